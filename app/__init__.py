@@ -1,0 +1,1 @@
+"""Boots, stores, serves."""

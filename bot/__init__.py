@@ -1,0 +1,1 @@
+"""What the bot knows and decides, and its forge and git adapters."""

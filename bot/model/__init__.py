@@ -1,0 +1,1 @@
+"""The bot's words as frozen dataclasses and enums; standard library only."""

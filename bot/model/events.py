@@ -1,0 +1,143 @@
+"""Events: verified, decoded deliveries. No ``Event`` exists that was not verified."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.model.forge import Actor, RepositoryRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentPosted:
+    """Somebody wrote a comment under a pull request or an issue."""
+
+    delivery_id: str
+    repository: RepositoryRef
+    number: int
+    on_pull_request: bool
+    comment_id: int
+    body: str
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentEdited:
+    """Somebody changed a comment; the actor is who edited, not who wrote."""
+
+    delivery_id: str
+    repository: RepositoryRef
+    number: int
+    on_pull_request: bool
+    comment_id: int
+    body: str
+    body_before: str
+    actor: Actor
+
+
+class PullRequestAction(StrEnum):
+    """What happened to a pull request, as far as the bot cares."""
+
+    OPENED = "opened"
+    REOPENED = "reopened"
+    CLOSED = "closed"
+    HEAD_MOVED = "synchronize"
+    EDITED = "edited"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequestChanged:
+    """A pull request was opened, closed, got commits or another base."""
+
+    delivery_id: str
+    repository: RepositoryRef
+    number: int
+    action: PullRequestAction
+    head_sha: str
+    base_ref: str
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckActionRequested:
+    """Somebody clicked a button of one of our check runs."""
+
+    delivery_id: str
+    repository: RepositoryRef
+    check_run_id: int
+    external_id: str
+    head_sha: str
+    action: str
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRerequested:
+    """Somebody asked for one of our check runs again."""
+
+    delivery_id: str
+    repository: RepositoryRef
+    check_run_id: int
+    external_id: str
+    head_sha: str
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchPushed:
+    """A branch moved; ``before`` or ``after`` is all zeros when it was created or deleted."""
+
+    delivery_id: str
+    repository: RepositoryRef
+    branch: str
+    before: str
+    after: str
+    actor: Actor
+
+
+class InstallationAction(StrEnum):
+    """What happened to an installation of the App."""
+
+    CREATED = "created"
+    DELETED = "deleted"
+    SUSPENDED = "suspend"
+    UNSUSPENDED = "unsuspend"
+    PERMISSIONS_ACCEPTED = "new_permissions_accepted"
+    REPOSITORIES_CHANGED = "repositories"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationChanged:
+    """The App was installed, removed, suspended, or got other repositories."""
+
+    delivery_id: str
+    installation_id: int
+    account: str
+    action: InstallationAction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pinged:
+    """The forge tests the webhook."""
+
+    delivery_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unused:
+    """An authentic delivery of which the bot makes no use; ``reason`` says why."""
+
+    delivery_id: str
+    reason: str
+
+
+Event = (
+    CommentPosted
+    | CommentEdited
+    | PullRequestChanged
+    | CheckActionRequested
+    | CheckRerequested
+    | BranchPushed
+    | InstallationChanged
+    | Pinged
+    | Unused
+)

@@ -1,0 +1,138 @@
+"""Intents: what an event asks of the bot, with the actor; and what policy decides about it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.model.forge import Actor, RepositoryRef
+
+
+class Strategy(StrEnum):
+    """How a pull request is brought up to date with its base."""
+
+    MERGE = "merge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where an intent comes from; ``key`` is unique per intent and makes it run once.
+
+    ``key`` is built from the comment id, the hash of its body and the command's ordinal, or from the delivery of a
+    click. ``comment_id`` is None for clicks and pushes.
+    """
+
+    key: str
+    delivery_id: str
+    repository: RepositoryRef
+    number: int
+    actor: Actor
+    comment_id: int | None = None
+    quoted: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Help:
+    """Show the commands."""
+
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolve:
+    """Resolve the conflicts of this pull request with its base."""
+
+    origin: Origin
+    instructions: str = ""
+    strategy: Strategy = Strategy.MERGE
+    budget_usd: float | None = None
+    model: str | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Say where things stand."""
+
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approve:
+    """Push exactly what was shown. ``sha`` (a prefix of the proposal's commit) pins it; ``proposal_id`` does for clicks."""
+
+    origin: Origin
+    sha: str | None = None
+    proposal_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """Throw the proposal away."""
+
+    origin: Origin
+    proposal_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """Do the last job again, from the start."""
+
+    origin: Origin
+    proposal_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Stop what is running."""
+
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback:
+    """Undo the last publication."""
+
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misspelt:
+    """A line addressed to us that is no command; ``message`` says what is wrong and what to write."""
+
+    origin: Origin
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdraw:
+    """Head or base moved, or the pull request was closed: what was prepared for the old state is void."""
+
+    origin: Origin
+    reason: str
+
+
+Intent = Help | Resolve | Status | Approve | Reject | Retry | Cancel | Rollback | Misspelt | Withdraw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """Policy lets the intent through; ``reasons`` are the rules that spoke for it."""
+
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Policy says no: ``rule`` is the rule's stable name, ``message`` a sentence for the person."""
+
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """Nothing to do and nothing to say (a bot's comment, our own comment)."""
+
+    rule: str
+
+
+Decision = Allowed | Refused | Ignored

@@ -1,0 +1,147 @@
+"""Jobs: allowed intents. Their rows are the truth about what happens; this module is the table of their states."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from bot.model.forge import Actor, RepositoryRef
+from bot.model.intents import Strategy
+
+
+class JobKind(StrEnum):
+    """What a job is for."""
+
+    RESOLVE = "resolve"
+    ROLLBACK = "rollback"
+
+
+class JobState(StrEnum):
+    """Where a job stands. See ``TRANSITIONS``."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    VALIDATING = "validating"
+    AWAITING_APPROVAL = "awaiting_approval"
+    PUBLISHING = "publishing"
+    # terminal
+    PUBLISHED = "published"
+    NOTHING_TO_DO = "nothing_to_do"
+    REPORTED = "reported"
+    UNRESOLVED = "unresolved"
+    REFUSED = "refused"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
+
+
+TERMINAL: frozenset[JobState] = frozenset(
+    {
+        JobState.PUBLISHED,
+        JobState.NOTHING_TO_DO,
+        JobState.REPORTED,
+        JobState.UNRESOLVED,
+        JobState.REFUSED,
+        JobState.FAILED,
+        JobState.CANCELLED,
+        JobState.REJECTED,
+        JobState.SUPERSEDED,
+    },
+)
+
+_ENDS = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.SUPERSEDED, JobState.REFUSED})
+
+TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
+    {
+        JobState.QUEUED: frozenset({JobState.PREPARING, JobState.PUBLISHING}) | _ENDS,
+        JobState.PREPARING: frozenset(
+            {
+                JobState.QUEUED,
+                JobState.RUNNING,
+                JobState.VALIDATING,
+                JobState.AWAITING_APPROVAL,
+                JobState.NOTHING_TO_DO,
+                JobState.REPORTED,
+                JobState.UNRESOLVED,
+            },
+        )
+        | _ENDS,
+        JobState.RUNNING: frozenset({JobState.VALIDATING, JobState.QUEUED, JobState.UNRESOLVED}) | _ENDS,
+        JobState.VALIDATING: frozenset(
+            {JobState.RUNNING, JobState.QUEUED, JobState.AWAITING_APPROVAL, JobState.UNRESOLVED},
+        )
+        | _ENDS,
+        JobState.AWAITING_APPROVAL: frozenset({JobState.PUBLISHING, JobState.REJECTED}) | _ENDS,
+        JobState.PUBLISHING: frozenset({JobState.PUBLISHED, JobState.AWAITING_APPROVAL}) | _ENDS,
+        **{state: frozenset[JobState]() for state in TERMINAL},
+    },
+)
+"""From each state, the states a job may go to. Terminal states lead nowhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """What a person asked for, as it goes into the job's row.
+
+    ``target_job_id`` is the published job that a rollback undoes.
+    """
+
+    kind: JobKind
+    origin_key: str
+    repository: RepositoryRef
+    number: int
+    requested_by: Actor
+    comment_id: int | None
+    instructions: str
+    strategy: Strategy
+    budget_usd: float
+    model: str
+    dry_run: bool
+    config_version: str
+    head_ref: str
+    head_sha: str
+    base_ref: str
+    target_job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A job as read from its row.
+
+    ``base_sha`` is set once the base's live tip was fetched. ``rule`` and ``message`` say why a job ended otherwise
+    than hoped. ``cancel_requested`` holds the state that the job is asked to end in, or None. ``fencing`` grows with
+    each claim.
+    """
+
+    id: str
+    request: JobRequest
+    state: JobState
+    attempt: int
+    fencing: int
+    base_sha: str | None
+    head_sha: str
+    cancel_requested: JobState | None
+    rule: str | None
+    message: str | None
+    progress: str
+    created_at: datetime
+    updated_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def short_id(self) -> str:
+        """The eight characters people see in branch names and logs."""
+        return self.id[:8]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobLease:
+    """The right to change one job until ``until``; every write carries ``fencing``."""
+
+    job: Job
+    owner: str
+    fencing: int
+    until: datetime

@@ -1,0 +1,86 @@
+"""Proposals: a commit that a person may approve, pinned to what was shown."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bot.model.forge import Actor
+
+
+class ProposalKind(StrEnum):
+    """What the commit does."""
+
+    MERGE = "merge"
+    REVERT = "revert"
+
+
+class ProposalState(StrEnum):
+    """Where a proposal stands."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    PUBLISHED = "published"
+    REJECTED = "rejected"
+    STALE = "stale"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedFile:
+    """One path of a proposal: its conflict kind, what resolved it, and the reasons (untrusted when the agent's)."""
+
+    path: str
+    kind: str
+    resolver: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    """A commit (tree and parents) on ``branch``, valid only for this head, base, tree and diff.
+
+    ``diff_sha256`` is the hash of the diff people were shown, see ``bot.git``.
+    """
+
+    id: str
+    job_id: str
+    kind: ProposalKind
+    state: ProposalState
+    branch: str
+    commit: str
+    tree: str
+    parents: tuple[str, ...]
+    head_sha: str
+    base_sha: str
+    diff_sha256: str
+    files: tuple[ProposedFile, ...]
+    created_at: datetime
+
+
+class ApprovalVia(StrEnum):
+    """How somebody approved."""
+
+    COMMENT = "comment"
+    BUTTON = "button"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """Who approved which bytes, with which permission; never changed afterwards."""
+
+    proposal_id: str
+    actor: Actor
+    via: ApprovalVia
+    permission: str
+    commit: str
+    diff_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """A push of an approved proposal: ``ref`` went from ``old`` to ``new``."""
+
+    job_id: str
+    proposal_id: str
+    ref: str
+    old: str
+    new: str

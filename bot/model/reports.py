@@ -1,0 +1,179 @@
+"""Reports: what people see of a job on the forge, before it is put into the forge's words."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from bot.model.jobs import Job
+from bot.model.proposals import Approval, Proposal, Publication
+from bot.model.resolutions import GateResult
+from bot.model.runs import RunOutcome, Usage
+
+
+class Surface(StrEnum):
+    """Where a report appears."""
+
+    CHECK_RUN = "check_run"
+    STICKY_COMMENT = "sticky_comment"
+    REPLY = "reply"
+    REACTION = "reaction"
+
+
+class CheckStatus(StrEnum):
+    """https://docs.github.com/en/rest/checks/runs#create-a-check-run ."""
+
+    QUEUED = "queued"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+
+
+class CheckConclusion(StrEnum):
+    """The conclusions we use of https://docs.github.com/en/rest/checks/runs#create-a-check-run ."""
+
+    ACTION_REQUIRED = "action_required"
+    SUCCESS = "success"
+    NEUTRAL = "neutral"
+    CANCELLED = "cancelled"
+    FAILURE = "failure"
+
+
+class CheckActionName(StrEnum):
+    """The identifiers of our buttons."""
+
+    APPROVE = "approve"
+    RETRY = "retry"
+    DISCARD = "discard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckAction:
+    """A button of a check run: label ≤ 20, description ≤ 40, identifier ≤ 20 characters."""
+
+    label: str
+    description: str
+    identifier: CheckActionName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """A remark on lines of a file: at most 50 of them go with one check run."""
+
+    path: str
+    start_line: int
+    end_line: int
+    level: str
+    message: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRunContent:
+    """A check run as it should be. ``external_id`` is ours and finds it again after a lost answer."""
+
+    head_sha: str
+    external_id: str
+    status: CheckStatus
+    conclusion: CheckConclusion | None
+    title: str
+    summary: str
+    text: str
+    actions: tuple[CheckAction, ...] = ()
+    annotations: tuple[Annotation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommentContent:
+    """A comment as it should be. ``marker`` is a hidden line in the body that finds it again after a lost answer."""
+
+    marker: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionContent:
+    """An emoji under somebody's comment, by the forge's own name (``eyes``, ``rocket``, ``confused``)."""
+
+    comment_id: int
+    reaction: str
+
+
+ReportContent = CheckRunContent | CommentContent | ReactionContent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportTarget:
+    """One surface of one subject: what should be there, what was written, and where it is.
+
+    ``owner`` is the job's id for check runs, ``<repository id>#<number>`` for the sticky comment, the origin's key for
+    replies and reactions. ``desired_hash`` equals ``reported_hash`` when nothing is to be done.
+    """
+
+    id: str
+    repository_id: int
+    number: int
+    owner: str
+    surface: Surface
+    desired: ReportContent
+    desired_hash: str
+    reported_hash: str | None
+    remote_id: int | None
+    attempts: int
+    not_before: datetime | None
+
+
+class ResolutionStatus(StrEnum):
+    """Where one conflict of a job stands."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConflictRecord:
+    """What became of one conflict in one attempt at a job, as kept in the database.
+
+    ``prompt`` is what the resolver was given about it, ``response`` what it answered; both may be empty for a rule.
+    """
+
+    path: str
+    kind: str
+    hunks: int
+    resolver: str
+    status: ResolutionStatus
+    reasons: tuple[str, ...]
+    oid: str | None
+    prompt: str
+    response: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandOver:
+    """Why we cannot push the result ourselves, and the exact commands with which a person can."""
+
+    reason: str
+    commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobView:
+    """All that a report about a job is rendered from.
+
+    The diffs are unified diffs of the proposal's tree against each parent, untrusted text. ``superseded_by`` is the
+    short id of the job that took this one's place. ``warnings`` are sentences of ours about the job as a whole.
+    """
+
+    job: Job
+    conflicts: tuple[ConflictRecord, ...] = ()
+    gate: GateResult | None = None
+    proposal: Proposal | None = None
+    diff_against_head: str = ""
+    diff_against_base: str = ""
+    usage: Usage = Usage()
+    run_outcome: RunOutcome | None = None
+    run_detail: str = ""
+    duration_seconds: float | None = None
+    hand_over: HandOver | None = None
+    approval: Approval | None = None
+    publication: Publication | None = None
+    superseded_by: str | None = None
+    warnings: tuple[str, ...] = ()

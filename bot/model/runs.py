@@ -1,0 +1,172 @@
+"""Agent runs: one task, in a sandbox, with limits; and how they can end."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class RunOutcome(StrEnum):
+    """How a run ended. Every way a run can end is one of these names."""
+
+    SUCCEEDED = "succeeded"
+    # the agent's doing
+    AGENT_REFUSED = "agent_refused"
+    NO_REPORT = "no_report"
+    INVALID_OUTPUT = "invalid_output"
+    MAX_TURNS = "max_turns"
+    MAX_OUTPUT = "max_output"
+    CONTEXT_TOO_LONG = "context_too_long"
+    AGENT_FAILED = "agent_failed"
+    # money and time
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    TIMED_OUT = "timed_out"
+    STALLED = "stalled"
+    # people
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    # the model's side
+    MODEL_OVERLOADED = "model_overloaded"
+    MODEL_RATE_LIMITED = "model_rate_limited"
+    MODEL_UNREACHABLE = "model_unreachable"
+    MODEL_AUTHENTICATION = "model_authentication"
+    MODEL_NOT_FOUND = "model_not_found"
+    MODEL_BILLING = "model_billing"
+    MODEL_REJECTED_REQUEST = "model_rejected_request"
+    # our own side
+    MISCONFIGURED = "misconfigured"
+    INFRA_RETRYABLE = "infra_retryable"
+    INFRA_TERMINAL = "infra_terminal"
+    OUT_OF_MEMORY = "oom"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunLimits:
+    """What one run may use. Times in seconds, sizes in bytes."""
+
+    deadline_seconds: float
+    stall_seconds: float
+    budget_usd: float
+    max_turns: int
+    max_workspace_bytes: int
+    max_result_bytes: int
+    max_result_files: int
+    max_log_bytes: int
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    CREATED = "created"
+    STARTED = "started"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a run or job used of the model; costs in US dollars."""
+
+    model_calls: int = 0
+    request_bytes: tuple[int, ...] = ()
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_read_tokens: int = 0
+    cost_usd: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A run as read from its row. ``stop_requested`` is the outcome somebody asked it to end with, or None."""
+
+    id: str
+    job_id: str
+    attempt: int
+    state: RunState
+    model: str
+    limits: RunLimits
+    outcome: RunOutcome | None
+    detail: str
+    stop_requested: RunOutcome | None
+    started_at: datetime | None
+    deadline_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunTask:
+    """What a backend needs to start a sandbox: no repository content, no long-lived secret.
+
+    ``token`` is this run's own, worth one workspace download, one result upload and the run's model budget.
+    """
+
+    run_id: str
+    token: str
+    runner_url: str
+    gateway_url: str
+    model: str
+    limits: RunLimits
+
+    def __repr__(self) -> str:
+        return f"RunTask(run_id={self.run_id!r}, token=<hidden>, model={self.model!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxRunning:
+    """The sandbox lives; ``log_bytes`` is how much it has written so far."""
+
+    log_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxExited:
+    """The sandbox ended. ``exit_code`` is None when a signal ended it."""
+
+    exit_code: int | None
+    signal: int | None
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxMissing:
+    """No sandbox of that run exists here."""
+
+
+SandboxObservation = SandboxRunning | SandboxExited | SandboxMissing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentProgress:
+    """What the agent's event stream says so far: one line for people, and counters."""
+
+    line: str
+    turns: int
+    tool_uses: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelGrant:
+    """What a run's token is worth at the model gateway. ``spent_usd`` counts this run's recorded calls."""
+
+    run_id: str
+    job_id: str
+    model: str
+    budget_usd: float
+    spent_usd: float
+    stop_requested: RunOutcome | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCall:
+    """One call through the gateway, as metered. ``status`` is the upstream's HTTP status, 0 when it was not reached."""
+
+    run_id: str
+    model: str
+    status: int
+    request_bytes: int
+    input_tokens: int
+    output_tokens: int
+    cache_write_tokens: int
+    cache_read_tokens: int
+    cost_usd: float
+    started_at: datetime
+    duration_ms: int

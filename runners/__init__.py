@@ -1,0 +1,1 @@
+"""Run an agent where it can do no harm."""
