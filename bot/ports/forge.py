@@ -1,0 +1,72 @@
+"""The port to a forge."""
+
+from typing import Protocol
+
+from bot.model.deliveries import Delivery
+from bot.model.events import Event
+from bot.model.forge import Actor, ForgeKind, GitAccess, PermissionLevel, PullRequest, RepositoryRef
+from bot.model.reports import CheckRunContent, CommentContent
+
+
+class Forge(Protocol):
+    """One forge, seen through one App or token.
+
+    Every method may raise ``ForgeUnavailableError``, ``ForgeRefusedError`` or ``ForgeNotFoundError``.
+    """
+
+    @property
+    def kind(self) -> ForgeKind:
+        """Which product this is."""
+        ...
+
+    def decode(self, delivery: Delivery) -> Event:
+        """Decode a verified delivery without I/O. Raises ``PayloadError`` for a body that is not as documented."""
+        ...
+
+    async def bot_user_id(self) -> int:
+        """The numeric id of the user that our own comments and commits appear under."""
+        ...
+
+    async def permission(self, repository: RepositoryRef, actor: Actor) -> PermissionLevel:
+        """What ``actor`` may do in ``repository`` now; NONE when the login no longer belongs to the actor's id."""
+        ...
+
+    async def pull_request(self, repository: RepositoryRef, number: int) -> PullRequest:
+        """The pull request as it is now. Raises ``ForgeNotFoundError`` for an issue that is none."""
+        ...
+
+    async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:
+        """The content of a small file (1 MB at most) at a branch or commit, None where there is none."""
+        ...
+
+    async def git_access(self, repository: RepositoryRef, *, write: bool) -> GitAccess:
+        """A credential for git on this one repository, with the least permissions for the act."""
+        ...
+
+    async def create_check_run(self, repository: RepositoryRef, content: CheckRunContent) -> int:
+        """Create a check run and return its id."""
+        ...
+
+    async def update_check_run(self, repository: RepositoryRef, remote_id: int, content: CheckRunContent) -> None:
+        """Make an existing check run look like ``content``."""
+        ...
+
+    async def find_check_run(self, repository: RepositoryRef, head_sha: str, external_id: str) -> int | None:
+        """The id of our check run with that ``external_id`` on that commit, if there is one."""
+        ...
+
+    async def create_comment(self, repository: RepositoryRef, number: int, content: CommentContent) -> int:
+        """Post a comment and return its id."""
+        ...
+
+    async def update_comment(self, repository: RepositoryRef, remote_id: int, content: CommentContent) -> None:
+        """Replace the body of one of our comments."""
+        ...
+
+    async def find_comment(self, repository: RepositoryRef, number: int, marker: str) -> int | None:
+        """The id of our own comment that holds ``marker``, if there is one; comments of others never match."""
+        ...
+
+    async def react(self, repository: RepositoryRef, comment_id: int, reaction: str) -> None:
+        """Put an emoji under a comment; doing it twice is doing it once."""
+        ...

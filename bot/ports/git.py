@@ -1,0 +1,128 @@
+"""The port to the bare mirrors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from bot.model.conflicts import Verdict
+from bot.model.forge import GitAccess, RepositoryRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceFile:
+    """One file for a workspace: repository path, executable bit, content."""
+
+    path: str
+    executable: bool
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitSpec:
+    """All that a commit's id depends on. ``changes`` maps paths to (mode, content), or None to delete the path.
+
+    ``when`` is used for author and committer alike; the bot is both.
+    """
+
+    base_tree: str
+    changes: Mapping[str, tuple[str, bytes] | None]
+    parents: tuple[str, ...]
+    message: str
+    author_name: str
+    author_email: str
+    when: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenCommit:
+    """A commit that was written: its id and the id of its tree."""
+
+    commit: str
+    tree: str
+
+
+class Git(Protocol):
+    """The bare mirrors, one per repository. Methods may raise ``GitError`` and its children."""
+
+    async def fetch(self, repository: RepositoryRef, access: GitAccess, refs: Sequence[str]) -> Mapping[str, str]:
+        """Fetch full ref names from the forge into the mirror; the object ids they have now, missing refs left out."""
+        ...
+
+    async def remote_ref(self, repository: RepositoryRef, access: GitAccess, ref: str) -> str | None:
+        """Where a full ref name points on the forge right now (ls-remote), None when it does not exist."""
+        ...
+
+    async def push(
+        self,
+        repository: RepositoryRef,
+        access: GitAccess,
+        *,
+        ref: str,
+        new: str | None,
+        expected: str | None,
+    ) -> None:
+        """Move ``ref`` from ``expected`` to ``new`` with a lease.
+
+        ``expected`` None means the ref must not exist (create-only); ``new`` None deletes it.
+
+        Raises:
+            LeaseRejectedError: the ref is not at ``expected``.
+            PushRefusedError: the forge refuses whatever the lease.
+        """
+        ...
+
+    async def merge(self, repository: RepositoryRef, *, ours: str, theirs: str) -> Verdict:
+        """The verdict of ``git merge-tree --write-tree`` for two commits in the mirror."""
+        ...
+
+    async def revert(self, repository: RepositoryRef, *, head: str, published: str, before: str) -> Verdict:
+        """The tree of ``head`` with the change from ``before`` to ``published`` taken back."""
+        ...
+
+    async def read_blob(self, repository: RepositoryRef, oid: str, *, limit: int) -> bytes | None:
+        """A blob's bytes, None when it is larger than ``limit`` bytes (its size is read without inflating it)."""
+        ...
+
+    async def workspace(
+        self,
+        repository: RepositoryRef,
+        tree: str,
+        *,
+        first: Sequence[str],
+        max_bytes: int,
+        max_files: int,
+    ) -> list[WorkspaceFile]:
+        """The regular files of a tree, the paths of ``first`` before all others, until a cap is reached.
+
+        Symbolic links and submodules are left out, as are names that no checkout may have (``.git`` in any spelling,
+        ``..``, control characters).
+
+        Raises:
+            GitError: the files of ``first`` alone exceed the caps, or the tree holds a forbidden name or is a bomb.
+        """
+        ...
+
+    async def write_commit(self, repository: RepositoryRef, spec: CommitSpec) -> WrittenCommit:
+        """Write blobs, trees and the commit; the same spec gives the same id."""
+        ...
+
+    async def tree_of(self, repository: RepositoryRef, commit: str) -> str:
+        """The tree id of a commit in the mirror."""
+        ...
+
+    async def parents_of(self, repository: RepositoryRef, commit: str) -> tuple[str, ...]:
+        """The parent ids of a commit in the mirror."""
+        ...
+
+    async def diff(self, repository: RepositoryRef, old: str, new: str, *, paths: Sequence[str] = ()) -> bytes:
+        """The unified diff between two commits or trees, optionally of some paths; full, never truncated."""
+        ...
+
+    async def proposal_diff_sha256(self, repository: RepositoryRef, commit: str) -> str:
+        """The hash people's approval is bound to: over the diffs of a commit against each of its parents, in order."""
+        ...
+
+    async def subjects(self, repository: RepositoryRef, *, since: str, until: str, limit: int) -> tuple[str, ...]:
+        """The subjects of the newest commits reachable from ``until`` and not from ``since``. Untrusted text."""
+        ...

@@ -1,0 +1,32 @@
+"""The ports to the machine: time, identifiers, the doorbell."""
+
+from datetime import datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """The present moment, aware, in UTC."""
+        ...
+
+
+class Ids(Protocol):
+    """Fresh identifiers and secrets."""
+
+    def new_id(self) -> str:
+        """A unique id of 32 lower-case hexadecimal digits."""
+        ...
+
+    def new_token(self) -> str:
+        """A URL-safe secret of 256 random bits."""
+        ...
+
+
+class Queue(Protocol):
+    """The doorbell. Ringing may be lost; the sweep rings again."""
+
+    async def ring(self, kind: str, key: str) -> None:
+        """Ask some worker to look at ``key`` now. Never raises: a lost ring costs time only."""
+        ...
