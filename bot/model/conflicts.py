@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 MARKER_SIZE: Final = 43
-"""Length of the conflict markers we let git write: odd enough that no file's own rulers or markers are taken for ours."""
+"""Length of the markers we let git write: odd enough that no file's own rulers or markers are taken for ours."""
 
 
 class ConflictKind(StrEnum):

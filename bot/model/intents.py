@@ -57,7 +57,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approve:
-    """Push exactly what was shown. ``sha`` (a prefix of the proposal's commit) pins it; ``proposal_id`` does for clicks."""
+    """Push exactly what was shown.
+
+    ``sha`` (a prefix of the proposal's commit) pins it for comments, ``proposal_id`` for clicks.
+    """
 
     origin: Origin
     sha: str | None = None

@@ -7,7 +7,7 @@ from enum import StrEnum
 from bot.model.jobs import Job
 from bot.model.proposals import Approval, Proposal, Publication
 from bot.model.resolutions import GateResult
-from bot.model.runs import RunOutcome, Usage
+from bot.model.runs import NO_USAGE, RunOutcome, Usage
 
 
 class Surface(StrEnum):
@@ -168,7 +168,7 @@ class JobView:
     proposal: Proposal | None = None
     diff_against_head: str = ""
     diff_against_base: str = ""
-    usage: Usage = Usage()
+    usage: Usage = NO_USAGE
     run_outcome: RunOutcome | None = None
     run_detail: str = ""
     duration_seconds: float | None = None

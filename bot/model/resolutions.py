@@ -49,14 +49,17 @@ class OpenConflict:
 class GateVerdict(StrEnum):
     """What the gate says; ascending severity is pass, needs_person, refused."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a verdict
     NEEDS_PERSON = "needs_person"
     REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One remark of one check. ``lines`` are 1-based first and last line in the resolved file, None for the whole path."""
+    """One remark of one check.
+
+    ``lines`` are the 1-based first and last line in the resolved file, None for the whole path.
+    """
 
     check: str
     verdict: GateVerdict

@@ -74,6 +74,9 @@ class Usage:
     cost_usd: float = 0.0
 
 
+NO_USAGE = Usage()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """A run as read from its row. ``stop_requested`` is the outcome somebody asked it to end with, or None."""
