@@ -1,5 +1,6 @@
 """Agent runs: one task, in a sandbox, with limits; and how they can end."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -173,3 +174,72 @@ class ModelCall:
     cost_usd: float
     started_at: datetime
     duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BriefHunk:
+    """Where a hunk stands in the file with markers: 1-based lines, both marker lines included."""
+
+    index: int
+    first_line: int
+    last_line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BriefFile:
+    """A conflicted file that the agent is asked to resolve."""
+
+    path: str
+    kind: str
+    hunks: tuple[BriefHunk, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentBrief:
+    """What an agent is told about its task. Every text in it is untrusted.
+
+    ``feedback`` holds the gate's reasons when an earlier try was turned down.
+    """
+
+    number: int
+    title: str
+    head: str
+    base: str
+    files: tuple[BriefFile, ...]
+    ours_subjects: tuple[str, ...]
+    theirs_subjects: tuple[str, ...]
+    instructions: str
+    feedback: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredHunk:
+    """The agent's word on one hunk."""
+
+    index: int
+    resolved: bool
+    reason: str
+    confidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredFile:
+    """The agent's word on one file."""
+
+    path: str
+    hunks: tuple[AnsweredHunk, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentAnswer:
+    """What came out of a sandbox, after ingestion: hostile content in safe shapes.
+
+    ``changed`` maps repository paths to their new bytes. ``oddities`` are things no honest run produces (links,
+    devices, forbidden names), in words.
+    """
+
+    changed: Mapping[str, bytes]
+    deleted: tuple[str, ...]
+    oddities: tuple[str, ...]
+    summary: str
+    files: tuple[AnsweredFile, ...]

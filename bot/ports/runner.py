@@ -1,8 +1,10 @@
 """The port to the sandboxes."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from bot.model.runs import RunTask, SandboxObservation
+from bot.model.runs import AgentAnswer, AgentBrief, RunLimits, RunTask, SandboxObservation
+from bot.ports.git import WorkspaceFile
 
 
 class AgentRunner(Protocol):
@@ -31,4 +33,24 @@ class AgentRunner(Protocol):
 
     async def forget(self, run_id: str) -> None:
         """Remove what is left of an ended sandbox: files, container, Job."""
+        ...
+
+
+class RunLauncher(Protocol):
+    """Launches runs and looks after them; nobody waits for a run."""
+
+    async def launch(self, task: RunTask, *, job_id: str) -> None:
+        """Start a run's sandbox and see to it that the run ends. Raises ``SandboxError``."""
+        ...
+
+
+class RunArchives(Protocol):
+    """Turns what goes into and comes out of a sandbox into bytes and back. Pure."""
+
+    def pack(self, brief: AgentBrief, files: Sequence[WorkspaceFile]) -> bytes:
+        """The workspace archive of a run."""
+        ...
+
+    def read(self, archive: bytes, *, limits: RunLimits) -> AgentAnswer:
+        """Ingest a result archive. Raises ``IngestError`` naming the broken rule."""
         ...
