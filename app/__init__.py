@@ -1,1 +1,5 @@
 """Boots, stores, serves."""
+
+from importlib.metadata import version
+
+__version__ = version("flowforge")

@@ -1,0 +1,142 @@
+"""The only reader of the environment.
+
+Every setting can come from the environment (``FLOWFORGE_<NAME>``) or from a file of that lower-case name in the
+directory that ``FLOWFORGE_SECRETS_DIR`` names: Kubernetes secrets and Vault's agent both mount such files.
+"""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bot.errors import SettingsError
+
+_MIN_SECRET = 16
+
+
+class Environment(StrEnum):
+    """Where the process runs; production refuses what is no sandbox."""
+
+    PRODUCTION = "production"
+    DEVELOPMENT = "development"
+
+
+class RunnerKind(StrEnum):
+    """Which backend executes agent runs."""
+
+    PROCESS = "process"
+
+
+class Settings(BaseSettings):
+    """All settings, with what they mean and their units. ``docs/configuration.md`` is generated from this class."""
+
+    model_config = SettingsConfigDict(env_prefix="FLOWFORGE_", extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    environment: Environment = Field(
+        default=Environment.PRODUCTION,
+        description="`production` or `development`; production refuses the `process` runner",
+    )
+    data_dir: Path = Field(default=Path("/var/lib/flowforge"), description="where the bare mirrors are kept")
+    database_url: SecretStr = Field(description="SQLAlchemy URL, e.g. `sqlite+aiosqlite:////var/lib/flowforge/db`")
+    redis_url: SecretStr = Field(description="`redis://…` or `unix:///path/to/socket`")
+
+    host: str = Field(default="127.0.0.1", description="address the web service binds")
+    port: int = Field(default=8080, ge=0, le=65535, description="port of the web service; 0 takes a free one")
+    gateway_host: str = Field(default="127.0.0.1", description="address the model gateway binds")
+    gateway_port: int = Field(default=8081, ge=0, le=65535, description="port of the model gateway; 0 takes a free one")
+    runner_url: str = Field(
+        default="http://127.0.0.1:8080",
+        description="the web service as a sandbox reaches it (workspace in, result out)",
+    )
+    gateway_url: str = Field(default="http://127.0.0.1:8081", description="the model gateway as a sandbox reaches it")
+    max_delivery_bytes: int = Field(
+        default=25 * 1024 * 1024,
+        description="largest webhook body in bytes; GitHub sends 25 MB at most",
+    )
+
+    github_api_url: str = Field(default="https://api.github.com", description="base URL of GitHub's REST API")
+    github_git_url: str = Field(default="https://github.com", description="base URL for git over HTTPS")
+    github_app_id: int = Field(description="the App's numeric id")
+    github_app_slug: str = Field(description="the App's slug; the bot's user is `<slug>[bot]`")
+    github_private_key: SecretStr = Field(description="the App's private key, PEM")
+    github_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        description="one webhook secret, or two separated by a comma while rotating; 16 characters at least",
+    )
+
+    anthropic_api_key: SecretStr = Field(description="the model key; only the gateway ever holds it")
+    anthropic_base_url: str = Field(default="https://api.anthropic.com", description="upstream of the model gateway")
+    model: str = Field(default="claude-sonnet-4-5", description="model used when nothing else is asked for")
+    allowed_models: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=("claude-sonnet-4-5", "claude-sonnet-5-5", "claude-opus-5-5", "claude-haiku-5-5"),
+        description="models that repositories and commands may choose, separated by commas",
+    )
+    default_budget_usd: float = Field(
+        default=2.0, gt=0, description="money one run may spend when nothing else is said"
+    )
+    max_budget_usd: float = Field(default=10.0, gt=0, description="money no run may exceed, whoever asks")
+
+    runner: RunnerKind = Field(default=RunnerKind.PROCESS, description="backend that executes agent runs")
+    claude_path: Path | None = Field(
+        default=None,
+        description="Claude Code's binary; by default the one bundled with claude-agent-sdk",
+    )
+    run_timeout_seconds: float = Field(default=1800.0, gt=0, description="longest time one agent run may take")
+    stall_timeout_seconds: float = Field(default=300.0, gt=0, description="longest silence of an agent run")
+    max_turns: int = Field(default=40, gt=0, description="most turns of one agent run")
+
+    log_level: str = Field(default="INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`")
+    otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces endpoint; none sends no traces")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_lists(cls, data: object) -> object:
+        if isinstance(data, dict):
+            for name in ("github_webhook_secrets", "allowed_models"):
+                value = data.get(name)
+                if isinstance(value, str):
+                    data[name] = tuple(part.strip() for part in value.split(",") if part.strip())
+        return data
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.environment is Environment.PRODUCTION and self.runner is RunnerKind.PROCESS:
+            raise ValueError(
+                "FLOWFORGE_RUNNER=process is no sandbox and is refused in production; "
+                "set FLOWFORGE_ENVIRONMENT=development to try it on your own machine",
+            )
+        secrets = [secret.get_secret_value() for secret in self.github_webhook_secrets]
+        if not 1 <= len(secrets) <= 2:  # noqa: PLR2004 - the old secret and the new one
+            raise ValueError("FLOWFORGE_GITHUB_WEBHOOK_SECRETS must hold one secret, or two while rotating")
+        if any(len(secret) < _MIN_SECRET for secret in secrets):
+            raise ValueError(f"a webhook secret must have at least {_MIN_SECRET} characters")
+        if self.model not in self.allowed_models:
+            raise ValueError("FLOWFORGE_MODEL must be one of FLOWFORGE_ALLOWED_MODELS")
+        if self.default_budget_usd > self.max_budget_usd:
+            raise ValueError("FLOWFORGE_DEFAULT_BUDGET_USD must not exceed FLOWFORGE_MAX_BUDGET_USD")
+        return self
+
+
+def load_settings() -> Settings:
+    """Read the settings of this process.
+
+    Raises:
+        SettingsError: something is missing or wrong; the message names each setting and never shows a value.
+    """
+    directory = os.environ.get("FLOWFORGE_SECRETS_DIR")
+    try:
+        if directory is not None:
+            return Settings(_secrets_dir=directory)  # type: ignore[call-arg]  # pydantic reads the rest itself
+        return Settings()  # type: ignore[call-arg]  # pydantic reads the rest itself
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors(include_input=False, include_context=False, include_url=False):
+        name = "FLOWFORGE_" + "_".join(str(part) for part in item["loc"]).upper() if item["loc"] else "settings"
+        lines.append(f"{name}: {item['msg']}")
+    return "\n".join(lines)
