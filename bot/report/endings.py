@@ -1,0 +1,96 @@
+"""Why a job ended otherwise than hoped, in words for the people who asked. Every sentence says what to do next."""
+
+from typing import assert_never
+
+from bot.model.runs import RunOutcome
+
+ASK_AGAIN = "Comment `/flowforge resolve` to start again."
+
+
+def run_ended(outcome: RunOutcome) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence for every way a run can end
+    """What a run's outcome means for the person who asked."""
+    match outcome:
+        case RunOutcome.SUCCEEDED:
+            return "The agent finished."
+        case RunOutcome.AGENT_REFUSED:
+            return (
+                "The model declined to work on this conflict. Resolve it by hand, or try another model with `--model`."
+            )
+        case RunOutcome.NO_REPORT | RunOutcome.INVALID_OUTPUT:
+            return "The agent ended without a usable report, so nothing of its work was taken. `/flowforge retry` tries again."
+        case RunOutcome.MAX_TURNS:
+            return "The agent used up its turns before it was done. `/flowforge retry` tries again."
+        case RunOutcome.MAX_OUTPUT:
+            return "The model's answer was longer than it may be. Resolve this conflict by hand."
+        case RunOutcome.CONTEXT_TOO_LONG:
+            return "The conflict is too large for the model. Resolve it by hand."
+        case RunOutcome.AGENT_FAILED:
+            return "The agent failed. `/flowforge retry` tries again."
+        case RunOutcome.BUDGET_EXHAUSTED:
+            return "The run reached its budget and was stopped. A larger one can be given: `/flowforge resolve --budget <USD>`."
+        case RunOutcome.TIMED_OUT:
+            return "The run reached its time limit and was stopped. `/flowforge retry` tries again."
+        case RunOutcome.STALLED:
+            return "The run fell silent and was stopped. `/flowforge retry` tries again."
+        case RunOutcome.CANCELLED:
+            return "The run was cancelled."
+        case RunOutcome.SUPERSEDED:
+            return "A newer request took this run's place."
+        case RunOutcome.MODEL_OVERLOADED:
+            return "The model's service is overloaded. Nothing was changed; `/flowforge retry` later."
+        case RunOutcome.MODEL_RATE_LIMITED:
+            return "The model's service limits our requests. Nothing was changed; `/flowforge retry` later."
+        case RunOutcome.MODEL_UNREACHABLE:
+            return "The model's service could not be reached. Nothing was changed; `/flowforge retry` later."
+        case RunOutcome.MODEL_AUTHENTICATION:
+            return "The model's service does not accept our key. The operator of this FlowForge has to look at it."
+        case RunOutcome.MODEL_NOT_FOUND:
+            return "The model's service does not know this model. Choose another with `--model`."
+        case RunOutcome.MODEL_BILLING:
+            return "The model's service wants its bill paid first. The operator of this FlowForge has to look at it."
+        case RunOutcome.MODEL_REJECTED_REQUEST:
+            return "The model's service rejected the request. `/flowforge retry` tries again."
+        case RunOutcome.MISCONFIGURED:
+            return (
+                "Claude Code could not start with this configuration. The operator of this FlowForge has to look at it."
+            )
+        case RunOutcome.INFRA_RETRYABLE | RunOutcome.INFRA_TERMINAL:
+            return "The sandbox could not be run; that is no fault of the agent. `/flowforge retry` tries again."
+        case RunOutcome.OUT_OF_MEMORY:
+            return "The sandbox ran out of memory. The operator of this FlowForge can raise its limit."
+        case _:
+            assert_never(outcome)
+
+
+def tried_too_often(error: str) -> str:
+    """A step failed again and again for reasons that are ours."""
+    return f"FlowForge could not finish: {error}. Nothing was changed; `/flowforge retry` tries again."
+
+
+def left_to_people(count: int) -> str:
+    """Some conflicts are not for an agent, so nothing was started."""
+    what = "one conflict is" if count == 1 else f"{count} conflicts are"
+    return f"Of these, {what} for a person to decide, so no agent was started and no money spent."
+
+
+def gate_failed(tries: int) -> str:
+    """The agent's work was turned down by the gate, for the last time."""
+    times = "once" if tries == 1 else f"{tries} times"
+    return f"The agent answered {times}, and its work did not pass the checks below. Nothing of it was taken."
+
+
+CLEAN = "The pull request merges cleanly with its base: there is no conflict to resolve."
+UP_TO_DATE = "The pull request holds everything of its base already: there is nothing to merge."
+DRY_RUN = "This was a dry run: it shows what conflicts and starts no agent."
+IMPOSSIBLE = "git cannot merge these two histories. They may have no common ancestor; merge them by hand."
+CLOSED = "The pull request was closed, so there is nothing left to do here."
+GONE = "FlowForge may no longer work in this repository."
+MOVED_ON = "Head or base moved while the work was under way, so its result is void."
+CANCELLED = "Cancelled on request."
+SUPERSEDED = "A newer request took its place."
+REJECTED = "The proposal was discarded on request; its branch is deleted."
+ROLLED_BACK = "The pull request's branch is back where it was before the resolution."
+REVERT_CONFLICTS = (
+    "Later commits touch the same lines, so the merge cannot be reverted without conflict. Revert it by hand."
+)
+TOO_MANY = "There are more conflicted files than this repository's configuration allows for one job."
