@@ -5,6 +5,7 @@
     FlowForgeError
     ├── BadInputError            somebody's input is wrong; the message is shown to them
     │   ├── PayloadError         a delivery that does not decode
+    │   ├── MarkersError         conflict markers that cannot be told apart from the file's own lines
     │   └── ConfigError          .flowforge.yml: path, line and key
     ├── ForgeError               the forge did not do what was asked
     │   ├── ForgeUnavailableError   try again, at the earliest after ``retry_after`` seconds
@@ -50,6 +51,10 @@ class ConfigError(BadInputError):
         self.path = path
         self.line = line
         self.key = key
+
+
+class MarkersError(BadInputError):
+    """A file's conflict markers are not as git writes them; the message names the path, the line and the fault."""
 
 
 class ForgeError(FlowForgeError):

@@ -30,6 +30,7 @@ class ConflictKind(StrEnum):
     DISTINCT_TYPES = "distinct types"
     MODE = "mode"
     BINARY = "binary"
+    SYMLINK = "symlink"
     SUBMODULE = "submodule"
     LFS_POINTER = "lfs pointer"
     UNKNOWN = "unknown"
