@@ -1,0 +1,150 @@
+"""What happens when refs move: pushes, pull requests that follow their branches, and merges."""
+
+from app.demo.simulator import render
+from app.demo.simulator.acts_threads import announce, announce_pull, close_pull
+from app.demo.simulator.git import CommitInfo
+from app.demo.simulator.render import Json
+from app.demo.simulator.site import Site
+from app.demo.simulator.state import ZERO_OID, Account, PullRequest, Repository
+
+MOST_PUSHED_COMMITS = 2048
+"""Source: https://docs.github.com/webhooks/webhook-events-and-payloads#push ."""
+
+Change = tuple[str, str | None, str | None]
+"""A full ref name, where it was and where it is; None: not there."""
+
+
+async def refresh(site: Site, repository: Repository, pusher: Account) -> None:
+    """Find what moved in the bare repository since the last look, and let everything follow.
+
+    The caller holds ``repository.lock``.
+    """
+    before, after = repository.refs, await site.git.refs(repository.directory)
+    repository.refs = after
+    changes: list[Change] = [
+        (ref, before.get(ref), after.get(ref))
+        for ref in sorted(before.keys() | after.keys())
+        if before.get(ref) != after.get(ref)
+    ]
+    if not changes:
+        return
+    repository.pushed_at = site.world.now()
+    for change in changes:
+        await _announce_push(site, repository, pusher, change)
+    for ref, _, new in changes:
+        if ref.startswith("refs/heads/"):
+            await _follow_head(site, repository, ref.removeprefix("refs/heads/"), new, pusher)
+    for ref, _, new in changes:
+        if ref.startswith("refs/heads/") and new is not None:
+            await _follow_base(site, repository, ref.removeprefix("refs/heads/"), new, pusher)
+    site.world.changed()
+
+
+async def point_pull(site: Site, pull: PullRequest) -> None:
+    """Keep ``refs/pull/N/head`` of the base repository at the pull request's head, and count its sizes."""
+    target = pull.repository.directory
+    if pull.from_fork:
+        await site.git.fetch(target, pull.head_repository.directory, f"+{pull.head_sha}:refs/pull/{pull.number}/head")
+    else:
+        await site.git.set_ref(target, f"refs/pull/{pull.number}/head", pull.head_sha)
+    key = (pull.base_sha, pull.head_sha)
+    if key not in site.numbers:
+        site.numbers[key] = await site.git.numstat(target, *key)
+
+
+async def _follow_head(site: Site, repository: Repository, branch: str, new: str | None, pusher: Account) -> None:
+    for pull in list(site.world.pull_requests_from(repository, branch)):
+        if new is None:
+            close_pull(site, pull, pusher)
+            continue
+        old, pull.head_sha = pull.head_sha, new
+        pull.base_sha = pull.repository.branch(pull.base_ref) or pull.base_sha
+        pull.mergeable = pull.merge_pair = None
+        pull.updated_at = site.world.now()
+        await point_pull(site, pull)
+        announce_pull(site, "synchronize", pull, pusher, {"before": old, "after": new})
+
+
+async def _follow_base(site: Site, repository: Repository, branch: str, new: str, pusher: Account) -> None:
+    for pull in repository.pull_requests():
+        if not pull.open or pull.base_ref != branch:
+            continue
+        pull.mergeable = pull.merge_pair = None
+        if await site.git.is_ancestor(repository.directory, pull.head_sha, new):
+            close_pull(site, pull, pusher, merged=True)
+
+
+async def find_mergeable(site: Site, pull: PullRequest) -> None:
+    """Ask git whether a pull request merges; until then ``mergeable`` is None, as on GitHub."""
+    base = pull.repository.branch(pull.base_ref)
+    if base is None or not pull.open:
+        return
+    pair = (base, pull.head_sha)
+    answer = await site.git.merges(pull.repository.directory, *pair)
+    if pair == (pull.repository.branch(pull.base_ref), pull.head_sha):
+        pull.mergeable, pull.merge_pair = answer, pair
+        site.world.changed()
+
+
+async def _announce_push(site: Site, repository: Repository, pusher: Account, change: Change) -> None:
+    ref, old, new = change
+    directory = repository.directory
+    commits: list[CommitInfo] = []
+    forced = False
+    if new is not None:
+        known = [old] if old is not None else [sha for name, sha in repository.refs.items() if name != ref]
+        commits = await site.git.commits(directory, new, *(f"^{sha}" for sha in known), limit=MOST_PUSHED_COMMITS)
+        forced = old is not None and not await site.git.is_ancestor(directory, old, new)
+    described = await _describe(site, repository, commits)
+    head = described[-1] if described else None
+    if head is None and new is not None:
+        head = (await _describe(site, repository, await site.git.commits(directory, new, limit=1)))[0]
+    page = render.html(site.world, repository)
+    person: Json = {"name": pusher.login, "email": pusher.email}
+    payload: dict[str, object] = {
+        "ref": ref,
+        "before": old or ZERO_OID,
+        "after": new or ZERO_OID,
+        "created": old is None,
+        "deleted": new is None,
+        "forced": forced,
+        "base_ref": None,
+        "compare": f"{page}/compare/{(old or ZERO_OID)[:12]}...{(new or ZERO_OID)[:12]}",
+        "commits": described,
+        "head_commit": head,
+        "pusher": person,
+        "repository": _push_repository(site, repository),
+    }
+    announce(site, "push", None, repository, pusher, payload)
+
+
+async def _describe(site: Site, repository: Repository, commits: list[CommitInfo]) -> list[Json]:
+    paths = await site.git.changed_paths(repository.directory, [commit.sha for commit in commits])
+    return [
+        {
+            "id": commit.sha,
+            "tree_id": commit.tree,
+            "distinct": True,
+            "message": commit.message,
+            "timestamp": commit.when,
+            "url": f"{render.html(site.world, repository)}/commit/{commit.sha}",
+            "author": {"name": commit.author_name, "email": commit.author_email},
+            "committer": {"name": commit.committer_name, "email": commit.committer_email},
+            **paths[commit.sha],
+        }
+        for commit in commits
+    ]
+
+
+def _push_repository(site: Site, repository: Repository) -> Json:
+    """A repository in a push: as elsewhere, but with some times as numbers and an owner with a name."""
+    body = render.repository(site.world, repository)
+    owner = render.account(site.world, repository.owner)
+    return body | {
+        "owner": owner | {"name": repository.owner.login, "email": None},
+        "created_at": int(repository.created_at.timestamp()),
+        "pushed_at": int(repository.pushed_at.timestamp()),
+        "url": render.html(site.world, repository),
+        "stargazers": 0,
+        "master_branch": repository.default_branch,
+    }

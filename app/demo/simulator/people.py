@@ -1,0 +1,506 @@
+"""What people do on the simulated GitHub, for tests and the demo: in-process, with the effects the real acts have."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from app.demo.simulator import acts_threads, render
+from app.demo.simulator.acts_refs import point_pull, refresh
+from app.demo.simulator.git import FileContent
+from app.demo.simulator.site import Site
+from app.demo.simulator.state import (
+    Account,
+    AccountKind,
+    CheckRun,
+    Comment,
+    Installation,
+    Issue,
+    PullRequest,
+    Repository,
+    Role,
+)
+
+Roles = Mapping[Account, Role]
+ZEN = "Non-blocking is better than blocking."
+
+
+class People:
+    """The acts of people. Accounts that do not exist yet come into being by being named."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    # Accounts.
+
+    def account(self, login: str, *, kind: AccountKind = AccountKind.USER) -> Account:
+        """The account with that login, made if it is new."""
+        world = self._site.world
+        if login not in world.accounts:
+            number = world.new_id()
+            host = "users.noreply.github.com"
+            world.accounts[login] = Account(
+                id=number,
+                login=login,
+                kind=kind,
+                name=login,
+                email=f"{number}+{login}@{host}",
+                created_at=world.now(),
+            )
+        return world.accounts[login]
+
+    def user(self, login: str) -> Account:
+        """A person."""
+        return self.account(login)
+
+    def bot(self, login: str) -> Account:
+        """Another bot than ours, for example ``dependabot[bot]``."""
+        return self.account(login, kind=AccountKind.BOT)
+
+    def rename_account(self, account: Account, login: str) -> None:
+        """A person takes another login; the old one becomes free for others."""
+        world = self._site.world
+        del world.accounts[account.login]
+        account.login = login
+        world.accounts[login] = account
+        world.changed()
+
+    def token(self, account: Account) -> str:
+        """A personal access token, for git or the API."""
+        return self._site.credentials.user_token(account)
+
+    def set_role(self, repository: Repository, account: Account, role: Role) -> None:
+        """Give somebody a role in a repository; ``Role.NONE`` takes it away."""
+        repository.roles[account.id] = role
+        self._site.world.changed()
+
+    # Repositories.
+
+    async def repository(
+        self,
+        full_name: str,
+        *,
+        files: Mapping[str, FileContent] | None = None,
+        default_branch: str = "main",
+        private: bool = True,
+        installed: bool = True,
+        roles: Roles | None = None,
+    ) -> Repository:
+        """A new repository, with one commit if there are ``files``, and the App installed on its owner.
+
+        No webhook comes of it. The owner becomes an organization if it is new.
+        """
+        repository = await self._new_repository(full_name, default_branch=default_branch, private=private)
+        for account, role in (roles or {}).items():
+            repository.roles[account.id] = role
+        if files is not None:
+            site = self._site
+            await site.git.commit(
+                repository.directory,
+                default_branch,
+                files,
+                message="Initial commit",
+                author=repository.owner,
+                when=site.world.now(),
+                parents=(),
+            )
+            repository.refs = await site.git.refs(repository.directory)
+        if installed:
+            self._cover(repository)
+        self._site.world.changed()
+        return repository
+
+    async def repository_from(
+        self,
+        full_name: str,
+        source: Path,
+        branches: Mapping[str, str],
+        *,
+        default_branch: str = "main",
+        private: bool = True,
+        installed: bool = True,
+        roles: Roles | None = None,
+    ) -> Repository:
+        """A new repository with branches taken from a git bundle or repository on disk.
+
+        ``branches`` maps the new branches' names to refs or ids in the source. For a bundle with the branches ``base``,
+        ``ours`` and ``theirs``: ``{"main": "refs/heads/theirs", "feature": "refs/heads/ours"}``.
+        """
+        repository = await self.repository(
+            full_name, default_branch=default_branch, private=private, installed=installed, roles=roles
+        )
+        git = self._site.git
+        await git.fetch(
+            repository.directory, source, *(f"+{ref}:refs/heads/{branch}" for branch, ref in branches.items())
+        )
+        repository.refs = await git.refs(repository.directory)
+        self._site.world.changed()
+        return repository
+
+    async def fork(self, repository: Repository, owner: Account, *, name: str | None = None) -> Repository:
+        """Somebody's fork: another bare repository with the same branches. The App is not installed there."""
+        site = self._site
+        fork = await self._new_repository(
+            f"{owner.login}/{name or repository.name}",
+            default_branch=repository.default_branch,
+            private=repository.private,
+        )
+        fork.parent = repository
+        fork.roles[owner.id] = Role.ADMIN
+        await site.git.fetch(fork.directory, repository.directory, "+refs/heads/*:refs/heads/*")
+        fork.refs = await site.git.refs(fork.directory)
+        site.world.changed()
+        return fork
+
+    async def delete_repository(self, repository: Repository) -> None:
+        """A repository disappears; pull requests from it keep their commits and lose their head repository."""
+        repository.deleted = True
+        self._site.world.changed()
+
+    def rename_repository(self, repository: Repository, name: str) -> None:
+        """A repository takes another name, its id stays."""
+        target = repository.directory.with_name(f"{name}.git")
+        repository.directory.rename(target)
+        repository.directory, repository.name = target, name
+        self._site.world.changed()
+
+    def protect(self, repository: Repository, branch: str) -> None:
+        """Protect a branch: only administrators push to it."""
+        repository.protected.add(branch)
+
+    async def _new_repository(self, full_name: str, *, default_branch: str, private: bool) -> Repository:
+        site = self._site
+        owner_name, _, name = full_name.partition("/")
+        if site.world.repository(full_name) is not None:
+            raise ValueError(f"{full_name} exists")
+        owner = site.world.accounts.get(owner_name) or self.account(owner_name, kind=AccountKind.ORGANIZATION)
+        directory = site.directory / "repositories" / owner_name / f"{name}.git"
+        await site.git.create(directory, default_branch=default_branch)
+        now = site.world.now()
+        repository = Repository(
+            id=site.world.new_id(),
+            owner=owner,
+            name=name,
+            directory=directory,
+            default_branch=default_branch,
+            private=private,
+            created_at=now,
+            pushed_at=now,
+        )
+        site.world.repositories[repository.id] = repository
+        return repository
+
+    # Branches.
+
+    async def commit(
+        self,
+        repository: Repository,
+        branch: str,
+        files: Mapping[str, FileContent],
+        *,
+        author: Account,
+        message: str = "Change files",
+        start: str | None = None,
+    ) -> str:
+        """Push one commit to a branch (None as content removes a file) and return its id.
+
+        A new branch begins at ``start`` (a branch or id), or at the default branch.
+        """
+        site = self._site
+        async with repository.lock:
+            parent = repository.branch(branch)
+            if start is not None or parent is None:
+                parent = await site.git.resolve(repository.directory, start or repository.default_branch)
+            sha = await site.git.commit(
+                repository.directory,
+                branch,
+                files,
+                message=message,
+                author=author,
+                when=site.world.now(),
+                parents=() if parent is None else (parent,),
+            )
+            await refresh(site, repository, author)
+        return sha
+
+    async def move_branch(self, repository: Repository, branch: str, target: str | None, *, actor: Account) -> None:
+        """Force a branch to another branch's or id's commit; None deletes it."""
+        site = self._site
+        async with repository.lock:
+            sha = None if target is None else await site.git.resolve(repository.directory, target)
+            if target is not None and sha is None:
+                raise ValueError(f"no commit {target} in {repository.full_name}")
+            await site.git.set_ref(repository.directory, f"refs/heads/{branch}", sha)
+            await refresh(site, repository, actor)
+
+    async def fetch_branch(
+        self, repository: Repository, branch: str, source: Path, ref: str, *, actor: Account
+    ) -> None:
+        """Push a branch from a repository or bundle on disk, by force."""
+        site = self._site
+        async with repository.lock:
+            await site.git.fetch(repository.directory, source, f"+{ref}:refs/heads/{branch}")
+            await refresh(site, repository, actor)
+
+    # Issues, pull requests and comments.
+
+    def open_issue(self, repository: Repository, *, author: Account, title: str, body: str = "") -> Issue:
+        """Open an issue; the App's events do not include it, so no webhook comes of it."""
+        now = self._site.world.now()
+        issue = Issue(
+            id=self._site.world.new_id(),
+            repository=repository,
+            number=len(repository.threads) + 1,
+            title=title,
+            body=body,
+            author=author,
+            created_at=now,
+            updated_at=now,
+        )
+        repository.threads[issue.number] = issue
+        return issue
+
+    async def open_pull_request(
+        self,
+        repository: Repository,
+        *,
+        author: Account,
+        head: str,
+        base: str | None = None,
+        head_repository: Repository | None = None,
+        title: str = "A change",
+        body: str = "",
+        draft: bool = False,
+        maintainer_can_modify: bool | None = None,
+    ) -> PullRequest:
+        """Open a pull request, from a fork if ``head_repository`` is one.
+
+        ``maintainer_can_modify`` is True for forks unless said otherwise, and always False without one, as on GitHub.
+        """
+        source = head_repository or repository
+        base = base or repository.default_branch
+        head_sha, base_sha = source.branch(head), repository.branch(base)
+        if head_sha is None or base_sha is None:
+            raise ValueError(f"no branch {head if head_sha is None else base}")
+        from_fork = source is not repository
+        now = self._site.world.now()
+        pull = PullRequest(
+            id=self._site.world.new_id(),
+            repository=repository,
+            number=len(repository.threads) + 1,
+            title=title,
+            body=body,
+            author=author,
+            created_at=now,
+            updated_at=now,
+            head_repository=source,
+            head_ref=head,
+            head_sha=head_sha,
+            base_ref=base,
+            base_sha=base_sha,
+            draft=draft,
+            maintainer_can_modify=from_fork and maintainer_can_modify is not False,
+        )
+        repository.threads[pull.number] = pull
+        await point_pull(self._site, pull)
+        acts_threads.announce_pull(self._site, "opened", pull, author)
+        self._site.world.changed()
+        return pull
+
+    def edit_pull_request(
+        self, pull: PullRequest, editor: Account, *, title: str | None = None, body: str | None = None
+    ) -> None:
+        """Change a pull request's title or description."""
+        changes: dict[str, object] = {}
+        if title is not None and title != pull.title:
+            changes["title"] = {"from": pull.title}
+            pull.title = title
+        if body is not None and body != pull.body:
+            changes["body"] = {"from": pull.body}
+            pull.body = body
+        acts_threads.announce_pull(self._site, "edited", pull, editor, {"changes": changes})
+        self._site.world.changed()
+
+    async def retarget(self, pull: PullRequest, editor: Account, *, base: str) -> None:
+        """Give a pull request another base branch."""
+        sha = pull.repository.branch(base)
+        if sha is None:
+            raise ValueError(f"no branch {base}")
+        changes: dict[str, object] = {"base": {"ref": {"from": pull.base_ref}, "sha": {"from": pull.base_sha}}}
+        pull.base_ref, pull.base_sha = base, sha
+        pull.mergeable = pull.merge_pair = None
+        await point_pull(self._site, pull)
+        acts_threads.announce_pull(self._site, "edited", pull, editor, {"changes": changes})
+        self._site.world.changed()
+
+    def close(self, pull: PullRequest, actor: Account) -> None:
+        """Close a pull request without merging it."""
+        acts_threads.close_pull(self._site, pull, actor)
+
+    def reopen(self, pull: PullRequest, actor: Account) -> None:
+        """Open a closed pull request again."""
+        pull.closed_at = None
+        acts_threads.announce_pull(self._site, "reopened", pull, actor)
+        self._site.world.changed()
+
+    async def merge(self, pull: PullRequest, actor: Account) -> str:
+        """Merge a pull request with a merge commit, whose id is returned. Raises ``GitFailedError`` on a conflict."""
+        site, repository = self._site, pull.repository
+        async with repository.lock:
+            base = repository.refs[f"refs/heads/{pull.base_ref}"]
+            tree = await site.git.merge_tree(repository.directory, base, pull.head_sha)
+            sha = await site.git.commit_tree(
+                repository.directory,
+                tree,
+                message=f"Merge pull request #{pull.number} from {pull.head_ref}",
+                author=actor,
+                when=site.world.now(),
+                parents=(base, pull.head_sha),
+            )
+            await site.git.set_ref(repository.directory, f"refs/heads/{pull.base_ref}", sha)
+            await refresh(site, repository, actor)
+        return sha
+
+    def comment(self, issue: Issue, author: Account, body: str) -> Comment:
+        """Write a comment under an issue or pull request."""
+        return acts_threads.create_comment(self._site, issue, author, body, via_app=False)
+
+    def edit_comment(self, comment: Comment, editor: Account, body: str) -> None:
+        """Change a comment; the editor need not be its author."""
+        acts_threads.edit_comment(self._site, comment, editor, body)
+
+    def delete_comment(self, comment: Comment, actor: Account) -> None:
+        """Delete a comment."""
+        acts_threads.delete_comment(self._site, comment, actor)
+
+    # Check runs.
+
+    def click(self, check: CheckRun, actor: Account, identifier: str) -> None:
+        """Press a button of a completed check run.
+
+        Raises:
+            ValueError: there is no such button to press.
+        """
+        offered = [action["identifier"] for action in check.actions] if check.status == "completed" else []
+        if identifier not in offered:
+            raise ValueError(f"no button {identifier!r} on check run {check.id}, only {offered}")
+        self.send_requested_action(check, actor, identifier)
+
+    def send_requested_action(self, check: CheckRun, actor: Account, identifier: str) -> None:
+        """Send the webhook of a button without looking whether the button exists, as a hostile page might."""
+        requested: dict[str, object] = {"requested_action": {"identifier": identifier}}
+        acts_threads.announce_check(self._site, "requested_action", check, actor, requested)
+
+    def rerequest(self, check: CheckRun, actor: Account) -> None:
+        """Ask for a check run again."""
+        acts_threads.announce_check(self._site, "rerequested", check, actor)
+
+    # The App.
+
+    def install(self, account: Account, *, repositories: tuple[Repository, ...] | None = None) -> Installation:
+        """Install the App on all (None) or some repositories of an account."""
+        site = self._site
+        installation = self._installation(account, repositories)
+        self._announce_installation(installation, "created")
+        site.world.changed()
+        return installation
+
+    def uninstall(self, account: Account) -> None:
+        """Remove the App from an account; its tokens die at once."""
+        world = self._site.world
+        for installation in [one for one in world.installations.values() if one.account is account]:
+            del world.installations[installation.id]
+            self._announce_installation(installation, "deleted")
+        world.changed()
+
+    def suspend(self, account: Account, *, suspended: bool = True) -> None:
+        """Suspend the App on an account, or let it go on."""
+        world = self._site.world
+        for installation in world.installations.values():
+            if installation.account is account:
+                installation.suspended_at = world.now() if suspended else None
+                self._announce_installation(installation, "suspend" if suspended else "unsuspend")
+        world.changed()
+
+    def select_repositories(self, account: Account, repositories: tuple[Repository, ...]) -> None:
+        """Restrict (or widen) an installation to exactly these repositories."""
+        world = self._site.world
+        for installation in world.installations.values():
+            if installation.account is account:
+                before = {one.id for one in world.repositories.values() if installation.covers(one)}
+                installation.repositories = {one.id for one in repositories}
+                self._announce_selection(installation, before)
+        world.changed()
+
+    def ping(self) -> None:
+        """Send the ping that GitHub sends when a webhook is set up."""
+        spec = self._site.world.app
+        hook = {
+            "type": "App",
+            "id": spec.id + 1,
+            "name": "web",
+            "active": True,
+            "app_id": spec.id,
+            "events": list(spec.events),
+            "config": {
+                "content_type": "json",
+                "insecure_ssl": "0",
+                "secret": "********",
+                "url": self._site.webhooks.url or "",
+            },
+            "created_at": render.stamp(self._site.world.now()),
+            "updated_at": render.stamp(self._site.world.now()),
+            "deliveries_url": f"{self._site.world.base_url}/app/hook/deliveries",
+        }
+        self._site.webhooks.emit("ping", {"zen": ZEN, "hook_id": spec.id + 1, "hook": hook})
+
+    def _installation(self, account: Account, repositories: tuple[Repository, ...] | None) -> Installation:
+        world = self._site.world
+        installation = Installation(
+            id=world.new_id(),
+            account=account,
+            permissions=dict(world.app.permissions),
+            created_at=world.now(),
+            updated_at=world.now(),
+            repositories=None if repositories is None else {one.id for one in repositories},
+        )
+        world.installations[installation.id] = installation
+        return installation
+
+    def _cover(self, repository: Repository) -> None:
+        """Make sure that the App reaches a new repository, silently."""
+        for installation in self._site.world.installations.values():
+            if installation.account is repository.owner:
+                if installation.repositories is not None:
+                    installation.repositories.add(repository.id)
+                return
+        self._installation(repository.owner, None)
+
+    def _announce_installation(self, installation: Installation, action: str) -> None:
+        world = self._site.world
+        covered = [render.repository_stub(one) for one in world.repositories.values() if installation.covers(one)]
+        payload: dict[str, object] = {
+            "action": action,
+            "installation": render.installation(world, installation),
+            "repositories": covered,
+            "sender": render.account(world, installation.account),
+        }
+        self._site.webhooks.emit("installation", payload, action=action, installation_id=installation.id)
+
+    def _announce_selection(self, installation: Installation, before: set[int]) -> None:
+        world = self._site.world
+        after = installation.repositories or set()
+        for action, changed in (("added", after - before), ("removed", before - after)):
+            if not changed:
+                continue
+            stubs = [render.repository_stub(world.repositories[number]) for number in sorted(changed)]
+            payload: dict[str, object] = {
+                "action": action,
+                "installation": render.installation(world, installation),
+                "repository_selection": "selected",
+                "repositories_added": stubs if action == "added" else [],
+                "repositories_removed": stubs if action == "removed" else [],
+                "requester": None,
+                "sender": render.account(world, installation.account),
+            }
+            self._site.webhooks.emit(
+                "installation_repositories", payload, action=action, installation_id=installation.id
+            )

@@ -1,0 +1,274 @@
+"""Issues, pull requests, comments, reactions and check runs in GitHub's words."""
+
+from collections import Counter
+
+from app.demo.simulator.render import Json, account, api, app, html, node_id, repository, stamp
+from app.demo.simulator.state import (
+    Account,
+    CheckRun,
+    Comment,
+    Issue,
+    PullRequest,
+    Reaction,
+    Repository,
+    Role,
+    World,
+)
+
+EMOJI = ("+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes")
+
+
+def association(repository: Repository, who: Account) -> str:
+    """``author_association``: a hint for people, which says nothing about what somebody may do."""
+    if who is repository.owner:
+        return "OWNER"
+    return "MEMBER" if repository.roles.get(who.id, Role.NONE) > Role.NONE else "NONE"
+
+
+def reactions(url: str, given: list[Reaction]) -> Json:
+    """The counts of the emoji under something."""
+    counts = Counter(reaction.content for reaction in given)
+    return {"url": f"{url}/reactions", "total_count": len(given), **{name: counts[name] for name in EMOJI}}
+
+
+def reaction(world: World, one: Reaction) -> Json:
+    """One emoji."""
+    return {
+        "id": one.id,
+        "node_id": node_id("Reaction", one.id),
+        "user": account(world, one.account),
+        "content": one.content,
+        "created_at": stamp(one.created_at),
+    }
+
+
+def thread_page(world: World, one: Issue) -> str:
+    """The page of an issue or pull request."""
+    kind = "pull" if isinstance(one, PullRequest) else "issues"
+    return f"{html(world, one.repository)}/{kind}/{one.number}"
+
+
+def comment(world: World, one: Comment) -> Json:
+    """A comment."""
+    url = f"{api(world, one.issue.repository)}/issues/comments/{one.id}"
+    return {
+        "id": one.id,
+        "node_id": node_id("IssueComment", one.id),
+        "url": url,
+        "html_url": f"{thread_page(world, one.issue)}#issuecomment-{one.id}",
+        "issue_url": f"{api(world, one.issue.repository)}/issues/{one.issue.number}",
+        "body": one.body,
+        "user": account(world, one.author),
+        "created_at": stamp(one.created_at),
+        "updated_at": stamp(one.updated_at),
+        "author_association": association(one.issue.repository, one.author),
+        "performed_via_github_app": app(world) if one.via_app else None,
+        "reactions": reactions(url, one.reactions),
+    }
+
+
+def issue(world: World, one: Issue) -> Json:
+    """An issue, or a pull request seen as one."""
+    url = f"{api(world, one.repository)}/issues/{one.number}"
+    body: Json = {
+        "id": one.id,
+        "node_id": node_id("Issue", one.id),
+        "number": one.number,
+        "title": one.title,
+        "body": one.body or None,
+        "user": account(world, one.author),
+        "state": "open" if one.open else "closed",
+        "state_reason": None if one.open else "completed",
+        "locked": False,
+        "active_lock_reason": None,
+        "assignee": None,
+        "assignees": [],
+        "labels": [],
+        "milestone": None,
+        "comments": len(one.comments),
+        "author_association": association(one.repository, one.author),
+        "created_at": stamp(one.created_at),
+        "updated_at": stamp(one.updated_at),
+        "closed_at": stamp(one.closed_at),
+        "performed_via_github_app": None,
+        "reactions": reactions(url, []),
+        "url": url,
+        "html_url": thread_page(world, one),
+        "repository_url": api(world, one.repository),
+        "comments_url": f"{url}/comments",
+        "events_url": f"{url}/events",
+        "labels_url": f"{url}/labels{{/name}}",
+        "timeline_url": f"{url}/timeline",
+    }
+    if isinstance(one, PullRequest):
+        page = thread_page(world, one)
+        body["draft"] = one.draft
+        body["pull_request"] = {
+            "url": f"{api(world, one.repository)}/pulls/{one.number}",
+            "html_url": page,
+            "diff_url": f"{page}.diff",
+            "patch_url": f"{page}.patch",
+            "merged_at": stamp(one.merged_at),
+        }
+    return body
+
+
+def branch_side(world: World, where: Repository, ref: str, sha: str) -> Json:
+    """The head or the base of a pull request."""
+    return {
+        "label": f"{where.owner.login}:{ref}",
+        "ref": ref,
+        "sha": sha,
+        "user": account(world, where.owner),
+        "repo": None if where.deleted else repository(world, where),
+    }
+
+
+def pull_request_simple(world: World, one: PullRequest) -> Json:
+    """A pull request, as in lists."""
+    url = f"{api(world, one.repository)}/pulls/{one.number}"
+    page = thread_page(world, one)
+    issue_url = f"{api(world, one.repository)}/issues/{one.number}"
+    statuses = f"{api(world, one.repository)}/statuses/{one.head_sha}"
+    links = {
+        "self": url,
+        "html": page,
+        "issue": issue_url,
+        "comments": f"{issue_url}/comments",
+        "review_comments": f"{url}/comments",
+        "review_comment": f"{api(world, one.repository)}/pulls/comments{{/number}}",
+        "commits": f"{url}/commits",
+        "statuses": statuses,
+    }
+    return {
+        "id": one.id,
+        "node_id": node_id("PullRequest", one.id),
+        "number": one.number,
+        "url": url,
+        "html_url": page,
+        "diff_url": f"{page}.diff",
+        "patch_url": f"{page}.patch",
+        "issue_url": issue_url,
+        "commits_url": links["commits"],
+        "review_comments_url": links["review_comments"],
+        "review_comment_url": links["review_comment"],
+        "comments_url": links["comments"],
+        "statuses_url": statuses,
+        "state": "open" if one.open else "closed",
+        "locked": False,
+        "active_lock_reason": None,
+        "title": one.title,
+        "body": one.body or None,
+        "user": account(world, one.author),
+        "labels": [],
+        "milestone": None,
+        "assignee": None,
+        "assignees": [],
+        "requested_reviewers": [],
+        "requested_teams": [],
+        "created_at": stamp(one.created_at),
+        "updated_at": stamp(one.updated_at),
+        "closed_at": stamp(one.closed_at),
+        "merged_at": stamp(one.merged_at),
+        "merge_commit_sha": one.merge_commit_sha,
+        "head": branch_side(world, one.head_repository, one.head_ref, one.head_sha),
+        "base": branch_side(world, one.repository, one.base_ref, one.base_sha),
+        "author_association": association(one.repository, one.author),
+        "auto_merge": None,
+        "draft": one.draft,
+        "_links": {name: {"href": href} for name, href in links.items()},
+    }
+
+
+def pull_request(world: World, one: PullRequest, numbers: tuple[int, int, int, int]) -> Json:
+    """A pull request asked for by itself; ``numbers`` are its commits, additions, deletions and changed files."""
+    commits, additions, deletions, files = numbers
+    states = {None: "unknown", True: "clean", False: "dirty"}
+    return pull_request_simple(world, one) | {
+        "merged": one.merged_at is not None,
+        "mergeable": one.mergeable,
+        "rebaseable": one.mergeable,
+        "mergeable_state": "draft" if one.draft and one.mergeable else states[one.mergeable],
+        "merged_by": None if one.merged_by is None else account(world, one.merged_by),
+        "comments": len(one.comments),
+        "review_comments": 0,
+        "maintainer_can_modify": one.maintainer_can_modify,
+        "commits": commits,
+        "additions": additions,
+        "deletions": deletions,
+        "changed_files": files,
+    }
+
+
+def _minimal_pull(world: World, one: PullRequest) -> Json:
+    def side(where: Repository, ref: str, sha: str) -> Json:
+        return {"ref": ref, "sha": sha, "repo": {"id": where.id, "url": api(world, where), "name": where.name}}
+
+    return {
+        "id": one.id,
+        "number": one.number,
+        "url": f"{api(world, one.repository)}/pulls/{one.number}",
+        "head": side(one.head_repository, one.head_ref, one.head_sha),
+        "base": side(one.repository, one.base_ref, one.base_sha),
+    }
+
+
+def check_pulls(world: World, one: CheckRun) -> list[Json]:
+    """The pull requests of a check run: those from branches of its own repository, none from forks."""
+    return [
+        _minimal_pull(world, pull)
+        for pull in one.repository.pull_requests()
+        if pull.open and pull.head_sha == one.head_sha and not pull.from_fork
+    ]
+
+
+def check_run(world: World, one: CheckRun) -> Json:
+    """A check run. Its buttons are not in it, as in GitHub's answers."""
+    url = f"{api(world, one.repository)}/check-runs/{one.id}"
+    return {
+        "id": one.id,
+        "node_id": node_id("CheckRun", one.id),
+        "name": one.name,
+        "head_sha": one.head_sha,
+        "external_id": one.external_id,
+        "url": url,
+        "html_url": f"{html(world, one.repository)}/runs/{one.id}",
+        "details_url": one.details_url,
+        "status": one.status,
+        "conclusion": one.conclusion,
+        "started_at": stamp(one.started_at),
+        "completed_at": stamp(one.completed_at),
+        "output": {
+            "title": one.title,
+            "summary": one.summary,
+            "text": one.text,
+            "annotations_count": len(one.annotations),
+            "annotations_url": f"{url}/annotations",
+        },
+        "check_suite": {"id": one.suite_id},
+        "app": app(world),
+        "pull_requests": check_pulls(world, one),
+    }
+
+
+def check_suite(world: World, one: CheckRun) -> Json:
+    """The suite of a check run, as in webhooks."""
+    return {
+        "id": one.suite_id,
+        "node_id": node_id("CheckSuite", one.suite_id),
+        "head_branch": next(iter(sorted(_branches_at(one))), None),
+        "head_sha": one.head_sha,
+        "status": one.status,
+        "conclusion": one.conclusion,
+        "url": f"{api(world, one.repository)}/check-suites/{one.suite_id}",
+        "before": None,
+        "after": one.head_sha,
+        "pull_requests": check_pulls(world, one),
+        "app": app(world),
+        "created_at": stamp(one.started_at),
+        "updated_at": stamp(one.completed_at or one.started_at),
+    }
+
+
+def _branches_at(one: CheckRun) -> list[str]:
+    return [name.removeprefix("refs/heads/") for name, sha in one.repository.refs.items() if sha == one.head_sha]

@@ -1,0 +1,200 @@
+"""The simulator: a GitHub on loopback, in the asyncio loop of whoever starts it.
+
+::
+
+    async with Simulator.serve(directory, webhook_secret="s", webhook_url="http://127.0.0.1:8000/webhooks/github") as sim:
+        ada = sim.people.user("ada")
+        payments = await sim.people.repository("acme/payments", files={"a.txt": "one\n"}, roles={ada: Role.WRITE})
+
+``sim.people`` is what people do, ``sim.webhooks`` and ``sim.faults`` disturb it, ``sim.record`` is what was said.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import uvicorn
+
+from app.demo.simulator.app_auth import Credentials
+from app.demo.simulator.asgi import Application
+from app.demo.simulator.faults import Faults
+from app.demo.simulator.git import Git
+from app.demo.simulator.git_http import write_hooks
+from app.demo.simulator.limits import RateLimits
+from app.demo.simulator.people import People
+from app.demo.simulator.record import Record
+from app.demo.simulator.settings import AppSpec
+from app.demo.simulator.site import Site
+from app.demo.simulator.state import AccountKind, CheckRun, Repository, World
+from app.demo.simulator.webhooks import Webhooks
+from app.demo.simulator.wire import HangUpProtocol
+from bot.ports.system import Clock
+
+T = TypeVar("T")
+HOST = "127.0.0.1"
+SHUTDOWN_SECONDS = 2
+
+
+class SystemClock:
+    """The time of the machine."""
+
+    def now(self) -> datetime:
+        """The present moment, in UTC."""
+        return datetime.now(UTC)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, without its hold on signals, and telling when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to whoever owns the process."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then say so."""
+        await super().startup(sockets=sockets)
+        self.listening.set()
+
+
+class Simulator:
+    """A running simulator. Make one with ``start`` or ``serve``."""
+
+    def __init__(self, site: Site, server: _Server, listener: socket.socket) -> None:
+        self.site = site
+        self.world = site.world
+        self.app = site.world.app
+        self.people = People(site)
+        self.webhooks = site.webhooks
+        self.faults = site.faults
+        self.limits = site.limits
+        self.record = site.record
+        self._server = server
+        self._listener = listener
+        self._serving = asyncio.create_task(server.serve(sockets=[listener]), name="simulator-http")
+
+    @classmethod
+    async def start(
+        cls,
+        directory: Path,
+        *,
+        webhook_secret: str,
+        webhook_url: str | None = None,
+        clock: Clock | None = None,
+        app: AppSpec | None = None,
+        port: int = 0,
+    ) -> "Simulator":
+        """Start on 127.0.0.1. ``directory`` gets the bare repositories, as ``repositories/<owner>/<name>.git``.
+
+        With ``webhook_url`` None deliveries wait in ``webhooks.deliveries`` and nothing is sent until ``webhooks.url``
+        is set. ``port`` 0 takes a free one.
+        """
+        directory = directory.resolve()
+        (directory / "repositories").mkdir(parents=True, exist_ok=True)
+        world = World(app=app or AppSpec(), clock=clock or SystemClock())
+        listener = socket.create_server((HOST, port))
+        world.base_url = f"http://{HOST}:{listener.getsockname()[1]}"
+        git = Git(directory)
+        write_hooks(git.hooks)
+        record = Record()
+        site = Site(
+            directory=directory,
+            world=world,
+            git=git,
+            webhooks=Webhooks(world=world, record=record, secret=webhook_secret, url=webhook_url),
+            credentials=Credentials(world),
+            record=record,
+            faults=Faults(),
+            limits=RateLimits(),
+        )
+        config = uvicorn.Config(
+            Application(site),
+            http=HangUpProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+        server = _Server(config)
+        simulator = cls(site, server, listener)
+        simulator.people.account(f"{world.app.slug}[bot]", kind=AccountKind.BOT)
+        await server.listening.wait()
+        return simulator
+
+    @classmethod
+    @asynccontextmanager
+    async def serve(
+        cls,
+        directory: Path,
+        *,
+        webhook_secret: str,
+        webhook_url: str | None = None,
+        clock: Clock | None = None,
+        app: AppSpec | None = None,
+        port: int = 0,
+    ) -> "AsyncIterator[Simulator]":
+        """``start`` and ``close`` as a context."""
+        simulator = await cls.start(
+            directory, webhook_secret=webhook_secret, webhook_url=webhook_url, clock=clock, app=app, port=port
+        )
+        try:
+            yield simulator
+        finally:
+            await simulator.close()
+
+    @property
+    def base_url(self) -> str:
+        """The API's URL; git and pages live under it too. Without a slash at the end."""
+        return self.world.base_url
+
+    @property
+    def errors(self) -> list[BaseException]:
+        """Faults of the simulator itself; a test that finds any has found a bug here."""
+        return self.site.errors
+
+    def clone_url(self, repository: Repository) -> str:
+        """Where git finds a repository."""
+        return f"{self.base_url}/{repository.full_name}.git"
+
+    def check_runs(
+        self, repository: Repository, *, head_sha: str | None = None, name: str | None = None
+    ) -> list[CheckRun]:
+        """The check runs of a repository, oldest first."""
+        return [
+            check
+            for check in self.world.check_runs.values()
+            if check.repository is repository and head_sha in {None, check.head_sha} and name in {None, check.name}
+        ]
+
+    async def wait_for(
+        self,
+        predicate: Callable[[], T | None],
+        *,
+        timeout: float = 30.0,  # noqa: ASYNC109 - the caller's deadline
+        what: str = "a change",
+    ) -> T:
+        """The first truthy answer of ``predicate``, which is asked now and after every change of state.
+
+        Raises:
+            TimeoutError: with ``what`` in its message.
+        """
+        return await self.world.wait_for(predicate, timeout=timeout, what=what)
+
+    async def close(self) -> None:
+        """Stop serving and sending."""
+        self.faults.clear()
+        await self.site.close()
+        self._server.should_exit = True
+        await self._serving
+        self._listener.close()
