@@ -7,7 +7,8 @@ Result archive: an uncompressed tar with ``result.json`` (a ``GuestResult``), ``
 stream, raw) and the files that differ from the workspace archive under ``changed/``; a deleted file is named in
 ``result.json``. Everything in it is hostile.
 
-The guest prints Claude Code's event stream to its standard output as it comes: that is the run's log.
+The guest prints Claude Code's event stream to its standard output as it comes: that is the run's log. What the guest
+itself has to say goes to its standard error, each line beginning with ``GUEST_PREFIX``.
 """
 
 from collections.abc import Mapping
@@ -33,8 +34,51 @@ EXIT_OK: Final = 0
 EXIT_FETCH_FAILED: Final = 70
 EXIT_UPLOAD_FAILED: Final = 71
 EXIT_CLAUDE_MISSING: Final = 72
+EXIT_MISUSED: Final = 73
 EXIT_STOPPED: Final = 143
 """What the guest itself exits with; Claude Code's own status stands in ``GuestResult``."""
+
+GUEST_PREFIX: Final = "flowforge-guest: "
+
+ENV_RUN_ID: Final = "FLOWFORGE_RUN_ID"
+ENV_RUN_TOKEN: Final = "FLOWFORGE_RUN_TOKEN"  # noqa: S105 - the variable's name
+ENV_RUNNER_URL: Final = "FLOWFORGE_RUNNER_URL"
+ENV_GATEWAY_URL: Final = "FLOWFORGE_GATEWAY_URL"
+ENV_MODEL: Final = "FLOWFORGE_MODEL"
+ENV_CLAUDE: Final = "FLOWFORGE_CLAUDE"
+ENV_TASK_DIR: Final = "FLOWFORGE_TASK_DIR"
+ENV_MAX_TURNS: Final = "FLOWFORGE_MAX_TURNS"
+ENV_BUDGET_USD: Final = "FLOWFORGE_BUDGET_USD"
+ENV_STALL_SECONDS: Final = "FLOWFORGE_STALL_SECONDS"
+ENV_MAX_WORKSPACE_BYTES: Final = "FLOWFORGE_MAX_WORKSPACE_BYTES"
+ENV_MAX_RESULT_BYTES: Final = "FLOWFORGE_MAX_RESULT_BYTES"
+ENV_MAX_RESULT_FILES: Final = "FLOWFORGE_MAX_RESULT_FILES"
+ENV_MAX_LOG_BYTES: Final = "FLOWFORGE_MAX_LOG_BYTES"
+ENV_LIFELINE: Final = "FLOWFORGE_LIFELINE"
+"""How the guest is told its task. All but the last are required.
+
+``FLOWFORGE_TASK_DIR`` is an existing empty directory of the guest's own, its path absolute and without characters that
+mean something in Claude Code's rules. ``FLOWFORGE_LIFELINE=stdin`` says that standard input is a pipe held by whoever
+started the guest: its end means that the starter is gone, and the guest ends as on SIGTERM.
+"""
+
+MAX_DEPTH: Final = 100
+"""Directories above a file in either archive."""
+
+MAX_WORKSPACE_FILES: Final = 50_000
+
+_OVERHEAD_PER_FILE: Final = 8192
+_OVERHEAD: Final = 2**20
+
+
+def workspace_archive_cap(max_workspace_bytes: int) -> int:
+    """The most bytes that a workspace archive with ``max_workspace_bytes`` of content can have."""
+    return max_workspace_bytes + MAX_WORKSPACE_FILES * _OVERHEAD_PER_FILE + _OVERHEAD
+
+
+def result_archive_cap(max_result_bytes: int, max_result_files: int, max_log_bytes: int) -> int:
+    """The most bytes that a result archive within the limits of its run can have."""
+    return max_result_bytes + max_log_bytes + max_result_files * _OVERHEAD_PER_FILE + _OVERHEAD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +123,9 @@ class Context:
 class GuestResult:
     """What the guest says about Claude Code's process. Hostile like all that comes out of a sandbox.
 
-    ``exit_code`` is None when ``signal`` ended it. ``deleted`` are workspace paths that are gone.
+    ``exit_code`` is None when ``signal`` ended it. ``deleted`` are workspace paths where no regular file is any more.
+    ``oddities`` name what no honest run leaves behind: links, devices, reserved names, changed modes. ``over_limit``
+    says which limit the workspace broke; then no changed file is in the archive.
     """
 
     exit_code: int | None
@@ -88,6 +134,8 @@ class GuestResult:
     stderr_tail: str
     duration_ms: int
     deleted: tuple[str, ...]
+    oddities: tuple[str, ...] = ()
+    over_limit: str | None = None
     version: int = PROTOCOL_VERSION
 
 

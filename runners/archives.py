@@ -1,0 +1,86 @@
+"""The port to archives: the bot's words in, bytes out, and back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bot.errors import IngestError
+from bot.model.runs import AgentAnswer, AgentBrief, AnsweredFile, AnsweredHunk, BriefFile, RunLimits
+from bot.ports.git import WorkspaceFile
+from runners.events import Event, parse_events
+from runners.ingest import read_result
+from runners.pack import pack_workspace
+from runners.protocol import AgentReport, Context, ContextFile, ContextHunk, ReportFile
+from runners.report import ReportError, read_report
+
+TASK: Final = (
+    "Resolve every hunk of every file in files, in place: put what both sides intended in its place and remove the "
+    "markers. Leave everything else as it is, then report."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TarArchives:
+    """``RunArchives`` over the tar archives of ``runners.protocol``."""
+
+    def pack(self, brief: AgentBrief, files: Sequence[WorkspaceFile]) -> bytes:
+        """The workspace archive of a run. Raises ``SandboxError`` for a path that no workspace may have."""
+        return pack_workspace(files, _context(brief))
+
+    def read(self, archive: bytes, *, limits: RunLimits) -> AgentAnswer:
+        """Ingest a result archive.
+
+        Raises:
+            IngestError: it breaks a rule, is over a limit, or holds no valid report.
+        """
+        result = read_result(archive, limits)
+        if result.guest.over_limit is not None:
+            raise IngestError("the workspace that the agent left is over the limits of its run")
+        report = _report(result.transcript)
+        return AgentAnswer(
+            changed=result.changed,
+            deleted=result.deleted,
+            oddities=result.guest.oddities,
+            summary=report.summary,
+            files=tuple(_answered(file) for file in report.files),
+        )
+
+
+def _context(brief: AgentBrief) -> Context:
+    return Context(
+        task=TASK,
+        number=brief.number,
+        title=brief.title,
+        head=brief.head,
+        base=brief.base,
+        files=tuple(_context_file(file) for file in brief.files),
+        ours_subjects=brief.ours_subjects,
+        theirs_subjects=brief.theirs_subjects,
+        instructions=brief.instructions,
+        feedback=brief.feedback,
+    )
+
+
+def _context_file(file: BriefFile) -> ContextFile:
+    hunks = tuple(
+        ContextHunk(index=hunk.index, first_line=hunk.first_line, last_line=hunk.last_line) for hunk in file.hunks
+    )
+    return ContextFile(path=file.path, kind=file.kind, hunks=hunks)
+
+
+def _report(transcript: bytes) -> AgentReport:
+    last: Event = {}
+    for event in parse_events(transcript.splitlines()):
+        last = event if event.get("type") == "result" else last
+    try:
+        return read_report(last.get("structured_output"))
+    except ReportError as error:
+        raise IngestError(f"no valid report: {error}") from None
+
+
+def _answered(file: ReportFile) -> AnsweredFile:
+    hunks = tuple(
+        AnsweredHunk(index=hunk.index, resolved=hunk.resolved, reason=hunk.reason, confidence=hunk.confidence)
+        for hunk in file.hunks
+    )
+    return AnsweredFile(path=file.path, hunks=hunks)

@@ -1,0 +1,43 @@
+"""What a guest is told through its environment; the same for every backend."""
+
+from bot.model.runs import RunTask
+from runners.protocol import (
+    ENV_BUDGET_USD,
+    ENV_CLAUDE,
+    ENV_GATEWAY_URL,
+    ENV_MAX_LOG_BYTES,
+    ENV_MAX_RESULT_BYTES,
+    ENV_MAX_RESULT_FILES,
+    ENV_MAX_TURNS,
+    ENV_MAX_WORKSPACE_BYTES,
+    ENV_MODEL,
+    ENV_RUN_ID,
+    ENV_RUN_TOKEN,
+    ENV_RUNNER_URL,
+    ENV_STALL_SECONDS,
+    ENV_TASK_DIR,
+)
+
+
+def guest_environment(task: RunTask, *, claude: str, task_dir: str) -> dict[str, str]:
+    """The variables of ``runners.protocol`` for one run. ``claude`` and ``task_dir`` are paths as the guest sees them.
+
+    One of them is the run's token: backends must not log the mapping.
+    """
+    limits = task.limits
+    return {
+        ENV_RUN_ID: task.run_id,
+        ENV_RUN_TOKEN: task.token,
+        ENV_RUNNER_URL: task.runner_url,
+        ENV_GATEWAY_URL: task.gateway_url,
+        ENV_MODEL: task.model,
+        ENV_CLAUDE: claude,
+        ENV_TASK_DIR: task_dir,
+        ENV_MAX_TURNS: str(limits.max_turns),
+        ENV_BUDGET_USD: repr(limits.budget_usd),
+        ENV_STALL_SECONDS: repr(limits.stall_seconds),
+        ENV_MAX_WORKSPACE_BYTES: str(limits.max_workspace_bytes),
+        ENV_MAX_RESULT_BYTES: str(limits.max_result_bytes),
+        ENV_MAX_RESULT_FILES: str(limits.max_result_files),
+        ENV_MAX_LOG_BYTES: str(limits.max_log_bytes),
+    }

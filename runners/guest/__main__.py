@@ -1,0 +1,50 @@
+"""``python -m runners.guest``: one run, from its environment to its uploaded result."""
+
+import os
+import sys
+
+from runners.guest.claude import run_claude
+from runners.guest.result import build_result
+from runners.guest.stopping import StoppedError, arm, disarm, end_descendants
+from runners.guest.task import GuestError, task_from_environment
+from runners.guest.transfer import fetch_workspace, upload_result
+from runners.guest.unpack import unpack
+from runners.guest.walk import find_changes
+from runners.protocol import ENV_LIFELINE, EXIT_OK, EXIT_STOPPED, GUEST_PREFIX, TRANSCRIPT_NAME
+
+_GRACE_SECONDS = 1.0
+
+
+def run() -> int:
+    """Do the task. Raises ``GuestError`` and ``StoppedError``."""
+    task = task_from_environment(os.environ)
+    marks = unpack(fetch_workspace(task), task.directory)
+    ended = run_claude(task)
+    changes = find_changes(
+        task.workspace,
+        marks,
+        max_bytes=task.max_result_bytes,
+        max_files=task.max_result_files,
+    )
+    upload_result(task, build_result(ended, changes, task.directory / TRANSCRIPT_NAME))
+    return EXIT_OK
+
+
+def main() -> int:
+    """Do the task and say in the exit status how that went."""
+    os.umask(0o077)
+    try:
+        arm(lifeline=os.environ.get(ENV_LIFELINE) == "stdin")
+        return run()
+    except StoppedError:
+        return EXIT_STOPPED
+    except GuestError as error:
+        print(f"{GUEST_PREFIX}{error}", file=sys.stderr, flush=True)  # noqa: T201 - the guest's only voice
+        return error.exit_code
+    finally:
+        disarm()
+        end_descendants(grace=_GRACE_SECONDS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

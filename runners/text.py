@@ -1,0 +1,25 @@
+"""Untrusted text on its way into a line that people or logs get to see."""
+
+import unicodedata
+from typing import Final
+
+_UNSAFE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def one_line(text: str, limit: int) -> str:
+    """``text`` as one line of at most ``limit`` characters: no control, invisible or unassigned character is left."""
+    # Cut generously first: cleaning must not cost more than what is shown.
+    cleaned = "".join(_shown(character) for character in text[: 4 * limit])
+    line = " ".join(cleaned.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def is_unsafe(character: str) -> bool:
+    """True for a character that is not shown as itself: control, format, surrogate, private, unassigned, separator."""
+    return unicodedata.category(character) in _UNSAFE
+
+
+def _shown(character: str) -> str:
+    if character.isspace():
+        return " "
+    return "\N{REPLACEMENT CHARACTER}" if is_unsafe(character) else character
