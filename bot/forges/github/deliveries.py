@@ -1,0 +1,320 @@
+"""Webhook deliveries: is it from GitHub, and what does it say?
+
+Everything here is free of I/O. A signature proves who wrote the body, not when and not under which headers: a delivery
+can be replayed, so what it says is a hint, and state is read from the API.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, NoReturn, TypeVar
+
+import msgspec
+
+from bot.errors import PayloadError, SettingsError
+from bot.forges.github import payloads
+from bot.model.deliveries import Delivery
+from bot.model.events import (
+    BranchPushed,
+    CheckActionRequested,
+    CheckRerequested,
+    CommentEdited,
+    CommentPosted,
+    Event,
+    InstallationAction,
+    InstallationChanged,
+    Pinged,
+    PullRequestAction,
+    PullRequestChanged,
+    Unused,
+)
+from bot.model.forge import Actor, ActorKind, ForgeKind, RepositoryRef
+
+MAX_SECRETS: Final = 2
+MIN_SECRET_BYTES: Final = 16
+
+_SIGNATURE: Final = re.compile(r"sha256=([0-9a-f]{64})")
+_BRANCH: Final = "refs/heads/"
+
+_Payload = TypeVar("_Payload", bound=msgspec.Struct)
+
+
+def verify_signature(body: bytes, header: str | None, secrets: Sequence[bytes]) -> bool:
+    """Whether ``header`` (``X-Hub-Signature-256``) is the HMAC-SHA256 of the raw ``body`` under one of ``secrets``.
+
+    Only ``sha256=`` and 64 lower-case hexadecimal digits will do. Every secret is tried, each in constant time, so
+    that the time taken tells nothing about which one fits. Never raises; without a secret nothing is authentic.
+
+    Source: https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
+    """
+    match = _SIGNATURE.fullmatch(header or "")
+    if match is None:
+        return False
+    claimed = match[1].encode("ascii")
+    verdicts = [
+        hmac.compare_digest(hmac.new(secret, body, hashlib.sha256).hexdigest().encode("ascii"), claimed)
+        for secret in secrets
+    ]
+    return any(verdicts)
+
+
+class SignatureVerifier:
+    """``verify_signature`` with this App's secrets: the one in use, and while rotating also the next."""
+
+    def __init__(self, secrets: Sequence[bytes]) -> None:
+        """Keep the secrets.
+
+        Raises:
+            SettingsError: there is none, there are more than two, or one has fewer than 16 bytes.
+        """
+        if not 1 <= len(secrets) <= MAX_SECRETS:
+            raise SettingsError(f"one webhook secret is needed, or {MAX_SECRETS} while rotating; got {len(secrets)}")
+        if any(len(secret) < MIN_SECRET_BYTES for secret in secrets):
+            raise SettingsError(f"a webhook secret must have at least {MIN_SECRET_BYTES} bytes")
+        self._secrets = tuple(secrets)
+
+    def verify(self, body: bytes, header: str | None) -> bool:
+        """Whether the request with this body and ``X-Hub-Signature-256`` header came from GitHub."""
+        return verify_signature(body, header, self._secrets)
+
+
+class DeliveryDecoder:
+    """Turns verified deliveries into events, for one App."""
+
+    def __init__(self, *, app_id: int) -> None:
+        self._app_id = app_id
+
+    def decode(self, delivery: Delivery) -> Event:
+        """The event that a delivery tells of, ``Unused`` when the bot has no use for it.
+
+        Raises:
+            PayloadError: the body is not what GitHub documents; the message quotes nothing of it.
+        """
+        decoder = _DECODERS.get(delivery.event)
+        if decoder is None:
+            return _unused(delivery.delivery_id, "events of this kind are not used")
+        return decoder(delivery.delivery_id, _parse(delivery.body), self._app_id)
+
+
+def _comment(delivery_id: str, document: object, _app_id: int) -> Event:
+    action = _read(document, payloads.Action).action
+    if action not in {"created", "edited"}:
+        return _unused(delivery_id, "only new and edited comments count")
+    payload = _read(document, payloads.IssueComment)
+    repository, actor = _repository(payload.repository, payload.installation), _actor(payload.sender)
+    on_pull_request = payload.issue.pull_request is not None
+    if action == "created":
+        return CommentPosted(
+            delivery_id=delivery_id,
+            repository=repository,
+            number=payload.issue.number,
+            on_pull_request=on_pull_request,
+            comment_id=payload.comment.id,
+            body=payload.comment.body,
+            actor=actor,
+        )
+    if payload.changes.body is None:
+        return _unused(delivery_id, "the edit left the comment's text as it was")
+    return CommentEdited(
+        delivery_id=delivery_id,
+        repository=repository,
+        number=payload.issue.number,
+        on_pull_request=on_pull_request,
+        comment_id=payload.comment.id,
+        body=payload.comment.body,
+        body_before=payload.changes.body.before,
+        actor=actor,
+    )
+
+
+def _pull_request(delivery_id: str, document: object, _app_id: int) -> Event:
+    payload = _read(document, payloads.PullRequest)
+    known = frozenset(PullRequestAction)
+    return PullRequestChanged(
+        delivery_id=delivery_id,
+        repository=_repository(payload.repository, payload.installation),
+        number=payload.number,
+        action=PullRequestAction(payload.action) if payload.action in known else PullRequestAction.OTHER,
+        head_sha=payload.pull_request.head.sha,
+        base_ref=payload.pull_request.base.ref,
+        actor=_actor(payload.sender),
+    )
+
+
+def _check_run(delivery_id: str, document: object, app_id: int) -> Event:
+    action = _read(document, payloads.Action).action
+    if action not in {"requested_action", "rerequested"}:
+        return _unused(delivery_id, "only what people ask of a check run counts")
+    owner = _read(document, payloads.CheckRunOwned).check_run.app
+    if owner is None or owner.id != app_id:
+        return _unused(delivery_id, "the check run belongs to another App")
+    if action == "rerequested":
+        payload = _read(document, payloads.CheckRun)
+        return CheckRerequested(
+            delivery_id=delivery_id,
+            repository=_repository(payload.repository, payload.installation),
+            check_run_id=payload.check_run.id,
+            external_id=payload.check_run.external_id or "",
+            head_sha=payload.check_run.head_sha,
+            actor=_actor(payload.sender),
+        )
+    clicked = _read(document, payloads.CheckRunWithAction)
+    return CheckActionRequested(
+        delivery_id=delivery_id,
+        repository=_repository(clicked.repository, clicked.installation),
+        check_run_id=clicked.check_run.id,
+        external_id=clicked.check_run.external_id or "",
+        head_sha=clicked.check_run.head_sha,
+        action=clicked.requested_action.identifier,
+        actor=_actor(clicked.sender),
+    )
+
+
+def _push(delivery_id: str, document: object, _app_id: int) -> Event:
+    payload = _read(document, payloads.Push)
+    branch = payload.ref.removeprefix(_BRANCH)
+    if branch in {payload.ref, ""}:
+        return _unused(delivery_id, "only pushes to branches count")
+    # GitHub documents the sender of a push as optional. Id 0 is nobody's: such an actor never has a permission.
+    sender = payload.sender
+    return BranchPushed(
+        delivery_id=delivery_id,
+        repository=_repository(payload.repository, payload.installation),
+        branch=branch,
+        before=payload.before,
+        after=payload.after,
+        actor=_actor(sender) if sender is not None else Actor(id=0, login=payload.pusher.name),
+    )
+
+
+def _ping(delivery_id: str, document: object, _app_id: int) -> Event:
+    _read(document, payloads.Ping)
+    return Pinged(delivery_id=delivery_id)
+
+
+def _installation(delivery_id: str, document: object, app_id: int) -> Event:
+    payload = _read(document, payloads.Installation)
+    if payload.action not in frozenset(InstallationAction) - {InstallationAction.REPOSITORIES_CHANGED}:
+        return _unused(delivery_id, "nothing the bot keeps of an installation changed")
+    return _installation_changed(delivery_id, payload.installation, InstallationAction(payload.action), app_id)
+
+
+def _installation_repositories(delivery_id: str, document: object, app_id: int) -> Event:
+    installation = _read(document, payloads.Installation).installation
+    return _installation_changed(delivery_id, installation, InstallationAction.REPOSITORIES_CHANGED, app_id)
+
+
+def _installation_changed(
+    delivery_id: str,
+    installation: payloads.InstallationState,
+    action: InstallationAction,
+    app_id: int,
+) -> Event:
+    if installation.app_id != app_id:
+        return _unused(delivery_id, "the installation is of another App")
+    account = installation.account or payloads.Account()
+    return InstallationChanged(
+        delivery_id=delivery_id,
+        installation_id=installation.id,
+        account=account.login or account.slug or "",
+        action=action,
+    )
+
+
+_Decoder = Callable[[str, object, int], Event]
+
+_DECODERS: Final[Mapping[str, _Decoder]] = MappingProxyType(
+    {
+        "issue_comment": _comment,
+        "pull_request": _pull_request,
+        "check_run": _check_run,
+        "push": _push,
+        "ping": _ping,
+        "installation": _installation,
+        "installation_repositories": _installation_repositories,
+    },
+)
+
+DECODED_EVENTS: Final = frozenset(_DECODERS)
+"""GitHub's names of the events the bot makes use of."""
+
+UNSUBSCRIBED_EVENTS: Final = frozenset({"ping", "installation", "installation_repositories"})
+"""Those of ``DECODED_EVENTS`` that every App is sent without asking, and that a manifest therefore cannot ask for.
+
+Source: https://docs.github.com/en/webhooks/webhook-events-and-payloads#installation
+"""
+
+
+def _unused(delivery_id: str, reason: str) -> Unused:
+    return Unused(delivery_id=delivery_id, reason=reason)
+
+
+def _actor(user: payloads.User) -> Actor:
+    return Actor(id=user.id, login=user.login, kind=ActorKind.BOT if user.type == "Bot" else ActorKind.USER)
+
+
+def _repository(repository: payloads.Repository, installation: payloads.InstallationId) -> RepositoryRef:
+    owner, _, name = repository.full_name.partition("/")
+    return RepositoryRef(
+        forge=ForgeKind.GITHUB,
+        id=repository.id,
+        owner=owner,
+        name=name,
+        installation_id=installation.id,
+    )
+
+
+def _parse(body: bytes) -> object:
+    """The JSON document in ``body``, read once and strictly: no later reader can see another meaning in it.
+
+    The standard library's parser is used because it alone tells of keys that occur twice.
+    """
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_no_constant)
+    except RecursionError:
+        raise PayloadError("the body is nested too deeply") from None
+    except ValueError:  # not UTF-8, not JSON, or a number of thousands of digits
+        raise PayloadError("the body is not JSON in UTF-8") from None
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise PayloadError("the body holds a key twice in one object")
+    return result
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise PayloadError("the body holds NaN or Infinity, which are not JSON")
+
+
+def _read(document: object, type_: type[_Payload]) -> _Payload:
+    try:
+        payload = msgspec.convert(document, type_)
+    except msgspec.ValidationError as error:
+        raise PayloadError(f"the body is not as GitHub documents it: {error}") from None
+    except UnicodeEncodeError:  # a lone surrogate where something else than text belongs
+        raise PayloadError("the body is not as GitHub documents it") from None
+    if not all(_is_storable(text) for text in _texts(msgspec.to_builtins(payload))):
+        raise PayloadError("the body holds text with NUL characters or lone surrogates")
+    return payload
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def _is_storable(text: str) -> bool:
+    """Whether databases and UTF-8 can hold the text: no NUL, no half of a surrogate pair."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text

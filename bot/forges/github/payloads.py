@@ -1,0 +1,215 @@
+"""The fields the bot reads of GitHub's webhook payloads, with what must be true of each.
+
+Everything else in a payload is skipped, URLs above all: what a payload says is never dialled.
+https://docs.github.com/en/webhooks/webhook-events-and-payloads
+"""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+"""GitHub's numeric ids are positive and fit the database's 64 bits."""
+
+Sha = Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")]
+"""A full object id, SHA-1 or SHA-256."""
+
+Login = Annotated[str, Meta(min_length=1, max_length=255)]
+RefName = Annotated[str, Meta(min_length=1, max_length=1024)]
+
+FullName = Annotated[
+    str,
+    Meta(pattern=r"\A(?!\.{1,2}/)[A-Za-z0-9._-]{1,100}/(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,100}\Z"),
+]
+"""``owner/name``: these characters only, since both become part of URLs; never ``.`` or ``..``."""
+
+
+class User(Struct, frozen=True):
+    """Whoever acts; ``type`` is ``User``, ``Bot``, ``Organization`` or ``Mannequin``."""
+
+    id: Id
+    login: Login
+    type: str = "User"
+
+
+class Repository(Struct, frozen=True):
+    """The repository an event is about."""
+
+    id: Id
+    full_name: FullName
+
+
+class InstallationId(Struct, frozen=True):
+    """The installation through which GitHub told us."""
+
+    id: Id
+
+
+class Action(Struct, frozen=True):
+    """What most payloads begin with."""
+
+    action: str
+
+
+class InRepository(Struct, frozen=True, kw_only=True):
+    """What every event about a repository carries."""
+
+    repository: Repository
+    installation: InstallationId
+    sender: User
+
+
+class Comment(Struct, frozen=True):
+    """A comment under an issue or pull request."""
+
+    id: Id
+    body: str
+
+
+class PullRequestLink(Struct, frozen=True):
+    """Present in an issue that is a pull request."""
+
+
+class Issue(Struct, frozen=True):
+    """An issue, or the issue side of a pull request."""
+
+    number: Id
+    pull_request: PullRequestLink | None = None
+
+
+class TextBefore(Struct, frozen=True, rename={"before": "from"}):
+    """The text that an edit replaced."""
+
+    before: str
+
+
+class CommentChanges(Struct, frozen=True):
+    """What an edit of a comment changed."""
+
+    body: TextBefore | None = None
+
+
+class IssueComment(InRepository, frozen=True, kw_only=True):
+    """https://docs.github.com/en/webhooks/webhook-events-and-payloads#issue_comment ."""
+
+    issue: Issue
+    comment: Comment
+    changes: CommentChanges = CommentChanges()
+
+
+class Head(Struct, frozen=True):
+    """The head of a pull request."""
+
+    sha: Sha
+
+
+class Base(Struct, frozen=True):
+    """The branch a pull request is for."""
+
+    ref: RefName
+
+
+class PullRequestState(Struct, frozen=True):
+    """A pull request as the event saw it."""
+
+    head: Head
+    base: Base
+
+
+class PullRequest(InRepository, frozen=True, kw_only=True):
+    """https://docs.github.com/en/webhooks/webhook-events-and-payloads#pull_request ."""
+
+    action: str
+    number: Id
+    pull_request: PullRequestState
+
+
+class App(Struct, frozen=True):
+    """A GitHub App."""
+
+    id: Id
+
+
+class CheckRunOwner(Struct, frozen=True):
+    """Whose check run an event is about."""
+
+    app: App | None = None
+
+
+class CheckRunOwned(Struct, frozen=True):
+    """Just enough of a ``check_run`` event to see whether it is about us."""
+
+    check_run: CheckRunOwner
+
+
+class CheckRunState(Struct, frozen=True):
+    """A check run of ours."""
+
+    id: Id
+    head_sha: Sha
+    external_id: str | None = None
+
+
+class CheckRun(InRepository, frozen=True, kw_only=True):
+    """https://docs.github.com/en/webhooks/webhook-events-and-payloads#check_run ."""
+
+    check_run: CheckRunState
+
+
+class RequestedAction(Struct, frozen=True):
+    """Which button was clicked."""
+
+    identifier: str
+
+
+class CheckRunWithAction(CheckRun, frozen=True, kw_only=True):
+    """A ``check_run`` event of the action ``requested_action``."""
+
+    requested_action: RequestedAction
+
+
+class Pusher(Struct, frozen=True):
+    """Who pushed, by name only: all there is when the push has no sender."""
+
+    name: Login
+
+
+class Push(Struct, frozen=True, kw_only=True):
+    """https://docs.github.com/en/webhooks/webhook-events-and-payloads#push ."""
+
+    ref: RefName
+    before: Sha
+    after: Sha
+    repository: Repository
+    installation: InstallationId
+    pusher: Pusher
+    sender: User | None = None
+
+
+class Ping(Struct, frozen=True):
+    """https://docs.github.com/en/webhooks/webhook-events-and-payloads#ping ."""
+
+
+class Account(Struct, frozen=True):
+    """Where the App is installed: a user or organization (login), or an enterprise (slug)."""
+
+    login: Login | None = None
+    slug: Login | None = None
+
+
+class InstallationState(Struct, frozen=True):
+    """An installation of some App."""
+
+    id: Id
+    app_id: Id
+    account: Account | None = None
+
+
+class Installation(Struct, frozen=True):
+    """``installation`` and ``installation_repositories``.
+
+    https://docs.github.com/en/webhooks/webhook-events-and-payloads#installation
+    """
+
+    action: str
+    installation: InstallationState
