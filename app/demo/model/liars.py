@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from app.demo.model.changed import with_message
-from app.demo.model.conversation import EDIT, READ, REPORT, Conversation
+from app.demo.model.conversation import EDIT, REPORT, Conversation
 from app.demo.model.messages import ModelRequest
 from app.demo.model.replies import Block, Call, Message, Reply, Script, Text
 from app.demo.model.resolver import HonestResolver
@@ -29,22 +29,19 @@ class ClaimsSuccess:
 
 @dataclass(frozen=True, slots=True)
 class LeavesMarkers:
-    """Resolves honestly but for the last edit of every batch, and claims that all is done."""
+    """Resolves honestly, but the last edit of every turn only takes the closing marker away; claims all is done."""
 
     script: Script = field(default_factory=HonestResolver)
 
     def reply(self, request: ModelRequest) -> Reply:
-        """The script's reply without its last edit, and with every hunk claimed."""
+        """The script's reply with its last edit spoilt, and with every hunk claimed."""
         return with_message(self.script.reply(request), self._lie)
 
     @staticmethod
     def _lie(message: Message) -> Message:
         edits = [block for block in message.content if isinstance(block, Call) and block.name == EDIT]
-        kept = [block for block in message.content if not edits or block is not edits[-1]]
-        if edits and not any(isinstance(block, Call) for block in kept):
-            # The only edit: a harmless read keeps the conversation going.
-            kept.append(replace(edits[-1], name=READ, input={"file_path": edits[-1].input["file_path"]}))
-        return replace(message, content=tuple(_all_claimed(block) for block in kept))
+        content = (_spoilt(block) if edits and block is edits[-1] else block for block in message.content)
+        return replace(message, content=tuple(_all_claimed(block) for block in content))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +92,13 @@ class ReportsInstead:
 
 def _reports(message: Message) -> bool:
     return any(isinstance(block, Call) and block.name == REPORT for block in message.content)
+
+
+def _spoilt(block: Block) -> Block:
+    if not isinstance(block, Call):
+        return block
+    lines = block.input["old_string"].splitlines(keepends=True)
+    return replace(block, input={**block.input, "new_string": "".join(lines[:-1])})
 
 
 def _claim(index: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The honest resolver through the real Claude Code: byte for byte what was meant."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -184,3 +185,41 @@ async def test_a_second_try_may_be_answered_differently(workspace: Workspace, tm
     async with ScriptedModel.serve(script) as model:
         assert (await workspace.run(model.base_url)).exit_code == 0
     assert workspace.read("a.txt") == b"a\nsecond\n"
+
+
+def _random_text(rng: random.Random, lines: int) -> list[str]:
+    alphabet = ["a", "b", "", "  ", "x y", "\té", "}", "}  ", "=======", "\u3000", "\u201cq\u201d"]
+    return [rng.choice(alphabet) + "\n" for _ in range(lines)]
+
+
+def _random_conflict(rng: random.Random, scratch: Path) -> tuple[bytes, str]:
+    """A file with few different lines, so that hunks and their neighbours repeat, and any answer to it."""
+    while True:
+        base = _random_text(rng, rng.randint(1, 25))
+        places = sorted(rng.sample(range(1, len(base) + 1), rng.randint(1, min(4, len(base)))))
+        sides = [_edited({n: "".join(_random_text(rng, rng.randint(0, 3))) for n in places}, base) for _ in range(2)]
+        answer = _edited({n: "".join(_random_text(rng, rng.randint(0, 3))) for n in places}, base)
+        if rng.random() < 0.3:
+            answer = "".join(_random_text(rng, rng.randint(0, 10))) + rng.choice(["", "end", "end "])
+        if rng.random() < 0.3:
+            sides, answer = [side.replace("\n", "\r\n") for side in sides], answer.replace("\n", "\r\n")
+            base = [line.replace("\n", "\r\n") for line in base]
+        if sides[0] != sides[1] and "".join(base) not in sides:
+            style = rng.choice(["--diff3", "--zdiff3", "--quiet"])
+            ours, theirs = (side.encode() for side in sides)
+            return merge_file(scratch, base="".join(base).encode(), ours=ours, theirs=theirs, style=style), answer
+
+
+async def test_random_answers_are_written_byte_for_byte(workspace: Workspace, tmp_path: Path) -> None:
+    rng = random.Random(20261123)  # noqa: S311 - repeatable, not secret
+    answers = {}
+    for number in range(80):
+        content, answers[f"{number}.txt"] = _random_conflict(rng, tmp_path)
+        workspace.put(f"{number}.txt", content)
+    await _resolve(workspace, answers)
+    wrong = {
+        path: (workspace.files[path], workspace.read(path), answer)
+        for path, answer in answers.items()
+        if workspace.read(path) != answer.encode()
+    }
+    assert wrong == {}
