@@ -1,0 +1,120 @@
+"""The fields the bot reads of GitHub's REST answers.
+
+https://docs.github.com/en/rest
+"""
+
+from msgspec import Struct
+
+
+class User(Struct, frozen=True):
+    """A user, bot or organization."""
+
+    id: int
+    login: str
+    type: str = "User"
+
+
+class Permission(Struct, frozen=True):
+    """https://docs.github.com/en/rest/collaborators/collaborators#get-repository-permissions-for-a-user ."""
+
+    permission: str
+    user: User | None = None
+    role_name: str = ""
+
+
+class Repository(Struct, frozen=True):
+    """The repository at one end of a pull request."""
+
+    id: int
+    full_name: str
+
+
+class PullRequestHead(Struct, frozen=True):
+    """What a pull request brings; ``repo`` is null when its repository was deleted."""
+
+    ref: str
+    sha: str
+    repo: Repository | None
+
+
+class PullRequestBase(Struct, frozen=True):
+    """The branch a pull request is for."""
+
+    ref: str
+    sha: str
+    repo: Repository
+
+
+class PullRequest(Struct, frozen=True):
+    """https://docs.github.com/en/rest/pulls/pulls#get-a-pull-request ."""
+
+    number: int
+    title: str
+    state: str
+    merged: bool
+    head: PullRequestHead
+    base: PullRequestBase
+    html_url: str
+    user: User | None = None
+    body: str | None = None
+    draft: bool = False
+    maintainer_can_modify: bool = False
+
+
+class ContentItem(Struct, frozen=True):
+    """A file, symbolic link or submodule; a directory is answered as a list.
+
+    https://docs.github.com/en/rest/repos/contents#get-repository-content
+    """
+
+    type: str
+    path: str
+    size: int = 0
+    encoding: str = ""
+    content: str = ""
+
+
+class Created(Struct, frozen=True):
+    """Anything that was made and got an id."""
+
+    id: int
+
+
+class App(Struct, frozen=True):
+    """A GitHub App."""
+
+    id: int
+
+
+class CheckRunOutput(Struct, frozen=True):
+    """What a check run shows, as far as it counts."""
+
+    annotations_count: int = 0
+
+
+class CheckRun(Struct, frozen=True):
+    """https://docs.github.com/en/rest/checks/runs#get-a-check-run ."""
+
+    id: int
+    external_id: str | None = None
+    app: App | None = None
+    output: CheckRunOutput = CheckRunOutput()
+
+
+class CheckRuns(Struct, frozen=True):
+    """https://docs.github.com/en/rest/checks/runs#list-check-runs-for-a-git-reference ."""
+
+    check_runs: list[CheckRun]
+
+
+class Comment(Struct, frozen=True):
+    """https://docs.github.com/en/rest/issues/comments#list-issue-comments ."""
+
+    id: int
+    body: str | None = None
+    user: User | None = None
+    performed_via_github_app: App | None = None
+
+
+class Ignored(Struct, frozen=True):
+    """An answer of which nothing is read."""

@@ -1,0 +1,155 @@
+"""GitHub's REST API as one App: every request with a token for one repository and one act."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final, TypeVar
+
+import httpx
+import msgspec
+
+from bot.errors import ForgeRefusedError, ForgeUnavailableError
+from bot.forges.github.app_auth import Act, AppIdentity, InstallationTokens
+from bot.forges.github.failures import OUTAGE_WAIT, LimitedError
+from bot.forges.github.transport import Answer, Sleep, Transport
+from bot.model.forge import RepositoryRef
+from bot.ports.system import Clock
+
+PAGE_SIZE: Final = 100
+"""The most GitHub gives: https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api ."""
+
+_UNAUTHORIZED: Final = 401
+
+_T = TypeVar("_T")
+
+
+class GitHubClient:
+    """Requests to GitHub on behalf of one App.
+
+    The base URL comes from the settings and no request leaves it: URLs in payloads and answers are never dialled, and
+    redirects are not followed. After GitHub limited an installation nothing is asked for it until the wait is over:
+    https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately
+
+    Every method raises ``ForgeUnavailableError``, ``ForgeRefusedError`` or ``ForgeNotFoundError``.
+    """
+
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        *,
+        base_url: str,
+        app_id: int,
+        private_key_pem: str,
+        clock: Clock,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Use ``http``, which stays the caller's to close; ``transport.open_http`` opens a fitting one.
+
+        Raises:
+            SettingsError: the base URL or the private key will not do.
+        """
+        identity = AppIdentity(app_id=app_id, private_key_pem=private_key_pem)
+        self._transport = Transport(http, base_url=base_url, clock=clock, sleep=sleep)
+        self._tokens = InstallationTokens(self._transport, identity, clock=clock)
+        self._clock = clock
+        self._closed_until: dict[int, datetime] = {}
+
+    async def token(self, repository: RepositoryRef, act: Act) -> str:
+        """A token that allows ``act`` on ``repository`` and nothing else, for five minutes at least."""
+        with self._within_limits(repository.installation_id):
+            return await self._tokens.get(repository, act)
+
+    async def public(self, url: str, answer: type[_T], **url_vars: str | int) -> _T:
+        """Read what everybody may read, without any credential. ``url`` is a template below the base URL."""
+        return _converted(await self._transport.call("GET", url, _texts(url_vars), idempotent=True), answer, url)
+
+    async def get(
+        self, repository: RepositoryRef, act: Act, url: str, answer: type[_T], **url_vars: str | int | list[str]
+    ) -> _T:
+        """Read one thing. ``url`` is a template below ``/repos/{owner}/{repo}``."""
+        return _converted(await self._authorized(repository, act, "GET", url, url_vars, idempotent=True), answer, url)
+
+    async def pages(
+        self, repository: RepositoryRef, act: Act, url: str, page: type[_T], **url_vars: str | int
+    ) -> AsyncIterator[_T]:
+        """Read a list page by page; ``url`` ends in ``{?per_page,page}`` or ``{&per_page,page}``.
+
+        Pages are asked for by number as long as an answer says that there is a next one, never by its link.
+        """
+        number, more = 1, True
+        while more:
+            numbered = {**url_vars, "per_page": PAGE_SIZE, "page": number}
+            answer = await self._authorized(repository, act, "GET", url, numbered, idempotent=True)
+            yield _converted(answer, page, url)
+            number, more = number + 1, answer.has_more
+
+    async def send(
+        self,
+        repository: RepositoryRef,
+        act: Act,
+        method: str,
+        url: str,
+        answer: type[_T],
+        *,
+        data: object,
+        idempotent: bool,
+        **url_vars: str | int,
+    ) -> _T:
+        """Write something. Unless ``idempotent``, a failure that leaves open whether it was written is not repeated."""
+        sent = await self._authorized(repository, act, method, url, url_vars, data=data, idempotent=idempotent)
+        return _converted(sent, answer, url)
+
+    async def _authorized(
+        self,
+        repository: RepositoryRef,
+        act: Act,
+        method: str,
+        url: str,
+        url_vars: dict[str, Any],
+        *,
+        data: object = b"",
+        idempotent: bool,
+    ) -> Answer:
+        """Make a request with a token; with a new token when GitHub no longer knows the one we kept."""
+        template = f"/repos/{{owner}}/{{repo}}{url}"
+        filled = _texts({"owner": repository.owner, "repo": repository.name, **url_vars})
+        with self._within_limits(repository.installation_id):
+            token = await self._tokens.get(repository, act)
+            try:
+                return await self._transport.call(
+                    method, template, filled, data=data, token=token, idempotent=idempotent
+                )
+            except ForgeRefusedError as error:
+                if error.status != _UNAUTHORIZED:
+                    raise
+            # A refused credential means that nothing was done: repeating is safe for every request.
+            self._tokens.discard(repository, act, token)
+            token = await self._tokens.get(repository, act)
+            return await self._transport.call(method, template, filled, data=data, token=token, idempotent=idempotent)
+
+    @contextmanager
+    def _within_limits(self, installation_id: int) -> Iterator[None]:
+        now = self._clock.now()
+        closed_until = self._closed_until.get(installation_id, now)
+        if now < closed_until:
+            wait = (closed_until - now).total_seconds()
+            raise ForgeUnavailableError("GitHub limited this installation a moment ago", retry_after=wait)
+        try:
+            yield
+        except LimitedError as error:
+            self._closed_until[installation_id] = self._clock.now() + timedelta(seconds=error.retry_after)
+            raise
+
+
+def _texts(url_vars: dict[str, Any]) -> dict[str, Any]:
+    """The values as RFC 6570 wants them: texts and lists of texts."""
+    return {name: value if isinstance(value, list) else str(value) for name, value in url_vars.items()}
+
+
+def _converted(answer: Answer, type_: type[_T], url: str) -> _T:
+    try:
+        return msgspec.convert(answer.data, type_)
+    except msgspec.ValidationError as error:
+        message = f"GitHub's answer about {url} is not as documented: {error}"
+        raise ForgeUnavailableError(message, retry_after=OUTAGE_WAIT) from None

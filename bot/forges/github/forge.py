@@ -1,0 +1,352 @@
+"""GitHub behind the ``Forge`` port."""
+
+import asyncio
+import base64
+import binascii
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
+from bot.forges.github import answers
+from bot.forges.github.app_auth import Act
+from bot.forges.github.client import GitHubClient
+from bot.forges.github.deliveries import DeliveryDecoder
+from bot.forges.github.transport import check_base_url
+from bot.model.deliveries import Delivery
+from bot.model.events import Event
+from bot.model.forge import (
+    Actor,
+    ActorKind,
+    ForgeKind,
+    GitAccess,
+    PermissionLevel,
+    PullRequest,
+    RepositoryRef,
+)
+from bot.model.reports import Annotation, CheckRunContent, CheckStatus, CommentContent
+
+CHECK_RUN_NAME: Final = "FlowForge"
+
+MAX_FILE_BYTES: Final = 1024 * 1024
+"""What the contents API hands out with all of a file's facts.
+
+https://docs.github.com/en/rest/repos/contents#get-repository-content
+"""
+
+GHOST: Final = Actor(id=10137, login="ghost")
+"""GitHub's stand-in for accounts that were deleted: https://github.com/ghost ."""
+
+_TOO_LARGE: Final = 413
+
+# The level of each built-in role, and the old "permission" that GitHub reports along with it.
+_ROLES: Final = {
+    "admin": (PermissionLevel.ADMIN, "admin"),
+    "maintain": (PermissionLevel.MAINTAIN, "write"),
+    "write": (PermissionLevel.WRITE, "write"),
+    "triage": (PermissionLevel.TRIAGE, "read"),
+    "read": (PermissionLevel.READ, "read"),
+}
+
+
+class GitHubForge:
+    """GitHub, seen through one App. Implements ``bot.ports.forge.Forge``."""
+
+    def __init__(
+        self,
+        client: GitHubClient,
+        *,
+        app_id: int,
+        app_slug: str,
+        git_base_url: str,
+        bot_user_id: int | None = None,
+    ) -> None:
+        """Speak for the App ``app_slug``.
+
+        Args:
+            client: the way to the API.
+            app_id: the App's numeric id.
+            app_slug: its name in URLs; its user is ``<slug>[bot]``.
+            git_base_url: what ``/owner/name.git`` is appended to.
+            bot_user_id: the id of that user where it is known. It must be given where the API tells nothing without a
+                credential, as on a GitHub Enterprise Server in private mode.
+
+        Raises:
+            SettingsError: the git base URL will not do.
+        """
+        self._client = client
+        self._decoder = DeliveryDecoder(app_id=app_id)
+        self._app_id = app_id
+        self._app_slug = app_slug
+        self._git_base_url = check_base_url(git_base_url)
+        self._bot_user_id = bot_user_id
+        self._bot_lookup = asyncio.Lock()
+
+    @property
+    def kind(self) -> ForgeKind:
+        """GitHub."""
+        return ForgeKind.GITHUB
+
+    def decode(self, delivery: Delivery) -> Event:
+        """See ``bot.forges.github.deliveries``."""
+        return self._decoder.decode(delivery)
+
+    async def bot_user_id(self) -> int:
+        """The id of ``<slug>[bot]``, asked for once and without a credential: it is public.
+
+        https://docs.github.com/en/rest/users/users#get-a-user
+        """
+        async with self._bot_lookup:
+            if self._bot_user_id is None:
+                login = f"{self._app_slug}[bot]"
+                self._bot_user_id = (await self._client.public("/users/{login}", answers.User, login=login)).id
+            return self._bot_user_id
+
+    async def permission(self, repository: RepositoryRef, actor: Actor) -> PermissionLevel:
+        """The live role of a person; custom roles count as the built-in one they extend.
+
+        https://docs.github.com/en/rest/collaborators/collaborators#get-repository-permissions-for-a-user
+        """
+        url = "/collaborators/{login}/permission"
+        try:
+            answer = await self._client.get(repository, Act.READ, url, answers.Permission, login=actor.login)
+        except ForgeNotFoundError:
+            return PermissionLevel.NONE
+        # Logins change hands: only the id says that this is who acted.
+        if answer.user is None or answer.user.id != actor.id:
+            return PermissionLevel.NONE
+        # A custom role may have any name. One named like a built-in role counts as that only where the old permission
+        # agrees; else the old permission alone decides.
+        for name in (answer.role_name, answer.permission):
+            level, reported_as = _ROLES.get(name, (PermissionLevel.NONE, None))
+            if reported_as == answer.permission:
+                return level
+        return PermissionLevel.NONE
+
+    async def pull_request(self, repository: RepositoryRef, number: int) -> PullRequest:
+        """https://docs.github.com/en/rest/pulls/pulls#get-a-pull-request ."""
+        answer = await self._client.get(repository, Act.READ, "/pulls/{number}", answers.PullRequest, number=number)
+        if answer.base.repo.id != repository.id:
+            raise ForgeNotFoundError(f"{repository.full_name} is another repository now")
+        return _pull_request(repository, answer)
+
+    async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:
+        """The content of a regular file; None for directories, symbolic links and submodules.
+
+        Raises:
+            ForgeRefusedError: the file is larger than 1 MB.
+
+        https://docs.github.com/en/rest/repos/contents#get-repository-content
+        """
+        segments = path.split("/")
+        if not {"", ".", ".."}.isdisjoint(segments):
+            return None
+        url = "/contents{/segments*}{?ref}"
+        try:
+            answer = await self._client.get(repository, Act.READ, url, object, segments=segments, ref=ref)
+        except ForgeNotFoundError:
+            return None
+        if isinstance(answer, list):
+            return None
+        return _file_content(answer, path)
+
+    async def git_access(self, repository: RepositoryRef, *, write: bool) -> GitAccess:
+        """A token for fetching or for pushing, as git's HTTP transport takes it.
+
+        https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app/authenticating-as-a-github-app-installation#about-authentication-as-a-github-app-installation
+        """
+        token = await self._client.token(repository, Act.PUSH if write else Act.FETCH)
+        credential = base64.b64encode(f"x-access-token:{token}".encode()).decode("ascii")
+        owner, name = quote(repository.owner, safe=""), quote(repository.name, safe="")
+        return GitAccess(url=f"{self._git_base_url}/{owner}/{name}.git", authorization=f"Basic {credential}")
+
+    async def create_check_run(self, repository: RepositoryRef, content: CheckRunContent) -> int:
+        """https://docs.github.com/en/rest/checks/runs#create-a-check-run .
+
+        Never repeated by itself: look with ``find_check_run`` after a lost answer.
+        """
+        body = {
+            "name": CHECK_RUN_NAME,
+            "head_sha": content.head_sha,
+            "external_id": content.external_id,
+            **_check_run_state(content, with_annotations=True),
+        }
+        created = await self._client.send(
+            repository, Act.REPORT, "POST", "/check-runs", answers.Created, data=body, idempotent=False
+        )
+        return created.id
+
+    async def update_check_run(self, repository: RepositoryRef, remote_id: int, content: CheckRunContent) -> None:
+        """https://docs.github.com/en/rest/checks/runs#update-a-check-run .
+
+        GitHub appends the annotations of an update to those it has. So they go out with the completed state only, and
+        only if the check run has none yet; such an update is not repeated by itself.
+        """
+        annotate = bool(content.annotations) and content.status is CheckStatus.COMPLETED
+        if annotate:
+            url = "/check-runs/{check_run_id}"
+            there = await self._client.get(repository, Act.REPORT, url, answers.CheckRun, check_run_id=remote_id)
+            annotate = there.output.annotations_count == 0
+        await self._client.send(
+            repository,
+            Act.REPORT,
+            "PATCH",
+            "/check-runs/{check_run_id}",
+            answers.Ignored,
+            data=_check_run_state(content, with_annotations=annotate),
+            idempotent=not annotate,
+            check_run_id=remote_id,
+        )
+
+    async def find_check_run(self, repository: RepositoryRef, head_sha: str, external_id: str) -> int | None:
+        """https://docs.github.com/en/rest/checks/runs#list-check-runs-for-a-git-reference ."""
+        pages = self._client.pages(
+            repository,
+            Act.REPORT,
+            "/commits/{ref}/check-runs?filter=all{&app_id,per_page,page}",
+            answers.CheckRuns,
+            ref=head_sha,
+            app_id=self._app_id,
+        )
+        async for page in pages:
+            for run in page.check_runs:
+                if run.external_id == external_id and run.app is not None and run.app.id == self._app_id:
+                    return run.id
+        return None
+
+    async def create_comment(self, repository: RepositoryRef, number: int, content: CommentContent) -> int:
+        """https://docs.github.com/en/rest/issues/comments#create-an-issue-comment .
+
+        Never repeated by itself: look with ``find_comment`` after a lost answer.
+        """
+        created = await self._client.send(
+            repository,
+            Act.REPORT,
+            "POST",
+            "/issues/{number}/comments",
+            answers.Created,
+            data={"body": content.body},
+            idempotent=False,
+            number=number,
+        )
+        return created.id
+
+    async def update_comment(self, repository: RepositoryRef, remote_id: int, content: CommentContent) -> None:
+        """https://docs.github.com/en/rest/issues/comments#update-an-issue-comment ."""
+        await self._client.send(
+            repository,
+            Act.REPORT,
+            "PATCH",
+            "/issues/comments/{comment_id}",
+            answers.Ignored,
+            data={"body": content.body},
+            idempotent=True,
+            comment_id=remote_id,
+        )
+
+    async def find_comment(self, repository: RepositoryRef, number: int, marker: str) -> int | None:
+        """The oldest comment of our own that has ``marker`` as a line of its own.
+
+        Our own is what our bot user wrote; a comment that says it was written through another App is not. Whoever
+        copies the marker into a comment gains nothing.
+
+        https://docs.github.com/en/rest/issues/comments#list-issue-comments
+        """
+        bot = await self.bot_user_id()
+        url = "/issues/{number}/comments{?per_page,page}"
+        pages = self._client.pages(repository, Act.REPORT, url, list[answers.Comment], number=number)
+        async for page in pages:
+            for comment in page:
+                app = comment.performed_via_github_app
+                ours = comment.user is not None and comment.user.id == bot and (app is None or app.id == self._app_id)
+                if ours and marker in (comment.body or "").splitlines():
+                    return comment.id
+        return None
+
+    async def react(self, repository: RepositoryRef, comment_id: int, reaction: str) -> None:
+        """https://docs.github.com/en/rest/reactions/reactions#create-reaction-for-an-issue-comment .
+
+        GitHub answers 200 in place of 201 when the reaction is there already.
+        """
+        await self._client.send(
+            repository,
+            Act.REPORT,
+            "POST",
+            "/issues/comments/{comment_id}/reactions",
+            answers.Ignored,
+            data={"content": reaction},
+            idempotent=True,
+            comment_id=comment_id,
+        )
+
+
+def _pull_request(repository: RepositoryRef, answer: answers.PullRequest) -> PullRequest:
+    head_repository = answer.head.repo
+    return PullRequest(
+        repository=repository,
+        number=answer.number,
+        title=answer.title,
+        body=answer.body or "",
+        open=answer.state == "open",
+        merged=answer.merged,
+        draft=answer.draft,
+        author=GHOST if answer.user is None else _actor(answer.user),
+        head_ref=answer.head.ref,
+        head_sha=answer.head.sha,
+        head_repository_id=None if head_repository is None else head_repository.id,
+        head_full_name=None if head_repository is None else head_repository.full_name,
+        base_ref=answer.base.ref,
+        base_sha=answer.base.sha,
+        maintainer_can_modify=answer.maintainer_can_modify,
+        html_url=answer.html_url,
+    )
+
+
+def _actor(user: answers.User) -> Actor:
+    return Actor(id=user.id, login=user.login, kind=ActorKind.BOT if user.type == "Bot" else ActorKind.USER)
+
+
+def _file_content(answer: object, path: str) -> bytes | None:
+    try:
+        item = msgspec.convert(answer, answers.ContentItem)
+        # GitHub follows a symbolic link within the repository and describes its target, under the target's path.
+        if item.type != "file" or item.path != path:
+            return None
+        if item.size > MAX_FILE_BYTES:
+            raise ForgeRefusedError(f"{path} is larger than {MAX_FILE_BYTES} bytes", status=_TOO_LARGE)
+        content = base64.b64decode(item.content.replace("\n", ""), validate=True)
+    except (msgspec.ValidationError, binascii.Error):
+        raise ForgeUnavailableError("GitHub's answer about a file's content is not as documented") from None
+    if item.encoding != "base64" or len(content) != item.size:
+        raise ForgeUnavailableError("GitHub's answer about a file's content is not whole")
+    return content
+
+
+def _check_run_state(content: CheckRunContent, *, with_annotations: bool) -> dict[str, Any]:
+    """What may be sent both when creating and when updating; all of it, so that nothing of an older state stays."""
+    output: dict[str, Any] = {"title": content.title, "summary": content.summary, "text": content.text}
+    if with_annotations and content.annotations and content.status is CheckStatus.COMPLETED:
+        output["annotations"] = [_annotation(annotation) for annotation in content.annotations]
+    state: dict[str, Any] = {
+        "status": content.status.value,
+        "output": output,
+        "actions": [
+            {"label": action.label, "description": action.description, "identifier": action.identifier.value}
+            for action in content.actions
+        ],
+    }
+    if content.conclusion is not None:
+        state["conclusion"] = content.conclusion.value
+    return state
+
+
+def _annotation(annotation: Annotation) -> dict[str, Any]:
+    return {
+        "path": annotation.path,
+        "start_line": annotation.start_line,
+        "end_line": annotation.end_line,
+        "annotation_level": annotation.level,
+        "message": annotation.message,
+        "title": annotation.title,
+    }
