@@ -17,7 +17,8 @@ class Origin:
     """Where an intent comes from; ``key`` is unique per intent and makes it run once.
 
     ``key`` is built from the comment id, the hash of its body and the command's ordinal, or from the delivery of a
-    click. ``comment_id`` is None for clicks and pushes.
+    click. ``comment_id`` is None for clicks and pushes. The events of check runs do not name a pull request: then
+    ``number`` is 0, and ``job_id`` names the job whose check run was clicked, where the number is to be found.
     """
 
     key: str
@@ -27,6 +28,7 @@ class Origin:
     actor: Actor
     comment_id: int | None = None
     quoted: str = ""
+    job_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,39 @@
+"""The ids under which our check runs are found again.
+
+A check run carries our own text in its ``external_id``: the job's id before there is a proposal,
+``<job id>:<proposal id>`` after. A button has no arguments, so this is how a click says what it was shown on.
+https://docs.github.com/en/rest/checks/runs#create-a-check-run
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_EXTERNAL_ID: Final = re.compile(r"([0-9a-f]{32})(?::([0-9a-f]{32}))?")
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExternalId:
+    """What one of our check runs is about; ``proposal_id`` is None as long as nothing is proposed."""
+
+    job_id: str
+    proposal_id: str | None
+
+
+def make_external_id(job_id: str, proposal_id: str | None = None) -> str:
+    """The ``external_id`` of the check run of a job, or of a job's proposal.
+
+    Raises:
+        ValueError: an id is not 32 lower-case hexadecimal digits.
+    """
+    for part in (job_id, *([] if proposal_id is None else [proposal_id])):
+        if _ID.fullmatch(part) is None:
+            raise ValueError("an id has 32 lower-case hexadecimal digits")
+    return job_id if proposal_id is None else f"{job_id}:{proposal_id}"
+
+
+def parse_external_id(text: str) -> ExternalId | None:
+    """Take an ``external_id`` apart; None for one that we did not make."""
+    found = _EXTERNAL_ID.fullmatch(text)
+    return None if found is None else ExternalId(job_id=found[1], proposal_id=found[2])
