@@ -1,0 +1,295 @@
+"""The commands: one table behind the parser, the help, the documentation and the API.
+
+Whoever adds a command adds a row here and a case where intents are made; everything else follows from the row.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from bot.config import DEFAULT_CONFIG, MAX_BUDGET_USD, MODEL_PATTERN, RepositoryConfig, json_schema, level
+from bot.config_schema import at
+from bot.model.forge import PermissionLevel
+from bot.model.intents import Strategy
+
+PREFIX: Final = "/flowforge"
+"""How a command starts; ``@<login of the bot>`` is an equal."""
+
+MAX_COMMANDS: Final = 5
+"""Commands that one comment may hold."""
+
+_UNSEEN: Final = (
+    # Control characters except the tab, and lone surrogates.
+    r"\x00-\x08\x0a-\x1f\x7f-\x9f\ud800-\udfff"
+    # Line ends that Markdown does not know, direction overrides, and what has no shape: text could hide in them.
+    # Joiners (U+200C, U+200D) stay, since scripts and emoji need them.
+    r"\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\u3164\uffa0\ufeff\ufff9-\ufffb"
+    r"\U000e0000-\U000e0fff"
+)
+
+
+class CommandName(StrEnum):
+    """The commands' names. The permission a command asks for has the same name in the configuration."""
+
+    HELP = "help"
+    RESOLVE = "resolve"
+    STATUS = "status"
+    APPROVE = "approve"
+    REJECT = "reject"
+    RETRY = "retry"
+    CANCEL = "cancel"
+    ROLLBACK = "rollback"
+
+
+class Place(StrEnum):
+    """Where a command can be written."""
+
+    PULL_REQUEST = "pull request"
+    ISSUE = "issue"
+
+
+class ValueKind(StrEnum):
+    """What a parameter takes."""
+
+    TEXT = "text"
+    CHOICE = "choice"
+    MONEY = "money"
+    MODEL = "model"
+    COMMIT = "commit"
+    FLAG = "flag"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One argument or option. ``pattern`` has to match the whole value; ``allowed`` says so in words.
+
+    ``placeholder`` stands for the value in usage lines; it is empty for flags.
+    """
+
+    name: str
+    kind: ValueKind
+    summary: str
+    placeholder: str
+    pattern: str
+    allowed: str
+    max_length: int
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandSpec:
+    """One command. ``argument`` is what may follow the name (and, for free text, the options)."""
+
+    name: CommandName
+    summary: str
+    examples: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
+    argument: Parameter | None = None
+    options: tuple[Parameter, ...] = ()
+    where: frozenset[Place] = frozenset({Place.PULL_REQUEST})
+
+    @property
+    def permission_key(self) -> str:
+        """The key in the configuration that says who may run it."""
+        return f"permissions.{self.name}"
+
+    @property
+    def default_permission(self) -> PermissionLevel:
+        """The least permission it asks for where the configuration says nothing else."""
+        return level(DEFAULT_CONFIG, self.name)
+
+    @property
+    def usage(self) -> str:
+        """What can be written, without the prefix."""
+        options = [f"[--{option.name} {option.placeholder}".rstrip() + "]" for option in self.options]
+        argument = [] if self.argument is None else [f"[{self.argument.placeholder}]"]
+        return " ".join([self.name, *options, *argument])
+
+
+COMMANDS: Final = (
+    CommandSpec(
+        name=CommandName.HELP,
+        summary="Show the commands.",
+        examples=("/flowforge help",),
+        where=frozenset({Place.PULL_REQUEST, Place.ISSUE}),
+    ),
+    CommandSpec(
+        name=CommandName.RESOLVE,
+        summary="Prepare the merge with the base branch, resolve its conflicts, and propose the result.",
+        argument=Parameter(
+            name="instructions",
+            kind=ValueKind.TEXT,
+            summary="What the agent should know, in your words; the rest of the line.",
+            placeholder="instructions…",
+            pattern=f"[^{_UNSEEN}]*",
+            allowed="text without control characters and without characters that cannot be seen",
+            max_length=2000,
+        ),
+        options=(
+            Parameter(
+                name="strategy",
+                kind=ValueKind.CHOICE,
+                summary="How the pull request is brought up to date.",
+                placeholder="STRATEGY",
+                pattern="|".join(Strategy),
+                allowed=" or ".join(f"`{strategy}`" for strategy in Strategy),
+                max_length=20,
+                choices=tuple(Strategy),
+            ),
+            Parameter(
+                name="budget",
+                kind=ValueKind.MONEY,
+                summary="The most that this job may cost, in US dollars; never more than the repository allows.",
+                placeholder="USD",
+                pattern=r"\$?([0-9]{1,3}(\.[0-9]{1,2})?)",
+                allowed=f"an amount in US dollars above 0 and at most {MAX_BUDGET_USD:g}, such as `2.50`",
+                max_length=10,
+            ),
+            Parameter(
+                name="model",
+                kind=ValueKind.MODEL,
+                summary="The model to use; one that the server allows.",
+                placeholder="NAME",
+                pattern=MODEL_PATTERN,
+                allowed="the name of a model: letters, digits, dots, hyphens and underscores",
+                max_length=100,
+            ),
+            Parameter(
+                name="dry-run",
+                kind=ValueKind.FLAG,
+                summary="Only say what conflicts and how each conflict would be handled.",
+                placeholder="",
+                pattern="",
+                allowed="no value",
+                max_length=0,
+            ),
+        ),
+        examples=(
+            "/flowforge resolve",
+            "/flowforge resolve --budget 2.50 keep the new names from our side",
+            "/flowforge resolve --dry-run",
+        ),
+    ),
+    CommandSpec(
+        name=CommandName.STATUS,
+        summary="Say where things stand.",
+        examples=("/flowforge status",),
+    ),
+    CommandSpec(
+        name=CommandName.APPROVE,
+        summary="Push exactly what was proposed to the pull request.",
+        argument=Parameter(
+            name="sha",
+            kind=ValueKind.COMMIT,
+            summary="The proposed commit you looked at; the approval then counts for no other.",
+            placeholder="sha",
+            pattern="[0-9a-fA-F]{7,64}",
+            allowed="the first 7 or more hexadecimal digits of a commit",
+            max_length=64,
+        ),
+        examples=("/flowforge approve", "/flowforge approve 1f3870b"),
+    ),
+    CommandSpec(
+        name=CommandName.REJECT,
+        aliases=("discard",),
+        summary="Throw the proposal away.",
+        examples=("/flowforge reject",),
+    ),
+    CommandSpec(
+        name=CommandName.RETRY,
+        summary="Do the last job again, from the start.",
+        examples=("/flowforge retry",),
+    ),
+    CommandSpec(
+        name=CommandName.CANCEL,
+        summary="Stop the job that is under way.",
+        examples=("/flowforge cancel",),
+    ),
+    CommandSpec(
+        name=CommandName.ROLLBACK,
+        aliases=("undo",),
+        summary="Undo the last push: restore the old head, or propose a revert when commits came on top.",
+        examples=("/flowforge rollback",),
+    ),
+)
+"""The table."""
+
+BY_WORD: Final[Mapping[str, CommandSpec]] = MappingProxyType(
+    {word: spec for spec in COMMANDS for word in (spec.name.value, *spec.aliases)},
+)
+"""Every word that names a command, lower case."""
+
+BY_NAME: Final[Mapping[CommandName, CommandSpec]] = MappingProxyType({spec.name: spec for spec in COMMANDS})
+
+
+def help_text(mention: str, config: RepositoryConfig = DEFAULT_CONFIG) -> str:
+    """The answer to ``help``: the commands as they are in a repository with this configuration, as Markdown."""
+    rows = [
+        f"| `{PREFIX} {_cell(spec.usage)}` | {spec.summary}{_aliases(spec)} | {level(config, spec.name).name.lower()} |"
+        for spec in COMMANDS
+    ]
+    options = [
+        f"- `--{option.name}{' ' + option.placeholder if option.placeholder else ''}`: {option.summary}"
+        for spec in COMMANDS
+        for option in spec.options
+    ]
+    return "\n".join(
+        [
+            f"A command is a line that starts with `{PREFIX}` or `@{mention}`, outside of quotes, lists and code.",
+            "",
+            "| Command | What it does | Least permission |",
+            "|---|---|---|",
+            *rows,
+            "",
+            "Options stand before the instructions:",
+            "",
+            *options,
+            "",
+            "Nothing is pushed before somebody approves it.",
+        ],
+    )
+
+
+def commands_as_json() -> dict[str, Any]:
+    """The table as plain data, for the API and for tools."""
+    return {"prefix": PREFIX, "max_commands": MAX_COMMANDS, "commands": [_command_json(spec) for spec in COMMANDS]}
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _aliases(spec: CommandSpec) -> str:
+    return f" Also: {', '.join(f'`{alias}`' for alias in spec.aliases)}." if spec.aliases else ""
+
+
+def _command_json(spec: CommandSpec) -> dict[str, Any]:
+    schema = json_schema()
+    return {
+        "name": spec.name.value,
+        "aliases": list(spec.aliases),
+        "summary": spec.summary,
+        "usage": f"{PREFIX} {spec.usage}",
+        "argument": None if spec.argument is None else _parameter_json(spec.argument),
+        "options": [_parameter_json(option) for option in spec.options],
+        "where": sorted(place.value for place in spec.where),
+        "permission": {
+            "key": spec.permission_key,
+            "default": spec.default_permission.name.lower(),
+            "allowed": at(schema, ("permissions", spec.name.value))["enum"],
+        },
+        "examples": list(spec.examples),
+    }
+
+
+def _parameter_json(parameter: Parameter) -> dict[str, Any]:
+    return {
+        "name": parameter.name,
+        "kind": parameter.kind.value,
+        "summary": parameter.summary,
+        "allowed": parameter.allowed,
+        "max_length": parameter.max_length,
+        "choices": list(parameter.choices),
+    }
