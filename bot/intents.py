@@ -1,0 +1,202 @@
+"""Events into intents: what somebody, or the course of things, asks of the bot.
+
+Pure: nothing is looked up. Whether an intent is allowed is for ``bot.policy``, with live facts.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Final, assert_never
+
+from bot.command_parser import Parsed, added_commands, fault_message, parse_comment
+from bot.command_words import CommandFault, ParsedCommand
+from bot.commands import BY_NAME, PREFIX, CommandName, Place
+from bot.model.events import (
+    BranchPushed,
+    CheckActionRequested,
+    CheckRerequested,
+    CommentEdited,
+    CommentPosted,
+    Event,
+    InstallationChanged,
+    Pinged,
+    PullRequestAction,
+    PullRequestChanged,
+    Unused,
+)
+from bot.model.ids import parse_external_id
+from bot.model.intents import (
+    Approve,
+    Cancel,
+    Help,
+    Intent,
+    Misspelt,
+    Origin,
+    Reject,
+    Resolve,
+    Retry,
+    Rollback,
+    Status,
+    Strategy,
+    Withdraw,
+)
+from bot.model.reports import CheckActionName
+
+QUOTED_CHARACTERS: Final = 300
+"""How much of a command's line an intent keeps for the answer."""
+
+
+def intents_of(event: Event, *, mention: str) -> list[Intent]:  # noqa: PLR0911 - one return for every event
+    """What an event asks for; ``mention`` is the bot's login.
+
+    The keys that make each intent run once:
+
+    * comments: ``<forge>:comment:<comment id>:<first 16 digits of the body's SHA-256>:<ordinal>``
+    * clicks: ``<forge>:click:<check run id>:<action>:<delivery id>``
+    * pull requests: ``<forge>:pull_request:<delivery id>``
+
+    The intents of clicks have ``origin.number`` 0 and ``origin.job_id`` instead: the handler looks the job up.
+    """
+    match event:
+        case CommentPosted():
+            return _of_comment(event, parse_comment(event.body, mention=mention))
+        case CommentEdited():
+            return _of_comment(event, added_commands(event.body_before, event.body, mention=mention))
+        case CheckActionRequested():
+            return _of_click(event, event.action)
+        case CheckRerequested():
+            return _of_click(event, "rerequested")
+        case PullRequestChanged():
+            return _of_pull_request(event)
+        case BranchPushed():
+            # A base that moves makes proposals stale; that is seen when somebody approves one.
+            return []
+        case InstallationChanged() | Pinged() | Unused():
+            return []
+        case _:
+            assert_never(event)
+
+
+def comment_key(event: CommentPosted | CommentEdited, ordinal: int) -> str:
+    """The key of one command of a comment as it was written at one time."""
+    digest = hashlib.sha256(event.body.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return f"{event.repository.forge}:comment:{event.comment_id}:{digest}:{ordinal}"
+
+
+def _of_comment(event: CommentPosted | CommentEdited, parsed: Iterable[Parsed]) -> list[Intent]:
+    """The commands in their order, then at most one answer to all lines that are none."""
+    commands: list[ParsedCommand] = []
+    faults: list[CommandFault] = []
+    misplaced: list[ParsedCommand] = []
+    for item in parsed:
+        if isinstance(item, CommandFault):
+            faults.append(item)
+        elif event.on_pull_request or Place.ISSUE in BY_NAME[item.name].where:
+            commands.append(item)
+        else:
+            misplaced.append(item)
+    intents = [_of_command(command, _comment_origin(event, command)) for command in commands]
+    if answer := _answer(faults, misplaced):
+        wrong: list[Parsed] = [*faults, *misplaced]
+        first = min(wrong, key=lambda item: item.ordinal)
+        intents.append(Misspelt(origin=_comment_origin(event, first), message=answer))
+    return intents
+
+
+def _answer(faults: list[CommandFault], misplaced: list[ParsedCommand]) -> str:
+    parts = [fault_message(faults)] if faults else []
+    if misplaced:
+        names = dict.fromkeys(f"`{PREFIX} {command.name}`" for command in misplaced)
+        verb = "works" if len(names) == 1 else "work"
+        parts.append(f"{', '.join(names)} {verb} on pull requests only; this is an issue.")
+    return "\n\n".join(parts)
+
+
+def _comment_origin(event: CommentPosted | CommentEdited, item: Parsed) -> Origin:
+    return Origin(
+        key=comment_key(event, item.ordinal),
+        delivery_id=event.delivery_id,
+        repository=event.repository,
+        number=event.number,
+        actor=event.actor,
+        comment_id=event.comment_id,
+        quoted=item.text[:QUOTED_CHARACTERS],
+    )
+
+
+def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0911 - one return for every command
+    match command.name:
+        case CommandName.HELP:
+            return Help(origin=origin)
+        case CommandName.RESOLVE:
+            return Resolve(
+                origin=origin,
+                instructions=command.word("instructions") or "",
+                strategy=Strategy(command.word("strategy") or Strategy.MERGE),
+                budget_usd=command.number("budget"),
+                model=command.word("model"),
+                dry_run=command.flag("dry-run"),
+            )
+        case CommandName.STATUS:
+            return Status(origin=origin)
+        case CommandName.APPROVE:
+            return Approve(origin=origin, sha=command.word("sha"))
+        case CommandName.REJECT:
+            return Reject(origin=origin)
+        case CommandName.RETRY:
+            return Retry(origin=origin)
+        case CommandName.CANCEL:
+            return Cancel(origin=origin)
+        case CommandName.ROLLBACK:
+            return Rollback(origin=origin)
+        case _:
+            assert_never(command.name)
+
+
+def _of_click(event: CheckActionRequested | CheckRerequested, action: str) -> list[Intent]:
+    """A click on one of our check runs.
+
+    Approving and discarding are bound to the proposal that the check run showed; without one they mean nothing.
+    """
+    about = parse_external_id(event.external_id)
+    if about is None:
+        return []
+    origin = Origin(
+        key=f"{event.repository.forge}:click:{event.check_run_id}:{action}:{event.delivery_id}",
+        delivery_id=event.delivery_id,
+        repository=event.repository,
+        number=0,
+        actor=event.actor,
+        job_id=about.job_id,
+    )
+    if action in (CheckActionName.RETRY, "rerequested"):
+        return [Retry(origin=origin, proposal_id=about.proposal_id)]
+    if about.proposal_id is None:
+        return []
+    if action == CheckActionName.APPROVE:
+        return [Approve(origin=origin, proposal_id=about.proposal_id)]
+    if action == CheckActionName.DISCARD:
+        return [Reject(origin=origin, proposal_id=about.proposal_id)]
+    return []
+
+
+def _of_pull_request(event: PullRequestChanged) -> list[Intent]:
+    match event.action:
+        case PullRequestAction.HEAD_MOVED:
+            reason = "The head of the pull request moved."
+        case PullRequestAction.CLOSED:
+            reason = "The pull request was closed."
+        case PullRequestAction.EDITED:
+            # Policy compares with the live pull request and ignores edits that left the base branch alone.
+            reason = "The base branch of the pull request was changed."
+        case PullRequestAction.OPENED | PullRequestAction.REOPENED | PullRequestAction.OTHER:
+            return []
+        case _:
+            assert_never(event.action)
+    origin = Origin(
+        key=f"{event.repository.forge}:pull_request:{event.delivery_id}",
+        delivery_id=event.delivery_id,
+        repository=event.repository,
+        number=event.number,
+        actor=event.actor,
+    )
+    return [Withdraw(origin=origin, reason=reason)]
