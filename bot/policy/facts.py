@@ -1,0 +1,40 @@
+"""Facts: everything the rules look at, fetched live before they are asked."""
+
+from dataclasses import dataclass
+
+from bot.config import DEFAULT_CONFIG, RepositoryConfig
+from bot.errors import ConfigError
+from bot.model.forge import PermissionLevel, PullRequest
+from bot.model.jobs import Job
+from bot.model.proposals import Proposal
+from bot.policy.limits import ServerLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """The state of things when an intent is decided.
+
+    ``permission`` is the live answer of the forge for the actor's numeric id. Who wrote the pull request, and in what
+    relation the forge says somebody stands to the repository, are no facts: they never decide anything.
+
+    ``config`` is None with ``config_error`` when the base branch's file is invalid, and None without it when there is
+    no file. ``pull_request`` is None for an issue. ``active`` is the job that has not ended, ``latest`` the newest
+    whatever its state, ``proposal`` that of the latest job, ``published`` the job that a rollback would undo.
+    """
+
+    permission: PermissionLevel
+    actor_is_self: bool
+    config: RepositoryConfig | None
+    config_error: ConfigError | None
+    pull_request: PullRequest | None
+    active: Job | None
+    latest: Job | None
+    proposal: Proposal | None
+    published: Job | None
+    limits: ServerLimits
+    installation_active: bool
+
+    @property
+    def settings(self) -> RepositoryConfig:
+        """The configuration that holds: the defaults where the file is absent or invalid."""
+        return self.config or DEFAULT_CONFIG

@@ -1,0 +1,59 @@
+"""Whose limit counts: the server's, the repository's, or the request's. Always the lowest."""
+
+from dataclasses import dataclass
+
+from bot.config import CONFIG_PATH, RepositoryConfig
+from bot.model.intents import Allowed, Refused
+from bot.model.runs import RunLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLimits:
+    """What whoever runs the server allows. Times in seconds, sizes in bytes, money in US dollars per job."""
+
+    default_model: str
+    allowed_models: tuple[str, ...]
+    max_budget_usd: float
+    max_run_seconds: float
+    stall_seconds: float
+    max_turns: int
+    max_workspace_bytes: int
+    max_result_bytes: int
+    max_result_files: int
+    max_log_bytes: int
+
+
+def chosen_model(config: RepositoryConfig, asked: str | None, server: ServerLimits) -> str:
+    """The model that a job uses: the one asked for, else the repository's, else the server's."""
+    return asked or config.model or server.default_model
+
+
+def chosen_budget(config: RepositoryConfig, asked: float | None, server: ServerLimits) -> float:
+    """What a job may cost, in US dollars."""
+    ceiling = min(config.budget_usd, server.max_budget_usd)
+    return ceiling if asked is None else min(asked, ceiling)
+
+
+def run_limits(config: RepositoryConfig, *, budget_usd: float, server: ServerLimits) -> RunLimits:
+    """The limits of one run of a job that may cost ``budget_usd``."""
+    return RunLimits(
+        deadline_seconds=min(config.timeout_minutes * 60.0, server.max_run_seconds),
+        stall_seconds=server.stall_seconds,
+        budget_usd=chosen_budget(config, budget_usd, server),
+        max_turns=server.max_turns,
+        max_workspace_bytes=server.max_workspace_bytes,
+        max_result_bytes=server.max_result_bytes,
+        max_result_files=server.max_result_files,
+        max_log_bytes=server.max_log_bytes,
+    )
+
+
+def check_conflicts(config: RepositoryConfig, conflicted: int) -> Allowed | Refused:
+    """Whether a merge with so many conflicted files is for the bot."""
+    if conflicted > config.max_conflicted_files:
+        message = (
+            f"{conflicted} files conflict; this repository leaves merges with more than {config.max_conflicted_files} "
+            f"to people (`max_conflicted_files` in `{CONFIG_PATH}`)."
+        )
+        return Refused(rule="conflicted-files", message=message)
+    return Allowed(reasons=(f"{conflicted} conflicted files, at most {config.max_conflicted_files} allowed",))

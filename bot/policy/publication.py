@@ -1,0 +1,111 @@
+"""The last questions before a push: is it still what was shown, and can we push it at all?"""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.commands import PREFIX
+from bot.model.forge import PullRequest
+from bot.model.intents import Allowed, Refused
+from bot.model.proposals import Proposal, ProposalKind
+from bot.model.reports import HandOver
+from bot.model.text import code_span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushToHead:
+    """Move ``ref`` (a full name, in the repository of the pull request) from ``expected`` to ``new``, with a lease."""
+
+    ref: str
+    expected: str
+    new: str
+
+
+Route = PushToHead | HandOver
+
+
+def check_fresh(
+    proposal: Proposal,
+    *,
+    pull_request: PullRequest,
+    live_head: str | None,
+    live_base: str | None,
+    tree: str,
+    diff_sha256: str,
+    parents: Sequence[str],
+) -> Allowed | Refused:
+    """Whether the proposal is still, byte for byte and place for place, what people were shown.
+
+    ``live_head`` and ``live_base`` are where the two branches are on the forge right now, None for one that is gone;
+    ``tree``, ``parents`` and ``diff_sha256`` are read and computed anew from the commit that would be pushed. The base
+    does not matter to a revert, which is made of the head alone.
+    """
+    merge = proposal.kind is ProposalKind.MERGE
+    wanted_parents = (proposal.head_sha, proposal.base_sha) if merge else (proposal.head_sha,)
+    pinned = (
+        ("The head", proposal.head_sha, pull_request.head_sha),
+        ("The head", proposal.head_sha, live_head),
+        ("The base branch", proposal.base_sha, live_base if merge else proposal.base_sha),
+        ("The tree of the proposed commit", proposal.tree, tree),
+        ("The diff", proposal.diff_sha256, diff_sha256),
+    )
+    changed = [_changed(what, was, now) for what, was, now in pinned if was != now]
+    if tuple(parents) != proposal.parents or tuple(parents) != wanted_parents:
+        changed.append("The proposed commit does not have the parents that were shown.")
+    if not pull_request.open:
+        changed.append("The pull request is no longer open.")
+    if changed:
+        message = " ".join([*dict.fromkeys(changed), f"Nothing was pushed; `{PREFIX} resolve` makes a new proposal."])
+        return Refused(rule="stale", message=message)
+    return Allowed(reasons=("head, base, tree, parents and diff are those that were shown",))
+
+
+def route(proposal: Proposal, *, pull_request: PullRequest, clone_url: str) -> Route:
+    """How an approved proposal gets to the head branch.
+
+    ``clone_url`` is the address of the repository that holds the pull request, as people clone it. Branches of forks
+    are never pushed to: the App is not installed there. The forge's ``maintainer_can_modify`` speaks of people
+    (https://docs.github.com/en/pull-requests/collaborating-with-pull-requests/working-with-forks/allowing-changes-to-a-pull-request-branch-created-from-a-fork).
+    """
+    if not pull_request.from_fork:
+        ref = f"refs/heads/{pull_request.head_ref}"
+        return PushToHead(ref=ref, expected=proposal.head_sha, new=proposal.commit)
+    if pull_request.head_full_name is None:
+        reason = "The repository that this pull request came from was deleted. The result can still be fetched."
+        return HandOver(reason=reason, commands=_take(proposal, clone_url))
+    who = (
+        "Its owner, or anybody with write access here, can"
+        if pull_request.maintainer_can_modify
+        else "Only people with write access to the fork can"
+    )
+    reason = (
+        f"The pull request comes from the fork {code_span(pull_request.head_full_name)}, where FlowForge cannot push. "
+        f"{who}, with the pull request's branch checked out:"
+    )
+    return hand_over(proposal, pull_request=pull_request, clone_url=clone_url, reason=reason)
+
+
+def hand_over(proposal: Proposal, *, pull_request: PullRequest, clone_url: str, reason: str) -> HandOver:
+    """Give the push to people: the commands that bring exactly the approved commit to the head branch.
+
+    Names of branches are chosen by strangers; each word is quoted for a POSIX shell. The last command pushes the commit
+    by its id and without force, so a head that moved meanwhile is not overwritten.
+    """
+    base_name = pull_request.repository.full_name
+    before, _, after = clone_url.rpartition(base_name)
+    head_url = f"{before}{pull_request.head_full_name or base_name}{after}"
+    push = _shell("git", "push", head_url, f"{proposal.commit}:refs/heads/{pull_request.head_ref}")
+    merge = _shell("git", "merge", "--ff-only", proposal.commit)
+    return HandOver(reason=reason, commands=(*_take(proposal, clone_url), merge, push))
+
+
+def _take(proposal: Proposal, clone_url: str) -> tuple[str, ...]:
+    return (_shell("git", "fetch", clone_url, f"refs/heads/{proposal.branch}"),)
+
+
+def _shell(*words: str) -> str:
+    return " ".join(map(shlex.quote, words))
+
+
+def _changed(what: str, was: str, now: str | None) -> str:
+    return f"{what} is gone." if now is None else f"{what} was `{was[:12]}` and is {code_span(now[:12])} now."

@@ -1,0 +1,396 @@
+"""Whether an intent may become a job: small rules, asked in order.
+
+A rule says no with a sentence for the person (``Refused``), says nothing to anybody (``Ignored``), speaks for the
+intent with its reason (``Allowed``), or has no business with it (None). The first no counts. Nothing here looks
+anything up, and no rule knows who wrote the pull request: writing one gives no rights.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from bot.commands import BY_NAME, PREFIX, CommandName, CommandSpec
+from bot.config import CONFIG_PATH, level, listed_bot
+from bot.model.forge import ActorKind, PermissionLevel
+from bot.model.intents import (
+    Allowed,
+    Approve,
+    Cancel,
+    Decision,
+    Help,
+    Ignored,
+    Intent,
+    Misspelt,
+    Refused,
+    Reject,
+    Resolve,
+    Retry,
+    Rollback,
+    Status,
+    Withdraw,
+)
+from bot.model.jobs import JobState
+from bot.model.proposals import ProposalState
+from bot.model.text import code_span
+from bot.policy.facts import Facts
+from bot.policy.limits import chosen_model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule, the stable name that refusals carry, and what it says in one sentence."""
+
+    name: str
+    says: str
+    check: Callable[[Intent, Facts], Decision | None]
+
+
+def decide(intent: Intent, facts: Facts) -> Decision:
+    """Ask all rules; an intent that no rule refuses is allowed, with the reasons of those that spoke for it."""
+    reasons: list[str] = []
+    for rule in RULES:
+        answer = rule.check(intent, facts)
+        match answer:
+            case Refused() | Ignored():
+                return answer
+            case Allowed():
+                reasons += [f"{rule.name}: {reason}" for reason in answer.reasons]
+            case None:
+                pass
+            case _:
+                assert_never(answer)
+    return Allowed(reasons=tuple(reasons))
+
+
+def command_of(intent: Intent) -> CommandSpec | None:
+    """The row of the command table behind an intent, None for what is no command."""
+    name = _name_of(intent)
+    return None if name is None else BY_NAME[name]
+
+
+def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911 - one return for every intent
+    match intent:
+        case Help():
+            return CommandName.HELP
+        case Resolve():
+            return CommandName.RESOLVE
+        case Status():
+            return CommandName.STATUS
+        case Approve():
+            return CommandName.APPROVE
+        case Reject():
+            return CommandName.REJECT
+        case Retry():
+            return CommandName.RETRY
+        case Cancel():
+            return CommandName.CANCEL
+        case Rollback():
+            return CommandName.ROLLBACK
+        case Misspelt() | Withdraw():
+            return None
+        case _:
+            assert_never(intent)
+
+
+# --- who --------------------------------------------------------------------------------------------------------------
+
+
+def _self(_intent: Intent, facts: Facts) -> Decision | None:
+    return Ignored(rule="self") if facts.actor_is_self else None
+
+
+def _bot(intent: Intent, facts: Facts) -> Decision | None:
+    actor = intent.origin.actor
+    if actor.kind is ActorKind.USER or isinstance(intent, Withdraw):
+        return None
+    entry = listed_bot(facts.settings, actor.login)
+    return Ignored(rule="bot") if entry is None else Allowed(reasons=(f"`bots` lists {entry}",))
+
+
+def _installation(_intent: Intent, facts: Facts) -> Decision | None:
+    return None if facts.installation_active else Ignored(rule="installation")
+
+
+def _stranger(intent: Intent, facts: Facts) -> Decision | None:
+    talk = isinstance(intent, Help | Status | Misspelt)
+    return Ignored(rule="stranger") if talk and facts.permission is PermissionLevel.NONE else None
+
+
+def _permission(intent: Intent, facts: Facts) -> Decision | None:
+    spec = command_of(intent)
+    if spec is None:
+        return None
+    needed, actual = level(facts.settings, spec.name), facts.permission
+    if actual >= needed:
+        return Allowed(reasons=(f"{_word(actual)} is enough, {_word(needed)} is needed",))
+    message = f"`{PREFIX} {spec.name}` needs {_word(needed)} permission on this repository; you have {_word(actual)}."
+    return Refused(rule="permission", message=message)
+
+
+def _word(permission: PermissionLevel) -> str:
+    return permission.name.lower()
+
+
+# --- where ------------------------------------------------------------------------------------------------------------
+
+
+def _configuration(intent: Intent, facts: Facts) -> Decision | None:
+    error = facts.config_error
+    if error is None or _only_looks_or_stops(intent):
+        return None
+    line = "" if error.line is None else f", line {error.line}"
+    key = "" if error.key is None else f", key {code_span(error.key)}"
+    where = f"{code_span(error.path)} on the base branch{line}{key}"
+    message = f"{where}: {error} Nothing runs until it is right."
+    return Refused(rule="configuration", message=message)
+
+
+def _enabled(intent: Intent, facts: Facts) -> Decision | None:
+    if facts.settings.enabled or _only_looks_or_stops(intent):
+        return None
+    return Refused(rule="enabled", message=f"FlowForge is switched off here (`enabled: false` in `{CONFIG_PATH}`).")
+
+
+def _only_looks_or_stops(intent: Intent) -> bool:
+    """What stays possible whatever the configuration says: money must be stoppable."""
+    return isinstance(intent, Help | Status | Misspelt | Cancel | Reject | Withdraw)
+
+
+def _pull_request(intent: Intent, facts: Facts) -> Decision | None:
+    if _only_looks_or_stops(intent):
+        return None
+    pull_request = facts.pull_request
+    if pull_request is None:
+        return Refused(rule="pull-request", message="This works on pull requests only.")
+    if pull_request.merged:
+        return Refused(rule="pull-request", message="This pull request is merged already.")
+    if not pull_request.open:
+        return Refused(rule="pull-request", message="This pull request is closed. Reopen it first.")
+    return None
+
+
+def _fork(intent: Intent, facts: Facts) -> Decision | None:
+    pull_request = facts.pull_request
+    if not isinstance(intent, Resolve | Retry) or pull_request is None or not pull_request.from_fork:
+        return None
+    if pull_request.head_repository_id is None:
+        message = "The repository that this pull request comes from was deleted, so nothing can be brought there."
+        return Refused(rule="fork", message=message)
+    if not facts.settings.allow_fork_pull_requests:
+        message = (
+            "This repository does not let FlowForge work on pull requests from forks "
+            f"(`allow_fork_pull_requests: false` in `{CONFIG_PATH}`)."
+        )
+        return Refused(rule="fork", message=message)
+    return Allowed(reasons=("pull requests from forks are allowed",))
+
+
+# --- how much ---------------------------------------------------------------------------------------------------------
+
+
+def _budget(intent: Intent, facts: Facts) -> Decision | None:
+    asked = _asked_budget(intent, facts)
+    if asked is None:
+        return None
+    for ceiling, whose in (
+        (facts.settings.budget_usd, f"this repository allows at most ${{}} a job (`budget_usd` in `{CONFIG_PATH}`)"),
+        (facts.limits.max_budget_usd, "this server allows at most ${} a job"),
+    ):
+        if asked > ceiling:
+            message = f"A budget of ${_money(asked)} is too much: {whose.format(_money(ceiling))}."
+            return Refused(rule="budget", message=message)
+    return Allowed(reasons=(f"${_money(asked)} is within the limits",))
+
+
+def _asked_budget(intent: Intent, facts: Facts) -> float | None:
+    if isinstance(intent, Retry):
+        return None if facts.latest is None else facts.latest.request.budget_usd
+    return intent.budget_usd if isinstance(intent, Resolve) else None
+
+
+def _money(amount: float) -> str:
+    return f"{amount:.2f}"
+
+
+def _model(intent: Intent, facts: Facts) -> Decision | None:
+    if isinstance(intent, Resolve):
+        asked = intent.model
+    elif isinstance(intent, Retry) and facts.latest is not None:
+        asked = facts.latest.request.model
+    else:
+        return None
+    model = chosen_model(facts.settings, asked, facts.limits)
+    if model in facts.limits.allowed_models:
+        return Allowed(reasons=(f"the server allows {model}",))
+    allowed = ", ".join(map(code_span, facts.limits.allowed_models))
+    source = "" if asked else f" (`model` in `{CONFIG_PATH}`)"
+    message = f"The model {code_span(model)}{source} is not allowed on this server. Allowed: {allowed}."
+    return Refused(rule="model", message=message)
+
+
+# --- on what ----------------------------------------------------------------------------------------------------------
+
+
+def _stale(intent: Intent, facts: Facts) -> Decision | None:
+    """A click counts for what its check run showed, an approval for the state that was proposed for."""
+    if not isinstance(intent, Approve | Reject | Retry) or _begun(intent, facts):
+        return None
+    clicked_job, clicked_proposal = intent.origin.job_id, intent.proposal_id
+    current = None if facts.proposal is None else facts.proposal.id
+    if clicked_job is not None and (facts.latest is None or facts.latest.id != clicked_job):
+        return Refused(rule="stale", message="This button belongs to an older job. Look at the newest check run.")
+    if clicked_proposal is not None and clicked_proposal != current:
+        return Refused(rule="stale", message="This button belongs to an older proposal. Look at the newest check run.")
+    moved = _moved(facts) if isinstance(intent, Approve) else None
+    return None if moved is None else Refused(rule="stale", message=moved)
+
+
+def _moved(facts: Facts) -> str | None:
+    proposal, pull_request, job = facts.proposal, facts.pull_request, facts.latest
+    if proposal is None or pull_request is None or job is None:
+        return None
+    if pull_request.head_sha != proposal.head_sha:
+        return (
+            f"The head moved from `{proposal.head_sha[:12]}` to `{pull_request.head_sha[:12]}` since this was "
+            f"proposed. `{PREFIX} resolve` makes a new proposal."
+        )
+    if pull_request.base_ref != job.request.base_ref:
+        return (
+            f"The pull request goes to {code_span(pull_request.base_ref)} now; this was proposed for "
+            f"{code_span(job.request.base_ref)}. `{PREFIX} resolve` makes a new proposal."
+        )
+    return None
+
+
+_SETTLED: Final = {
+    ProposalState.APPROVED: "The proposal is approved already and being pushed.",
+    ProposalState.PUBLISHED: "The proposal is pushed already.",
+    ProposalState.REJECTED: "The proposal was thrown away.",
+    ProposalState.STALE: "The proposal is out of date.",
+}
+
+
+def _proposal(intent: Intent, facts: Facts) -> Decision | None:
+    if not isinstance(intent, Approve | Reject):
+        return None
+    again = f"`{PREFIX} resolve` makes a new one."
+    if facts.proposal is None:
+        return Refused(rule="proposal", message=f"Nothing is proposed here. {again}")
+    if facts.proposal.state is not ProposalState.OPEN:
+        settled = _SETTLED[facts.proposal.state]
+        return Refused(rule="proposal", message=f"{settled} {again}")
+    if facts.active is None or facts.active.state is not JobState.AWAITING_APPROVAL:
+        return Refused(rule="proposal", message=f"The proposal is not waiting for anybody: its job ended. {again}")
+    return Allowed(reasons=(f"proposal {facts.proposal.id} is open",))
+
+
+def _commit(intent: Intent, facts: Facts) -> Decision | None:
+    if not isinstance(intent, Approve) or intent.sha is None or facts.proposal is None:
+        return None
+    commit = facts.proposal.commit
+    if commit.startswith(intent.sha.lower()):
+        return Allowed(reasons=(f"{intent.sha} is the proposed commit",))
+    message = f"The proposed commit is `{commit[:12]}`, not {code_span(intent.sha)}. Look at it before you approve."
+    return Refused(rule="commit", message=message)
+
+
+def _nothing(intent: Intent, facts: Facts) -> Decision | None:
+    if _begun(intent, facts):
+        return None
+    message = None
+    match intent:
+        case Cancel() if facts.active is None:
+            message = "Nothing is under way here."
+        case Retry() if facts.latest is None:
+            message = f"There is no job to do again. `{PREFIX} resolve` starts one."
+        case Retry() if facts.latest is not None and facts.latest.state is JobState.PUBLISHED:
+            message = f"The last job is pushed already. `{PREFIX} resolve` starts a new one."
+        case Rollback() if facts.published is None:
+            message = "FlowForge pushed nothing here that could be undone."
+        case _:
+            pass
+    return None if message is None else Refused(rule="nothing", message=message)
+
+
+def _busy(intent: Intent, facts: Facts) -> Decision | None:
+    active = facts.active
+    if active is None or _begun(intent, facts):
+        return None
+    waiting = active.state is JobState.AWAITING_APPROVAL
+    message = None
+    match intent:
+        case Cancel() if active.state is JobState.PUBLISHING:
+            message = f"The result is being pushed right now. `{PREFIX} rollback` undoes it afterwards."
+        case Cancel() if active.cancel_requested is not None:
+            message = "The job is being stopped already."
+        case Rollback() if waiting:
+            message = f"A proposal is waiting. Decide on it first: `{PREFIX} approve` or `{PREFIX} reject`."
+        case Retry() | Rollback() if not waiting:
+            message = f"A job is under way (`{active.state}`). Wait for it, or stop it with `{PREFIX} cancel`."
+        case _:
+            pass
+    return None if message is None else Refused(rule="busy", message=message)
+
+
+def _begun(intent: Intent, facts: Facts) -> bool:
+    """True when the newest job is this very intent's: a worker died between the deed and its record, and asks again."""
+    return facts.latest is not None and facts.latest.request.origin_key == intent.origin.key
+
+
+def _unchanged(intent: Intent, facts: Facts) -> Decision | None:
+    """An event is a hint to look again: what it says may be old, or be about our own push."""
+    if not isinstance(intent, Withdraw):
+        return None
+    job, pull_request = facts.active, facts.pull_request
+    if job is None:
+        return Ignored(rule="unchanged")
+    if pull_request is None or not pull_request.open or pull_request.base_ref != job.request.base_ref:
+        return Allowed(reasons=("the pull request is closed or has another base branch",))
+    ours = {job.head_sha}
+    if job.state is JobState.PUBLISHING and facts.proposal is not None:
+        ours.add(facts.proposal.commit)
+    if pull_request.head_sha in ours:
+        return Ignored(rule="unchanged")
+    return Allowed(reasons=("the head moved",))
+
+
+RULES: Final = (
+    Rule(name="self", says="FlowForge does not listen to itself.", check=_self),
+    Rule(name="bot", says="Bots are ignored unless `bots` in the configuration lists them.", check=_bot),
+    Rule(name="installation", says="Nothing happens where the App was removed or suspended.", check=_installation),
+    Rule(name="stranger", says="Whoever may not even read the repository gets no conversation.", check=_stranger),
+    Rule(
+        name="permission",
+        says="Each command asks for a permission on the repository, which the forge is asked for at that moment.",
+        check=_permission,
+    ),
+    Rule(
+        name="configuration",
+        says="While the configuration is invalid, only `help`, `status`, `cancel` and `reject` work.",
+        check=_configuration,
+    ),
+    Rule(
+        name="enabled",
+        says="With `enabled: false`, only `help`, `status`, `cancel` and `reject` work.",
+        check=_enabled,
+    ),
+    Rule(name="pull-request", says="The pull request has to be open.", check=_pull_request),
+    Rule(
+        name="fork",
+        says="Pull requests from forks need `allow_fork_pull_requests`, and a fork that still exists.",
+        check=_fork,
+    ),
+    Rule(name="budget", says="No job may cost more than the repository and the server allow.", check=_budget),
+    Rule(name="model", says="The model has to be one that the server allows.", check=_model),
+    Rule(
+        name="stale",
+        says="A button counts only for what it was shown with, an approval only for the head and base it was made for.",
+        check=_stale,
+    ),
+    Rule(name="proposal", says="`approve` and `reject` need a proposal that waits for an answer.", check=_proposal),
+    Rule(name="commit", says="`approve <sha>` counts for that commit alone.", check=_commit),
+    Rule(name="nothing", says="`cancel`, `retry` and `rollback` need something to act on.", check=_nothing),
+    Rule(name="busy", says="What is under way is not disturbed halfway.", check=_busy),
+    Rule(name="unchanged", says="What was prepared is kept while head and base stay where they are.", check=_unchanged),
+)
+"""All rules, in the order in which they are asked."""

@@ -1,0 +1,82 @@
+"""A second ``resolve`` while a job is under way: one job per pull request, and nobody is left wondering.
+
+* The same request for the same head joins the job that is there.
+* Any other request supersedes it: the older job ends as superseded, the new one starts after it.
+* What is being pushed, and a rollback under way, is waited for.
+"""
+
+from dataclasses import dataclass
+
+from bot.commands import PREFIX
+from bot.model.intents import Resolve
+from bot.model.jobs import Job, JobKind, JobState
+from bot.policy.facts import Facts
+from bot.policy.limits import chosen_budget, chosen_model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join:
+    """The job that is there does what was asked for."""
+
+    job_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supersede:
+    """The new job takes the older one's place."""
+
+    job_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """The request is refused for now; ``rule`` is the stable name of the refusal."""
+
+    rule: str
+    message: str
+
+
+Second = Join | Supersede | Wait
+
+
+def decide_second(intent: Resolve, active: Job, facts: Facts) -> Second:
+    """What an allowed ``resolve`` does to the job that is under way."""
+    if active.state is JobState.PUBLISHING:
+        message = f"The result of job `{active.short_id}` is being pushed. Wait for it, then ask again."
+        return Wait(rule="busy", message=message)
+    if active.request.kind is JobKind.ROLLBACK and active.state is not JobState.AWAITING_APPROVAL:
+        return Wait(rule="busy", message=f"Rollback `{active.short_id}` is under way. Wait for it, then ask again.")
+    difference = _difference(intent, active, facts)
+    if difference is None and active.state is JobState.AWAITING_APPROVAL:
+        message = (
+            f"Job `{active.short_id}` did exactly this and waits for an answer: `{PREFIX} approve` or "
+            f"`{PREFIX} reject`; `{PREFIX} retry` does it again."
+        )
+        return Join(job_id=active.id, message=message)
+    if difference is None:
+        return Join(job_id=active.id, message=f"Job `{active.short_id}` is already working on exactly this.")
+    message = f"Job `{active.short_id}` ends and this one takes its place, because {difference}."
+    return Supersede(job_id=active.id, message=message)
+
+
+def _difference(intent: Resolve, active: Job, facts: Facts) -> str | None:
+    """The first way in which the request is not that of the active job, None when it is the same."""
+    request, pull_request = active.request, facts.pull_request
+    head_sha = active.head_sha if pull_request is None else pull_request.head_sha
+    base_ref = request.base_ref if pull_request is None else pull_request.base_ref
+    budget = chosen_budget(facts.settings, intent.budget_usd, facts.limits)
+    model = chosen_model(facts.settings, intent.model, facts.limits)
+    differences = (
+        (request.kind is not JobKind.RESOLVE, "it was a rollback"),
+        (active.cancel_requested is not None, "it is being stopped already"),
+        (active.head_sha != head_sha, "the head moved"),
+        (request.base_ref != base_ref, "the pull request has another base branch now"),
+        (request.strategy is not intent.strategy, "the strategy differs"),
+        (request.instructions != intent.instructions, "the instructions differ"),
+        (request.dry_run != intent.dry_run, "one of the two is a dry run"),
+        (request.budget_usd != budget, "the budget differs"),
+        (request.model != model, "the model differs"),
+    )
+    return next((words for differs, words in differences if differs), None)
