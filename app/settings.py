@@ -73,10 +73,7 @@ class Settings(BaseSettings):
         default=("claude-sonnet-4-5", "claude-sonnet-5-5", "claude-opus-5-5", "claude-haiku-5-5"),
         description="models that repositories and commands may choose, separated by commas",
     )
-    default_budget_usd: float = Field(
-        default=2.0, gt=0, description="money one run may spend when nothing else is said"
-    )
-    max_budget_usd: float = Field(default=10.0, gt=0, description="money no run may exceed, whoever asks")
+    max_budget_usd: float = Field(default=10.0, gt=0, description="money no job may exceed, whoever asks")
 
     runner: RunnerKind = Field(default=RunnerKind.PROCESS, description="backend that executes agent runs")
     claude_path: Path | None = Field(
@@ -86,6 +83,13 @@ class Settings(BaseSettings):
     run_timeout_seconds: float = Field(default=1800.0, gt=0, description="longest time one agent run may take")
     stall_timeout_seconds: float = Field(default=300.0, gt=0, description="longest silence of an agent run")
     max_turns: int = Field(default=40, gt=0, description="most turns of one agent run")
+
+    max_workspace_bytes: int = Field(
+        default=200 * 1024 * 1024, gt=0, description="largest workspace of a run, in bytes"
+    )
+    max_result_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="most bytes a run may change")
+    max_result_files: int = Field(default=1000, gt=0, description="most files a run may change")
+    max_log_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="longest event stream of a run, in bytes")
 
     log_level: str = Field(default="INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`")
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces endpoint; none sends no traces")
@@ -114,8 +118,6 @@ class Settings(BaseSettings):
             raise ValueError(f"a webhook secret must have at least {_MIN_SECRET} characters")
         if self.model not in self.allowed_models:
             raise ValueError("FLOWFORGE_MODEL must be one of FLOWFORGE_ALLOWED_MODELS")
-        if self.default_budget_usd > self.max_budget_usd:
-            raise ValueError("FLOWFORGE_DEFAULT_BUDGET_USD must not exceed FLOWFORGE_MAX_BUDGET_USD")
         return self
 
 

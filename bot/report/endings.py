@@ -17,7 +17,7 @@ def run_ended(outcome: RunOutcome) -> str:  # noqa: C901, PLR0911, PLR0912 - one
                 "The model declined to work on this conflict. Resolve it by hand, or try another model with `--model`."
             )
         case RunOutcome.NO_REPORT | RunOutcome.INVALID_OUTPUT:
-            return "The agent ended without a usable report, so nothing of its work was taken. `/flowforge retry` tries again."
+            return "The agent gave no usable report, so nothing of its work was taken. `/flowforge retry` tries again."
         case RunOutcome.MAX_TURNS:
             return "The agent used up its turns before it was done. `/flowforge retry` tries again."
         case RunOutcome.MAX_OUTPUT:
@@ -27,7 +27,7 @@ def run_ended(outcome: RunOutcome) -> str:  # noqa: C901, PLR0911, PLR0912 - one
         case RunOutcome.AGENT_FAILED:
             return "The agent failed. `/flowforge retry` tries again."
         case RunOutcome.BUDGET_EXHAUSTED:
-            return "The run reached its budget and was stopped. A larger one can be given: `/flowforge resolve --budget <USD>`."
+            return "The run reached its budget and was stopped. To allow more: `/flowforge resolve --budget <USD>`."
         case RunOutcome.TIMED_OUT:
             return "The run reached its time limit and was stopped. `/flowforge retry` tries again."
         case RunOutcome.STALLED:
@@ -93,4 +93,25 @@ ROLLED_BACK = "The pull request's branch is back where it was before the resolut
 REVERT_CONFLICTS = (
     "Later commits touch the same lines, so the merge cannot be reverted without conflict. Revert it by hand."
 )
-TOO_MANY = "There are more conflicted files than this repository's configuration allows for one job."
+
+
+def undecided(count: int) -> str:
+    """The agent itself says that it cannot decide."""
+    what = "one file" if count == 1 else f"{count} files"
+    return f"The agent could not decide {what}. Its reasons stand below; nothing of its work was taken."
+
+
+def push_refused(reason: str) -> str:
+    """The forge does not let us push."""
+    return f"The forge refuses the push: {reason}. The resolution stays on its branch; the commands below apply it."
+
+
+NOT_WHAT_WAS_APPROVED = (
+    "What is stored is not what was approved, so nothing was pushed. The operator has to look at it."
+)
+NOTHING_PUBLISHED = "There is no resolution of ours on this pull request to undo."
+
+
+def moved_on(what: str, old: str, new: str) -> str:
+    """The pull request is not what the work was made for any more."""
+    return f"{what} The work was for `{old[:12]}`, the head is `{new[:12]}` now, so its result is void. {ASK_AGAIN}"

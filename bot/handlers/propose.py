@@ -1,0 +1,128 @@
+"""Turn a proved result into a commit that a person may approve."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.model.conflicts import ConflictedMerge
+from bot.model.jobs import Job, JobLease, JobState
+from bot.model.proposals import Proposal, ProposalKind, ProposalState, ProposedFile, Publication
+from bot.model.resolutions import Resolution
+from bot.ports.forge import Forge
+from bot.ports.git import CommitSpec, Git, WrittenCommit
+from bot.ports.store import Store
+from bot.ports.system import Clock
+from bot.report.commit_message import merge_message, revert_message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotIdentity:
+    """Under which name and e-mail address the bot commits."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Propose:
+    """Write the commit, put it on a branch of our own, and ask for approval."""
+
+    store: Store
+    forge: Forge
+    git: Git
+    clock: Clock
+    identity: BotIdentity
+
+    async def merge(self, lease: JobLease, merge: ConflictedMerge, resolutions: Sequence[Resolution]) -> JobLease:
+        """Propose the merge commit: git's own merge with the conflicted paths replaced by their resolutions."""
+        job = lease.job
+        base = job.base_sha or ""
+        spec = CommitSpec(
+            base_tree=merge.tree,
+            changes={item.path: None if item.content is None else (item.mode, item.content) for item in resolutions},
+            parents=(job.head_sha, base),
+            message=merge_message(job, [item.path for item in resolutions]),
+            author_name=self.identity.name,
+            author_email=self.identity.email,
+            when=job.created_at,
+        )
+        commit = await self.git.write_commit(job.request.repository, spec)
+        files = tuple(
+            ProposedFile(
+                path=item.path,
+                kind=item.kind.value,
+                resolver=item.resolver,
+                reasons=tuple(hunk.reason for hunk in item.hunks),
+            )
+            for item in resolutions
+        )
+        return await self._offer(lease, ProposalKind.MERGE, commit, spec.parents, files)
+
+    async def revert(self, lease: JobLease, *, tree: str, head: str, undone: str) -> JobLease:
+        """Propose a commit on top of ``head`` that takes the published commit ``undone`` back."""
+        job = lease.job
+        spec = CommitSpec(
+            base_tree=tree,
+            changes={},
+            parents=(head,),
+            message=revert_message(job, undone),
+            author_name=self.identity.name,
+            author_email=self.identity.email,
+            when=job.created_at,
+        )
+        commit = await self.git.write_commit(job.request.repository, spec)
+        return await self._offer(lease, ProposalKind.REVERT, commit, spec.parents, ())
+
+    async def _offer(
+        self,
+        lease: JobLease,
+        kind: ProposalKind,
+        commit: WrittenCommit,
+        parents: tuple[str, ...],
+        files: tuple[ProposedFile, ...],
+    ) -> JobLease:
+        job = lease.job
+        proposal = Proposal(
+            id=hashlib.sha256(f"{job.id}:{commit.commit}".encode()).hexdigest()[:32],
+            job_id=job.id,
+            kind=kind,
+            state=ProposalState.OPEN,
+            branch=f"flowforge/{job.request.number}-{job.short_id}",
+            commit=commit.commit,
+            tree=commit.tree,
+            parents=parents,
+            head_sha=parents[0],
+            base_sha=job.base_sha or parents[0],
+            diff_sha256=await self.git.proposal_diff_sha256(job.request.repository, commit.commit),
+            files=files,
+            created_at=self.clock.now(),
+        )
+        await self.store.proposals.add(proposal)
+        await self._push_branch(job, proposal)
+        return await self.store.jobs.move(lease, JobState.AWAITING_APPROVAL, progress="waiting for approval")
+
+    async def _push_branch(self, job: Job, proposal: Proposal) -> None:
+        """Create the branch, and only create it: a branch of that name with other content is somebody else's."""
+        repository = job.request.repository
+        ref = f"refs/heads/{proposal.branch}"
+        operation = Publication(job_id=job.id, proposal_id=proposal.id, ref=ref, old="", new=proposal.commit)
+        await self.store.proposals.begin_push(operation)
+        access = await self.forge.git_access(repository, write=True)
+        await self.git.push(repository, access, ref=ref, new=proposal.commit, expected=None)
+        await self.store.proposals.end_push(operation, status="done")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropBranch:
+    """Delete the branch of a proposal that is no longer wanted; a branch that moved is left alone."""
+
+    forge: Forge
+    git: Git
+
+    async def __call__(self, job: Job, proposal: Proposal) -> None:
+        """Delete it if it still holds exactly the proposal."""
+        repository = job.request.repository
+        access = await self.forge.git_access(repository, write=True)
+        ref = f"refs/heads/{proposal.branch}"
+        if await self.git.remote_ref(repository, access, ref) == proposal.commit:
+            await self.git.push(repository, access, ref=ref, new=None, expected=proposal.commit)

@@ -1,0 +1,112 @@
+"""Push exactly what was approved, once."""
+
+from dataclasses import dataclass
+
+from bot.errors import GitError, LeaseRejectedError, PushRefusedError
+from bot.handlers.propose import DropBranch
+from bot.model.forge import PullRequest
+from bot.model.intents import Allowed, Refused
+from bot.model.jobs import Job, JobLease, JobState
+from bot.model.proposals import Proposal, ProposalState, Publication
+from bot.policy.publication import check_fresh
+from bot.ports.forge import Forge
+from bot.ports.git import Git
+from bot.ports.store import Store
+from bot.report import endings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFresh:
+    """Compare a proposal with what is live now: head, base, tree, parents and diff."""
+
+    forge: Forge
+    git: Git
+
+    async def __call__(self, job: Job, proposal: Proposal, pull_request: PullRequest) -> Allowed | Refused:
+        """Allowed when all of it is still what was shown, else a refusal that says what changed."""
+        repository = job.request.repository
+        access = await self.forge.git_access(repository, write=False)
+        live_head = await self.git.remote_ref(repository, access, f"refs/pull/{job.request.number}/head")
+        live_base = await self.git.remote_ref(repository, access, f"refs/heads/{pull_request.base_ref}")
+        return check_fresh(
+            proposal,
+            pull_request=pull_request,
+            live_head=live_head,
+            live_base=live_base,
+            tree=await self.git.tree_of(repository, proposal.commit),
+            parents=await self.git.parents_of(repository, proposal.commit),
+            diff_sha256=await self.git.proposal_diff_sha256(repository, proposal.commit),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """A job in ``publishing``: the push, or the record of a push that a crash cut off from its record."""
+
+    store: Store
+    forge: Forge
+    git: Git
+    check_fresh: CheckFresh
+    drop_branch: DropBranch
+
+    async def __call__(self, lease: JobLease) -> JobLease:
+        """Move the job to ``published``, or end it with what stood in the way."""
+        job = lease.job
+        proposal = await self.store.proposals.of_job(job.id)
+        approval = None if proposal is None else await self.store.proposals.approval(proposal.id)
+        if proposal is None or approval is None:
+            raise GitError(f"job {job.short_id} is to be published without an approved proposal")
+        repository = job.request.repository
+        pull_request = await self.forge.pull_request(repository, job.request.number)
+        publication = Publication(
+            job_id=job.id,
+            proposal_id=proposal.id,
+            ref=f"refs/heads/{pull_request.head_ref}",
+            old=proposal.head_sha,
+            new=proposal.commit,
+        )
+        access = await self.forge.git_access(repository, write=True)
+        if await self.git.remote_ref(repository, access, publication.ref) != proposal.commit:
+            fresh = await self.check_fresh(job, proposal, pull_request)
+            if isinstance(fresh, Refused):
+                return await self._stale(lease, proposal, fresh.message)
+            if approval.commit != proposal.commit or approval.diff_sha256 != proposal.diff_sha256:
+                return await self._stale(lease, proposal, endings.NOT_WHAT_WAS_APPROVED)
+            await self.store.proposals.begin_push(publication)
+            try:
+                await self.git.push(
+                    repository,
+                    access,
+                    ref=publication.ref,
+                    new=publication.new,
+                    expected=publication.old,
+                )
+            except LeaseRejectedError:
+                await self.store.proposals.end_push(publication, status="stale")
+                return await self._stale(lease, proposal, endings.MOVED_ON)
+            except PushRefusedError as error:
+                await self.store.proposals.end_push(publication, status="refused", detail=str(error))
+                return await self._refused(lease, str(error))
+        return await self._done(lease, proposal, publication)
+
+    async def _done(self, lease: JobLease, proposal: Proposal, publication: Publication) -> JobLease:
+        await self.store.proposals.end_push(publication, status="done")
+        await self.store.proposals.settle(proposal.id, ProposalState.PUBLISHED)
+        moved = await self.store.jobs.move(lease, JobState.PUBLISHED, progress="pushed")
+        await self.drop_branch(lease.job, proposal)
+        return moved
+
+    async def _stale(self, lease: JobLease, proposal: Proposal, message: str) -> JobLease:
+        await self.store.proposals.settle(proposal.id, ProposalState.STALE)
+        moved = await self.store.jobs.move(lease, JobState.SUPERSEDED, rule="stale", message=message)
+        await self.drop_branch(lease.job, proposal)
+        return moved
+
+    async def _refused(self, lease: JobLease, reason: str) -> JobLease:
+        """The forge will not let us push; the branch stays, so that a person can take it from there."""
+        return await self.store.jobs.move(
+            lease,
+            JobState.REFUSED,
+            rule="push_refused",
+            message=endings.push_refused(reason),
+        )

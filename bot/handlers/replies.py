@@ -1,0 +1,52 @@
+"""Answers to people: one reply to a command that needs words, an emoji to one that does not."""
+
+from dataclasses import dataclass
+
+from bot.model.intents import Origin, Refused
+from bot.model.jobs import Job
+from bot.model.reports import HandOver, ReactionContent, Surface
+from bot.ports.store import Store
+from bot.ports.system import Queue
+from bot.report.reply import render_help, render_reply, render_status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replies:
+    """Puts replies and reactions into the outbox. Each method returns None: no job comes of it."""
+
+    store: Store
+    queue: Queue
+
+    async def say(self, origin: Origin, text: str, *, reaction: str | None = None) -> None:
+        """Reply with a text of ours, which is Markdown."""
+        if reaction is not None:
+            await self.react(origin, reaction)
+        content = render_reply(origin, text)
+        target = await self.store.reports.want(origin.repository, origin.number, origin.key, Surface.REPLY, content)
+        await self.queue.ring("report", target)
+
+    async def refuse(self, origin: Origin, refusal: Refused) -> None:
+        """Say no, name the rule, say why."""
+        await self.say(origin, f"{refusal.message}\n\nRule: `{refusal.rule}`", reaction="confused")
+
+    async def hand_over(self, origin: Origin, way: HandOver) -> None:
+        """Say why we cannot push, and how a person can."""
+        commands = "\n".join(way.commands)
+        await self.say(origin, f"{way.reason}\n\n```sh\n{commands}\n```\n\nRule: `fork`", reaction="confused")
+
+    async def help(self, origin: Origin) -> None:
+        """Show the commands."""
+        await self.say(origin, render_help(), reaction="eyes")
+
+    async def status(self, origin: Origin, job: Job | None) -> None:
+        """Say where the newest job stands."""
+        await self.say(origin, render_status(job), reaction="eyes")
+
+    async def react(self, origin: Origin, reaction: str) -> None:
+        """Put an emoji under the comment; clicks have no comment to put it under."""
+        if origin.comment_id is None:
+            return
+        content = ReactionContent(comment_id=origin.comment_id, reaction=reaction)
+        owner = f"{origin.key}:{reaction}"
+        target = await self.store.reports.want(origin.repository, origin.number, owner, Surface.REACTION, content)
+        await self.queue.ring("report", target)

@@ -1,0 +1,193 @@
+"""Reports: say what people should see, then make the forge show it."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
+from bot.model.forge import RepositoryRef
+from bot.model.jobs import TERMINAL, Job, JobState
+from bot.model.proposals import Proposal, ProposalKind
+from bot.model.reports import (
+    CheckRunContent,
+    CommentContent,
+    HandOver,
+    JobView,
+    ReactionContent,
+    ReportContent,
+    ReportTarget,
+    Surface,
+)
+from bot.policy.publication import hand_over, route
+from bot.ports.forge import Forge
+from bot.ports.git import Git
+from bot.ports.store import Store
+from bot.ports.system import Clock, Queue
+from bot.report.check_run import render_check_run
+from bot.report.comment import render_sticky
+
+PROGRESS_EVERY: Final = timedelta(seconds=15)
+"""Progress is shown at most this often: every update of a check run costs API budget and attention."""
+
+_MAX_FAILURES: Final = 8
+_NEEDS_DIFF: Final = frozenset({JobState.AWAITING_APPROVAL, JobState.PUBLISHING, JobState.PUBLISHED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshReports:
+    """Render the check run and the sticky comment of a job from its rows, and wish for them."""
+
+    store: Store
+    forge: Forge
+    git: Git
+    queue: Queue
+    clock: Clock
+    _shown_at: dict[str, datetime] = field(default_factory=dict)
+
+    async def __call__(self, job_id: str) -> None:
+        """Wish for what the job's rows say now. The sticky comment belongs to the newest job of a pull request."""
+        job = await self.store.jobs.get(job_id)
+        if job is None:
+            return
+        view = await self.view(job)
+        request = job.request
+        await self._want(job, f"{job.id}", Surface.CHECK_RUN, render_check_run(view))
+        newest = await self.store.jobs.latest(request.repository, request.number)
+        if newest is None or newest.id == job.id:
+            owner = f"{request.repository.id}#{request.number}"
+            await self._want(job, owner, Surface.STICKY_COMMENT, render_sticky(view))
+        self._shown_at[job.id] = self.clock.now()
+        if job.state in TERMINAL:
+            self._shown_at.pop(job.id, None)
+
+    async def progress(self, job_id: str) -> None:
+        """Show a running job's progress, unless something was shown a moment ago."""
+        shown = self._shown_at.get(job_id)
+        if shown is not None and self.clock.now() - shown < PROGRESS_EVERY:
+            return
+        job = await self.store.jobs.get(job_id)
+        if job is not None and job.state is JobState.RUNNING:
+            self._shown_at[job_id] = self.clock.now()
+            await self._want(job, job.id, Surface.CHECK_RUN, render_check_run(await self.view(job)))
+
+    async def view(self, job: Job) -> JobView:
+        """Gather what a report about ``job`` is made of."""
+        store = self.store
+        proposal = await store.proposals.of_job(job.id)
+        run = await store.runs.latest(job.id)
+        against_head, against_base = await self._diffs(job, proposal)
+        latest = await store.jobs.latest(job.request.repository, job.request.number)
+        superseded = job.state is JobState.SUPERSEDED and latest is not None and latest.id != job.id
+        end = job.finished_at or (proposal.created_at if proposal else None)
+        return JobView(
+            job=job,
+            conflicts=await store.proposals.conflicts(job.id),
+            gate=await store.proposals.gate(job.id),
+            proposal=proposal,
+            diff_against_head=against_head,
+            diff_against_base=against_base,
+            usage=await store.runs.usage(job.id),
+            run_outcome=None if run is None else run.outcome,
+            run_detail="" if run is None else run.detail,
+            duration_seconds=None if end is None else (end - job.created_at).total_seconds(),
+            hand_over=await self._hand_over(job, proposal),
+            approval=None if proposal is None else await store.proposals.approval(proposal.id),
+            publication=await store.proposals.publication(job.id),
+            superseded_by=latest.short_id if superseded and latest is not None else None,
+        )
+
+    async def _diffs(self, job: Job, proposal: Proposal | None) -> tuple[str, str]:
+        if proposal is None or job.state not in _NEEDS_DIFF:
+            return "", ""
+        repository = job.request.repository
+        head = await self.git.diff(repository, proposal.head_sha, proposal.commit)
+        if proposal.kind is ProposalKind.REVERT:
+            return head.decode("utf-8", "replace"), ""
+        base = await self.git.diff(repository, proposal.base_sha, proposal.commit)
+        return head.decode("utf-8", "replace"), base.decode("utf-8", "replace")
+
+    async def _hand_over(self, job: Job, proposal: Proposal | None) -> HandOver | None:
+        if proposal is None or job.state not in {JobState.AWAITING_APPROVAL, JobState.REFUSED}:
+            return None
+        pull_request = await self.forge.pull_request(job.request.repository, job.request.number)
+        access = await self.forge.git_access(job.request.repository, write=False)
+        if job.state is JobState.REFUSED:
+            return hand_over(proposal, pull_request=pull_request, clone_url=access.url, reason=job.message or "")
+        way = route(proposal, pull_request=pull_request, clone_url=access.url)
+        return way if isinstance(way, HandOver) else None
+
+    async def _want(self, job: Job, owner: str, surface: Surface, content: ReportContent) -> None:
+        request = job.request
+        target = await self.store.reports.want(request.repository, request.number, owner, surface, content)
+        await self.queue.ring("report", target)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverReport:
+    """Make one surface look as it should. Running it again changes nothing."""
+
+    store: Store
+    forge: Forge
+    clock: Clock
+    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+
+    async def __call__(self, target_id: str) -> None:
+        """Write the report if it differs from what was written; a temporary failure is tried again by the sweep."""
+        async with self._locks.setdefault(target_id, asyncio.Lock()):
+            target = await self.store.reports.get(target_id)
+            if target is None or target.desired_hash == target.reported_hash:
+                return
+            if target.not_before is not None and target.not_before > self.clock.now():
+                return
+            repository = await self.store.registry.find_repository(self.forge.kind, target.repository_id)
+            if repository is None:
+                await self.store.reports.failed(target_id, error="the repository is unknown", not_before=None)
+                return
+            await self._write(repository, target)
+
+    async def _write(self, repository: RepositoryRef, target: ReportTarget) -> None:
+        try:
+            remote_id = await self._show(repository, target)
+        except ForgeUnavailableError as error:
+            again = self.clock.now() + timedelta(seconds=error.retry_after)
+            await self.store.reports.failed(
+                target.id,
+                error=str(error),
+                not_before=again if target.attempts < _MAX_FAILURES else None,
+            )
+        except (ForgeRefusedError, ForgeNotFoundError) as error:
+            await self.store.reports.failed(target.id, error=str(error), not_before=None)
+        else:
+            await self.store.reports.wrote(target.id, content_hash=target.desired_hash, remote_id=remote_id)
+
+    async def _show(self, repository: RepositoryRef, target: ReportTarget) -> int:
+        content = target.desired
+        match content:
+            case CheckRunContent():
+                return await self._show_check_run(repository, target.remote_id, content)
+            case CommentContent():
+                return await self._show_comment(repository, target, content)
+            case ReactionContent():
+                await self.forge.react(repository, content.comment_id, content.reaction)
+                return content.comment_id
+            case _:
+                assert_never(content)
+
+    async def _show_check_run(self, repository: RepositoryRef, known: int | None, content: CheckRunContent) -> int:
+        remote = known or await self.forge.find_check_run(repository, content.head_sha, content.external_id)
+        if remote is None:
+            return await self.forge.create_check_run(repository, content)
+        await self.forge.update_check_run(repository, remote, content)
+        return remote
+
+    async def _show_comment(self, repository: RepositoryRef, target: ReportTarget, content: CommentContent) -> int:
+        remote = target.remote_id or await self.forge.find_comment(repository, target.number, content.marker)
+        if remote is not None:
+            try:
+                await self.forge.update_comment(repository, remote, content)
+            except ForgeNotFoundError:
+                # Somebody deleted our comment; what it says is still wanted.
+                return await self.forge.create_comment(repository, target.number, content)
+            return remote
+        return await self.forge.create_comment(repository, target.number, content)

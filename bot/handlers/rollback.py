@@ -1,0 +1,87 @@
+"""Undo a publication: put the old head back when nothing came on top, else propose a revert."""
+
+from dataclasses import dataclass
+
+from bot.errors import GitError, LeaseRejectedError, PushRefusedError
+from bot.handlers.propose import Propose
+from bot.model.conflicts import CleanMerge
+from bot.model.jobs import JobLease, JobState
+from bot.model.proposals import Publication
+from bot.ports.forge import Forge
+from bot.ports.git import Git
+from bot.ports.store import Store
+from bot.report import endings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollBack:
+    """A queued rollback job."""
+
+    store: Store
+    forge: Forge
+    git: Git
+    propose: Propose
+
+    async def __call__(self, lease: JobLease) -> JobLease:
+        """Move the job to ``published`` (undone), ``awaiting_approval`` (a revert) or ``unresolved``."""
+        job = lease.job
+        undone = await self.store.proposals.publication(job.request.target_job_id or "")
+        if undone is None:
+            return await self.store.jobs.move(
+                lease,
+                JobState.REFUSED,
+                rule="nothing_published",
+                message=endings.NOTHING_PUBLISHED,
+            )
+        repository = job.request.repository
+        access = await self.forge.git_access(repository, write=True)
+        live = await self.git.remote_ref(repository, access, undone.ref)
+        if live not in (undone.new, undone.old):
+            return await self._propose_revert(lease, undone)
+        publishing = await self.store.jobs.move(lease, JobState.PUBLISHING, progress="putting the old head back")
+        return await self.restore(publishing, undone)
+
+    async def restore(self, lease: JobLease, undone: Publication) -> JobLease:
+        """Push the old head over exactly the commit that we pushed; when it is there already, record that."""
+        job = lease.job
+        repository = job.request.repository
+        access = await self.forge.git_access(repository, write=True)
+        back = Publication(job_id=job.id, proposal_id="", ref=undone.ref, old=undone.new, new=undone.old)
+        if await self.git.remote_ref(repository, access, undone.ref) != undone.old:
+            await self.store.proposals.begin_push(back)
+            try:
+                await self.git.push(repository, access, ref=back.ref, new=back.new, expected=back.old)
+            except LeaseRejectedError:
+                await self.store.proposals.end_push(back, status="stale")
+                return await self.store.jobs.move(lease, JobState.FAILED, rule="stale", message=endings.MOVED_ON)
+            except PushRefusedError as error:
+                await self.store.proposals.end_push(back, status="refused", detail=str(error))
+                message = endings.push_refused(str(error))
+                return await self.store.jobs.move(lease, JobState.REFUSED, rule="push_refused", message=message)
+        await self.store.proposals.end_push(back, status="done")
+        return await self.store.jobs.move(lease, JobState.PUBLISHED, rule="rolled_back", message=endings.ROLLED_BACK)
+
+    async def _propose_revert(self, lease: JobLease, undone: Publication) -> JobLease:
+        job = lease.job
+        repository = job.request.repository
+        access = await self.forge.git_access(repository, write=False)
+        refs = await self.git.fetch(repository, access, [undone.ref])
+        head = refs.get(undone.ref)
+        if head is None:
+            raise GitError(f"{undone.ref} does not exist any more")
+        preparing = await self.store.jobs.move(
+            lease,
+            JobState.PREPARING,
+            progress="commits came on top; preparing a revert",
+            head_sha=head,
+            base_sha=head,
+        )
+        verdict = await self.git.revert(repository, head=head, published=undone.new, before=undone.old)
+        if not isinstance(verdict, CleanMerge):
+            return await self.store.jobs.move(
+                preparing,
+                JobState.UNRESOLVED,
+                rule="revert_conflicts",
+                message=endings.REVERT_CONFLICTS,
+            )
+        return await self.propose.revert(preparing, tree=verdict.tree, head=head, undone=undone.new)
