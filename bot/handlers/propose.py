@@ -16,22 +16,18 @@ from bot.report.commit_message import merge_message, revert_message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BotIdentity:
-    """Under which name and e-mail address the bot commits."""
-
-    name: str
-    email: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Propose:
-    """Write the commit, put it on a branch of our own, and ask for approval."""
+    """Write the commit, put it on a branch of our own, and ask for approval.
+
+    ``bot_name`` is the login under which the bot commits; its address is GitHub's for that user:
+    https://docs.github.com/en/account-and-profile/reference/email-addresses-reference
+    """
 
     store: Store
     forge: Forge
     git: Git
     clock: Clock
-    identity: BotIdentity
+    bot_name: str
 
     async def merge(self, lease: JobLease, merge: ConflictedMerge, resolutions: Sequence[Resolution]) -> JobLease:
         """Propose the merge commit: git's own merge with the conflicted paths replaced by their resolutions."""
@@ -42,8 +38,8 @@ class Propose:
             changes={item.path: None if item.content is None else (item.mode, item.content) for item in resolutions},
             parents=(job.head_sha, base),
             message=merge_message(job, [item.path for item in resolutions]),
-            author_name=self.identity.name,
-            author_email=self.identity.email,
+            author_name=self.bot_name,
+            author_email=await self._email(),
             when=job.created_at,
         )
         commit = await self.git.write_commit(job.request.repository, spec)
@@ -66,12 +62,15 @@ class Propose:
             changes={},
             parents=(head,),
             message=revert_message(job, undone),
-            author_name=self.identity.name,
-            author_email=self.identity.email,
+            author_name=self.bot_name,
+            author_email=await self._email(),
             when=job.created_at,
         )
         commit = await self.git.write_commit(job.request.repository, spec)
         return await self._offer(lease, ProposalKind.REVERT, commit, spec.parents, ())
+
+    async def _email(self) -> str:
+        return f"{await self.forge.bot_user_id()}+{self.bot_name}@users.noreply.github.com"
 
     async def _offer(
         self,

@@ -1,0 +1,370 @@
+"""The only place that names adapters: settings in, bound use cases out."""
+
+import contextlib
+import functools
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, assert_never
+
+import claude_agent_sdk
+import httpx
+from arq.connections import ArqRedis
+from litestar import Litestar
+from redis.exceptions import RedisError
+
+from app.gateway.service import create_gateway
+from app.http.health import Probe
+from app.http.service import create_service
+from app.http.webhooks import Intake
+from app.jobs.queue import ArqQueue, connect
+from app.jobs.worker import Ticks
+from app.settings import Environment, RunnerKind, Settings
+from app.store.database import SqlStore
+from app.store.migrate import is_current
+from app.system import SystemClock, SystemIds
+from app.telemetry import RUNS_ENDED
+from bot.errors import SettingsError, StoreError
+from bot.forges.github.client import GitHubClient
+from bot.forges.github.deliveries import SignatureVerifier
+from bot.forges.github.forge import GitHubForge
+from bot.forges.github.transport import open_http
+from bot.git.adapter import GitMirrors
+from bot.handlers.act import ActOnIntent
+from bot.handlers.advance import AdvanceJob
+from bot.handlers.collect import CollectRun, ValidateResult
+from bot.handlers.deeds import Deeds
+from bot.handlers.launch import LaunchRun
+from bot.handlers.prepare import FetchMerge, PrepareMerge
+from bot.handlers.propose import DropBranch, Propose
+from bot.handlers.publish import CheckFresh, Publish
+from bot.handlers.replies import Replies
+from bot.handlers.reporting import DeliverReport, RefreshReports
+from bot.handlers.rollback import RollBack
+from bot.handlers.route import RouteDelivery
+from bot.handlers.sweep import Sweep
+from bot.model.forge import ForgeKind
+from bot.model.runs import AgentProgress
+from bot.policy.limits import ServerLimits
+from bot.ports.runner import AgentRunner
+from runners.archives import TarArchives
+from runners.backends.process import ProcessRunner
+from runners.protocol import result_archive_cap
+from runners.supervise import Supervisor
+
+USED_EVENTS: Final = frozenset(
+    {
+        "issue_comment",
+        "pull_request",
+        "check_run",
+        "push",
+        "ping",
+        "installation",
+        "installation_repositories",
+    },
+)
+"""Names of the webhook events that are kept; every other authentic event is answered and forgotten."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowForge:
+    """A wired instance: the web application, the gateway's, what a worker does, and the parts tests look at."""
+
+    settings: Settings
+    store: SqlStore
+    forge: GitHubForge
+    git: GitMirrors
+    redis: ArqRedis
+    runner: AgentRunner
+    supervisor: Supervisor
+    service: Litestar
+    gateway: Litestar
+    ticks: Ticks
+
+
+def claude_path(settings: Settings) -> Path:
+    """Claude Code's binary: the setting, or the one that claude-agent-sdk bundles.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    bundled = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
+    path = settings.claude_path or (bundled if bundled.exists() else None)
+    if path is None:
+        found = shutil.which("claude")
+        path = Path(found) if found else None
+    if path is None or not path.is_file():
+        raise SettingsError("Claude Code was not found; set FLOWFORGE_CLAUDE_PATH to its binary")
+    return path
+
+
+def server_limits(settings: Settings) -> ServerLimits:
+    """What no repository and no command may exceed."""
+    return ServerLimits(
+        default_model=settings.model,
+        allowed_models=settings.allowed_models,
+        max_budget_usd=settings.max_budget_usd,
+        max_run_seconds=settings.run_timeout_seconds,
+        stall_seconds=settings.stall_timeout_seconds,
+        max_turns=settings.max_turns,
+        max_workspace_bytes=settings.max_workspace_bytes,
+        max_result_bytes=settings.max_result_bytes,
+        max_result_files=settings.max_result_files,
+        max_log_bytes=settings.max_log_bytes,
+    )
+
+
+@contextlib.asynccontextmanager
+async def open_flowforge(settings: Settings, *, worker: str) -> AsyncIterator[FlowForge]:
+    """Open every connection, bind every use case, and close all of it in the end. ``worker`` names this process.
+
+    Raises:
+        SettingsError: something cannot be made with these settings.
+        StoreUnavailableError: the database does not answer.
+    """
+    clock, ids = SystemClock(), SystemIds()
+    async with contextlib.AsyncExitStack() as stack:
+        store = SqlStore.open(settings.database_url.get_secret_value(), clock, ids)
+        stack.push_async_callback(store.close)
+        redis = await connect(settings.redis_url.get_secret_value())
+        stack.push_async_callback(redis.aclose)
+        forge = await _github(settings, clock, stack)
+        model_http = await stack.enter_async_context(httpx.AsyncClient(timeout=None, trust_env=False))  # noqa: S113 - the run's deadline bounds a call
+        instance = _bind(
+            _Parts(
+                settings=settings,
+                clock=clock,
+                ids=ids,
+                store=store,
+                redis=redis,
+                forge=forge,
+                git=GitMirrors(settings.data_dir / "mirrors"),
+                runner=_runner(settings),
+                model_http=model_http,
+            ),
+            worker,
+        )
+        stack.push_async_callback(instance.supervisor.close)
+        yield instance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """The adapters, opened."""
+
+    settings: Settings
+    clock: SystemClock
+    ids: SystemIds
+    store: SqlStore
+    redis: ArqRedis
+    forge: GitHubForge
+    git: GitMirrors
+    runner: AgentRunner
+    model_http: httpx.AsyncClient
+
+
+async def _github(settings: Settings, clock: SystemClock, stack: contextlib.AsyncExitStack) -> GitHubForge:
+    http = await stack.enter_async_context(open_http(settings.github_api_url))
+    client = GitHubClient(
+        http,
+        base_url=settings.github_api_url,
+        app_id=settings.github_app_id,
+        private_key_pem=settings.github_private_key.get_secret_value(),
+        clock=clock,
+    )
+    return GitHubForge(
+        client,
+        app_id=settings.github_app_id,
+        app_slug=settings.github_app_slug,
+        git_base_url=settings.github_git_url,
+    )
+
+
+def _runner(settings: Settings) -> AgentRunner:
+    match settings.runner:
+        case RunnerKind.PROCESS:
+            return ProcessRunner(
+                settings.data_dir / "runs",
+                claude=claude_path(settings),
+                development=settings.environment is Environment.DEVELOPMENT,
+            )
+        case _:
+            assert_never(settings.runner)
+
+
+def _bind(parts: _Parts, worker: str) -> FlowForge:
+    settings, store = parts.settings, parts.store
+    queue = ArqQueue(parts.redis)
+    refresh = RefreshReports(store=store, forge=parts.forge, git=parts.git, queue=queue, clock=parts.clock)
+    supervisor = Supervisor(
+        runner=parts.runner,
+        runs=store.runs,
+        clock=parts.clock,
+        owner=worker,
+        on_progress=functools.partial(_progress, store, refresh),
+        on_end=functools.partial(_run_ended, store, queue),
+    )
+    advance = _advance(parts, supervisor, refresh)
+    route = _route(parts, advance, queue, refresh)
+    deliver = DeliverReport(store=store, forge=parts.forge, clock=parts.clock)
+    sweep = Sweep(store=store, queue=queue, clock=parts.clock)
+
+    async def on_delivery(key: str) -> None:
+        kind, _, delivery_id = key.partition(":")
+        await route(ForgeKind(kind), delivery_id)
+
+    async def on_sweep() -> None:
+        await supervisor.reap(parts.clock.now())
+        await sweep()
+
+    ticks = Ticks(
+        on={"delivery": on_delivery, "job": functools.partial(advance, worker=worker), "report": deliver},
+        sweep=on_sweep,
+    )
+    return FlowForge(
+        settings=settings,
+        store=store,
+        forge=parts.forge,
+        git=parts.git,
+        redis=parts.redis,
+        runner=parts.runner,
+        supervisor=supervisor,
+        service=_service(parts, queue),
+        gateway=_gateway(parts),
+        ticks=ticks,
+    )
+
+
+async def _progress(store: SqlStore, refresh: RefreshReports, run_id: str, progress: AgentProgress) -> None:
+    run = await store.runs.get(run_id)
+    if run is not None:
+        await store.jobs.progress(run.job_id, progress.line)
+        await refresh.progress(run.job_id)
+
+
+async def _run_ended(store: SqlStore, queue: ArqQueue, job_id: str, run_id: str) -> None:
+    run = await store.runs.get(run_id)
+    if run is not None and run.outcome is not None:
+        RUNS_ENDED.labels(outcome=run.outcome.value).inc()
+    await queue.ring("job", job_id)
+
+
+def _advance(parts: _Parts, supervisor: Supervisor, refresh: RefreshReports) -> AdvanceJob:
+    store, forge, git, clock = parts.store, parts.forge, parts.git, parts.clock
+    limits = server_limits(parts.settings)
+    archives = TarArchives()
+    propose = Propose(
+        store=store,
+        forge=forge,
+        git=git,
+        clock=clock,
+        bot_name=f"{parts.settings.github_app_slug}[bot]",
+    )
+    launch = LaunchRun(
+        git=git,
+        runs=store.runs,
+        archives=archives,
+        launcher=supervisor,
+        ids=parts.ids,
+        runner_url=parts.settings.runner_url,
+        gateway_url=parts.settings.gateway_url,
+    )
+    drop_branch = DropBranch(forge=forge, git=git)
+    return AdvanceJob(
+        store=store,
+        clock=clock,
+        fetch=FetchMerge(store=store, forge=forge, git=git),
+        prepare=PrepareMerge(store=store, forge=forge, git=git, launch=launch, server=limits),
+        collect=CollectRun(store=store, clock=clock),
+        validate=ValidateResult(
+            store=store,
+            forge=forge,
+            git=git,
+            archives=archives,
+            launch=launch,
+            propose=propose,
+            server=limits,
+        ),
+        publish=Publish(
+            store=store,
+            forge=forge,
+            git=git,
+            check_fresh=CheckFresh(forge=forge, git=git),
+            drop_branch=drop_branch,
+        ),
+        roll_back=RollBack(store=store, forge=forge, git=git, propose=propose),
+        drop_branch=drop_branch,
+        refresh=refresh,
+    )
+
+
+def _route(parts: _Parts, advance: AdvanceJob, queue: ArqQueue, refresh: RefreshReports) -> RouteDelivery:
+    store, forge = parts.store, parts.forge
+    limits = server_limits(parts.settings)
+    replies = Replies(store=store, queue=queue)
+    deeds = Deeds(
+        store=store,
+        queue=queue,
+        ids=parts.ids,
+        forge=forge,
+        server=limits,
+        replies=replies,
+        refresh=refresh,
+        check_fresh=advance.publish.check_fresh,
+        drop_branch=advance.drop_branch,
+    )
+    act = ActOnIntent(store=store, forge=forge, deeds=deeds, replies=replies, server=limits)
+    return RouteDelivery(store=store, forge=forge, act=act, mention=parts.settings.github_app_slug)
+
+
+def _service(parts: _Parts, queue: ArqQueue) -> Litestar:
+    settings = parts.settings
+    secrets = [secret.get_secret_value().encode() for secret in settings.github_webhook_secrets]
+    intake = Intake(
+        verify=SignatureVerifier(secrets).verify,
+        deliveries=parts.store.deliveries,
+        ring=queue.ring,
+        clock=parts.clock,
+        events=USED_EVENTS,
+        max_bytes=settings.max_delivery_bytes,
+    )
+    cap = result_archive_cap(settings.max_result_bytes, settings.max_result_files, settings.max_log_bytes)
+    return create_service(intake=intake, runs=parts.store.runs, max_result_bytes=cap, probes=_probes(parts))
+
+
+def _probes(parts: _Parts) -> dict[str, Probe]:
+    async def database() -> str | None:
+        try:
+            await parts.store.ping()
+        except StoreError:
+            return "the database does not answer"
+        return None
+
+    async def redis() -> str | None:
+        try:
+            await parts.redis.ping()
+        except (RedisError, OSError):
+            return "Redis does not answer"
+        return None
+
+    async def migrations() -> str | None:
+        try:
+            current = await is_current(parts.store.engine)
+        except StoreError:
+            return "the database does not answer"
+        return None if current else "the tables are not current; run `flowforge migrate`"
+
+    return {"database": database, "redis": redis, "migrations": migrations}
+
+
+def _gateway(parts: _Parts) -> Litestar:
+    settings = parts.settings
+    return create_gateway(
+        ledger=parts.store.ledger,
+        runs=parts.store.runs,
+        http=parts.model_http,
+        upstream=settings.anthropic_base_url,
+        api_key=settings.anthropic_api_key.get_secret_value(),
+        clock=parts.clock,
+    )
