@@ -16,6 +16,12 @@ from runners.report import ReportError, read_report
 from runners.text import one_line
 
 _MAX_DETAIL: Final = 500
+_STOPS: Final = {
+    RunOutcome.TIMED_OUT: "its deadline passed",
+    RunOutcome.STALLED: "nothing came from it for too long",
+    RunOutcome.MAX_OUTPUT: "its log grew over the limit",
+    RunOutcome.BUDGET_EXHAUSTED: "its budget is spent",
+}
 _PEOPLE: Final = frozenset({RunOutcome.CANCELLED, RunOutcome.SUPERSEDED})
 
 
@@ -92,16 +98,20 @@ def classify(
         out_of_memory: the sandbox says that it ran out of memory.
     """
     if stop_requested in _PEOPLE:
-        return Verdict(outcome=stop_requested, detail="")
+        return _stopped(stop_requested)
     stream = _read(lines)
     natural = _natural(stream, exit_code=exit_code, signal=signal, stderr=stderr, model_calls=model_calls)
     if natural.outcome is RunOutcome.SUCCEEDED:
         return natural
     if stop_requested is not None:
-        return Verdict(outcome=stop_requested, detail="")
+        return _stopped(stop_requested)
     if out_of_memory:
         return Verdict(outcome=RunOutcome.OUT_OF_MEMORY, detail="the sandbox ran out of memory")
     return natural
+
+
+def _stopped(outcome: RunOutcome) -> Verdict:
+    return Verdict(outcome=outcome, detail=_STOPS.get(outcome, ""))
 
 
 def _read(lines: Iterable[bytes]) -> _Stream:

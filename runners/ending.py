@@ -1,0 +1,81 @@
+"""From what is left of a run to its verdict. Pure."""
+
+from typing import Final
+
+from bot.errors import IngestError
+from bot.model.runs import RunLimits, RunOutcome, SandboxExited, SandboxMissing
+from runners.ingest import read_result
+from runners.outcome import Verdict, classify
+from runners.protocol import EXIT_CLAUDE_MISSING, EXIT_MISUSED, GUEST_PREFIX
+from runners.text import one_line
+
+_MAX_DETAIL: Final = 500
+_OURS: Final = frozenset({EXIT_CLAUDE_MISSING, EXIT_MISUSED})
+
+
+def verdict_of_result(
+    archive: bytes,
+    limits: RunLimits,
+    *,
+    stop_requested: RunOutcome | None,
+    model_calls: int,
+) -> Verdict:
+    """The verdict on a run whose result archive was accepted."""
+    try:
+        result = read_result(archive, limits)
+    except IngestError as error:
+        return Verdict(outcome=stop_requested or RunOutcome.INVALID_OUTPUT, detail=one_line(str(error), _MAX_DETAIL))
+    guest = result.guest
+    verdict = classify(
+        result.transcript.splitlines(),
+        exit_code=guest.exit_code,
+        signal=guest.signal,
+        stderr=guest.stderr_tail,
+        stop_requested=stop_requested,
+        model_calls=model_calls,
+    )
+    if verdict.outcome is RunOutcome.SUCCEEDED and guest.over_limit is not None:
+        return Verdict(outcome=RunOutcome.INVALID_OUTPUT, detail=one_line(guest.over_limit, _MAX_DETAIL))
+    return verdict
+
+
+def verdict_of_log(
+    log: bytes,
+    sandbox: SandboxExited | SandboxMissing,
+    *,
+    stop_requested: RunOutcome | None,
+    model_calls: int,
+) -> Verdict:
+    """The verdict on a run without a result: by its log, as far as that says why, else by how the sandbox ended.
+
+    Without a result there is no success: the log cannot claim one.
+    """
+    lines = log.splitlines()
+    verdict = classify(
+        lines,
+        exit_code=None,
+        signal=None,
+        stderr="",
+        stop_requested=stop_requested,
+        model_calls=model_calls,
+        out_of_memory=isinstance(sandbox, SandboxExited) and sandbox.out_of_memory,
+    )
+    if verdict.outcome is not RunOutcome.INFRA_RETRYABLE:
+        return verdict
+    ours = isinstance(sandbox, SandboxExited) and sandbox.exit_code in _OURS
+    outcome = RunOutcome.MISCONFIGURED if ours else RunOutcome.INFRA_RETRYABLE
+    return Verdict(outcome=outcome, detail=_guest_words(lines) or _end(sandbox))
+
+
+def _guest_words(lines: list[bytes]) -> str:
+    prefix = GUEST_PREFIX.encode()
+    said = [line for line in lines if line.startswith(prefix)]
+    return one_line(said[-1].removeprefix(prefix).decode("utf-8", "replace"), _MAX_DETAIL) if said else ""
+
+
+def _end(sandbox: SandboxExited | SandboxMissing) -> str:
+    if isinstance(sandbox, SandboxMissing):
+        return "the sandbox is gone"
+    if sandbox.exit_code is None:
+        return f"the sandbox was ended by signal {sandbox.signal}"
+    return f"the sandbox ended with status {sandbox.exit_code} and without a result"
