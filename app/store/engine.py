@@ -1,0 +1,186 @@
+"""The engine: connections, pragmas, transactions, and the driver's errors in our own words."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import asyncpg  # type: ignore[import-untyped]  # it ships no types
+from sqlalchemy import URL, Connection, Table, event, make_url
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from bot.errors import SettingsError, StoreError, StoreUnavailableError
+
+BUSY_SECONDS: Final = 10.0
+"""How long a transaction waits for others before the database counts as unavailable."""
+
+_COMMAND_SECONDS: Final = 30.0
+_DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
+_WRITES: Final = "flowforge_writes"
+
+# SQLSTATE classes after which the same transaction may succeed: connection exceptions, transaction rollbacks
+# (deadlock), insufficient resources, operator intervention (shutdown).
+# Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
+_PASSING: Final = ("08", "40", "53", "57", "55P03")
+
+
+def parse_url(url: str) -> URL:
+    """A database URL with the one driver we use for its product.
+
+    Raises:
+        SettingsError: no such product, no URL, or a SQLite database in memory, which no second connection could see.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError("the database URL cannot be read; write sqlite:///path or postgresql://…") from None
+    driver = _DRIVERS.get(parsed.drivername)
+    if driver is None:
+        raise SettingsError(f"databases of the kind {parsed.drivername!r} are not supported; use sqlite or postgresql")
+    if driver.startswith("sqlite") and parsed.database in {None, "", ":memory:"}:
+        raise SettingsError("the SQLite database needs a file: write sqlite:///path")
+    return parsed.set(drivername=driver)
+
+
+def create_engine(url: str, *, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine:
+    """An engine on which every transaction begins as this module wants it; nothing is connected yet.
+
+    Raises:
+        SettingsError: see ``parse_url``.
+    """
+    parsed = parse_url(url)
+    lite = parsed.get_backend_name() == "sqlite"
+    # isolation_level None keeps sqlite3 from beginning transactions by itself, and late.
+    options: dict[str, Any] = (
+        {"timeout": busy_seconds, "isolation_level": None}
+        if lite
+        else {
+            "timeout": busy_seconds,
+            "command_timeout": _COMMAND_SECONDS,
+            "server_settings": {"application_name": "flowforge"},
+        }
+    )
+    try:
+        engine = create_async_engine(
+            parsed,
+            connect_args=options,
+            pool_timeout=busy_seconds,
+            pool_pre_ping=not lite,
+            # What is bound may be a webhook's body or a token's hash: none of it belongs into an exception's text.
+            hide_parameters=True,
+        )
+    except (ArgumentError, NoSuchModuleError):
+        raise SettingsError("the database URL cannot be read; write sqlite:///path or postgresql://…") from None
+    if lite:
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    """Foreign keys are off by default, and only WAL lets readers and a writer work at the same time."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.execute("PRAGMA journal_mode")
+    # Asking again for a mode that is set already would need a lock.
+    if cursor.fetchone()[0] != "wal":
+        cursor.execute("PRAGMA journal_mode=WAL")
+    # What was answered with 202 must outlive a power cut: FULL syncs the log at every commit.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Writers take the lock at once: a reader that turns writer fails when another one was faster."""
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's errors into ours.
+
+    Raises:
+        StoreUnavailableError: the database is gone, locked beyond the timeout, shutting down, or out of connections.
+        StoreError: the database refused what was asked.
+    """
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeoutError, OSError) as error:
+        raise StoreUnavailableError(f"the database did not answer ({type(error).__name__})") from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        # asyncpg's errors while connecting reach us as they are.
+        raise StoreUnavailableError(f"the database refused the connection ({type(error).__name__})") from error
+    except DBAPIError as error:
+        state = str(getattr(error.orig, "sqlstate", None) or "")
+        if error.connection_invalidated or state.startswith(_PASSING):
+            raise StoreUnavailableError(f"the database could not finish (SQLSTATE {state or 'unknown'})") from error
+        raise StoreError(f"the database refused ({type(error).__name__} {state})") from error
+    except SQLAlchemyError as error:
+        raise StoreError(f"the database layer failed ({type(error).__name__})") from error
+
+
+class Database:
+    """Transactions on one engine, for one event loop.
+
+    On SQLite the writers of this process queue up in front of the file's lock: its own waiting is a poll without any
+    order, by which a writer among many can starve.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.engine = engine
+        self._writing = engine.execution_options(**{_WRITES: True})
+        self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
+        self._busy_seconds = busy_seconds
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads; it sees one state of the database on SQLite. Raises as ``translated``."""
+        with translated():
+            async with self.engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that writes, kept when the block ends and undone when it raises. Raises as ``translated``."""
+        with translated():
+            async with self._my_turn(), self._writing.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def _my_turn(self) -> AsyncIterator[None]:
+        if self._turn is None:
+            yield
+            return
+        async with asyncio.timeout(self._busy_seconds):
+            await self._turn.acquire()
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+
+def insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An insert that knows ``on_conflict_do_nothing`` and ``on_conflict_do_update``, alike on both products."""
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

@@ -1,0 +1,98 @@
+"""Bring a database's tables up to date, and say whether they are."""
+
+import asyncio
+import os
+import threading
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import URL, Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.store.engine import Database, create_engine, parse_url, translated
+
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+
+_MIGRATE_SECONDS: Final = 300.0
+"""How long one process waits for another one that is migrating the same database."""
+
+_one_at_a_time: Final = threading.Lock()
+"""Alembic's context belongs to the whole process."""
+
+
+async def upgrade(url: str) -> None:
+    """Migrate to the newest tables, in one transaction; several processes at once wait for each other.
+
+    Raises:
+        SettingsError: the URL names no database that can be used.
+        StoreUnavailableError: the database did not answer.
+    """
+    await asyncio.to_thread(_migrate, url, up=True)
+
+
+async def downgrade(url: str) -> None:
+    """Take all migrations back, with everything that the tables hold. Raises as ``upgrade``."""
+    await asyncio.to_thread(_migrate, url, up=False)
+
+
+async def is_current(database: str | AsyncEngine) -> bool:
+    """Whether every migration was applied. Raises as ``upgrade``."""
+    wanted = set(ScriptDirectory.from_config(_config()).get_heads())
+    if isinstance(database, AsyncEngine):
+        return await _heads(database) == wanted
+    engine = create_engine(database)
+    try:
+        return await _heads(engine) == wanted
+    finally:
+        await engine.dispose()
+
+
+async def _heads(engine: AsyncEngine) -> set[str]:
+    with translated():
+        async with engine.begin() as connection:
+            return set(await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_heads()))
+
+
+def _migrate(url: str, *, up: bool) -> None:
+    """In a thread with a loop of its own, since Alembic reads files and runs code of its own."""
+    with _one_at_a_time:
+        asyncio.run(_migrate_alone(url, up=up))
+
+
+async def _migrate_alone(url: str, *, up: bool) -> None:
+    parsed = parse_url(url)
+    with translated():
+        _make_private(parsed)
+    database = Database(create_engine(url, busy_seconds=_MIGRATE_SECONDS), busy_seconds=_MIGRATE_SECONDS)
+    try:
+        async with database.writing() as connection:
+            await connection.run_sync(_run, up=up)
+    finally:
+        await database.close()
+
+
+def _run(connection: Connection, *, up: bool) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    if up:
+        command.upgrade(config, "head")
+    else:
+        command.downgrade(config, "base")
+
+
+def _make_private(url: URL) -> None:
+    """Let nobody else read a SQLite file that is about to be made; its journal gets the same permissions."""
+    if url.get_backend_name() == "sqlite" and url.database is not None:
+        os.close(os.open(url.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _config() -> Config:
+    config = Config()
+    # ConfigParser would take a percent sign for the start of an interpolation.
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,21 @@
+"""How Alembic runs the migrations: in the transaction of the connection that it is given."""
+
+from alembic import context
+from sqlalchemy import Connection, text
+
+from app.store.tables import metadata
+
+_LOCK = 0x464C4F57_4D494752
+
+
+def _run() -> None:
+    connection: Connection = context.config.attributes["connection"]
+    if connection.dialect.name == "postgresql":
+        # Several replicas may start at once. SQLite's transaction holds the only lock already.
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+    context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+_run()
