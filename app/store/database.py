@@ -1,0 +1,61 @@
+"""The database as the bot's ``Store``."""
+
+from typing import Self
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.store.audit import SqlAudit
+from app.store.deliveries import SqlDeliveries
+from app.store.engine import BUSY_SECONDS, Database, create_engine
+from app.store.intents import SqlIntents
+from app.store.jobs import SqlJobs
+from app.store.ledger import SqlModelLedger
+from app.store.proposals import SqlProposals
+from app.store.registry import SqlRegistry
+from app.store.reports import SqlReports
+from app.store.runs import SqlRuns
+from bot.ports.system import Clock, Ids
+
+
+class SqlStore:
+    """All rows behind one pool of connections, for one event loop; implements ``bot.ports.store.Store``."""
+
+    def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
+        self._database = database
+        self.deliveries = SqlDeliveries(database, clock)
+        self.intents = SqlIntents(database, clock)
+        self.registry = SqlRegistry(database, clock)
+        self.jobs = SqlJobs(database, clock)
+        self.runs = SqlRuns(database, clock)
+        self.proposals = SqlProposals(database, clock)
+        self.reports = SqlReports(database, clock, ids)
+        self.ledger = SqlModelLedger(database)
+        self.audit = SqlAudit(database, clock)
+
+    @classmethod
+    def open(cls, url: str, clock: Clock, ids: Ids, *, busy_seconds: float = BUSY_SECONDS) -> Self:
+        """A store on ``sqlite:///path`` or ``postgresql://…``; connections are made when they are needed.
+
+        ``busy_seconds`` is how long a transaction waits for others before the database counts as unavailable.
+
+        Raises:
+            SettingsError: the URL names no database that can be used.
+        """
+        engine = create_engine(url, busy_seconds=busy_seconds)
+        return cls(Database(engine, busy_seconds=busy_seconds), clock, ids)
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine, for what looks at it from outside: telemetry, and whether the migrations are current."""
+        return self._database.engine
+
+    async def ping(self) -> None:
+        """Return when the database answers. Raises ``StoreUnavailableError``."""
+        async with self._database.reading() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Write what is waiting, then close every connection."""
+        await self.deliveries.close()
+        await self._database.close()

@@ -1,0 +1,45 @@
+"""Which intents were already acted on."""
+
+from sqlalchemy import select, update
+
+from app.store.engine import Database, insert
+from app.store.tables import intents
+from bot.model.forge import Actor
+from bot.ports.system import Clock
+
+
+class SqlIntents:
+    """The intents' rows: each key once."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def begin(self, key: str, *, delivery_id: str, name: str, actor: Actor) -> bool:
+        """Claim an intent's key; False when it was finished before.
+
+        An intent that was begun and not finished may be begun again: whoever began it may have died.
+        """
+        async with self._database.writing() as connection:
+            row = insert(connection, intents).values(
+                key=key,
+                delivery_id=delivery_id,
+                name=name,
+                actor_id=actor.id,
+                actor_login=actor.login,
+                actor_kind=actor.kind,
+                began_at=self._clock.now(),
+            )
+            await connection.execute(row.on_conflict_do_nothing(index_elements=["key"]))
+            query = select(intents.c.finished_at).where(intents.c.key == key)
+            return (await connection.execute(query)).scalar_one() is None
+
+    async def finish(self, key: str, *, decision: str, rule: str, message: str, job_id: str | None) -> None:
+        """Record what was decided; the first decision stays."""
+        change = (
+            update(intents)
+            .where(intents.c.key == key, intents.c.finished_at.is_(None))
+            .values(decision=decision, rule=rule, message=message, job_id=job_id, finished_at=self._clock.now())
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(change)

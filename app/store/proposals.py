@@ -1,0 +1,340 @@
+"""Proposals, approvals, publications, and the proofs and decisions that lead to them."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.store import audit
+from app.store.engine import Database
+from app.store.engine import insert as insert_or
+from app.store.tables import approvals, conflict_resolutions, gate_results, git_operations, jobs, proposals
+from app.store.types import Values
+from bot.errors import StoreError
+from bot.model.forge import Actor
+from bot.model.proposals import Approval, Proposal, ProposalState, ProposedFile, Publication
+from bot.model.reports import ConflictRecord
+from bot.model.resolutions import Finding, GateResult
+from bot.ports.system import Clock
+
+_PUSH: Final = "push"
+_STARTED: Final = "started"
+_DONE: Final = "done"
+
+
+class SqlProposals:
+    """The rows between a job's first look at its conflicts and its push."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def save_conflicts(self, job_id: str, attempt: int, records: Sequence[ConflictRecord]) -> None:
+        """Replace the records of one attempt at a job."""
+        of_attempt = (conflict_resolutions.c.job_id == job_id) & (conflict_resolutions.c.attempt == attempt)
+        rows = [
+            _conflict_values(record) | {"job_id": job_id, "attempt": attempt, "position": position}
+            for position, record in enumerate(records)
+        ]
+        newest = update(jobs).where(jobs.c.id == job_id, func.coalesce(jobs.c.conflicts_attempt, 0) < attempt)
+        async with self._database.writing() as connection:
+            await connection.execute(newest.values(conflicts_attempt=attempt))
+            await connection.execute(delete(conflict_resolutions).where(of_attempt))
+            if rows:
+                await connection.execute(insert(conflict_resolutions), rows)
+
+    async def conflicts(self, job_id: str) -> tuple[ConflictRecord, ...]:
+        """The records of the newest attempt."""
+        query = (
+            select(conflict_resolutions)
+            .join(jobs, jobs.c.id == conflict_resolutions.c.job_id)
+            .where(jobs.c.id == job_id, conflict_resolutions.c.attempt == jobs.c.conflicts_attempt)
+            .order_by(conflict_resolutions.c.position)
+        )
+        async with self._database.reading() as connection:
+            return tuple(_conflict(row) for row in await connection.execute(query))
+
+    async def save_gate(self, job_id: str, attempt: int, result: GateResult) -> None:
+        """Keep what the gate found."""
+        row = insert(gate_results).values(
+            job_id=job_id,
+            attempt=attempt,
+            verdict=result.verdict,
+            findings=msgspec.to_builtins(result.findings),
+            checks=list(result.checks),
+            created_at=self._clock.now(),
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(row)
+
+    async def gate(self, job_id: str) -> GateResult | None:
+        """The newest result of the gate."""
+        query = select(gate_results).where(gate_results.c.job_id == job_id).order_by(gate_results.c.serial.desc())
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query.limit(1))).one_or_none()
+        if row is None:
+            return None
+        return GateResult(
+            verdict=row.verdict,
+            findings=msgspec.convert(row.findings, tuple[Finding, ...]),
+            checks=tuple(row.checks),
+        )
+
+    async def add(self, proposal: Proposal) -> None:
+        """Keep a proposal, with an audit event; a second time with the same id does nothing."""
+        now = self._clock.now()
+        async with self._database.writing() as connection:
+            row = insert_or(connection, proposals).values(**_proposal_values(proposal))
+            row = row.on_conflict_do_nothing(index_elements=["id"])
+            if (await connection.execute(row.returning(proposals.c.id))).one_or_none() is None:
+                return
+            await audit.append(
+                connection,
+                now,
+                actor="flowforge",
+                verb="proposal.made",
+                subject=f"proposal:{proposal.id}",
+                data={
+                    "job": proposal.job_id,
+                    "commit": proposal.commit,
+                    "tree": proposal.tree,
+                    "parents": " ".join(proposal.parents),
+                    "diff_sha256": proposal.diff_sha256,
+                },
+            )
+
+    async def get(self, proposal_id: str) -> Proposal | None:
+        """A proposal by its id."""
+        query = select(proposals).where(proposals.c.id == proposal_id)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _proposal(row)
+
+    async def of_job(self, job_id: str) -> Proposal | None:
+        """The newest proposal of a job."""
+        query = select(proposals).where(proposals.c.job_id == job_id).order_by(proposals.c.serial.desc()).limit(1)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _proposal(row)
+
+    async def settle(self, proposal_id: str, state: ProposalState) -> None:
+        """Change a proposal's state."""
+        async with self._database.writing() as connection:
+            await connection.execute(update(proposals).where(proposals.c.id == proposal_id).values(state=state))
+
+    async def approve(self, approval: Approval) -> None:
+        """Keep an approval, append-only, with an audit event."""
+        now = self._clock.now()
+        row = insert(approvals).values(
+            proposal_id=approval.proposal_id,
+            actor_id=approval.actor.id,
+            actor_login=approval.actor.login,
+            actor_kind=approval.actor.kind,
+            via=approval.via,
+            permission=approval.permission,
+            commit=approval.commit,
+            diff_sha256=approval.diff_sha256,
+            created_at=now,
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(row)
+            await audit.append(
+                connection,
+                now,
+                actor=audit.by(approval.actor),
+                verb="proposal.approved",
+                subject=f"proposal:{approval.proposal_id}",
+                data={
+                    "via": approval.via.value,
+                    "permission": approval.permission,
+                    "commit": approval.commit,
+                    "diff_sha256": approval.diff_sha256,
+                },
+            )
+
+    async def approval(self, proposal_id: str) -> Approval | None:
+        """The approval of a proposal, if any; the newest one when it was approved again."""
+        query = select(approvals).where(approvals.c.proposal_id == proposal_id).order_by(approvals.c.serial.desc())
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query.limit(1))).one_or_none()
+        if row is None:
+            return None
+        return Approval(
+            proposal_id=row.proposal_id,
+            actor=Actor(id=row.actor_id, login=row.actor_login, kind=row.actor_kind),
+            via=row.via,
+            permission=row.permission,
+            commit=row.commit,
+            diff_sha256=row.diff_sha256,
+        )
+
+    async def begin_push(self, publication: Publication) -> None:
+        """Write down that a push is about to happen (git_operations: started).
+
+        One that was begun before and did not end is taken up again: its worker died between push and record.
+        """
+        now = self._clock.now()
+        async with self._database.writing() as connection:
+            job = (await connection.execute(select(jobs).where(jobs.c.id == publication.job_id))).one()
+            if await _open_push(connection, publication) is not None:
+                return
+            row = insert(git_operations).values(
+                operation=_PUSH,
+                forge=job.forge,
+                repository_id=job.repository_id,
+                job_id=publication.job_id,
+                proposal_id=publication.proposal_id,
+                ref=publication.ref,
+                old_commit=publication.old,
+                new_commit=publication.new,
+                status=_STARTED,
+                detail="",
+                started_at=now,
+            )
+            await connection.execute(row)
+
+    async def end_push(self, publication: Publication, *, status: str, detail: str = "") -> None:
+        """Write down how the push ended: ``done``, ``stale`` or ``refused``; with an audit event.
+
+        Ending it a second time does nothing.
+
+        Raises:
+            StoreError: no such push was begun.
+        """
+        now = self._clock.now()
+        async with self._database.writing() as connection:
+            serial = await _open_push(connection, publication)
+            if serial is None:
+                if not await _was_pushed(connection, publication):
+                    raise StoreError(f"no push of job {publication.job_id[:8]} was begun")
+                return
+            change = update(git_operations).where(git_operations.c.serial == serial)
+            await connection.execute(change.values(status=status, detail=detail, ended_at=now))
+            await audit.append(
+                connection,
+                now,
+                actor="flowforge",
+                verb=f"push.{status}",
+                subject=f"job:{publication.job_id}",
+                data={
+                    "proposal": publication.proposal_id,
+                    "ref": publication.ref,
+                    "old": publication.old,
+                    "new": publication.new,
+                    "detail": detail,
+                },
+            )
+
+    async def publication(self, job_id: str) -> Publication | None:
+        """The push of a job that is done."""
+        query = (
+            select(git_operations)
+            .where(git_operations.c.job_id == job_id, git_operations.c.status == _DONE)
+            .order_by(git_operations.c.serial.desc())
+            .limit(1)
+        )
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        return Publication(
+            job_id=row.job_id,
+            proposal_id=row.proposal_id,
+            ref=row.ref,
+            old=row.old_commit,
+            new=row.new_commit,
+        )
+
+
+async def _open_push(connection: AsyncConnection, publication: Publication) -> int | None:
+    """The row of this push when it was begun and did not end, locked."""
+    query = (
+        select(git_operations.c.serial)
+        .where(_same_push(publication), git_operations.c.status == _STARTED)
+        .order_by(git_operations.c.serial)
+        .limit(1)
+        .with_for_update()
+    )
+    serial: int | None = (await connection.execute(query)).scalar_one_or_none()
+    return serial
+
+
+async def _was_pushed(connection: AsyncConnection, publication: Publication) -> bool:
+    query = select(git_operations.c.serial).where(_same_push(publication)).limit(1)
+    return (await connection.execute(query)).one_or_none() is not None
+
+
+def _same_push(publication: Publication) -> Any:
+    return (
+        (git_operations.c.job_id == publication.job_id)
+        & (git_operations.c.proposal_id == publication.proposal_id)
+        & (git_operations.c.ref == publication.ref)
+        & (git_operations.c.old_commit == publication.old)
+        & (git_operations.c.new_commit == publication.new)
+    )
+
+
+def _conflict_values(record: ConflictRecord) -> Values:
+    return {
+        "path": record.path,
+        "conflict_type": record.kind,
+        "hunks": record.hunks,
+        "method": record.resolver,
+        "status": record.status,
+        "reasons": list(record.reasons),
+        "prompt": record.prompt,
+        "response": record.response,
+        "final_resolution": record.oid,
+    }
+
+
+def _conflict(row: Row[Any]) -> ConflictRecord:
+    return ConflictRecord(
+        path=row.path,
+        kind=row.conflict_type,
+        hunks=row.hunks,
+        resolver=row.method,
+        status=row.status,
+        reasons=tuple(row.reasons),
+        oid=row.final_resolution,
+        prompt=row.prompt,
+        response=row.response,
+    )
+
+
+def _proposal_values(proposal: Proposal) -> Values:
+    return {
+        "id": proposal.id,
+        "job_id": proposal.job_id,
+        "kind": proposal.kind,
+        "state": proposal.state,
+        "branch": proposal.branch,
+        "commit": proposal.commit,
+        "tree": proposal.tree,
+        "parents": list(proposal.parents),
+        "head_sha": proposal.head_sha,
+        "base_sha": proposal.base_sha,
+        "diff_sha256": proposal.diff_sha256,
+        "files": msgspec.to_builtins(proposal.files),
+        "created_at": proposal.created_at,
+    }
+
+
+def _proposal(row: Row[Any]) -> Proposal:
+    return Proposal(
+        id=row.id,
+        job_id=row.job_id,
+        kind=row.kind,
+        state=row.state,
+        branch=row.branch,
+        commit=row.commit,
+        tree=row.tree,
+        parents=tuple(row.parents),
+        head_sha=row.head_sha,
+        base_sha=row.base_sha,
+        diff_sha256=row.diff_sha256,
+        files=msgspec.convert(row.files, tuple[ProposedFile, ...]),
+        created_at=row.created_at,
+    )

@@ -1,0 +1,93 @@
+"""Installations, repositories and versions of their configuration."""
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.store.engine import Database, insert
+from app.store.tables import installations, job_config_versions, repositories
+from bot.model.forge import ForgeKind, RepositoryRef
+from bot.ports.system import Clock
+
+
+class SqlRegistry:
+    """The rows of installations, repositories and configurations."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def installation(self, forge: ForgeKind, installation_id: int, account: str, *, active: bool) -> None:
+        """Record an installation, active or gone."""
+        seen = {"account": account, "active": active, "updated_at": self._clock.now()}
+        async with self._database.writing() as connection:
+            row = insert(connection, installations).values(forge=forge, id=installation_id, **seen)
+            await connection.execute(row.on_conflict_do_update(index_elements=["forge", "id"], set_=seen))
+
+    async def installation_active(self, forge: ForgeKind, installation_id: int) -> bool:
+        """False when the App was removed or suspended there; True when active or never heard of."""
+        query = select(installations.c.active).where(
+            installations.c.forge == forge,
+            installations.c.id == installation_id,
+        )
+        async with self._database.reading() as connection:
+            return bool((await connection.execute(query)).scalar_one_or_none() is not False)
+
+    async def repository(self, repository: RepositoryRef) -> None:
+        """Record a repository or its new name."""
+        seen = _seen(repository) | {"updated_at": self._clock.now()}
+        async with self._database.writing() as connection:
+            row = insert(connection, repositories).values(forge=repository.forge, id=repository.id, **seen)
+            await connection.execute(row.on_conflict_do_update(index_elements=["forge", "id"], set_=seen))
+
+    async def find_repository(self, forge: ForgeKind, repository_id: int) -> RepositoryRef | None:
+        """A recorded repository."""
+        query = select(repositories).where(repositories.c.forge == forge, repositories.c.id == repository_id)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        return RepositoryRef(
+            forge=row.forge,
+            id=row.id,
+            owner=row.owner,
+            name=row.name,
+            installation_id=row.installation_id,
+        )
+
+    async def config_version(self, repository: RepositoryRef, version: str, text: str) -> None:
+        """Keep a configuration's text under its content hash."""
+        async with self._database.writing() as connection:
+            row = insert(connection, job_config_versions).values(
+                version=version,
+                text=text,
+                forge=repository.forge,
+                repository_id=repository.id,
+                created_at=self._clock.now(),
+            )
+            await connection.execute(row.on_conflict_do_nothing(index_elements=["version"]))
+
+    async def config_text(self, version: str) -> str | None:
+        """The text of a kept configuration."""
+        query = select(job_config_versions.c.text).where(job_config_versions.c.version == version)
+        async with self._database.reading() as connection:
+            text: str | None = (await connection.execute(query)).scalar_one_or_none()
+        return text
+
+
+async def know_repository(connection: AsyncConnection, repository: RepositoryRef, clock: Clock) -> None:
+    """Record a repository that is not recorded yet; a known one keeps its name, which may be newer than ours."""
+    row = insert(connection, repositories).values(
+        forge=repository.forge,
+        id=repository.id,
+        **_seen(repository),
+        updated_at=clock.now(),
+    )
+    await connection.execute(row.on_conflict_do_nothing(index_elements=["forge", "id"]))
+
+
+def _seen(repository: RepositoryRef) -> dict[str, str | int]:
+    return {
+        "owner": repository.owner,
+        "name": repository.name,
+        "installation_id": repository.installation_id,
+    }

@@ -1,0 +1,191 @@
+"""The outbox of what people should see."""
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import Row, Select, Update, and_, case, or_, select, update
+
+from app.store.engine import Database, insert
+from app.store.registry import know_repository
+from app.store.tables import report_targets
+from bot.model.forge import RepositoryRef
+from bot.model.reports import CheckRunContent, CommentContent, ReactionContent, ReportContent, ReportTarget, Surface
+from bot.ports.system import Clock, Ids
+
+_TAGS: Final[dict[type[ReportContent], str]] = {
+    CheckRunContent: "check_run",
+    CommentContent: "comment",
+    ReactionContent: "reaction",
+}
+_TYPES: Final = {tag: content for content, tag in _TAGS.items()}
+
+
+class SqlReports:
+    """The report targets."""
+
+    def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+
+    async def want(
+        self,
+        repository: RepositoryRef,
+        number: int,
+        owner: str,
+        surface: Surface,
+        content: ReportContent,
+        *,
+        not_before: datetime | None = None,
+    ) -> str:
+        """Say what a surface should show; the id of its target. The latest wish wins; an equal one changes nothing.
+
+        A wish that was not yet fulfilled keeps its earlier moment: wishes that come faster than they may be written
+        do not put each other off. A pause after a failure stays as well. A target that was given up gets another
+        chance with the new content.
+        """
+        desired, desired_hash = encode(content)
+        wish = {"desired": desired, "desired_hash": desired_hash, "wanted_at": self._clock.now()}
+        async with self._database.writing() as connection:
+            await know_repository(connection, repository, self._clock)
+            row = insert(connection, report_targets).values(
+                id=self._ids.new_id(),
+                forge=repository.forge,
+                repository_id=repository.id,
+                number=number,
+                owner=owner,
+                surface=surface,
+                attempts=0,
+                error="",
+                not_before=not_before,
+                **wish,
+            )
+            changed = row.on_conflict_do_update(
+                index_elements=["owner", "surface"],
+                set_=wish
+                | {
+                    "not_before": _sooner(not_before),
+                    "retry_at": case((report_targets.c.gave_up_at.is_(None), report_targets.c.retry_at), else_=None),
+                    "attempts": case((report_targets.c.gave_up_at.is_(None), report_targets.c.attempts), else_=0),
+                    "gave_up_at": None,
+                },
+                where=report_targets.c.desired_hash != desired_hash,
+            )
+            await connection.execute(changed)
+            return str((await connection.execute(_of(select(report_targets.c.id), owner, surface))).scalar_one())
+
+    async def get(self, target_id: str) -> ReportTarget | None:
+        """A target by its id."""
+        query = select(report_targets).where(report_targets.c.id == target_id)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _target(row)
+
+    async def wrote(self, target_id: str, *, content_hash: str, remote_id: int) -> None:
+        """Record that the content with that hash is on the forge now; a newer wish stays unreported."""
+        await self._change(
+            _target_update(target_id).values(
+                reported_hash=content_hash,
+                remote_id=remote_id,
+                attempts=0,
+                retry_at=None,
+                error="",
+            ),
+        )
+
+    async def failed(self, target_id: str, *, error: str, not_before: datetime | None) -> None:
+        """Count a failed attempt; ``not_before`` None gives up for good."""
+        await self._change(
+            _target_update(target_id).values(
+                attempts=report_targets.c.attempts + 1,
+                error=error,
+                retry_at=not_before,
+                gave_up_at=self._clock.now() if not_before is None else None,
+            ),
+        )
+
+    async def _change(self, change: Update) -> None:
+        async with self._database.writing() as connection:
+            await connection.execute(change)
+
+    async def unreported(self, now: datetime, *, limit: int) -> list[str]:
+        """Targets that differ from what was reported and are due."""
+        query = (
+            select(report_targets.c.id)
+            .where(
+                report_targets.c.gave_up_at.is_(None),
+                _pending(),
+                or_(report_targets.c.not_before.is_(None), report_targets.c.not_before <= now),
+                or_(report_targets.c.retry_at.is_(None), report_targets.c.retry_at <= now),
+            )
+            .order_by(report_targets.c.wanted_at, report_targets.c.serial)
+            .limit(limit)
+        )
+        async with self._database.reading() as connection:
+            return list((await connection.execute(query)).scalars())
+
+    async def remote_id(self, owner: str, surface: Surface) -> int | None:
+        """The forge's id of a written report."""
+        async with self._database.reading() as connection:
+            found = await connection.execute(_of(select(report_targets.c.remote_id), owner, surface))
+            remote_id: int | None = found.scalar_one_or_none()
+        return remote_id
+
+
+def encode(content: ReportContent) -> tuple[dict[str, Any], str]:
+    """A report's content as a JSON object with its type's tag, and the sha256 of the object's canonical text."""
+    desired = {"type": _TAGS[type(content)], "content": msgspec.to_builtins(content)}
+    text = json.dumps(desired, sort_keys=True, separators=(",", ":"))
+    return desired, hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def decode(desired: dict[str, Any]) -> ReportContent:
+    """The content of an object made by ``encode``."""
+    return msgspec.convert(desired["content"], _TYPES[desired["type"]])
+
+
+def _pending() -> Any:
+    """What should be there is not what was written."""
+    return or_(
+        report_targets.c.reported_hash.is_(None), report_targets.c.reported_hash != report_targets.c.desired_hash
+    )
+
+
+def _sooner(not_before: datetime | None) -> Any:
+    """The moment of a new wish, or the earlier moment of one that was not yet fulfilled."""
+    if not_before is None:
+        return None
+    waits_already = and_(
+        report_targets.c.gave_up_at.is_(None),
+        _pending(),
+        or_(report_targets.c.not_before.is_(None), report_targets.c.not_before < not_before),
+    )
+    return case((waits_already, report_targets.c.not_before), else_=not_before)
+
+
+def _target_update(target_id: str) -> Update:
+    return update(report_targets).where(report_targets.c.id == target_id)
+
+
+def _of(query: Select[Any], owner: str, surface: Surface) -> Select[Any]:
+    return query.where(report_targets.c.owner == owner, report_targets.c.surface == surface)
+
+
+def _target(row: Row[Any]) -> ReportTarget:
+    moments = [moment for moment in (row.not_before, row.retry_at) if moment is not None]
+    return ReportTarget(
+        id=row.id,
+        repository_id=row.repository_id,
+        number=row.number,
+        owner=row.owner,
+        surface=row.surface,
+        desired=decode(row.desired),
+        desired_hash=row.desired_hash,
+        reported_hash=row.reported_hash,
+        remote_id=row.remote_id,
+        attempts=row.attempts,
+        not_before=max(moments, default=None),
+    )
