@@ -115,7 +115,7 @@ async def _announce_push(site: Site, repository: Repository, pusher: Account, ch
         "pusher": person,
         "repository": _push_repository(site, repository),
     }
-    announce(site, "push", None, repository, pusher, payload)
+    announce(site, "push", payload, action=None, repository=repository, sender=pusher)
 
 
 async def _describe(site: Site, repository: Repository, commits: list[CommitInfo]) -> list[Json]:

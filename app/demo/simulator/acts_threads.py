@@ -18,7 +18,13 @@ from app.demo.simulator.state import (
 
 
 def announce(
-    site: Site, event: str, action: str | None, repository: Repository, sender: Account, payload: dict[str, object]
+    site: Site,
+    event: str,
+    payload: dict[str, object],
+    *,
+    action: str | None,
+    repository: Repository,
+    sender: Account,
 ) -> None:
     """Send a webhook about a repository to the App, if it is installed there."""
     installation = site.world.installation_for(repository)
@@ -26,7 +32,7 @@ def announce(
         return
     body: dict[str, object] = {} if action is None else {"action": action}
     body |= payload
-    body.setdefault("repository", render.repository(site.world, repository))
+    body.setdefault("repository", render.repository(site.world, repository) | {"has_downloads": True})
     if repository.owner.kind is AccountKind.ORGANIZATION:
         body["organization"] = render.organization(site.world, repository.owner)
     body["sender"] = render.account(site.world, sender)
@@ -44,7 +50,8 @@ def _announce_comment(
         "issue": render_threads.issue(site.world, comment.issue),
         "comment": render_threads.comment(site.world, comment),
     }
-    announce(site, "issue_comment", action, comment.issue.repository, sender, payload | (extra or {}))
+    repository = comment.issue.repository
+    announce(site, "issue_comment", payload | (extra or {}), action=action, repository=repository, sender=sender)
 
 
 def create_comment(site: Site, issue: Issue, author: Account, body: str, *, via_app: bool) -> Comment:
@@ -103,7 +110,7 @@ def announce_pull(
         "number": pull.number,
         "pull_request": render_threads.pull_request(site.world, pull, numbers),
     }
-    announce(site, "pull_request", action, pull.repository, sender, payload | (extra or {}))
+    announce(site, "pull_request", payload | (extra or {}), action=action, repository=pull.repository, sender=sender)
 
 
 def close_pull(site: Site, pull: PullRequest, actor: Account, *, merged: bool = False) -> None:
@@ -122,5 +129,6 @@ def announce_check(
 ) -> None:
     """Send a ``check_run`` webhook."""
     run = render_threads.check_run(site.world, check) | {"check_suite": render_threads.check_suite(site.world, check)}
-    announce(site, "check_run", action, check.repository, sender, {"check_run": run} | (extra or {}))
+    payload: dict[str, object] = {"check_run": run} | (extra or {})
+    announce(site, "check_run", payload, action=action, repository=check.repository, sender=sender)
     site.world.changed()

@@ -100,7 +100,7 @@ class Credentials:
     ) -> InstallationToken:
         """A new installation token in GitHub's long format: ``ghs_<app id>_<JWT>``.
 
-        Source: https://github.blog/changelog/2026-04-24-notice-about-upcoming-new-format-for-github-app-installation-tokens .
+        Source: https://github.blog/changelog/ , April 2026, "new format for GitHub App installation tokens".
         """
         world = self._world
         expires = world.now() + TOKEN_LIFETIME
@@ -169,7 +169,7 @@ class Credentials:
     def _app(self, token: str) -> AppPrincipal:
         """Check an App's JWT.
 
-        Source: https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app/generating-a-json-web-token-jwt-for-a-github-app .
+        Source: https://docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app , "Generating a JWT".
         """
         try:
             claims = jwt.decode(
@@ -226,13 +226,17 @@ def may(principal: Principal, repository: Repository, needs: Needs) -> None:
         case UserPrincipal():
             _person_may(principal.account, repository, needs, read=read)
         case InstallationToken():
-            if principal.reaches(repository):
-                if not any(principal.allows(name, level) for name, level in needs):
-                    raise _forbidden(needs)
-            elif repository.private:
-                raise not_found()
-            elif not read:
-                raise _forbidden(needs)
+            _installation_may(principal, repository, needs, read=read)
+
+
+def _installation_may(token: InstallationToken, repository: Repository, needs: Needs, *, read: bool) -> None:
+    if token.reaches(repository):
+        if not any(token.allows(name, level) for name, level in needs):
+            raise _forbidden(needs)
+    elif repository.private:
+        raise not_found()
+    elif not read:
+        raise _forbidden(needs)
 
 
 def _person_may(account: Account, repository: Repository, needs: Needs, *, read: bool) -> None:

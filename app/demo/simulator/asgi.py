@@ -91,14 +91,7 @@ class Application:
         site = self._site
         principal: Principal = NobodyPrincipal()
         try:
-            if "user-agent" not in request.headers:
-                raise Refusal(
-                    403,
-                    "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.",
-                )
-            version = request.headers.get("x-github-api-version", API_VERSIONS[0])
-            if version not in API_VERSIONS:
-                raise Refusal(400, f"{version} is not a valid version. Supported versions: {', '.join(API_VERSIONS)}")
+            _check_headers(request)
             principal = site.credentials.authenticate(request.headers.get("authorization"))
             if request.path != "/rate_limit":
                 site.limits.count(principal, site.world.clock.now())
@@ -148,6 +141,20 @@ class Application:
             )
         )
         self._site.world.changed()
+
+
+def _check_headers(request: Request) -> None:
+    """What GitHub asks of every request. Raises ``Refusal`` 400 or 403.
+
+    Source: https://docs.github.com/rest/using-the-rest-api/getting-started-with-the-rest-api .
+    """
+    if "user-agent" not in request.headers:
+        raise Refusal(
+            403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header."
+        )
+    version = request.headers.get("x-github-api-version", API_VERSIONS[0])
+    if version not in API_VERSIONS:
+        raise Refusal(400, f"{version} is not a valid version. Supported versions: {', '.join(API_VERSIONS)}")
 
 
 def _without_token(request: Request, body: bytes) -> bytes:

@@ -30,7 +30,10 @@ class GitFailedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class File:
-    """A file for a commit: ``mode`` is 100644, 100755, 120000 (content is the link's target) or 160000 (a commit id)."""
+    """A file for a commit.
+
+    ``mode`` is 100644, 100755, 120000 (the content is the link's target) or 160000 (the content is a commit's id).
+    """
 
     content: bytes
     mode: str = "100644"
@@ -112,12 +115,8 @@ class Git:
 
     async def create(self, directory: Path, *, default_branch: str) -> None:
         """Make an empty bare repository."""
-        directory.mkdir(parents=True)
-        await self.run(directory, "init", "-q", "--bare", f"--initial-branch={default_branch}", ".")
-        lines = [f"[{name.split('.')[0]}]\n\t{name.split('.')[1]} = {value}\n" for name, value in CONFIG.items()]
-        (directory / "config").open("a", encoding="utf-8").close()
-        with (directory / "config").open("a", encoding="utf-8") as config:
-            config.writelines([*lines, f"[core]\n\thooksPath = {self.hooks}\n"])
+        await self.run(self._home, "init", "-q", "--bare", f"--initial-branch={default_branch}", str(directory))
+        _configure(directory / "config", CONFIG | {"core.hooksPath": str(self.hooks)})
 
     async def refs(self, directory: Path) -> dict[str, str]:
         """Branches and tags, full names to ids; ``refs/pull`` is the simulator's own and left out."""
@@ -132,7 +131,7 @@ class Git:
 
     async def fetch(self, directory: Path, source: Path, *refspecs: str) -> None:
         """Fetch from a repository or a bundle on disk, over whatever was there."""
-        await self.run(directory, "fetch", "-q", "--no-tags", "--no-auto-gc", str(source.resolve()), *refspecs)
+        await self.run(directory, "fetch", "-q", "--no-tags", "--no-auto-gc", _absolute(source), *refspecs)
 
     async def resolve(self, directory: Path, revision: str) -> str | None:
         """The commit that a branch, tag or id names, None when there is none."""
@@ -243,7 +242,8 @@ class Git:
 
     async def entries(self, directory: Path, commit: str, path: str) -> AsyncIterator[tuple[str, str, str, str]]:
         """Mode, kind, id and path of what ``git ls-tree`` lists there."""
-        _, out = await self.run(directory, "--literal-pathspecs", "ls-tree", "-z", "--full-tree", commit, "--", path)
+        where = ("--", path) if path else ()
+        _, out = await self.run(directory, "--literal-pathspecs", "ls-tree", "-z", "--full-tree", commit, *where)
         for line in out.decode("utf-8", "surrogateescape").split("\0")[:-1]:
             facts, _, name = line.partition("\t")
             mode, kind, oid = facts.split(" ")
@@ -253,6 +253,19 @@ class Git:
         """The content of a blob."""
         _, out = await self.run(directory, "cat-file", "blob", oid)
         return out
+
+
+def _configure(file: Path, values: Mapping[str, str]) -> None:
+    """Add settings to a repository's configuration file, in one go."""
+    with file.open("a", encoding="utf-8") as config:
+        for name, value in values.items():
+            section, _, key = name.partition(".")
+            config.write(f"[{section}]\n\t{key} = {value}\n")
+
+
+def _absolute(path: Path) -> str:
+    """A path that means the same from every directory."""
+    return str(path.resolve())
 
 
 def _data(content: bytes) -> bytes:

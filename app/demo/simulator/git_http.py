@@ -45,7 +45,8 @@ if [ "$SIMULATOR_WORKFLOWS" = no ]; then
     file=$(git rev-list "$new" --not --all | git diff-tree --stdin -r -c --root --no-commit-id --name-only |
         grep -m 1 '^\.github/workflows/.')
     if [ -n "$file" ]; then
-        echo "refusing to allow a GitHub App to create or update workflow \`$file\` without \`workflows\` permission" >&2
+        echo "refusing to allow a GitHub App to create or update workflow" \
+            "\`$file\` without \`workflows\` permission" >&2
         exit 1
     fi
 fi
@@ -109,7 +110,8 @@ def _person(account: Account, repository: Repository, *, write: bool) -> dict[st
 def _installation(site: Site, token: InstallationToken, repository: Repository, *, write: bool) -> dict[str, str]:
     """An App pushes where its token reaches, and to the heads of pull requests that allow it.
 
-    Source: https://docs.github.com/pull-requests/collaborating-with-pull-requests/working-with-forks/allowing-changes-to-a-pull-request-branch-created-from-a-fork .
+    Source: https://docs.github.com/pull-requests/collaborating-with-pull-requests/working-with-forks , "Allowing
+    changes to a pull request branch created from a fork".
     """
     workflows = token.allows("workflows", "write")
     if token.reaches(repository):

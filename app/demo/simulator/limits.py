@@ -103,7 +103,7 @@ def text_of(body: Mapping[str, object], name: str, *, required: bool = False, lo
 def check_comment(body: Mapping[str, object]) -> str:
     """The text of a comment. Raises ``Refusal`` 422.
 
-    Source: https://docs.github.com/rest/issues/comments#create-an-issue-comment (the length is told by the refusal only).
+    Source: https://docs.github.com/rest/issues/comments#create-an-issue-comment ; the length is told by refusals only.
     """
     text = body.get("body")
     if not isinstance(text, str):

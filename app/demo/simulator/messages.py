@@ -69,7 +69,10 @@ class Refusal(Exception):  # noqa: N818 - an answer of the forge, no fault of ou
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        """The answer as it goes out. Source: https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api ."""
+        """The answer as it goes out.
+
+        Source: https://docs.github.com/rest/using-the-rest-api/troubleshooting-the-rest-api .
+        """
         body: dict[str, object] = {
             "message": self.message,
             "documentation_url": API_DOCS,

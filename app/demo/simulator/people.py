@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.demo.simulator import acts_threads, render
+from app.demo.simulator import acts_apps, acts_threads
 from app.demo.simulator.acts_refs import point_pull, refresh
 from app.demo.simulator.git import FileContent
 from app.demo.simulator.site import Site
@@ -20,7 +20,6 @@ from app.demo.simulator.state import (
 )
 
 Roles = Mapping[Account, Role]
-ZEN = "Non-blocking is better than blocking."
 
 
 class People:
@@ -104,7 +103,7 @@ class People:
             )
             repository.refs = await site.git.refs(repository.directory)
         if installed:
-            self._cover(repository)
+            acts_apps.cover(self._site, repository)
         self._site.world.changed()
         return repository
 
@@ -397,10 +396,8 @@ class People:
 
     def install(self, account: Account, *, repositories: tuple[Repository, ...] | None = None) -> Installation:
         """Install the App on all (None) or some repositories of an account."""
-        site = self._site
-        installation = self._installation(account, repositories)
-        self._announce_installation(installation, "created")
-        site.world.changed()
+        installation = acts_apps.make_installation(self._site, account, repositories)
+        acts_apps.announce_installation(self._site, installation, "created")
         return installation
 
     def uninstall(self, account: Account) -> None:
@@ -408,8 +405,7 @@ class People:
         world = self._site.world
         for installation in [one for one in world.installations.values() if one.account is account]:
             del world.installations[installation.id]
-            self._announce_installation(installation, "deleted")
-        world.changed()
+            acts_apps.announce_installation(self._site, installation, "deleted")
 
     def suspend(self, account: Account, *, suspended: bool = True) -> None:
         """Suspend the App on an account, or let it go on."""
@@ -417,8 +413,7 @@ class People:
         for installation in world.installations.values():
             if installation.account is account:
                 installation.suspended_at = world.now() if suspended else None
-                self._announce_installation(installation, "suspend" if suspended else "unsuspend")
-        world.changed()
+                acts_apps.announce_installation(self._site, installation, "suspend" if suspended else "unsuspend")
 
     def select_repositories(self, account: Account, repositories: tuple[Repository, ...]) -> None:
         """Restrict (or widen) an installation to exactly these repositories."""
@@ -427,80 +422,8 @@ class People:
             if installation.account is account:
                 before = {one.id for one in world.repositories.values() if installation.covers(one)}
                 installation.repositories = {one.id for one in repositories}
-                self._announce_selection(installation, before)
-        world.changed()
+                acts_apps.announce_selection(self._site, installation, before)
 
     def ping(self) -> None:
         """Send the ping that GitHub sends when a webhook is set up."""
-        spec = self._site.world.app
-        hook = {
-            "type": "App",
-            "id": spec.id + 1,
-            "name": "web",
-            "active": True,
-            "app_id": spec.id,
-            "events": list(spec.events),
-            "config": {
-                "content_type": "json",
-                "insecure_ssl": "0",
-                "secret": "********",
-                "url": self._site.webhooks.url or "",
-            },
-            "created_at": render.stamp(self._site.world.now()),
-            "updated_at": render.stamp(self._site.world.now()),
-            "deliveries_url": f"{self._site.world.base_url}/app/hook/deliveries",
-        }
-        self._site.webhooks.emit("ping", {"zen": ZEN, "hook_id": spec.id + 1, "hook": hook})
-
-    def _installation(self, account: Account, repositories: tuple[Repository, ...] | None) -> Installation:
-        world = self._site.world
-        installation = Installation(
-            id=world.new_id(),
-            account=account,
-            permissions=dict(world.app.permissions),
-            created_at=world.now(),
-            updated_at=world.now(),
-            repositories=None if repositories is None else {one.id for one in repositories},
-        )
-        world.installations[installation.id] = installation
-        return installation
-
-    def _cover(self, repository: Repository) -> None:
-        """Make sure that the App reaches a new repository, silently."""
-        for installation in self._site.world.installations.values():
-            if installation.account is repository.owner:
-                if installation.repositories is not None:
-                    installation.repositories.add(repository.id)
-                return
-        self._installation(repository.owner, None)
-
-    def _announce_installation(self, installation: Installation, action: str) -> None:
-        world = self._site.world
-        covered = [render.repository_stub(one) for one in world.repositories.values() if installation.covers(one)]
-        payload: dict[str, object] = {
-            "action": action,
-            "installation": render.installation(world, installation),
-            "repositories": covered,
-            "sender": render.account(world, installation.account),
-        }
-        self._site.webhooks.emit("installation", payload, action=action, installation_id=installation.id)
-
-    def _announce_selection(self, installation: Installation, before: set[int]) -> None:
-        world = self._site.world
-        after = installation.repositories or set()
-        for action, changed in (("added", after - before), ("removed", before - after)):
-            if not changed:
-                continue
-            stubs = [render.repository_stub(world.repositories[number]) for number in sorted(changed)]
-            payload: dict[str, object] = {
-                "action": action,
-                "installation": render.installation(world, installation),
-                "repository_selection": "selected",
-                "repositories_added": stubs if action == "added" else [],
-                "repositories_removed": stubs if action == "removed" else [],
-                "requester": None,
-                "sender": render.account(world, installation.account),
-            }
-            self._site.webhooks.emit(
-                "installation_repositories", payload, action=action, installation_id=installation.id
-            )
+        acts_apps.ping(self._site)

@@ -262,7 +262,6 @@ def repository(world: World, one: Repository) -> Json:
         "has_projects": False,
         "has_wiki": False,
         "has_pages": False,
-        "has_downloads": True,
         "has_discussions": False,
         "allow_forking": True,
         "web_commit_signoff_required": False,

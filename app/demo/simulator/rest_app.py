@@ -169,7 +169,7 @@ async def rate_limit(site: Site, call: Call) -> Response:
     """``GET /rate_limit``, which is itself never counted."""
     core = site.limits.state(call.principal, site.world.clock.now())
     search = {"limit": 30, "remaining": 30, "reset": core["reset"], "used": 0}
-    return json_response({"resources": {"core": core, "search": search, "graphql": core}, "rate": core})
+    return json_response({"resources": {"core": core, "search": search, "graphql": core}})
 
 
 async def get_user(site: Site, call: Call) -> Response:

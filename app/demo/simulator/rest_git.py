@@ -2,6 +2,7 @@
 
 import base64
 import posixpath
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from app.demo.simulator import render
@@ -18,6 +19,16 @@ TREE_TYPES = {"blob": "file", "tree": "dir", "commit": "submodule"}
 SYMLINK = "120000"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """A blob at a path of a commit."""
+
+    commit: str
+    path: str
+    oid: str
+    content: bytes
+
+
 async def get_contents(site: Site, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/contents/{path}``.
 
@@ -25,11 +36,10 @@ async def get_contents(site: Site, call: Call) -> Response:
     """
     repository = call.repository
     path = call.params.get("path", "").strip("/")
-    commit = await site.git.resolve(repository.directory, call.request.query.get("ref") or repository.default_branch)
+    ref = call.request.query.get("ref") or repository.default_branch
+    commit = await site.git.resolve(repository.directory, ref)
     if commit is None:
-        raise Refusal(
-            404, "No commit found for the ref " + (call.request.query.get("ref") or repository.default_branch)
-        )
+        raise Refusal(404, f"No commit found for the ref {ref}")
     if not path:
         return await _directory(site, repository, commit, "")
     found = await site.git.entry(repository.directory, commit, path)
@@ -39,33 +49,39 @@ async def get_contents(site: Site, call: Call) -> Response:
     if kind == "tree":
         return await _directory(site, repository, commit, f"{path}/")
     if kind == "commit":
-        return json_response(_entry(site, repository, commit, path, "submodule", oid) | {"submodule_git_url": None})
+        entry = _entry(site, repository, commit, path) | {"type": "submodule", "sha": oid, "submodule_git_url": None}
+        return json_response(entry)
     content = await site.git.blob(repository.directory, oid)
-    if mode == SYMLINK:
-        return await _symlink(site, call, commit, path, oid, content)
-    return _file(site, call, commit, path, oid, content)
+    blob = _Found(commit=commit, path=path, oid=oid, content=content)
+    return await _symlink(site, call, blob) if mode == SYMLINK else _file(site, call, blob)
 
 
-async def _symlink(site: Site, call: Call, commit: str, path: str, oid: str, content: bytes) -> Response:
+async def _symlink(site: Site, call: Call, link: _Found) -> Response:
     """A link to a normal file of the repository answers with that file's content, any other with itself."""
-    target = content.decode("utf-8", "replace")
-    resolved = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    directory = call.repository.directory
+    target = link.content.decode("utf-8", "replace")
+    resolved = posixpath.normpath(posixpath.join(posixpath.dirname(link.path), target))
     if not target.startswith("/") and not resolved.startswith(".."):
-        found = await site.git.entry(call.repository.directory, commit, resolved)
+        found = await site.git.entry(directory, link.commit, resolved)
         if found is not None and found[1] == "blob" and found[0] != SYMLINK:
-            return _file(site, call, commit, path, found[2], await site.git.blob(call.repository.directory, found[2]))
-    return json_response(_entry(site, call.repository, commit, path, "symlink", oid) | {"target": target})
+            content = await site.git.blob(directory, found[2])
+            return _file(site, call, replace(link, oid=found[2], content=content))
+    entry = _entry(site, call.repository, link.commit, link.path)
+    return json_response(entry | {"type": "symlink", "sha": link.oid, "target": target})
 
 
-def _file(site: Site, call: Call, commit: str, path: str, oid: str, content: bytes) -> Response:
+def _file(site: Site, call: Call, found: _Found) -> Response:
+    content = found.content
     if len(content) > LARGEST_READABLE:
         raise Refusal(403, "This API returns blobs up to 100 MB in size.")
     if call.request.headers.get("accept", "").split(";")[0].strip() in RAW_TYPES:
         return Response(headers={"content-type": "application/vnd.github.raw+json; charset=utf-8"}, body=content)
     inline = len(content) <= LARGEST_INLINE
     return json_response(
-        _entry(site, call.repository, commit, path, "file", oid)
+        _entry(site, call.repository, found.commit, found.path)
         | {
+            "type": "file",
+            "sha": found.oid,
             "size": len(content),
             "encoding": "base64" if inline else "none",
             "content": base64.encodebytes(content).decode("ascii") if inline else "",
@@ -74,29 +90,29 @@ def _file(site: Site, call: Call, commit: str, path: str, oid: str, content: byt
 
 
 async def _directory(site: Site, repository: Repository, commit: str, prefix: str) -> Response:
-    entries = [
-        _entry(site, repository, commit, path, "symlink" if mode == SYMLINK else TREE_TYPES[kind], oid)
-        async for mode, kind, oid, path in site.git.entries(repository.directory, commit, prefix)
-    ]
-    return json_response(entries)
+    return json_response(
+        [
+            _entry(site, repository, commit, path)
+            | {"type": "symlink" if mode == SYMLINK else TREE_TYPES[kind], "sha": oid}
+            async for mode, kind, oid, path in site.git.entries(repository.directory, commit, prefix)
+        ]
+    )
 
 
-def _entry(site: Site, repository: Repository, commit: str, path: str, kind: str, oid: str) -> Json:
+def _entry(site: Site, repository: Repository, commit: str, path: str) -> Json:
+    """What all kinds of content have; the caller adds ``type`` and ``sha``."""
     quoted = quote(path, errors="surrogateescape")
     url = f"{render.api(site.world, repository)}/contents/{quoted}?ref={commit}"
-    git_url = f"{render.api(site.world, repository)}/git/blobs/{oid}"
     page = f"{render.html(site.world, repository)}/blob/{commit}/{quoted}"
     return {
-        "type": kind,
         "name": posixpath.basename(path),
         "path": path,
-        "sha": oid,
         "size": 0,
         "url": url,
-        "git_url": git_url,
+        "git_url": None,
         "html_url": page,
-        "download_url": f"{render.html(site.world, repository)}/raw/{commit}/{quoted}" if kind == "file" else None,
-        "_links": {"self": url, "git": git_url, "html": page},
+        "download_url": None,
+        "_links": {"self": url, "git": None, "html": page},
     }
 
 

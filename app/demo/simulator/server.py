@@ -2,9 +2,9 @@
 
 ::
 
-    async with Simulator.serve(directory, webhook_secret="s", webhook_url="http://127.0.0.1:8000/webhooks/github") as sim:
+    async with Simulator.serve(directory, webhook_secret=secret, webhook_url=url) as sim:
         ada = sim.people.user("ada")
-        payments = await sim.people.repository("acme/payments", files={"a.txt": "one\n"}, roles={ada: Role.WRITE})
+        payments = await sim.people.repository("acme/payments", files={"fee.py": "rate = 1"}, roles={ada: Role.WRITE})
 
 ``sim.people`` is what people do, ``sim.webhooks`` and ``sim.faults`` disturb it, ``sim.record`` is what was said.
 """
@@ -65,6 +65,13 @@ class _Server(uvicorn.Server):
         self.listening.set()
 
 
+def _prepared(directory: Path) -> Path:
+    """The directory as an absolute path, with a place for the repositories."""
+    directory = directory.resolve()
+    (directory / "repositories").mkdir(parents=True, exist_ok=True)
+    return directory
+
+
 class Simulator:
     """A running simulator. Make one with ``start`` or ``serve``."""
 
@@ -97,8 +104,7 @@ class Simulator:
         With ``webhook_url`` None deliveries wait in ``webhooks.deliveries`` and nothing is sent until ``webhooks.url``
         is set. ``port`` 0 takes a free one.
         """
-        directory = directory.resolve()
-        (directory / "repositories").mkdir(parents=True, exist_ok=True)
+        directory = _prepared(directory)
         world = World(app=app or AppSpec(), clock=clock or SystemClock())
         listener = socket.create_server((HOST, port))
         world.base_url = f"http://{HOST}:{listener.getsockname()[1]}"

@@ -192,7 +192,10 @@ class Webhooks:
         return None
 
     def headers(self, delivery: Delivery) -> dict[str, str]:
-        """The headers of a delivery. Source: https://docs.github.com/webhooks/webhook-events-and-payloads#delivery-headers ."""
+        """The headers of a delivery.
+
+        Source: https://docs.github.com/webhooks/webhook-events-and-payloads#delivery-headers .
+        """
         return {
             "Accept": "*/*",
             "Content-Type": "application/json",
