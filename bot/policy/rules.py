@@ -38,11 +38,15 @@ from bot.policy.limits import chosen_model
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule, the stable name that refusals carry, and what it says in one sentence."""
+    """A rule, the stable name that refusals carry, and what it says in one sentence.
+
+    A ``silent`` rule answers nobody: its no is ``Ignored``.
+    """
 
     name: str
     says: str
     check: Callable[[Intent, Facts], Decision | None]
+    silent: bool = False
 
 
 def decide(intent: Intent, facts: Facts) -> Decision:
@@ -355,10 +359,25 @@ def _unchanged(intent: Intent, facts: Facts) -> Decision | None:
 
 
 RULES: Final = (
-    Rule(name="self", says="FlowForge does not listen to itself.", check=_self),
-    Rule(name="bot", says="Bots are ignored unless `bots` in the configuration lists them.", check=_bot),
-    Rule(name="installation", says="Nothing happens where the App was removed or suspended.", check=_installation),
-    Rule(name="stranger", says="Whoever may not even read the repository gets no conversation.", check=_stranger),
+    Rule(name="self", says="FlowForge does not listen to itself.", check=_self, silent=True),
+    Rule(
+        name="bot",
+        says="Bots are ignored unless `bots` in the configuration lists them.",
+        check=_bot,
+        silent=True,
+    ),
+    Rule(
+        name="installation",
+        says="Nothing happens where the App was removed or suspended.",
+        check=_installation,
+        silent=True,
+    ),
+    Rule(
+        name="stranger",
+        says="Whoever may not even read the repository gets no help, no status and no remark on spelling.",
+        check=_stranger,
+        silent=True,
+    ),
     Rule(
         name="permission",
         says="Each command asks for a permission on the repository, which the forge is asked for at that moment.",
@@ -391,6 +410,11 @@ RULES: Final = (
     Rule(name="commit", says="`approve <sha>` counts for that commit alone.", check=_commit),
     Rule(name="nothing", says="`cancel`, `retry` and `rollback` need something to act on.", check=_nothing),
     Rule(name="busy", says="What is under way is not disturbed halfway.", check=_busy),
-    Rule(name="unchanged", says="What was prepared is kept while head and base stay where they are.", check=_unchanged),
+    Rule(
+        name="unchanged",
+        says="What was prepared is kept while head and base stay where they are.",
+        check=_unchanged,
+        silent=True,
+    ),
 )
 """All rules, in the order in which they are asked."""
