@@ -23,7 +23,7 @@ RAW = "application/vnd.github.raw"
 COMMENT_LIMIT = 65_536
 TEXT_LIMIT = 64 * 1024
 TITLE_LIMIT = 255
-REFUSALS = frozenset({400, 401, 403, 404, 410, 413, 422, 429})
+REFUSALS = frozenset({301, 307, 400, 401, 403, 404, 410, 413, 422, 429})
 UNAVAILABLE = 500
 NOT_MODIFIED = 304
 UNPROCESSABLE = 422
@@ -35,7 +35,9 @@ def validate_exchange(exchange: Exchange) -> list[str]:
     if GIT.fullmatch(exchange.path):
         return []
     where = f"#{exchange.number} {exchange.method} {exchange.path}"
-    operation = find_operation(exchange.method, exchange.path)
+    # Undocumented, but where GitHub itself redirects to after a rename.
+    path = re.sub(r"^/repositories/[0-9]+(?=/|$)", "/repos/owner/repo", exchange.path)
+    operation = find_operation(exchange.method, path)
     if operation is None:
         return [f"{where}: GitHub has no such operation"]
     return [
@@ -187,7 +189,7 @@ def validate_sent(webhook: SentWebhook) -> list[str]:
 
 
 def validate_record(record: Record) -> list[str]:
-    """Everything wrong in a record; a test of the bot ends with ``assert validate_record(sim.record) == []``."""
+    """Everything wrong in a record."""
     return [fault for exchange in record.exchanges for fault in validate_exchange(exchange)] + [
         fault for webhook in record.webhooks for fault in validate_sent(webhook)
     ]

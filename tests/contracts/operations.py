@@ -80,8 +80,6 @@ OPERATIONS = (
     Operation(method="GET", template="/users/{login}", answers={200: _USER}),
     Operation(method="GET", template="/user/{id:int}", answers={200: _USER}),
     Operation(method="GET", template=_REPO, answers={200: m.FullRepository}),
-    # Undocumented, but where GitHub redirects to after a rename.
-    Operation(method="GET", template="/repositories/{id:int}", answers={200: m.FullRepository}),
     Operation(method="GET", template=_REPO + "/installation", answers={200: m.Installation}),
     Operation(
         method="GET",

@@ -201,7 +201,7 @@ class Credentials:
                 "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the "
                 "assertion expires",
             )
-        if expires - max(now, issued) > LONGEST_JWT_SECONDS:
+        if expires > now + LONGEST_JWT_SECONDS:
             raise Refusal(401, "'Expiration time' claim ('exp') is too far in the future")
         return AppPrincipal()
 

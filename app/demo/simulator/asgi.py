@@ -13,7 +13,7 @@ from app.demo.simulator.git_http import PATH as GIT_PATH
 from app.demo.simulator.git_http import admit_git, serve_git
 from app.demo.simulator.messages import Refusal, Request, Response, json_response
 from app.demo.simulator.record import Exchange
-from app.demo.simulator.routes import admit, find_route
+from app.demo.simulator.routes import admit, canonical_path, find_route
 from app.demo.simulator.site import Site
 from app.demo.simulator.wire import DisconnectedError, Receive, Send, Wire
 
@@ -58,7 +58,7 @@ class Application:
                 response = fault.answer
         except Refusal as refusal:
             challenge = {"www-authenticate": 'Basic realm="GitHub"'} if refusal.status == 401 else {}  # noqa: PLR2004 - HTTP
-            headers = {"content-type": "text/plain; charset=utf-8", **challenge}
+            headers = {"content-type": "text/plain; charset=utf-8", **challenge, **refusal.headers}
             response = Response(status=refusal.status, headers=headers, body=refusal.message.encode())
         self._note(request, principal, response or Response(status=status), lost=fault is not None and fault.lose)
         if response is not None:
@@ -95,7 +95,7 @@ class Application:
             principal = site.credentials.authenticate(request.headers.get("authorization"))
             if request.path != "/rate_limit":
                 site.limits.count(principal, site.world.clock.now())
-            route, params = find_route(ROUTES, request.method, request.path)
+            route, params = find_route(ROUTES, request.method, canonical_path(site, request))
             call = admit(site, route, request, principal, params)
             return principal, await route.handler(site, call)
         except Refusal as refusal:
@@ -107,7 +107,14 @@ class Application:
     def _finish(self, request: Request, principal: Principal, response: Response) -> Response:
         """Add the headers that all answers carry, and answer 304 where the asker has it already."""
         site = self._site
-        state = site.limits.state(principal, site.world.clock.now())
+        now = site.world.clock.now()
+        if request.method == "GET" and response.status == 200:  # noqa: PLR2004 - HTTP
+            etag = f'W/"{hashlib.sha256(response.body).hexdigest()}"'
+            response = replace(response, headers={**response.headers, "etag": etag})
+            if request.headers.get("if-none-match") == etag:
+                site.limits.forgive(principal, now)
+                response = Response(status=304, headers={"etag": etag})
+        state = site.limits.state(principal, now)
         headers = {
             **response.headers,
             **{f"x-ratelimit-{name}": str(value) for name, value in state.items()},
@@ -116,10 +123,6 @@ class Application:
             "x-github-media-type": "github.v3; format=json",
             "x-github-request-id": f"SIM:{len(site.record.exchanges) + 1:08X}",
         }
-        if request.method == "GET" and response.status == 200:  # noqa: PLR2004 - HTTP
-            headers["etag"] = f'W/"{hashlib.sha256(response.body).hexdigest()}"'
-            if request.headers.get("if-none-match") == headers["etag"]:
-                return Response(status=304, headers=headers)
         return replace(response, headers=headers)
 
     def _note(self, request: Request, principal: Principal, response: Response, *, lost: bool) -> None:

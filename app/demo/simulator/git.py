@@ -147,7 +147,7 @@ class Git:
 
     async def merges(self, directory: Path, base: str, head: str) -> bool:
         """Whether two commits merge without a conflict."""
-        status, _ = await self.run(directory, "merge-tree", "--write-tree", base, head, accept=(0, 1))
+        status, _ = await self.run(directory, "merge-tree", "--write-tree", base, head, accept=(0, 1, 128))
         return status == 0
 
     async def merge_tree(self, directory: Path, base: str, head: str) -> str:

@@ -83,7 +83,7 @@ def admit_git(site: Site, match: re.Match[str], wire: Wire, principal: Principal
     if isinstance(principal, NobodyPrincipal) and (repository is None or repository.private or write):
         raise Refusal(401, "Authentication required.", headers={"www-authenticate": 'Basic realm="GitHub"'})
     if repository is None:
-        raise Refusal(404, "Repository not found.")
+        raise _missing(site, match, wire)
     who, rules = None, {}
     match principal:
         case UserPrincipal(account=account):
@@ -95,6 +95,15 @@ def admit_git(site: Site, match: re.Match[str], wire: Wire, principal: Principal
         case _:
             pass
     return GitCall(repository=repository, service=service, advertise=advertise, who=who, rules=rules)
+
+
+def _missing(site: Site, match: re.Match[str], wire: Wire) -> Refusal:
+    """Git follows a rename as pages do; anything else is not there."""
+    renamed = site.world.renamed.get(f"{match['owner']}/{match['repo']}".casefold())
+    if renamed is None or renamed.deleted:
+        return Refusal(404, "Repository not found.")
+    location = f"{site.world.base_url}/{renamed.full_name}.git/{match['file']}?{wire.request.query_string}"
+    return Refusal(301, "Moved Permanently", headers={"location": location})
 
 
 def _person(account: Account, repository: Repository, *, write: bool) -> dict[str, str]:
@@ -146,9 +155,11 @@ async def serve_git(site: Site, call: GitCall, wire: Wire, *, lose: bool) -> int
     """Answer one request of git; the status that was sent. A push is answered after everything followed it."""
     if call.service == RECEIVE and not call.advertise:
         async with call.repository.lock:
-            response = await _collect(site, call, wire)
-            if call.who is not None:
-                await refresh(site, call.repository, call.who)
+            try:
+                response = await _collect(site, call, wire)
+            finally:
+                if call.who is not None:
+                    await refresh(site, call.repository, call.who)
         await site.faults.wait(wire.request.method, wire.request.path, after=True)
         if lose:
             wire.abort()

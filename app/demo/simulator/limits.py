@@ -55,6 +55,11 @@ class RateLimits:
             raise Refusal(403, "API rate limit exceeded for installation.")
         window.used += 1
 
+    def forgive(self, principal: Principal, now: datetime) -> None:
+        """Take back the last count: an answer of 304 costs nothing."""
+        window = self._window(principal, now)
+        window.used = max(window.used - 1, 0)
+
     def _window(self, principal: Principal, now: datetime) -> _Window:
         seconds = int(now.timestamp())
         window = self._windows.setdefault(_bucket(principal), _Window(reset=seconds + WINDOW_SECONDS))

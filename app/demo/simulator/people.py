@@ -156,6 +156,7 @@ class People:
 
     def rename_repository(self, repository: Repository, name: str) -> None:
         """A repository takes another name, its id stays."""
+        self._site.world.renamed[repository.full_name.casefold()] = repository
         target = repository.directory.with_name(f"{name}.git")
         repository.directory.rename(target)
         repository.directory, repository.name = target, name
@@ -334,9 +335,13 @@ class People:
         """Close a pull request without merging it."""
         acts_threads.close_pull(self._site, pull, actor)
 
-    def reopen(self, pull: PullRequest, actor: Account) -> None:
-        """Open a closed pull request again."""
+    async def reopen(self, pull: PullRequest, actor: Account) -> None:
+        """Open a closed pull request again, at what its branches are now."""
         pull.closed_at = None
+        pull.head_sha = pull.head_repository.branch(pull.head_ref) or pull.head_sha
+        pull.base_sha = pull.repository.branch(pull.base_ref) or pull.base_sha
+        pull.mergeable = pull.merge_pair = None
+        await point_pull(self._site, pull)
         acts_threads.announce_pull(self._site, "reopened", pull, actor)
         self._site.world.changed()
 

@@ -196,7 +196,7 @@ async def get_app_by_slug(site: Site, call: Call) -> Response:
 
 
 async def get_repository(site: Site, call: Call) -> Response:
-    """``GET /repos/{owner}/{repo}`` and the undocumented ``GET /repositories/{id}``, to which renames redirect."""
+    """``GET /repos/{owner}/{repo}``, also as ``GET /repositories/{id}``."""
     return json_response(render.full_repository(site.world, call.repository))
 
 
@@ -232,6 +232,5 @@ ROUTES = (
     Route("GET", "/user/{account_id:int}", Anyone(), get_user_by_id),
     Route("GET", "/apps/{slug}", Anyone(), get_app_by_slug),
     Route("GET", "/repos/{owner}/{repo}", METADATA, get_repository),
-    Route("GET", "/repositories/{repository_id:int}", METADATA, get_repository),
     Route("GET", "/repos/{owner}/{repo}/collaborators/{login}/permission", METADATA, collaborator_permission),
 )

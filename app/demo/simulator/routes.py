@@ -100,6 +100,26 @@ class Route:
         object.__setattr__(self, "pattern", re.compile(text))
 
 
+def canonical_path(site: Site, request: Request) -> str:
+    """A path by owner and name, also for ``/repositories/{id}/…``. Raises ``Refusal`` 301 or 307 for an old name.
+
+    Source: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api , "Follow redirects".
+    """
+    if match := re.fullmatch(r"/repositories/([0-9]+)(/.*)?", request.path):
+        repository = site.world.repositories.get(int(match[1]))
+        if repository is None or repository.deleted:
+            raise not_found()
+        return f"/repos/{repository.full_name}{match[2] or ''}"
+    if match := re.fullmatch(r"/repos/([^/]+/[^/]+)(/.*)?", request.path):
+        renamed = site.world.renamed.get(match[1].casefold())
+        if renamed is not None and not renamed.deleted and site.world.repository(match[1]) is None:
+            query = f"?{request.query_string}" if request.query_string else ""
+            location = f"{site.world.base_url}/repositories/{renamed.id}{match[2] or ''}{query}"
+            status = 301 if request.method == "GET" else 307
+            raise Refusal(status, "Moved Permanently", headers={"location": location})
+    return request.path
+
+
 def find_route(routes: Sequence[Route], method: str, path: str) -> tuple[Route, dict[str, str]]:
     """The route of a request and the parts of its path. Raises ``Refusal`` 404."""
     for route in routes:
@@ -124,10 +144,7 @@ def admit(site: Site, route: Route, request: Request, principal: Principal, para
 
 
 def _repository(site: Site, params: Mapping[str, str]) -> Repository:
-    if "repository_id" in params:
-        repository = site.world.repositories.get(int(params["repository_id"]))
-    else:
-        repository = site.world.repository(f"{params['owner']}/{params['repo']}")
-    if repository is None or repository.deleted:
+    repository = site.world.repository(f"{params['owner']}/{params['repo']}")
+    if repository is None:
         raise not_found()
     return repository

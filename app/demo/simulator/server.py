@@ -29,7 +29,7 @@ from app.demo.simulator.people import People
 from app.demo.simulator.record import Record
 from app.demo.simulator.settings import AppSpec
 from app.demo.simulator.site import Site
-from app.demo.simulator.state import AccountKind, CheckRun, Repository, World
+from app.demo.simulator.state import Account, AccountKind, CheckRun, Comment, Issue, Repository, World
 from app.demo.simulator.webhooks import Webhooks
 from app.demo.simulator.wire import HangUpProtocol
 from bot.ports.system import Clock
@@ -168,6 +168,32 @@ class Simulator:
     def errors(self) -> list[BaseException]:
         """Faults of the simulator itself; a test that finds any has found a bug here."""
         return self.site.errors
+
+    @property
+    def bot(self) -> Account:
+        """The account of the App: its comments and pushes appear under it."""
+        return self.world.bot
+
+    def repository(self, full_name: str) -> Repository:
+        """A repository by ``owner/name``. Raises ``KeyError``."""
+        repository = self.world.repository(full_name)
+        if repository is None:
+            raise KeyError(full_name)
+        return repository
+
+    def comments(self, issue: Issue, author: Account | None = None) -> list[Comment]:
+        """The comments of an issue or pull request, all or one author's, oldest first."""
+        return [comment for comment in issue.comments.values() if author in {None, comment.author}]
+
+    async def git(self, repository: Repository, *arguments: str) -> str:
+        """The output of a git command in the bare repository, for looking at what is there."""
+        return await self.site.git.text(repository.directory, *arguments)
+
+    async def read_file(self, repository: Repository, ref: str, path: str) -> bytes | None:
+        """A file at a branch or commit, None where there is none."""
+        commit = await self.site.git.resolve(repository.directory, ref)
+        found = None if commit is None else await self.site.git.entry(repository.directory, commit, path)
+        return None if found is None else await self.site.git.blob(repository.directory, found[2])
 
     def clone_url(self, repository: Repository) -> str:
         """Where git finds a repository."""

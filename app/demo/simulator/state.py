@@ -216,7 +216,7 @@ class World:
     installations: dict[int, Installation] = field(default_factory=dict)
     check_runs: dict[int, CheckRun] = field(default_factory=dict)
     suites: dict[tuple[int, str], int] = field(default_factory=dict)
-    renamed: dict[str, int] = field(default_factory=dict)
+    renamed: dict[str, Repository] = field(default_factory=dict)
     _ids: Iterator[int] = field(default_factory=lambda: count(1_000_001))
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
 
