@@ -1,0 +1,100 @@
+"""What the demo shows in a terminal."""
+
+import contextlib
+import unicodedata
+from collections.abc import Iterator
+from typing import Final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.markup import escape
+from rich.panel import Panel
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from app.demo.steps import MEANING, Progress, Step
+from app.demo.story import Scene
+
+_MARKS: Final = {"action_required": "[yellow]●[/]", "success": "[green]✓[/]"}
+
+
+def plain(text: str) -> str:
+    """``text`` without what could drive a terminal: control and format characters other than line ends and tabs."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "\ufffd" for c in text)
+
+
+class Display:
+    """Draws to one console: standard output for people, standard error when standard output is for JSON."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def opening(self, *, model: str, claude_code: str, directory: str) -> None:
+        """The first lines: what is real and what is simulated."""
+        who = (
+            "[bold]the real Anthropic API[/] answers; this costs money"
+            if model == "anthropic"
+            else "[bold]a scripted model[/] answers, because ANTHROPIC_API_KEY is not set"
+        )
+        self.console.print("[bold]FlowForge demo[/]")
+        self.console.print(f"  model    {who}")
+        self.console.print("  forge    [bold]a simulated GitHub[/] on loopback, with real git repositories")
+        self.console.print(f"  agent    the real Claude Code {claude_code}, as a child process (development only)")
+        self.console.print(f"  files    {directory}")
+        self.console.print()
+
+    @contextlib.contextmanager
+    def watching(self, progress: Progress) -> Iterator[None]:
+        """Keep the list of steps up to date while the block runs."""
+        with Live(
+            get_renderable=lambda: _steps(progress),
+            console=self.console,
+            refresh_per_second=8,
+            transient=False,
+        ):
+            yield
+
+    def proposal(self, scene: Scene) -> None:
+        """The check run and the sticky comment, as a person sees them."""
+        check = scene.check or {}
+        mark = _MARKS.get(str(check.get("conclusion")), "[red]✗[/]")
+        title = escape(plain(str(check.get("title") or "")))
+        self.console.print(Panel(f"{mark} [bold]FlowForge[/] — {title}", title="check run"))
+        self.console.print(Panel(Markdown(plain(scene.comment)), title="comment on the pull request"))
+
+    def refusal(self, scene: Scene, message: str) -> None:
+        """The report of a job that ended without a proposal."""
+        self.proposal(scene)
+        self.console.print(f"[bold]No proposal:[/] {escape(plain(message))}")
+
+    def closing(self, scene: Scene, *, kept: str | None) -> None:
+        """What happened to the pull request's head."""
+        table = Table(show_header=False, box=None)
+        for what, sha in (
+            ("head before", scene.head_before),
+            ("head after approval", scene.head_after_approve),
+            ("head after rollback", scene.head_after_rollback),
+        ):
+            if sha is not None:
+                table.add_row(what, sha)
+        self.console.print(table)
+        if kept is not None:
+            self.console.print(f"Everything was left in {kept}")
+
+
+def _steps(progress: Progress) -> Group:
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    waiting = True
+    for step in progress.wanted:
+        at = progress.reached.get(step)
+        if at is not None:
+            table.add_row("[green]✓[/]", step.value, MEANING[step], f"{at:,} ms")
+        elif waiting:
+            table.add_row(Spinner("dots"), step.value, MEANING[step], "")
+            waiting = False
+        else:
+            table.add_row(" ", f"[dim]{step.value}[/]", f"[dim]{MEANING[step]}[/]", "")
+    line = Text(progress.line if Step.PROPOSED not in progress.reached else "", style="dim", overflow="ellipsis")
+    return Group(table, line)

@@ -1,0 +1,236 @@
+"""``flowforge demo``: the main job on embedded parts, for people or as one JSON document."""
+
+import asyncio
+import contextlib
+import json
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.prompt import Confirm
+
+from app import __version__
+from app.demo.display import Display
+from app.demo.model.resolver import HonestResolver
+from app.demo.stage import Stage, open_stage, read_answers, real_upstream
+from app.demo.steps import Progress, Step
+from app.demo.story import Scene, Source, Story, set_up
+from app.telemetry import configure_logging
+from bot.errors import BadInputError
+from bot.model.runs import NO_USAGE
+from runners.ingest import read_result
+
+EXIT_OK: Final = 0
+EXIT_NOT_RESOLVED: Final = 2
+_RULE: Final = re.compile(r"Rule: `([a-z0-9_-]+)`")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoOptions:
+    """The options of ``flowforge demo``, see its help."""
+
+    once: bool = False
+    yes: bool = False
+    as_json: bool = False
+    keep: Path | None = None
+    bundle: Path | None = None
+    repo: Path | None = None
+    head: str | None = None
+    base: str | None = None
+    answers: Path | None = None
+    until: Step | None = None
+
+
+async def run_demo(options: DemoOptions) -> int:
+    """Run the demo and return the process's exit status: 0 all held, 2 refused or unresolved.
+
+    Raises:
+        BadInputError: the options contradict each other or name something unusable.
+    """
+    source = _source(options)
+    if not options.yes and not sys.stdin.isatty():
+        raise BadInputError("there is no terminal to ask on: pass --yes to approve, or run in a terminal")
+    display = Display(Console(stderr=options.as_json))
+    task = asyncio.current_task()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, _cancel_once, task)
+    try:
+        with _directory(options.keep) as directory, _logging(directory):
+            return await _run(options, source, directory, display)
+    except asyncio.CancelledError:
+        display.console.print("Stopped; nothing is left running.")
+        return 130
+
+
+def _cancel_once(task: "asyncio.Task[Any] | None") -> None:
+    """The first signal ends the demo; later ones must not cut the clearing up short."""
+    if task is not None and not task.cancelling():
+        task.cancel()
+
+
+def _source(options: DemoOptions) -> Source:
+    if options.bundle is not None and options.repo is not None:
+        raise BadInputError("--bundle and --repo exclude each other")
+    if options.repo is not None:
+        if options.head is None or options.base is None:
+            raise BadInputError("--repo needs --head REF and --base REF")
+        return Source(path=options.repo.absolute(), head=options.head, base=options.base)
+    if options.head is not None or options.base is not None:
+        raise BadInputError("--head and --base go with --repo")
+    return Source() if options.bundle is None else Source(path=options.bundle.absolute())
+
+
+@contextlib.contextmanager
+def _directory(keep: Path | None) -> Iterator[Path]:
+    """A directory for all files: the one to keep, or a temporary one that is removed."""
+    if keep is not None:
+        keep = keep.absolute()
+        keep.mkdir(parents=True, exist_ok=True)
+        if any(keep.iterdir()):
+            raise BadInputError(f"{keep} is not empty; --keep wants a new or empty directory")
+        yield keep
+        return
+    directory = Path(tempfile.mkdtemp(prefix="flowforge-demo-"))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def _logging(directory: Path) -> Iterator[None]:
+    with (directory / "flowforge.log").open("w", encoding="utf-8") as stream:
+        configure_logging("INFO", stream)
+        try:
+            yield
+        finally:
+            configure_logging("ERROR")
+
+
+async def _run(options: DemoOptions, source: Source, directory: Path, display: Display) -> int:
+    answers = read_answers(options.answers)
+    model = "anthropic" if real_upstream() is not None and not answers else "scripted"
+    script = HonestResolver(answers=answers) if model == "scripted" else None
+    async with open_stage(directory, script=script) as stage:
+        display.opening(model=model, claude_code=stage.claude_code, directory=str(directory))
+        scene = await set_up(stage, source)
+        progress = Progress(until=options.until)
+        await _play(options, stage, scene, progress, display)
+        refusal = _refusal(scene, progress)
+        kept = await _keep(options, stage, scene)
+        document = _document(stage, scene, progress, model=model, refusal=refusal, kept=kept)
+        if refusal is not None:
+            display.refusal(scene, refusal["message"])
+        display.closing(scene, kept=None if options.keep is None else str(directory))
+        if options.as_json:
+            sys.stdout.write(json.dumps(document, indent=2) + "\n")
+            sys.stdout.flush()
+        if not options.once:
+            display.console.print(f"The service goes on at {stage.instance.settings.runner_url} until Ctrl-C.")
+            await asyncio.Event().wait()
+        return EXIT_OK if document["ok"] else EXIT_NOT_RESOLVED
+
+
+async def _play(
+    options: DemoOptions,
+    stage: Stage,
+    scene: Scene,
+    progress: Progress,
+    display: Display,
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def confirm(shown: Scene) -> bool:
+            await stack.aclose()
+            display.proposal(shown)
+            agreed = options.yes or await asyncio.to_thread(Confirm.ask, "Approve and push?", console=display.console)
+            stack.enter_context(display.watching(progress))
+            return agreed
+
+        stack.enter_context(display.watching(progress))
+        await Story(stage=stage, scene=scene, progress=progress, confirm=confirm).play()
+
+
+def _refusal(scene: Scene, progress: Progress) -> dict[str, str] | None:
+    """Why there is no proposal, None when there is one (or was asked for less)."""
+    if progress.complete or Step.PROPOSED in progress.reached:
+        return None
+    job = scene.job
+    if job is None:
+        rule = _RULE.search(scene.comment)
+        return {"rule": rule[1] if rule else "unknown", "message": scene.comment}
+    return {"rule": job.rule or job.state.value, "message": job.message or ""}
+
+
+async def _keep(options: DemoOptions, stage: Stage, scene: Scene) -> dict[str, str | None]:
+    """Write the transcript beside the repositories, the database and the log, when they are kept."""
+    if options.keep is None:
+        return {"directory": None, "repository": None, "transcript": None}
+    transcript = stage.directory / "transcript.jsonl"
+    run = None if scene.job is None else await stage.instance.store.runs.latest(scene.job.id)
+    archive = None if run is None else await stage.instance.store.runs.result(run.id)
+    transcript.write_bytes(b"" if run is None or archive is None else read_result(archive, run.limits).transcript)
+    return {
+        "directory": str(stage.directory),
+        "repository": str(scene.repository.directory),
+        "transcript": str(transcript),
+    }
+
+
+def _document(
+    stage: Stage,
+    scene: Scene,
+    progress: Progress,
+    *,
+    model: str,
+    refusal: dict[str, str] | None,
+    kept: dict[str, str | None],
+) -> dict[str, Any]:
+    proposal, usage = scene.proposal, scene.usage or NO_USAGE
+    return {
+        "ok": progress.complete,
+        "version": __version__,
+        "forge": "github",
+        "runner": stage.instance.runner.name,
+        "database": "sqlite",
+        "model": model,
+        "claude_code": stage.claude_code,
+        "steps": [
+            {"name": step.value, "ok": step in progress.reached, "at_ms": progress.reached.get(step)}
+            for step in progress.wanted
+        ],
+        "pull_request": {
+            "base": scene.base,
+            "head_before": scene.head_before,
+            "head_after_approve": scene.head_after_approve,
+            "head_after_rollback": scene.head_after_rollback,
+        },
+        "proposal": None
+        if proposal is None
+        else {
+            "commit": proposal.commit,
+            "tree": proposal.tree,
+            "parents": list(proposal.parents),
+            "diff_sha256": proposal.diff_sha256,
+            "files": [{"path": one.path, "kind": one.kind, "resolver": one.resolver} for one in proposal.files],
+        },
+        "check_run": scene.check,
+        "comment": scene.comment,
+        "usage": {
+            "model_calls": usage.model_calls,
+            "request_bytes": list(usage.request_bytes),
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cost_usd": usage.cost_usd,
+        },
+        "refusal": refusal,
+        "kept": kept,
+    }

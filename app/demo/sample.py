@@ -1,0 +1,45 @@
+"""The demo's own pull request: two people extend the same list and the same changelog."""
+
+from typing import Final
+
+_CURRENCIES: Final = '''"""Currencies we settle in, with the digits after the point."""
+
+DIGITS = {{
+    "EUR": 2,
+    "USD": 2,
+{more}}}
+
+
+def minor_units(amount: str, currency: str) -> int:
+    """An amount such as ``12.50`` in the currency's smallest unit."""
+    whole, _, fraction = amount.partition(".")
+    digits = DIGITS[currency]
+    return int(whole + fraction.ljust(digits, "0")[:digits])
+'''
+
+_CHANGELOG: Final = """# Changelog
+
+## Unreleased
+
+{more}- Settle in US dollars.
+
+## 1.0
+
+- Settle in euros.
+"""
+
+README: Final = "# payments\n\nA small library, made up for this demo.\n"
+
+
+def files(*, currency: str = "", change: str = "") -> dict[str, str]:
+    """The repository's files; ``currency`` and ``change`` are lines one side adds."""
+    return {
+        "README.md": README,
+        "CHANGELOG.md": _CHANGELOG.format(more=change),
+        "payments/currencies.py": _CURRENCIES.format(more=currency),
+    }
+
+
+BASE: Final = files()
+OURS: Final = files(currency='    "JPY": 0,\n', change="- Settle in yen.\n")
+THEIRS: Final = files(currency='    "CHF": 2,\n    "SEK": 2,\n', change="- Settle in francs and kronor.\n")

@@ -1,0 +1,256 @@
+"""The main job as a story: a pull request in conflict, a comment, a proposal, an approval, a push, a rollback."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar
+
+from app.demo import sample
+from app.demo.simulator.state import Account, CheckRun, Comment, PullRequest, Repository, Role
+from app.demo.stage import Stage
+from app.demo.steps import Progress, Step
+from bot.errors import BadInputError
+from bot.model.forge import ForgeKind, RepositoryRef
+from bot.model.jobs import TERMINAL, Job, JobState
+from bot.model.proposals import Proposal
+from bot.model.resolutions import GateVerdict
+from bot.model.runs import RunOutcome, RunState, Usage
+
+FULL_NAME: Final = "acme/payments"
+HEAD: Final = "more-currencies"
+COMMAND: Final = "/flowforge resolve"
+
+_ACCEPTED: Final = 202
+_LOOK_SECONDS: Final = 0.02
+_STEP_SECONDS: Final = 60.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where the pull request comes from: the sample, or branches of a repository or bundle on disk."""
+
+    path: Path | None = None
+    head: str = "refs/heads/ours"
+    base: str = "refs/heads/theirs"
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """What the story has come to; the JSON document and the screen are made of it."""
+
+    repository: Repository
+    pull: PullRequest
+    author: Account
+    maintainer: Account
+    head_before: str
+    base: str
+    job: Job | None = None
+    proposal: Proposal | None = None
+    check_run: CheckRun | None = None
+    check: dict[str, object] | None = None
+    comment: str = ""
+    usage: Usage | None = None
+    head_after_approve: str | None = None
+    head_after_rollback: str | None = None
+
+
+async def set_up(stage: Stage, source: Source) -> Scene:
+    """Create the repository and the pull request. Raises ``BadInputError`` when the source has no such branches."""
+    people = stage.forge.people
+    author, maintainer = people.user("robin"), people.user("maintainer")
+    roles = {author: Role.WRITE, maintainer: Role.MAINTAIN}
+    if source.path is None:
+        repository = await people.repository(FULL_NAME, files=sample.BASE, roles=roles)
+        await people.commit(repository, HEAD, sample.OURS, author=author, message="Settle in yen")
+        await people.commit(repository, "main", sample.THEIRS, author=maintainer, message="Settle in francs and kronor")
+        head = HEAD
+    else:
+        branches = {"main": source.base, "pull-request": source.head}
+        try:
+            repository = await people.repository_from(FULL_NAME, source.path, branches, roles=roles)
+        except Exception as error:
+            raise BadInputError(f"cannot take {source.head} and {source.base} from {source.path}: {error}") from error
+        head = "pull-request"
+    pull = await people.open_pull_request(repository, author=author, head=head, title="Settle in more currencies")
+    return Scene(
+        repository=repository,
+        pull=pull,
+        author=author,
+        maintainer=maintainer,
+        head_before=pull.head_sha,
+        base=repository.refs["refs/heads/main"],
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Story:
+    """Plays the main job and marks each step as it is seen from outside: on the forge, and in the database."""
+
+    stage: Stage
+    scene: Scene
+    progress: Progress
+    confirm: Callable[[Scene], Awaitable[bool]]
+
+    async def play(self) -> None:
+        """Go as far as the job goes, ``until`` allows, and a person agrees. The scene tells the rest."""
+        await self._ask()
+        if not await self._watch_until_proposed() or self._done:
+            return
+        if await self.confirm(self.scene):
+            await self._approve()
+            if not self._done:
+                await self._roll_back()
+
+    @property
+    def _done(self) -> bool:
+        return self.progress.complete
+
+    @property
+    def _ref(self) -> RepositoryRef:
+        repository = self.scene.repository
+        return RepositoryRef(
+            forge=ForgeKind.GITHUB,
+            id=repository.id,
+            owner=repository.owner.login,
+            name=repository.name,
+            installation_id=0,
+        )
+
+    async def _ask(self) -> None:
+        scene, forge = self.scene, self.stage.forge
+        self.progress.begin()
+        comment = forge.people.comment(scene.pull, scene.maintainer, COMMAND)
+
+        def delivered() -> bool:
+            sent = [one for one in forge.webhooks.deliveries if one.event == "issue_comment"]
+            return any(attempt.status_code == _ACCEPTED for one in sent for attempt in one.attempts)
+
+        await forge.wait_for(delivered, what="the delivery")
+        self.progress.mark(Step.DELIVERED)
+        answer = await self._look(self._find_answer(comment), "a job, or a refusal")
+        if isinstance(answer, Job):
+            scene.job = answer
+            self.progress.mark(Step.ACCEPTED)
+        else:
+            scene.comment = answer
+
+    def _find_answer(self, comment: Comment) -> Callable[[], Awaitable[Job | str | None]]:
+        async def find() -> Job | str | None:
+            job = await self.stage.instance.store.jobs.latest(self._ref, self.scene.pull.number)
+            if job is not None and job.request.comment_id == comment.id:
+                return job
+            bot = self.stage.forge.world.bot
+            replies = [one.body for one in self.scene.pull.comments.values() if one.author is bot]
+            return replies[-1] if replies else None
+
+        return find
+
+    async def _watch_until_proposed(self) -> bool:
+        """True when a proposal waits; False when the job ended before."""
+        while not self._done:
+            await self._observe()
+            job = self.scene.job
+            if Step.PROPOSED in self.progress.reached:
+                return True
+            if job is None or (job.state in TERMINAL and self._reported(job)):
+                return False
+            await asyncio.sleep(_LOOK_SECONDS)
+        return True
+
+    async def _observe(self) -> None:
+        """Look at everything once, and mark what is new."""
+        scene, store = self.scene, self.stage.instance.store
+        job = None if scene.job is None else await store.jobs.get(scene.job.id)
+        if job is None:
+            return
+        scene.job = job
+        self.progress.line = job.progress
+        self._look_at_forge(job)
+        run = await store.runs.latest(job.id)
+        gate = await store.proposals.gate(job.id)
+        scene.proposal = await store.proposals.of_job(job.id)
+        scene.usage = await store.runs.usage(job.id)
+        if run is not None and run.state is not RunState.CREATED:
+            self.progress.mark(Step.RUN_STARTED)
+        if run is not None and run.outcome is RunOutcome.SUCCEEDED:
+            self.progress.mark(Step.AGENT_DONE)
+        if gate is not None and gate.verdict is GateVerdict.PASS:
+            self.progress.mark(Step.GATE_PASSED)
+        if job.state is JobState.AWAITING_APPROVAL and self._shows_proposal():
+            self.progress.mark(Step.PROPOSED)
+
+    def _look_at_forge(self, job: Job) -> None:
+        scene = self.scene
+        runs = [one for one in self.stage.forge.check_runs(scene.repository) if one.external_id.startswith(job.id)]
+        if runs:
+            self.progress.mark(Step.STATUS_SHOWN)
+            scene.check_run = runs[-1]
+            scene.check = {
+                "status": runs[-1].status,
+                "conclusion": runs[-1].conclusion,
+                "title": runs[-1].title,
+                "actions": [dict(action) for action in runs[-1].actions],
+            }
+        bot = self.stage.forge.world.bot
+        ours = [one.body for one in scene.pull.comments.values() if one.author is bot]
+        scene.comment = next((body for body in ours if "<!-- flowforge:sticky" in body), "")
+
+    def _shows_proposal(self) -> bool:
+        scene = self.scene
+        shown = scene.proposal is not None and scene.proposal.commit[:12] in scene.comment
+        return shown and scene.check_run is not None and scene.check_run.conclusion == "action_required"
+
+    def _reported(self, job: Job) -> bool:
+        """Whether the end of the job is on the forge: its check run is completed and the comment says more."""
+        check = self.scene.check_run
+        return job.state in TERMINAL and check is not None and check.status == "completed" and bool(self.scene.comment)
+
+    async def _approve(self) -> None:
+        scene, forge = self.scene, self.stage.forge
+        if scene.check_run is None or scene.proposal is None:
+            return
+        forge.people.click(scene.check_run, scene.maintainer, "approve")
+        proposal = scene.proposal
+        await self._look(lambda: self.stage.instance.store.proposals.approval(proposal.id), "the approval")
+        self.progress.mark(Step.APPROVED)
+        with contextlib.suppress(TimeoutError):
+            await forge.wait_for(lambda: scene.pull.head_sha == proposal.commit, timeout=_STEP_SECONDS, what="the push")
+        scene.head_after_approve = scene.pull.head_sha
+        if scene.pull.head_sha == proposal.commit:
+            self.progress.mark(Step.PUSHED)
+            await self._look(self._published, "the record of the push")
+
+    async def _published(self) -> Job | None:
+        job = None if self.scene.job is None else await self.stage.instance.store.jobs.get(self.scene.job.id)
+        return job if job is not None and job.state in TERMINAL else None
+
+    async def _roll_back(self) -> None:
+        scene, forge = self.scene, self.stage.forge
+        if Step.PUSHED not in self.progress.reached:
+            return
+        forge.people.comment(scene.pull, scene.maintainer, "/flowforge rollback")
+        with contextlib.suppress(TimeoutError):
+            await forge.wait_for(
+                lambda: scene.pull.head_sha == scene.head_before,
+                timeout=_STEP_SECONDS,
+                what="the rollback",
+            )
+        scene.head_after_rollback = scene.pull.head_sha
+        if scene.pull.head_sha == scene.head_before:
+            self.progress.mark(Step.ROLLED_BACK)
+
+    async def _look(self, find: Callable[[], Awaitable[T | None]], what: str) -> T:
+        """The demo is an outsider, whom nobody tells: it looks until it sees."""
+        try:
+            async with asyncio.timeout(_STEP_SECONDS):
+                found = await find()
+                while found is None:
+                    await asyncio.sleep(_LOOK_SECONDS)
+                    found = await find()
+                return found
+        except TimeoutError:
+            raise BadInputError(f"{what} did not come within {_STEP_SECONDS:.0f} s") from None
