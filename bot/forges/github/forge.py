@@ -35,6 +35,9 @@ MAX_FILE_BYTES: Final = 1024 * 1024
 https://docs.github.com/en/rest/repos/contents#get-repository-content
 """
 
+MAX_DIRECTORY_ENTRIES: Final = 1000
+"""GitHub lists no more of a directory; what is not among them cannot be looked up."""
+
 GHOST: Final = Actor(id=10137, login="ghost")
 """GitHub's stand-in for accounts that were deleted: https://github.com/ghost ."""
 
@@ -132,12 +135,13 @@ class GitHubForge:
         return _pull_request(repository, answer)
 
     async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:
-        """The content of a regular file; None for directories, symbolic links and submodules.
+        """The content of a regular file; None for directories, submodules and symbolic links.
+
+        GitHub answers a symbolic link to a file with that file, so the directory is asked too what the path is.
+        https://docs.github.com/en/rest/repos/contents#get-repository-content
 
         Raises:
             ForgeRefusedError: the file is larger than 1 MB.
-
-        https://docs.github.com/en/rest/repos/contents#get-repository-content
         """
         segments = path.split("/")
         if not {"", ".", ".."}.isdisjoint(segments):
@@ -145,11 +149,17 @@ class GitHubForge:
         url = "/contents{/segments*}{?ref}"
         try:
             answer = await self._client.get(repository, Act.READ, url, object, segments=segments, ref=ref)
+            if isinstance(answer, list):
+                return None
+            content = _file_content(answer, path)
+            entries = await self._client.get(
+                repository, Act.READ, url, list[answers.ContentItem], segments=segments[:-1], ref=ref
+            )
         except ForgeNotFoundError:
             return None
-        if isinstance(answer, list):
-            return None
-        return _file_content(answer, path)
+        kinds = {entry.path: entry.type for entry in entries}
+        unlisted = "file" if len(entries) >= MAX_DIRECTORY_ENTRIES else None
+        return content if kinds.get(path, unlisted) == "file" else None
 
     async def git_access(self, repository: RepositoryRef, *, write: bool) -> GitAccess:
         """A token for fetching or for pushing, as git's HTTP transport takes it.
@@ -310,8 +320,7 @@ def _actor(user: answers.User) -> Actor:
 def _file_content(answer: object, path: str) -> bytes | None:
     try:
         item = msgspec.convert(answer, answers.ContentItem)
-        # GitHub follows a symbolic link within the repository and describes its target, under the target's path.
-        if item.type != "file" or item.path != path:
+        if item.type != "file":
             return None
         if item.size > MAX_FILE_BYTES:
             raise ForgeRefusedError(f"{path} is larger than {MAX_FILE_BYTES} bytes", status=_TOO_LARGE)
