@@ -76,4 +76,6 @@ def _read(response: http.client.HTTPResponse, cap: int, what: str, exit_code: in
     body = response.read(cap + 1)
     if len(body) > cap:
         raise GuestError(f"{what}: more than {cap} bytes came", exit_code=exit_code)
+    if response.length:  # bytes that were announced and did not come; read(n) does not mind
+        raise http.client.IncompleteRead(b"", response.length)
     return body
