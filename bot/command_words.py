@@ -171,7 +171,7 @@ def _option_value(option: Parameter, after: str) -> tuple[Value, str]:
 
 
 def _first_word(text: str) -> tuple[str, str]:
-    word, *rest = re.split(r"[ \t]+", text.strip(SPACE), maxsplit=1)
+    word, *rest = re.split(rf"[{SPACE}]+", text.strip(SPACE), maxsplit=1)
     return word, rest[0] if rest else ""
 
 

@@ -1,0 +1,104 @@
+"""Parser, help, API and documentation follow from the one table; each of these tests fails when something does not."""
+
+import json
+
+import pytest
+
+from app.docs import commands_page
+from bot.command_parser import parse_comment
+from bot.command_words import ParsedCommand
+from bot.commands import BY_NAME, COMMANDS, CommandName, CommandSpec, Place, commands_as_json, help_text
+from bot.config import DEFAULT_CONFIG, Permissions, RepositoryConfig, level
+from bot.model.forge import PermissionLevel
+from tests.conftest import Golden
+
+EACH = pytest.mark.parametrize("spec", COMMANDS, ids=lambda spec: spec.name)
+
+
+def parameters(spec: CommandSpec) -> list[str]:
+    return [f"--{option.name}" for option in spec.options] + ([spec.argument.placeholder] if spec.argument else [])
+
+
+def test_every_command_has_one_row() -> None:
+    assert [spec.name for spec in COMMANDS] == list(CommandName)
+    assert set(BY_NAME) == set(CommandName)
+
+
+def test_no_word_means_two_commands() -> None:
+    words = [word for spec in COMMANDS for word in (spec.name.value, *spec.aliases)]
+    assert len(words) == len(set(words))
+
+
+def test_every_permission_of_the_configuration_belongs_to_a_command() -> None:
+    assert set(Permissions.__struct_fields__) == {spec.name.value for spec in COMMANDS}
+
+
+@EACH
+def test_the_default_permission_is_that_of_the_configuration(spec: CommandSpec) -> None:
+    assert spec.default_permission is level(DEFAULT_CONFIG, spec.name)
+    looks_only = spec.name in {CommandName.HELP, CommandName.STATUS}
+    assert spec.default_permission is (PermissionLevel.READ if looks_only else PermissionLevel.WRITE)
+
+
+@EACH
+def test_examples_and_names_are_understood(spec: CommandSpec) -> None:
+    assert spec.examples
+    for line in (*spec.examples, *(f"/flowforge {word}" for word in (spec.name.value, *spec.aliases))):
+        (parsed,) = parse_comment(line, mention="flowforge-bot")
+        assert isinstance(parsed, ParsedCommand)
+        assert parsed.name is spec.name
+
+
+@EACH
+def test_help_shows_everything(spec: CommandSpec) -> None:
+    text = help_text("flowforge-bot")
+    assert f"`/flowforge {spec.usage}`" in text
+    assert spec.summary in text
+    for word in (*spec.aliases, *parameters(spec)):
+        assert word in text
+
+
+@EACH
+def test_the_documentation_shows_everything(spec: CommandSpec) -> None:
+    section = commands_page().split(f"\n## {spec.name}\n", 1)[1].split("\n## ", 1)[0]
+    assert f"`/flowforge {spec.usage}`" in section
+    assert spec.permission_key in section
+    for word in (spec.summary, *spec.examples, *spec.aliases, *parameters(spec), *spec.where):
+        assert word in section
+
+
+@EACH
+def test_the_json_shows_everything(spec: CommandSpec) -> None:
+    rows = {row["name"]: row for row in json.loads(json.dumps(commands_as_json()))["commands"]}
+    row = rows[spec.name.value]
+    assert row["summary"] == spec.summary
+    assert row["aliases"] == list(spec.aliases)
+    assert row["examples"] == list(spec.examples)
+    assert row["permission"]["key"] == f"permissions.{spec.name}"
+    assert row["permission"]["default"] in row["permission"]["allowed"]
+    assert [option["name"] for option in row["options"]] == [option.name for option in spec.options]
+    assert (row["argument"] or {}).get("name") == (spec.argument.name if spec.argument else None)
+
+
+def test_the_json_is_as_agreed(golden: Golden) -> None:
+    golden.check("commands.json", json.dumps(commands_as_json(), indent=2, ensure_ascii=False) + "\n")
+
+
+def test_help_reads_well(golden: Golden) -> None:
+    golden.check("help.md", help_text("flowforge-bot") + "\n")
+
+
+def test_help_shows_the_repository_s_own_permissions() -> None:
+    config = RepositoryConfig(version=1, permissions=Permissions(approve="admin"))
+    row = next(line for line in help_text("x", config).splitlines() if "/flowforge approve" in line)
+    assert row.endswith("| admin |")
+
+
+def test_help_holds_no_command_and_mentions_nobody() -> None:
+    text = help_text("flowforge-bot")
+    assert parse_comment(text, mention="flowforge-bot") == []
+    assert "@" not in text.replace("`@flowforge-bot`", "")
+
+
+def test_only_help_works_on_issues() -> None:
+    assert [spec.name for spec in COMMANDS if Place.ISSUE in spec.where] == [CommandName.HELP]
