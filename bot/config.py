@@ -156,6 +156,7 @@ def parse_config(data: bytes, *, path: str = CONFIG_PATH) -> RepositoryConfig:
     document = read_yaml(data, file=path)
     if document.data is None:
         raise ConfigError("The file is empty. It has to say `version: 1`.", path=path, key="version")
+    _refuse_unknown_keys(document.data, (), document, path)
     try:
         return msgspec.convert(document.data, RepositoryConfig)
     except msgspec.ValidationError as error:
@@ -194,8 +195,9 @@ def matches(path: str, patterns: Iterable[str]) -> str | None:
 
     The rules are those of ``.gitignore`` (https://git-scm.com/docs/gitignore#_pattern_format) without negation and
     character classes: ``*`` and ``?`` stand for characters of one name, ``**`` for any number of directories; a
-    pattern without a slash inside holds at any depth; what matches a directory covers everything below it. Case does
-    not matter, since there are file systems where it does not.
+    pattern without a slash inside holds at any depth; what matches a directory covers everything below it. Two things
+    are stricter: a pattern for the contents of a directory covers its own name too, which might become a file, and case
+    does not matter, since there are file systems where it does not.
     """
     names = path.casefold().split("/")
     return next((pattern for pattern in patterns if _covers(pattern.casefold(), names)), None)
@@ -238,21 +240,17 @@ def _plain_login(login: str) -> str:
 
 
 _PATH: Final = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
-_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(.*)`")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 
 
 def _explain(message: str, document: Document, file: str) -> ConfigError:
-    """Turn msgspec's message (``what - at `$.path` ``) into ours."""
+    """Turn msgspec's message (``what - at `$.path` ``) into ours; all keys are known by now."""
     found = _PATH.fullmatch(message)
     what, where = (found["what"], found["path"] or "") if found else (message, "")
     path: Path = tuple(name or int(index) for name, index in _STEP.findall(where))
     root = json_schema()
-    if unknown := _UNKNOWN.fullmatch(what):
-        path = (*path, unknown[1])
-        sentence = _unknown_key(unknown[1], keys(root, path[:-1]))
-    elif missing := _MISSING.fullmatch(what):
+    if missing := _MISSING.fullmatch(what):
         path = (*path, missing[1])
         sentence = f"{code_span(dotted(path))} is missing; it must be {expectation(at(root, path), root)}."
     elif path:
@@ -260,6 +258,20 @@ def _explain(message: str, document: Document, file: str) -> ConfigError:
     else:
         sentence = "The file must hold keys and values, such as `version: 1`."
     return ConfigError(sentence, path=file, line=document.line_of(path), key=dotted(path) or None)
+
+
+def _refuse_unknown_keys(data: Any, path: Path, document: Document, file: str) -> None:
+    """Done before msgspec is asked, whose message about a strange key could not be taken apart for certain."""
+    root = json_schema()
+    known = keys(root, path)
+    if not isinstance(data, dict) or not known:
+        return
+    for key, value in data.items():
+        here = (*path, key)
+        if key not in known:
+            line = document.line_of(here)
+            raise ConfigError(_unknown_key(key, known), path=file, line=line, key=dotted(here))
+        _refuse_unknown_keys(value, here, document, file)
 
 
 def _unknown_key(key: str, known: list[str]) -> str:

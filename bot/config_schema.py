@@ -33,7 +33,7 @@ def at(root: Schema, path: Path) -> Schema:
 
 
 def keys(root: Schema, path: Path) -> list[str]:
-    """The keys that a mapping at ``path`` may have."""
+    """The keys that a mapping at ``path`` may have; none where no mapping is allowed."""
     return list(at(root, path).get("properties", ()))
 
 
