@@ -1,0 +1,415 @@
+"""Who asks what when, and what policy says to it."""
+
+from dataclasses import replace
+
+from bot.config import Permissions, RepositoryConfig
+from bot.errors import ConfigError
+from bot.model.forge import Actor, ActorKind, PermissionLevel
+from bot.model.intents import (
+    Approve,
+    Cancel,
+    Help,
+    Intent,
+    Misspelt,
+    Reject,
+    Resolve,
+    Retry,
+    Rollback,
+    Status,
+    Withdraw,
+)
+from bot.model.jobs import JobState
+from bot.model.proposals import ProposalState
+from bot.policy.facts import Facts
+from tests.bot.policy.build import (
+    COMMIT,
+    FORK,
+    JOB_ID,
+    ORIGIN,
+    OTHER,
+    PROPOSAL,
+    PROPOSAL_ID,
+    PUBLISHED,
+    PULL_REQUEST,
+    QUIET,
+    WAITING,
+    after,
+    during,
+    job,
+)
+
+HELP, STATUS, RESOLVE = Help(origin=ORIGIN), Status(origin=ORIGIN), Resolve(origin=ORIGIN)
+APPROVE, REJECT = Approve(origin=ORIGIN), Reject(origin=ORIGIN)
+RETRY, CANCEL, ROLLBACK = Retry(origin=ORIGIN), Cancel(origin=ORIGIN), Rollback(origin=ORIGIN)
+MISSPELT, WITHDRAW = Misspelt(origin=ORIGIN, message="What?"), Withdraw(origin=ORIGIN, reason="It moved.")
+EVERY: tuple[Intent, ...] = (
+    HELP,
+    STATUS,
+    RESOLVE,
+    APPROVE,
+    REJECT,
+    RETRY,
+    CANCEL,
+    ROLLBACK,
+    MISSPELT,
+    WITHDRAW,
+)
+
+CLICK = replace(ORIGIN, number=0, comment_id=None, job_id=JOB_ID)
+OLD_CLICK = replace(CLICK, job_id="9" * 32)
+BOT = replace(ORIGIN, actor=Actor(id=13, login="renovate[bot]", kind=ActorKind.BOT))
+LISTED = RepositoryConfig(version=1, bots=("renovate",))
+ENDED = after(job(JobState.UNRESOLVED))
+RUNNING = during(job(JobState.RUNNING))
+PUSHING = replace(
+    during(job(JobState.PUBLISHING)),
+    proposal=replace(PROPOSAL, state=ProposalState.APPROVED),
+)
+BROKEN = replace(
+    WAITING,
+    config=None,
+    config_error=ConfigError("`bots` stands here twice.", path=".flowforge.yml", line=3, key="bots"),
+)
+
+
+def configured(facts: Facts, config: RepositoryConfig) -> Facts:
+    return replace(facts, config=config)
+
+
+def moved(facts: Facts, head_sha: str = OTHER) -> Facts:
+    return replace(facts, pull_request=replace(PULL_REQUEST, head_sha=head_sha))
+
+
+GOOD: dict[str, tuple[Intent, Facts]] = {
+    "help": (HELP, QUIET),
+    "help on an issue": (HELP, replace(QUIET, pull_request=None, config=None)),
+    "help to a reader": (HELP, replace(QUIET, permission=PermissionLevel.READ)),
+    "status": (STATUS, RUNNING),
+    "an answer to a misspelt line": (MISSPELT, replace(QUIET, permission=PermissionLevel.READ)),
+    "resolve": (RESOLVE, QUIET),
+    "resolve without a file": (RESOLVE, replace(QUIET, config=None)),
+    "resolve of a draft": (RESOLVE, replace(QUIET, pull_request=replace(PULL_REQUEST, draft=True))),
+    "resolve while another job runs": (RESOLVE, RUNNING),
+    "resolve for a fork": (RESOLVE, replace(QUIET, pull_request=FORK)),
+    "resolve by a listed bot": (Resolve(origin=BOT), configured(QUIET, LISTED)),
+    "resolve with a budget": (Resolve(origin=ORIGIN, budget_usd=5.0), QUIET),
+    "resolve with a model": (Resolve(origin=ORIGIN, model="opus"), QUIET),
+    "approve": (APPROVE, WAITING),
+    "approve by commit": (Approve(origin=ORIGIN, sha=COMMIT[:7]), WAITING),
+    "approve by the whole commit": (Approve(origin=ORIGIN, sha=COMMIT), WAITING),
+    "approve by button": (Approve(origin=CLICK, proposal_id=PROPOSAL_ID), WAITING),
+    "reject": (REJECT, WAITING),
+    "reject by button": (Reject(origin=CLICK, proposal_id=PROPOSAL_ID), WAITING),
+    "reject while the file is invalid": (REJECT, BROKEN),
+    "reject of a closed pull request": (REJECT, replace(WAITING, pull_request=replace(PULL_REQUEST, open=False))),
+    "reject after the head moved": (REJECT, moved(WAITING)),
+    "retry of an ended job": (RETRY, ENDED),
+    "retry of a waiting proposal": (Retry(origin=CLICK, proposal_id=PROPOSAL_ID), WAITING),
+    "retry after the head moved": (RETRY, moved(ENDED)),
+    "retry of an ended job by button": (Retry(origin=CLICK), ENDED),
+    "cancel": (CANCEL, RUNNING),
+    "cancel of a waiting proposal": (CANCEL, WAITING),
+    "cancel while the file is invalid": (CANCEL, replace(BROKEN, active=RUNNING.active)),
+    "cancel while switched off": (CANCEL, configured(RUNNING, RepositoryConfig(version=1, enabled=False))),
+    "rollback": (ROLLBACK, PUBLISHED),
+    "withdraw after the head moved": (WITHDRAW, moved(WAITING)),
+    "withdraw after closing": (WITHDRAW, replace(WAITING, pull_request=replace(PULL_REQUEST, open=False))),
+    "withdraw after the base changed": (
+        WITHDRAW,
+        replace(WAITING, pull_request=replace(PULL_REQUEST, base_ref="next")),
+    ),
+    "withdraw of a vanished pull request": (WITHDRAW, replace(WAITING, pull_request=None)),
+    "withdraw whoever moved it": (
+        Withdraw(origin=BOT, reason=""),
+        replace(moved(WAITING), permission=PermissionLevel.NONE),
+    ),
+    "a retry that a crash repeats": (RETRY, during(job(JobState.RUNNING, origin_key=ORIGIN.key))),
+    "a rollback that a crash repeats": (ROLLBACK, during(job(JobState.RUNNING, origin_key=ORIGIN.key))),
+}
+
+
+SILENT: dict[str, tuple[str, Intent, Facts]] = {
+    "our own comment": ("self", RESOLVE, replace(QUIET, actor_is_self=True)),
+    "our own push": ("self", WITHDRAW, replace(moved(WAITING), actor_is_self=True)),
+    "a bot": ("bot", Resolve(origin=BOT), QUIET),
+    "a bot that asks for help": ("bot", Help(origin=BOT), replace(QUIET, permission=PermissionLevel.ADMIN)),
+    "a bot that misspells": ("bot", Misspelt(origin=BOT, message=""), QUIET),
+    "a listed bot while the file is invalid": (
+        "bot",
+        Resolve(origin=BOT),
+        replace(BROKEN, permission=PermissionLevel.ADMIN),
+    ),
+    "a removed App": ("installation", RESOLVE, replace(QUIET, installation_active=False)),
+    "a stranger's help": ("stranger", HELP, replace(QUIET, permission=PermissionLevel.NONE)),
+    "a stranger's status": ("stranger", STATUS, replace(QUIET, permission=PermissionLevel.NONE)),
+    "a stranger's misspelling": ("stranger", MISSPELT, replace(QUIET, permission=PermissionLevel.NONE)),
+    "nothing to withdraw": ("unchanged", WITHDRAW, QUIET),
+    "an edit of the title": ("unchanged", WITHDRAW, WAITING),
+    "our own push seen late": ("unchanged", WITHDRAW, moved(PUSHING, COMMIT)),
+}
+
+
+def proposed(state: ProposalState) -> Facts:
+    return replace(WAITING, proposal=replace(PROPOSAL, state=state))
+
+
+AGAIN = "`/flowforge resolve` makes a new one."
+ANEW = "`/flowforge resolve` makes a new proposal."
+REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
+    "a reader resolves": (
+        "permission",
+        RESOLVE,
+        replace(QUIET, permission=PermissionLevel.READ),
+        "`/flowforge resolve` needs write permission on this repository; you have read.",
+    ),
+    "a stranger resolves": (
+        "permission",
+        RESOLVE,
+        replace(QUIET, permission=PermissionLevel.NONE),
+        "`/flowforge resolve` needs write permission on this repository; you have none.",
+    ),
+    "the author approves without permission": (
+        "permission",
+        Approve(origin=replace(ORIGIN, actor=PULL_REQUEST.author)),
+        replace(WAITING, permission=PermissionLevel.TRIAGE),
+        "`/flowforge approve` needs write permission on this repository; you have triage.",
+    ),
+    "a writer where maintainers approve": (
+        "permission",
+        APPROVE,
+        configured(WAITING, RepositoryConfig(version=1, permissions=Permissions(approve="maintain"))),
+        "`/flowforge approve` needs maintain permission on this repository; you have write.",
+    ),
+    "a reader where help is for writers": (
+        "permission",
+        HELP,
+        configured(
+            replace(QUIET, permission=PermissionLevel.READ),
+            RepositoryConfig(version=1, permissions=Permissions(help="write")),
+        ),
+        "`/flowforge help` needs write permission on this repository; you have read.",
+    ),
+    "a listed bot without permission": (
+        "permission",
+        Resolve(origin=BOT),
+        configured(replace(QUIET, permission=PermissionLevel.READ), LISTED),
+        "`/flowforge resolve` needs write permission on this repository; you have read.",
+    ),
+    "a stranger to an invalid file": (
+        "permission",
+        RESOLVE,
+        replace(BROKEN, permission=PermissionLevel.NONE),
+        "`/flowforge resolve` needs write permission on this repository; you have none.",
+    ),
+    "resolve with an invalid file": (
+        "configuration",
+        RESOLVE,
+        BROKEN,
+        (
+            "`.flowforge.yml` on the base branch, line 3, key `bots`: `bots` stands here twice. "
+            "Nothing runs until it is right."
+        ),
+    ),
+    "approve with an invalid file": (
+        "configuration",
+        APPROVE,
+        replace(BROKEN, config_error=ConfigError("The file is larger than 64 KiB.", path=".flowforge.yml")),
+        "`.flowforge.yml` on the base branch: The file is larger than 64 KiB. Nothing runs until it is right.",
+    ),
+    "resolve while switched off": (
+        "enabled",
+        RESOLVE,
+        configured(QUIET, RepositoryConfig(version=1, enabled=False)),
+        "FlowForge is switched off here (`enabled: false` in `.flowforge.yml`).",
+    ),
+    "approve while switched off": (
+        "enabled",
+        APPROVE,
+        configured(WAITING, RepositoryConfig(version=1, enabled=False)),
+        "FlowForge is switched off here (`enabled: false` in `.flowforge.yml`).",
+    ),
+    "resolve of an issue": (
+        "pull-request",
+        RESOLVE,
+        replace(QUIET, pull_request=None),
+        "This works on pull requests only.",
+    ),
+    "resolve after closing": (
+        "pull-request",
+        RESOLVE,
+        replace(QUIET, pull_request=replace(PULL_REQUEST, open=False)),
+        "This pull request is closed. Reopen it first.",
+    ),
+    "approve after merging": (
+        "pull-request",
+        APPROVE,
+        replace(WAITING, pull_request=replace(PULL_REQUEST, open=False, merged=True)),
+        "This pull request is merged already.",
+    ),
+    "rollback after merging": (
+        "pull-request",
+        ROLLBACK,
+        replace(PUBLISHED, pull_request=replace(PULL_REQUEST, open=False, merged=True)),
+        "This pull request is merged already.",
+    ),
+    "a fork where forks are not wanted": (
+        "fork",
+        RESOLVE,
+        configured(replace(QUIET, pull_request=FORK), RepositoryConfig(version=1, allow_fork_pull_requests=False)),
+        (
+            "This repository does not let FlowForge work on pull requests from forks "
+            "(`allow_fork_pull_requests: false` in `.flowforge.yml`)."
+        ),
+    ),
+    "a fork that was deleted": (
+        "fork",
+        RETRY,
+        replace(ENDED, pull_request=replace(FORK, head_repository_id=None, head_full_name=None)),
+        "The repository that this pull request comes from was deleted, so nothing can be brought there.",
+    ),
+    "more than the repository allows": (
+        "budget",
+        Resolve(origin=ORIGIN, budget_usd=5.01),
+        QUIET,
+        "A budget of $5.01 is too much: this repository allows at most $5.00 a job (`budget_usd` in `.flowforge.yml`).",
+    ),
+    "more than the server allows": (
+        "budget",
+        Resolve(origin=ORIGIN, budget_usd=20.01),
+        configured(QUIET, RepositoryConfig(version=1, budget_usd=50.0)),
+        "A budget of $20.01 is too much: this server allows at most $20.00 a job.",
+    ),
+    "retry of what costs too much by now": (
+        "budget",
+        RETRY,
+        configured(ENDED, RepositoryConfig(version=1, budget_usd=1.0)),
+        "A budget of $5.00 is too much: this repository allows at most $1.00 a job (`budget_usd` in `.flowforge.yml`).",
+    ),
+    "a model that the server does not allow": (
+        "model",
+        Resolve(origin=ORIGIN, model="gpt"),
+        QUIET,
+        "The model `gpt` is not allowed on this server. Allowed: `sonnet`, `opus`.",
+    ),
+    "a configured model that the server does not allow": (
+        "model",
+        RESOLVE,
+        configured(QUIET, RepositoryConfig(version=1, model="haiku")),
+        "The model `haiku` (`model` in `.flowforge.yml`) is not allowed on this server. Allowed: `sonnet`, `opus`.",
+    ),
+    "retry with a model that is no longer allowed": (
+        "model",
+        RETRY,
+        after(job(JobState.FAILED, model="haiku")),
+        "The model `haiku` is not allowed on this server. Allowed: `sonnet`, `opus`.",
+    ),
+    "a button of an older job": (
+        "stale",
+        Approve(origin=OLD_CLICK, proposal_id=PROPOSAL_ID),
+        WAITING,
+        "This button belongs to an older job. Look at the newest check run.",
+    ),
+    "a retry button of an older job": (
+        "stale",
+        Retry(origin=OLD_CLICK),
+        ENDED,
+        "This button belongs to an older job. Look at the newest check run.",
+    ),
+    "a button of a job that is not known": (
+        "stale",
+        Retry(origin=CLICK),
+        QUIET,
+        "This button belongs to an older job. Look at the newest check run.",
+    ),
+    "a button of an older proposal": (
+        "stale",
+        Reject(origin=CLICK, proposal_id="8" * 32),
+        WAITING,
+        "This button belongs to an older proposal. Look at the newest check run.",
+    ),
+    "a button of a proposal that is gone": (
+        "stale",
+        Approve(origin=CLICK, proposal_id=PROPOSAL_ID),
+        RUNNING,
+        "This button belongs to an older proposal. Look at the newest check run.",
+    ),
+    "approve after the head moved": (
+        "stale",
+        APPROVE,
+        moved(WAITING),
+        f"The head moved from `aaaaaaaaaaaa` to `eeeeeeeeeeee` since this was proposed. {ANEW}",
+    ),
+    "approve after the base changed": (
+        "stale",
+        APPROVE,
+        replace(WAITING, pull_request=replace(PULL_REQUEST, base_ref="next`@x")),
+        f"The pull request goes to `next'@x` now; this was proposed for `main`. {ANEW}",
+    ),
+    "approve without a proposal": ("proposal", APPROVE, QUIET, f"Nothing is proposed here. {AGAIN}"),
+    "reject without a proposal": ("proposal", REJECT, RUNNING, f"Nothing is proposed here. {AGAIN}"),
+    "approve twice": ("proposal", APPROVE, PUSHING, f"The proposal is approved already and being pushed. {AGAIN}"),
+    "approve what is pushed": ("proposal", APPROVE, PUBLISHED, f"The proposal is pushed already. {AGAIN}"),
+    "approve what was thrown away": (
+        "proposal",
+        APPROVE,
+        proposed(ProposalState.REJECTED),
+        f"The proposal was thrown away. {AGAIN}",
+    ),
+    "reject what is out of date": (
+        "proposal",
+        REJECT,
+        proposed(ProposalState.STALE),
+        f"The proposal is out of date. {AGAIN}",
+    ),
+    "approve what nobody waits for": (
+        "proposal",
+        APPROVE,
+        replace(after(job(JobState.CANCELLED)), proposal=PROPOSAL),
+        f"The proposal is not waiting for anybody: its job ended. {AGAIN}",
+    ),
+    "approve another commit": (
+        "commit",
+        Approve(origin=ORIGIN, sha="1f3870b"),
+        WAITING,
+        "The proposed commit is `cccccccccccc`, not `1f3870b`. Look at it before you approve.",
+    ),
+    "cancel without a job": ("nothing", CANCEL, ENDED, "Nothing is under way here."),
+    "retry without a job": ("nothing", RETRY, QUIET, "There is no job to do again. `/flowforge resolve` starts one."),
+    "retry of what is pushed": (
+        "nothing",
+        RETRY,
+        PUBLISHED,
+        "The last job is pushed already. `/flowforge resolve` starts a new one.",
+    ),
+    "rollback without a push": ("nothing", ROLLBACK, ENDED, "FlowForge pushed nothing here that could be undone."),
+    "retry while running": (
+        "busy",
+        RETRY,
+        RUNNING,
+        "A job is under way (`running`). Wait for it, or stop it with `/flowforge cancel`.",
+    ),
+    "cancel while pushing": (
+        "busy",
+        CANCEL,
+        PUSHING,
+        "The result is being pushed right now. `/flowforge rollback` undoes it afterwards.",
+    ),
+    "cancel twice": (
+        "busy",
+        CANCEL,
+        during(replace(job(), cancel_requested=JobState.CANCELLED)),
+        "The job is being stopped already.",
+    ),
+    "rollback while a proposal waits": (
+        "busy",
+        ROLLBACK,
+        replace(WAITING, published=PUBLISHED.published),
+        "A proposal is waiting. Decide on it first: `/flowforge approve` or `/flowforge reject`.",
+    ),
+    "rollback while running": (
+        "busy",
+        ROLLBACK,
+        replace(RUNNING, published=PUBLISHED.published),
+        "A job is under way (`running`). Wait for it, or stop it with `/flowforge cancel`.",
+    ),
+}

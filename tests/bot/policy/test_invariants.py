@@ -1,0 +1,172 @@
+"""What holds whatever the situation."""
+
+from dataclasses import fields, replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.config import Permissions, RepositoryConfig, level
+from bot.model.forge import PermissionLevel
+from bot.model.intents import (
+    Allowed,
+    Approve,
+    Cancel,
+    Help,
+    Ignored,
+    Intent,
+    Misspelt,
+    Reject,
+    Resolve,
+    Retry,
+    Rollback,
+    Status,
+    Withdraw,
+)
+from bot.model.jobs import Job, JobState
+from bot.model.proposals import Proposal, ProposalState
+from bot.policy.facts import Facts
+from bot.policy.rules import command_of, decide
+from tests.bot.policy.build import (
+    COMMIT,
+    FORK,
+    ORIGIN,
+    OTHER,
+    PROPOSAL,
+    PROPOSAL_ID,
+    PULL_REQUEST,
+    QUIET,
+    job,
+)
+from tests.bot.policy.cases import BOT, BROKEN, CLICK, OLD_CLICK
+
+LEVELS = st.sampled_from(["write", "maintain", "admin"])
+CONFIGS = st.builds(
+    RepositoryConfig,
+    version=st.just(1),
+    enabled=st.booleans(),
+    bots=st.sampled_from([(), ("renovate",)]),
+    model=st.sampled_from([None, "sonnet", "haiku"]),
+    budget_usd=st.sampled_from([0.5, 5.0, 50.0]),
+    allow_fork_pull_requests=st.booleans(),
+    permissions=st.builds(Permissions, resolve=LEVELS, approve=LEVELS, reject=LEVELS, retry=LEVELS, rollback=LEVELS),
+)
+JOBS = st.builds(
+    lambda state, ending, key: replace(
+        job(state, origin_key=key), cancel_requested=JobState.CANCELLED if ending else None
+    ),
+    st.sampled_from(list(JobState)),
+    st.booleans(),
+    st.sampled_from(["other", ORIGIN.key]),
+)
+PULL_REQUESTS = st.sampled_from(
+    [
+        None,
+        PULL_REQUEST,
+        FORK,
+        replace(PULL_REQUEST, open=False),
+        replace(PULL_REQUEST, open=False, merged=True),
+        replace(PULL_REQUEST, head_sha=OTHER),
+        replace(PULL_REQUEST, base_ref="next"),
+        replace(FORK, head_repository_id=None, head_full_name=None),
+    ],
+)
+
+
+@st.composite
+def situations(draw: st.DrawFn) -> Facts:
+    latest: Job | None = draw(st.none() | JOBS)
+    ended = latest is None or not draw(st.booleans())
+    proposal: Proposal | None = draw(
+        st.none() | st.sampled_from(list(ProposalState)).map(lambda state: replace(PROPOSAL, state=state)),
+    )
+    config: RepositoryConfig | None = draw(st.none() | CONFIGS)
+    broken = config is None and draw(st.booleans())
+    return replace(
+        QUIET,
+        permission=draw(st.sampled_from(list(PermissionLevel))),
+        actor_is_self=draw(st.booleans()),
+        config=config,
+        config_error=BROKEN.config_error if broken else None,
+        pull_request=draw(PULL_REQUESTS),
+        active=None if ended else latest,
+        latest=latest,
+        proposal=proposal,
+        published=draw(st.none() | JOBS),
+        installation_active=draw(st.booleans()),
+    )
+
+
+ORIGINS = st.sampled_from([ORIGIN, CLICK, OLD_CLICK, BOT, replace(ORIGIN, actor=PULL_REQUEST.author)])
+INTENTS = st.one_of(
+    st.builds(Help, origin=ORIGINS),
+    st.builds(Status, origin=ORIGINS),
+    st.builds(
+        Resolve,
+        origin=ORIGINS,
+        budget_usd=st.sampled_from([None, 1.0, 7.0, 70.0]),
+        model=st.sampled_from([None, "opus", "gpt"]),
+    ),
+    st.builds(
+        Approve,
+        origin=ORIGINS,
+        sha=st.sampled_from([None, COMMIT[:7], "1f3870b"]),
+        proposal_id=st.sampled_from([None, PROPOSAL_ID, "8" * 32]),
+    ),
+    st.builds(Reject, origin=ORIGINS, proposal_id=st.sampled_from([None, PROPOSAL_ID, "8" * 32])),
+    st.builds(Retry, origin=ORIGINS),
+    st.builds(Cancel, origin=ORIGINS),
+    st.builds(Rollback, origin=ORIGINS),
+    st.builds(Misspelt, origin=ORIGINS, message=st.just("")),
+    st.builds(Withdraw, origin=ORIGINS, reason=st.just("")),
+)
+
+
+@given(INTENTS, situations())
+def test_nobody_below_the_needed_permission_is_ever_allowed(intent: Intent, facts: Facts) -> None:
+    spec = command_of(intent)
+    decision = decide(intent, facts)
+    if spec is not None and facts.permission < level(facts.settings, spec.name):
+        assert not isinstance(decision, Allowed)
+    acts = isinstance(intent, Resolve | Approve | Reject | Retry | Rollback)
+    if acts and isinstance(decision, Allowed):
+        assert facts.permission >= PermissionLevel.WRITE
+
+
+@given(INTENTS, situations())
+def test_an_allowed_approval_is_of_an_open_proposal_for_the_live_head(intent: Intent, facts: Facts) -> None:
+    if not isinstance(intent, Approve) or not isinstance(decide(intent, facts), Allowed):
+        return
+    proposal, pull_request = facts.proposal, facts.pull_request
+    assert proposal is not None
+    assert pull_request is not None
+    assert proposal.state is ProposalState.OPEN
+    assert pull_request.open
+    assert pull_request.head_sha == proposal.head_sha
+    assert intent.sha is None or proposal.commit.startswith(intent.sha)
+    assert facts.active is not None
+    assert facts.active.state is JobState.AWAITING_APPROVAL
+
+
+@given(INTENTS, situations())
+def test_no_job_costs_more_than_anybody_allows(intent: Intent, facts: Facts) -> None:
+    if isinstance(intent, Resolve) and isinstance(decide(intent, facts), Allowed):
+        assert (intent.budget_usd or 0.0) <= min(facts.settings.budget_usd, facts.limits.max_budget_usd)
+        assert (intent.model or facts.settings.model or facts.limits.default_model) in facts.limits.allowed_models
+
+
+@given(INTENTS, situations())
+def test_ourselves_and_removed_installations_are_always_ignored(intent: Intent, facts: Facts) -> None:
+    if facts.actor_is_self or not facts.installation_active:
+        assert isinstance(decide(intent, facts), Ignored)
+
+
+@given(INTENTS, situations())
+def test_who_wrote_the_pull_request_changes_nothing(intent: Intent, facts: Facts) -> None:
+    if facts.pull_request is None:
+        return
+    other = replace(facts, pull_request=replace(facts.pull_request, author=intent.origin.actor))
+    assert decide(intent, other) == decide(intent, facts)
+
+
+def test_no_fact_tells_in_what_relation_somebody_stands_to_the_repository() -> None:
+    assert not any("association" in field.name for field in fields(Facts))
