@@ -33,12 +33,14 @@ class ToolUse:
 class ModelRequest:
     """One request: what the model is asked to continue.
 
-    ``index`` counts the requests of one server from 0. ``tool_uses`` are all tool calls of the conversation, in order.
+    ``index`` counts the requests of one server from 0. ``max_tokens`` is the most tokens of output that are wanted.
+    ``tool_uses`` are all tool calls of the conversation, in order.
     """
 
     index: int
     model: str
     stream: bool
+    max_tokens: int
     system: str
     prompt: str
     messages: tuple[JsonObject, ...]
@@ -69,6 +71,7 @@ def parse_request(body: bytes, *, index: int) -> ModelRequest:
             index=index,
             model=str(raw["model"]),
             stream=bool(raw.get("stream", False)),
+            max_tokens=int(raw["max_tokens"]),
             system=_text(raw.get("system", "")),
             prompt=_text(messages[0]["content"]) if messages else "",
             messages=messages,

@@ -33,7 +33,9 @@ async def serve_loopback(app: Any) -> AsyncIterator[str]:
 
     h11 is named on purpose: unlike httptools it shows the application the request target as it was sent.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # asyncio switches Nagle's algorithm off for sockets that say they are TCP only; with it, every answer in several
+    # pieces takes 40 ms longer.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(
         app,

@@ -59,12 +59,16 @@ def stop_reason(message: Message) -> str:
 
 
 def usage_json(message: Message, request: ModelRequest) -> dict[str, Any]:
-    """The usage a message reports: what it claims, or its size in bytes divided by four."""
+    """The usage a message reports: what it claims, or its size in bytes divided by four.
+
+    Like the real API's, its output never is more than what was asked for.
+    """
     tokens = message.tokens
-    said = sum(len(json.dumps(_block_json(block))) for block in message.content)
+    said = max(1, sum(len(json.dumps(_block_json(block))) for block in message.content) // _BYTES_PER_TOKEN)
+    output = tokens.output if tokens.output is not None else said
     return {
         "input_tokens": tokens.input if tokens.input is not None else request.body_bytes // _BYTES_PER_TOKEN,
-        "output_tokens": tokens.output if tokens.output is not None else max(1, said // _BYTES_PER_TOKEN),
+        "output_tokens": min(output, request.max_tokens),
         "cache_creation_input_tokens": tokens.cache_write_5m + tokens.cache_write_1h,
         "cache_read_input_tokens": tokens.cache_read,
         "cache_creation": {

@@ -74,6 +74,13 @@ async def test_the_stream_and_the_json_say_the_same() -> None:
     assert whole.headers["server"] == stream.headers["server"] == SERVER_NAME
 
 
+async def test_the_output_is_never_more_than_asked_for() -> None:
+    script = Always(Message(content=(Text(text="x"),), tokens=Tokens(output=1_000_000)))
+    async with ScriptedModel.serve(script) as model, httpx.AsyncClient(base_url=model.base_url) as http:
+        answer = await http.post("/v1/messages", json=REQUEST | {"max_tokens": 77})
+    assert answer.json()["usage"]["output_tokens"] == 77
+
+
 async def test_records_requests_without_credentials() -> None:
     secrets = {"x-api-key": "sk-secret", "authorization": "Bearer sk-secret", "cookie": "sk-secret", "x-other": "kept"}
     async with ScriptedModel.serve(Always(MESSAGE)) as model, httpx.AsyncClient(base_url=model.base_url) as http:
@@ -95,7 +102,14 @@ async def test_records_requests_without_credentials() -> None:
     [
         ("POST /v1/messages", "wrong", json.dumps(REQUEST), 401, "authentication_error"),
         ("POST /v1/messages", "right", "{", 400, "invalid_request_error"),
-        ("POST /v1/messages", "right", '{"model": "x", "messages": [3]}', 400, "invalid_request_error"),
+        (
+            "POST /v1/messages",
+            "right",
+            '{"model": "x", "max_tokens": 1, "messages": [3]}',
+            400,
+            "invalid_request_error",
+        ),
+        ("POST /v1/messages", "right", '{"model": "x", "messages": []}', 400, "invalid_request_error"),
         ("POST /v1/files", "right", "{}", 404, "not_found_error"),
         ("GET /v1/models", "right", "", 404, "not_found_error"),
     ],
