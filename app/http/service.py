@@ -32,4 +32,5 @@ def create_service(*, intake: Intake, runs: Runs, max_result_bytes: int, probes:
         ],
         openapi_config=OpenAPIConfig(title="FlowForge", version=__version__),
         exception_handlers={500: _unexpected},
+        logging_config=None,
     )

@@ -14,12 +14,11 @@ from app.store.tables import approvals, conflict_resolutions, gate_results, git_
 from app.store.types import Values
 from bot.errors import StoreError
 from bot.model.forge import Actor
-from bot.model.proposals import Approval, Proposal, ProposalState, ProposedFile, Publication
+from bot.model.proposals import Approval, Proposal, ProposalState, ProposedFile, Publication, PushPurpose
 from bot.model.reports import ConflictRecord
 from bot.model.resolutions import Finding, GateResult
 from bot.ports.system import Clock
 
-_PUSH: Final = "push"
 _STARTED: Final = "started"
 _DONE: Final = "done"
 
@@ -181,7 +180,7 @@ class SqlProposals:
             if await _open_push(connection, publication) is not None:
                 return
             row = insert(git_operations).values(
-                operation=_PUSH,
+                operation=publication.purpose,
                 forge=job.forge,
                 repository_id=job.repository_id,
                 job_id=publication.job_id,
@@ -219,7 +218,7 @@ class SqlProposals:
                 verb=f"push.{status}",
                 subject=f"job:{publication.job_id}",
                 data={
-                    "proposal": publication.proposal_id,
+                    "proposal": publication.proposal_id or "",
                     "ref": publication.ref,
                     "old": publication.old,
                     "new": publication.new,
@@ -231,7 +230,11 @@ class SqlProposals:
         """The push of a job that is done."""
         query = (
             select(git_operations)
-            .where(git_operations.c.job_id == job_id, git_operations.c.status == _DONE)
+            .where(
+                git_operations.c.job_id == job_id,
+                git_operations.c.status == _DONE,
+                git_operations.c.operation != PushPurpose.PROPOSE,
+            )
             .order_by(git_operations.c.serial.desc())
             .limit(1)
         )
@@ -240,6 +243,7 @@ class SqlProposals:
         if row is None:
             return None
         return Publication(
+            purpose=PushPurpose(row.operation),
             job_id=row.job_id,
             proposal_id=row.proposal_id,
             ref=row.ref,
@@ -269,7 +273,7 @@ async def _was_pushed(connection: AsyncConnection, publication: Publication) -> 
 def _same_push(publication: Publication) -> Any:
     return (
         (git_operations.c.job_id == publication.job_id)
-        & (git_operations.c.proposal_id == publication.proposal_id)
+        & (git_operations.c.operation == publication.purpose)
         & (git_operations.c.ref == publication.ref)
         & (git_operations.c.old_commit == publication.old)
         & (git_operations.c.new_commit == publication.new)

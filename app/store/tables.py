@@ -27,7 +27,7 @@ from bot.model.deliveries import DeliveryState
 from bot.model.forge import ActorKind, ForgeKind
 from bot.model.intents import Strategy
 from bot.model.jobs import JobKind, JobState
-from bot.model.proposals import ApprovalVia, ProposalKind, ProposalState
+from bot.model.proposals import ApprovalVia, ProposalKind, ProposalState, PushPurpose
 from bot.model.reports import ResolutionStatus, Surface
 from bot.model.resolutions import GateVerdict
 from bot.model.runs import RunOutcome, RunState
@@ -343,11 +343,11 @@ git_operations: Final = Table(
     "git_operations",
     metadata,
     Column("serial", SERIAL, primary_key=True),
-    Column("operation", AnyText, nullable=False),
+    Column("operation", choice(PushPurpose), nullable=False),
     Column("forge", choice(ForgeKind), nullable=False),
     Column("repository_id", BigInteger, nullable=False),
     Column("job_id", key(), ForeignKey("jobs.id"), nullable=False),
-    Column("proposal_id", key(), ForeignKey("proposals.id"), nullable=False),
+    Column("proposal_id", key(), ForeignKey("proposals.id")),
     Column("ref", AnyText, nullable=False),
     Column("old_commit", digest(), nullable=False),
     Column("new_commit", digest(), nullable=False),

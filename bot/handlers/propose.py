@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bot.model.conflicts import ConflictedMerge
 from bot.model.jobs import Job, JobLease, JobState
-from bot.model.proposals import Proposal, ProposalKind, ProposalState, ProposedFile, Publication
+from bot.model.proposals import Proposal, ProposalKind, ProposalState, ProposedFile, Publication, PushPurpose
 from bot.model.resolutions import Resolution
 from bot.ports.forge import Forge
 from bot.ports.git import CommitSpec, Git, WrittenCommit
@@ -104,7 +104,14 @@ class Propose:
         """Create the branch, and only create it: a branch of that name with other content is somebody else's."""
         repository = job.request.repository
         ref = f"refs/heads/{proposal.branch}"
-        operation = Publication(job_id=job.id, proposal_id=proposal.id, ref=ref, old="", new=proposal.commit)
+        operation = Publication(
+            purpose=PushPurpose.PROPOSE,
+            job_id=job.id,
+            proposal_id=proposal.id,
+            ref=ref,
+            old="",
+            new=proposal.commit,
+        )
         await self.store.proposals.begin_push(operation)
         access = await self.forge.git_access(repository, write=True)
         await self.git.push(repository, access, ref=ref, new=proposal.commit, expected=None)

@@ -7,7 +7,7 @@ from bot.handlers.propose import DropBranch
 from bot.model.forge import PullRequest
 from bot.model.intents import Allowed, Refused
 from bot.model.jobs import Job, JobLease, JobState
-from bot.model.proposals import Proposal, ProposalState, Publication
+from bot.model.proposals import Proposal, ProposalState, Publication, PushPurpose
 from bot.policy.publication import check_fresh
 from bot.ports.forge import Forge
 from bot.ports.git import Git
@@ -59,6 +59,7 @@ class Publish:
         repository = job.request.repository
         pull_request = await self.forge.pull_request(repository, job.request.number)
         publication = Publication(
+            purpose=PushPurpose.PUBLISH,
             job_id=job.id,
             proposal_id=proposal.id,
             ref=f"refs/heads/{pull_request.head_ref}",

@@ -6,7 +6,7 @@ from bot.errors import GitError, LeaseRejectedError, PushRefusedError
 from bot.handlers.propose import Propose
 from bot.model.conflicts import CleanMerge
 from bot.model.jobs import JobLease, JobState
-from bot.model.proposals import Publication
+from bot.model.proposals import Publication, PushPurpose
 from bot.ports.forge import Forge
 from bot.ports.git import Git
 from bot.ports.store import Store
@@ -46,7 +46,14 @@ class RollBack:
         job = lease.job
         repository = job.request.repository
         access = await self.forge.git_access(repository, write=True)
-        back = Publication(job_id=job.id, proposal_id="", ref=undone.ref, old=undone.new, new=undone.old)
+        back = Publication(
+            purpose=PushPurpose.ROLL_BACK,
+            job_id=job.id,
+            proposal_id=None,
+            ref=undone.ref,
+            old=undone.new,
+            new=undone.old,
+        )
         if await self.git.remote_ref(repository, access, undone.ref) != undone.old:
             await self.store.proposals.begin_push(back)
             try:

@@ -75,12 +75,24 @@ class Approval:
     diff_sha256: str
 
 
+class PushPurpose(StrEnum):
+    """What a push is for."""
+
+    PROPOSE = "propose"
+    PUBLISH = "publish"
+    ROLL_BACK = "roll_back"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """A push of an approved proposal: ``ref`` went from ``old`` to ``new``."""
+    """A push: ``ref`` goes from ``old`` (empty: the ref is new) to ``new``.
 
+    ``proposal_id`` is None for a rollback, which puts back what was there before.
+    """
+
+    purpose: PushPurpose
     job_id: str
-    proposal_id: str
+    proposal_id: str | None
     ref: str
     old: str
     new: str

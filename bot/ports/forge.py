@@ -52,7 +52,7 @@ class Forge(Protocol):
         ...
 
     async def find_check_run(self, repository: RepositoryRef, head_sha: str, external_id: str) -> int | None:
-        """The id of our check run with that ``external_id`` on that commit, if there is one."""
+        """The id of our check run for the job of that ``external_id`` on that commit, if there is one."""
         ...
 
     async def create_comment(self, repository: RepositoryRef, number: int, content: CommentContent) -> int:

@@ -274,7 +274,7 @@ class Proposals(Protocol):
         ...
 
     async def publication(self, job_id: str) -> Publication | None:
-        """The push of a job that is done."""
+        """The push by which a job moved the head branch, if it is done; pushing a proposal's branch does not count."""
         ...
 
 

@@ -204,13 +204,17 @@ class GitHubForge:
             "PATCH",
             "/check-runs/{check_run_id}",
             answers.Ignored,
-            data=_check_run_state(content, with_annotations=annotate),
+            data={"external_id": content.external_id, **_check_run_state(content, with_annotations=annotate)},
             idempotent=not annotate,
             check_run_id=remote_id,
         )
 
     async def find_check_run(self, repository: RepositoryRef, head_sha: str, external_id: str) -> int | None:
-        """https://docs.github.com/en/rest/checks/runs#list-check-runs-for-a-git-reference ."""
+        """https://docs.github.com/en/rest/checks/runs#list-check-runs-for-a-git-reference .
+
+        What stands before the colon of an ``external_id`` (the job) decides: the rest grows while the job goes on.
+        """
+        job = external_id.partition(":")[0]
         pages = self._client.pages(
             repository,
             Act.REPORT,
@@ -221,7 +225,8 @@ class GitHubForge:
         )
         async for page in pages:
             for run in page.check_runs:
-                if run.external_id == external_id and run.app is not None and run.app.id == self._app_id:
+                same = (run.external_id or "").partition(":")[0] == job
+                if same and run.app is not None and run.app.id == self._app_id:
                     return run.id
         return None
 

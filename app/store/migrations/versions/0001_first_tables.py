@@ -35,7 +35,7 @@ TABLES = (
     "report_targets",
     "audit_events",
 )
-APPEND_ONLY = ("approvals", "audit_events")
+APPEND_ONLY = {"approvals": "serial", "audit_events": "id"}
 
 
 def where(condition: str) -> dict[str, Any]:
@@ -55,8 +55,8 @@ def upgrade() -> None:
     _pushes()
     _reports()
     _audit()
-    for table in APPEND_ONLY:
-        _refuse_changes(table)
+    for table, key in APPEND_ONLY.items():
+        _refuse_changes(table, key)
 
 
 def downgrade() -> None:
@@ -380,11 +380,11 @@ def _pushes() -> None:
     op.create_table(
         "git_operations",
         sa.Column("serial", SERIAL, nullable=False),
-        sa.Column("operation", sa.Text(), nullable=False),
+        sa.Column("operation", WORD, nullable=False),
         sa.Column("forge", WORD, nullable=False),
         sa.Column("repository_id", sa.BigInteger(), nullable=False),
         sa.Column("job_id", KEY, nullable=False),
-        sa.Column("proposal_id", KEY, nullable=False),
+        sa.Column("proposal_id", KEY),
         sa.Column("ref", sa.Text(), nullable=False),
         sa.Column("old_commit", DIGEST, nullable=False),
         sa.Column("new_commit", DIGEST, nullable=False),
@@ -451,7 +451,7 @@ def _audit() -> None:
     )
 
 
-def _refuse_changes(table: str) -> None:
+def _refuse_changes(table: str, key: str) -> None:
     """Only ever append: whoever has the bot's connection cannot rewrite what was recorded."""
     if op.get_bind().dialect.name == "postgresql":
         op.execute(
@@ -472,8 +472,10 @@ def _refuse_changes(table: str) -> None:
             "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
         )
         return
-    for act in ("UPDATE", "DELETE"):
+    # INSERT OR REPLACE removes the old row without asking the triggers of DELETE.
+    replaces = f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})"  # noqa: S608 - names of ours
+    for act, condition in (("UPDATE", ""), ("DELETE", ""), ("INSERT", replaces)):
         op.execute(
-            f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
+            f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} {condition} "
             f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END",
         )
