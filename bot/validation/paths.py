@@ -1,0 +1,97 @@
+"""Paths that no resolution may touch, and modes that none may have."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+from bot.config import matches
+from bot.model.characters import is_hidden
+from bot.model.conflicts import Conflict, Side
+from bot.model.resolutions import Candidate, Finding, GateVerdict
+
+NAME: Final = "paths"
+
+MAX_PATH_BYTES: Final = 4096
+
+_REGULAR: Final = "100644"
+_EXECUTABLE: Final = "100755"
+_UNUSUAL_MODES: Final = {
+    "120000": "a symbolic link",
+    "160000": "a submodule",
+    "040000": "a directory",
+    "40000": "a directory",
+}
+
+_GIT_NAME: Final = re.compile(r"\.git|git~[0-9]|gi(?:7eba|7d29|250a)~[0-9]")
+"""``.git`` and all that begins so, and the short names that Windows may give to such files.
+
+https://git-scm.com/docs/git-config#Documentation/git-config.txt-coreprotectNTFS
+"""
+
+_WORKFLOWS: Final = ("/.github/workflows", "/.gitlab-ci.yml", "/.gitea/workflows", "/.forgejo/workflows")
+
+
+def check(candidate: Candidate) -> list[Finding]:
+    """Promise: no path that is git's own, a workflow, protected, or no proper path; regular files with their mode only.
+
+    ``.git`` counts in every spelling that some file system takes for it.
+    """
+    conflicts = {conflict.path: conflict for conflict in candidate.conflicts}
+    modes: dict[str, set[str]] = {path: {mode} for path, mode in candidate.modes.items()}
+    for resolution in candidate.resolutions:
+        modes.setdefault(resolution.path, set())
+        if resolution.content is not None:
+            modes[resolution.path].add(resolution.mode)
+    findings = []
+    for path in sorted({*candidate.changed, *modes}):
+        reason = forbidden(path, candidate.protected_paths)
+        reason = reason or _forbidden_mode(modes.get(path, set()), conflicts.get(path))
+        if reason is not None:
+            findings.append(Finding(check=NAME, verdict=GateVerdict.REFUSED, path=path, message=reason))
+    return findings
+
+
+def forbidden(path: str, protected_paths: Iterable[str]) -> str | None:
+    """Why ``path`` may not be touched at all, None when it may. Of use before money is spent on a conflict, too."""
+    if (reason := _malformed(path)) is not None:
+        return reason
+    if matches(path, _WORKFLOWS) is not None:
+        return "This is a workflow: it runs with the repository's secrets, so a person has to change it."
+    if any(_GIT_NAME.match(_folded(name)) for name in path.split("/")):
+        return "This is one of git's own files, or the forge's, so a person has to change it."
+    if (pattern := matches(path, protected_paths)) is not None:
+        return f"This path is protected by the pattern `{pattern}`, so a person has to change it."
+    return None
+
+
+def _malformed(path: str) -> str | None:
+    if any(name in {"", ".", ".."} for name in path.split("/")):
+        return "This is no path inside the repository."
+    if "\\" in path or any(character < " " or is_hidden(character) for character in path):
+        return "This path has characters that hide or change what it says."
+    if len(path.encode(errors="replace")) > MAX_PATH_BYTES:
+        return "This path is too long."
+    return None
+
+
+def _folded(name: str) -> str:
+    """A name as the most forgiving file system sees it: without case, compatibility forms, streams, trailing dots."""
+    return unicodedata.normalize("NFKC", name).casefold().partition(":")[0].rstrip(" .")
+
+
+def _forbidden_mode(modes: set[str], conflict: Conflict | None) -> str | None:
+    for mode in sorted(modes):
+        if mode in _UNUSUAL_MODES:
+            return f"The result is {_UNUSUAL_MODES[mode]}, which a person has to settle."
+        if mode not in {_REGULAR, _EXECUTABLE}:
+            return "The result has a file mode that git does not know."
+        if conflict is not None and mode not in _expected_modes(conflict):
+            return f"The file's mode became {mode}, which is not what git merged."
+    return None
+
+
+def _expected_modes(conflict: Conflict) -> set[str]:
+    if conflict.merged_mode is not None:
+        return {conflict.merged_mode}
+    return {stage.mode for side, stage in conflict.stages.items() if side is not Side.ANCESTOR}
