@@ -2,13 +2,12 @@
 
 import contextlib
 import functools
-import shutil
+import importlib.util
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, assert_never
 
-import claude_agent_sdk
 import httpx
 from arq.connections import ArqRedis
 from litestar import Litestar
@@ -89,11 +88,9 @@ def claude_path(settings: Settings) -> Path:
     Raises:
         SettingsError: there is none.
     """
-    bundled = Path(claude_agent_sdk.__file__).parent / "_bundled" / "claude"
-    path = settings.claude_path or (bundled if bundled.exists() else None)
-    if path is None:
-        found = shutil.which("claude")
-        path = Path(found) if found else None
+    sdk = importlib.util.find_spec("claude_agent_sdk")
+    bundled = None if sdk is None or sdk.origin is None else Path(sdk.origin).parent / "_bundled" / "claude"
+    path = settings.claude_path or bundled
     if path is None or not path.is_file():
         raise SettingsError("Claude Code was not found; set FLOWFORGE_CLAUDE_PATH to its binary")
     return path
