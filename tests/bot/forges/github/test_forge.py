@@ -130,6 +130,20 @@ async def test_a_link_that_github_answers_with_its_target_is_no_file(
     assert await read(forge, github, file_answer(), listing("symlink")) is None
 
 
+@pytest.mark.parametrize("kind", ["submodule", "symlink"])
+async def test_what_github_itself_calls_no_file_is_none(
+    forge: GitHubForge, github: respx.MockRouter, kind: str
+) -> None:
+    answer = {
+        "type": kind,
+        "path": "a.yml",
+        "size": 0,
+        "submodule_git_url": "https://github.com/a/b.git",
+        "target": "x",
+    }
+    assert await read(forge, github, answer, listing(kind)) is None
+
+
 async def test_a_file_that_is_gone_before_the_directory_is_asked_is_no_file(
     forge: GitHubForge, github: respx.MockRouter
 ) -> None:
@@ -238,7 +252,8 @@ async def test_annotations_are_sent_if_there_are_none_yet(
     await forge.update_check_run(REPOSITORY, 4, completed(annotated=True))
     body = json.loads(update.calls.last.request.content)
     assert ("annotations" in body["output"]) is sent
-    assert not {"head_sha", "name", "external_id"} & set(body)
+    assert not {"head_sha", "name"} & set(body)
+    assert body["external_id"] == "job-1"
 
 
 async def test_an_update_without_annotations_asks_for_nothing_first(
@@ -279,18 +294,23 @@ async def test_only_our_own_comment_is_found(forge: GitHubForge, github: respx.M
     assert await forge.find_comment(REPOSITORY, 7, MARKER) == 9
 
 
-async def test_only_our_own_check_run_is_found(forge: GitHubForge, github: respx.MockRouter) -> None:
-    runs = [
+async def test_only_our_own_check_run_of_that_job_is_found(forge: GitHubForge, github: respx.MockRouter) -> None:
+    others = [
         {"id": 1, "external_id": "job-1", "app": samples.app(samples.OTHER_APP_ID)},
-        {"id": 2, "external_id": "job-1", "app": None},
+        {"id": 2, "external_id": "job-1:p", "app": None},
         {"id": 3, "external_id": None, "app": samples.app()},
-        {"id": 4, "external_id": "job-1", "app": samples.app()},
+        {"id": 4, "external_id": "", "app": samples.app()},
+        {"id": 5, "external_id": "job-10", "app": samples.app()},
+        {"id": 6, "external_id": "p:job-1", "app": samples.app()},
     ]
     route = github.get(f"{REPO}/commits/{samples.HEAD}/check-runs")
-    route.respond(json={"total_count": 3, "check_runs": runs[:3]})
-    assert await forge.find_check_run(REPOSITORY, samples.HEAD, "job-1") is None
-    route.respond(json={"total_count": 4, "check_runs": runs})
-    assert await forge.find_check_run(REPOSITORY, samples.HEAD, "job-1") == 4
+    for mine in ("job-1", "job-1:proposal"):
+        route.respond(json={"total_count": 6, "check_runs": others})
+        assert await forge.find_check_run(REPOSITORY, samples.HEAD, mine) is None
+        for id_, then in ((7, "job-1"), (8, "job-1:proposal")):
+            ours = {"id": id_, "external_id": then, "app": samples.app()}
+            route.respond(json={"total_count": 7, "check_runs": [*others, ours]})
+            assert await forge.find_check_run(REPOSITORY, samples.HEAD, mine) == id_
     asked = dict(route.calls.last.request.url.params)
     assert asked == {"filter": "all", "app_id": str(samples.APP_ID), "per_page": "100", "page": "1"}
 
