@@ -28,11 +28,15 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Account:
-    """What this process knows of a run: money set aside, cost that could not be recorded, the last counted prompt."""
+    """What this process knows of a run.
+
+    ``out`` counts the calls that money is set ``aside`` for; ``users`` also those that wait to be let out.
+    """
 
     settled: asyncio.Condition = field(default_factory=asyncio.Condition)
     aside: float = 0.0
     unrecorded: float = 0.0
+    out: int = 0
     users: int = 0
     counted: CountedPrompt = field(default_factory=CountedPrompt)
 
@@ -77,7 +81,7 @@ class Budget:
                     if admission is not None:
                         account.users += 1
                         return admission
-                    if account.aside <= 0:
+                    if account.out == 0:
                         await self._runs.request_stop(grant.run_id, RunOutcome.BUDGET_EXHAUSTED)
                         raise out_of_money()
                     await account.settled.wait()
@@ -112,8 +116,10 @@ class Budget:
                 account.unrecorded += call.cost_usd
                 log.exception("model call not recorded", run_id=call.run_id, cost_usd=call.cost_usd, error=str(error))
             finally:
-                account.aside = max(0.0, account.aside - admission.aside)
                 account.users -= 1
+                account.out -= 1
+                # Sums of floats do not come back to nothing by themselves.
+                account.aside = account.aside - admission.aside if account.out else 0.0
                 if usage is not None:
                     account.counted.remember(admission.prompt, usage.prompt)
                 account.settled.notify_all()
@@ -140,6 +146,7 @@ class Budget:
         max_tokens = min(body.max_tokens, affordable)
         aside = input_cost + max_tokens * rate
         account.aside += aside
+        account.out += 1
         return Admission(grant=grant, token_sha256=token_sha256, max_tokens=max_tokens, aside=aside, prompt=prompt)
 
 

@@ -97,7 +97,8 @@ class Forwarder:
         if response.status_code in _REDIRECTS:
             raise CallRefusedError(502, "api_error", "the model API sent us elsewhere", reason="upstream")
         body = await self._api.error_body(response)
-        await answer.begin(response.status_code, {**headers_down(response), "content-length": str(len(body))})
+        # Without a length: the answer ends once the call is recorded, so that whoever asks again finds it so.
+        await answer.begin(response.status_code, headers_down(response))
         await answer.pass_on(body)
 
     async def _record(

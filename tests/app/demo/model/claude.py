@@ -79,12 +79,12 @@ class Workspace:
         )
         self.context_path.write_text(json.dumps(asdict(context), indent=2), encoding="utf-8")
 
-    async def run(self, base_url: str, *, max_turns: int = 40, **environment: str) -> Outcome:
+    async def run(self, base_url: str, *, max_turns: int = 40, model: str = MODEL, **environment: str) -> Outcome:
         """Start Claude Code in the workspace and wait for its end."""
         home = self.directory / "home"
         home.mkdir(exist_ok=True)
         process = await asyncio.create_subprocess_exec(
-            *command(self.context_path, max_turns=max_turns),
+            *command(self.context_path, max_turns=max_turns, model=model),
             cwd=self.root,
             env=environment_of(base_url, home) | environment,
             stdin=subprocess.PIPE,
@@ -117,7 +117,7 @@ def environment_of(base_url: str, home: Path) -> dict[str, str]:
     }
 
 
-def command(context_path: Path, *, max_turns: int) -> list[str]:
+def command(context_path: Path, *, max_turns: int, model: str) -> list[str]:
     return [
         str(CLI),
         "-p",
@@ -148,7 +148,7 @@ def command(context_path: Path, *, max_turns: int) -> list[str]:
         "--max-budget-usd",
         "50",
         "--model",
-        MODEL,
+        model,
         "--output-format",
         "stream-json",
         "--verbose",
