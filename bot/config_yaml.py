@@ -70,7 +70,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+        if getattr(event, "anchor", None) is not None:  # of an alias, or of the value that an anchor stands on
             raise _Refused("Anchors and aliases are not allowed. Write the value out.", event.start_mark)
         if getattr(event, "tag", None) is not None:
             raise _Refused("Tags (words with `!`) are not allowed.", event.start_mark)

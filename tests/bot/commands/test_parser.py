@@ -184,6 +184,7 @@ def test_an_edit_cannot_launder_commands_through_a_comment_with_too_many() -> No
     assert isinstance(fault, CommandFault)
     assert fault.kind is FaultKind.TOO_MANY_COMMANDS
     assert added_commands(five + "/flowforge status\n", five, mention=BOT) == []
+    assert added_commands(five + "/flowforge status\n", five + "\nWords.\n\n/flowforge status\n", mention=BOT) == []
 
 
 def test_a_comment_that_is_too_long_runs_nothing() -> None:
