@@ -49,7 +49,7 @@ def parse_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise SettingsError("the database URL cannot be read; write sqlite:///path or postgresql://…") from None
     driver = _DRIVERS.get(parsed.drivername)
     if driver is None:

@@ -12,7 +12,6 @@ from app.store.engine import Database
 from app.store.engine import insert as insert_or
 from app.store.tables import approvals, conflict_resolutions, gate_results, git_operations, jobs, proposals
 from app.store.types import Values
-from bot.errors import StoreError
 from bot.model.forge import Actor
 from bot.model.proposals import Approval, Proposal, ProposalState, ProposedFile, Publication, PushPurpose
 from bot.model.reports import ConflictRecord
@@ -174,43 +173,26 @@ class SqlProposals:
 
         One that was begun before and did not end is taken up again: its worker died between push and record.
         """
-        now = self._clock.now()
         async with self._database.writing() as connection:
-            job = (await connection.execute(select(jobs).where(jobs.c.id == publication.job_id))).one()
-            if await _open_push(connection, publication) is not None:
-                return
-            row = insert(git_operations).values(
-                operation=publication.purpose,
-                forge=job.forge,
-                repository_id=job.repository_id,
-                job_id=publication.job_id,
-                proposal_id=publication.proposal_id,
-                ref=publication.ref,
-                old_commit=publication.old,
-                new_commit=publication.new,
-                status=_STARTED,
-                detail="",
-                started_at=now,
-            )
-            await connection.execute(row)
+            if await _open_push(connection, publication) is None:
+                await self._add_push(connection, publication, status=_STARTED)
 
     async def end_push(self, publication: Publication, *, status: str, detail: str = "") -> None:
         """Write down how the push ended: ``done``, ``stale`` or ``refused``; with an audit event.
 
-        Ending it a second time does nothing.
-
-        Raises:
-            StoreError: no such push was begun.
+        The same end is written down once. A push that was never begun is written down as well: somebody else may have
+        put the ref where we wanted it.
         """
         now = self._clock.now()
         async with self._database.writing() as connection:
             serial = await _open_push(connection, publication)
-            if serial is None:
-                if not await _was_pushed(connection, publication):
-                    raise StoreError(f"no push of job {publication.job_id[:8]} was begun")
+            if serial is not None:
+                change = update(git_operations).where(git_operations.c.serial == serial)
+                await connection.execute(change.values(status=status, detail=detail, ended_at=now))
+            elif await _ended_so(connection, publication, status):
                 return
-            change = update(git_operations).where(git_operations.c.serial == serial)
-            await connection.execute(change.values(status=status, detail=detail, ended_at=now))
+            else:
+                await self._add_push(connection, publication, status=status, detail=detail, ended_at=now)
             await audit.append(
                 connection,
                 now,
@@ -218,6 +200,7 @@ class SqlProposals:
                 verb=f"push.{status}",
                 subject=f"job:{publication.job_id}",
                 data={
+                    "purpose": publication.purpose.value,
                     "proposal": publication.proposal_id or "",
                     "ref": publication.ref,
                     "old": publication.old,
@@ -226,8 +209,25 @@ class SqlProposals:
                 },
             )
 
+    async def _add_push(self, connection: AsyncConnection, publication: Publication, **values: Any) -> None:
+        job = select(jobs.c.forge, jobs.c.repository_id).where(jobs.c.id == publication.job_id)
+        of_job = (await connection.execute(job)).one()
+        row: Values = {
+            "operation": publication.purpose,
+            "forge": of_job.forge,
+            "repository_id": of_job.repository_id,
+            "job_id": publication.job_id,
+            "proposal_id": publication.proposal_id,
+            "ref": publication.ref,
+            "old_commit": publication.old,
+            "new_commit": publication.new,
+            "detail": "",
+            "started_at": self._clock.now(),
+        }
+        await connection.execute(insert(git_operations).values(row | values))
+
     async def publication(self, job_id: str) -> Publication | None:
-        """The push of a job that is done."""
+        """The push by which a job moved the head branch, if it is done; a proposal's own branch does not count."""
         query = (
             select(git_operations)
             .where(
@@ -253,20 +253,22 @@ class SqlProposals:
 
 
 async def _open_push(connection: AsyncConnection, publication: Publication) -> int | None:
-    """The row of this push when it was begun and did not end, locked."""
+    """The row of this push when it was begun and did not end. The job is locked: pushes of one job come in turn."""
+    await connection.execute(
+        select(jobs.c.id).where(jobs.c.id == publication.job_id).with_for_update(key_share=True),
+    )
     query = (
         select(git_operations.c.serial)
         .where(_same_push(publication), git_operations.c.status == _STARTED)
         .order_by(git_operations.c.serial)
         .limit(1)
-        .with_for_update()
     )
     serial: int | None = (await connection.execute(query)).scalar_one_or_none()
     return serial
 
 
-async def _was_pushed(connection: AsyncConnection, publication: Publication) -> bool:
-    query = select(git_operations.c.serial).where(_same_push(publication)).limit(1)
+async def _ended_so(connection: AsyncConnection, publication: Publication, status: str) -> bool:
+    query = select(git_operations.c.serial).where(_same_push(publication), git_operations.c.status == status).limit(1)
     return (await connection.execute(query)).one_or_none() is not None
 
 

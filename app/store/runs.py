@@ -30,17 +30,17 @@ class SqlRuns:
         """Insert a run of a job; of one that was asked to end meanwhile, a run that is asked to stop.
 
         Raises:
-            FencingLostError: the job ended.
+            FencingLostError: the job ended, or its turn has not come: nobody can hold it.
         """
         query = (
             select(jobs.c.attempt, jobs.c.cancel_requested)
-            .where(jobs.c.id == job.id, jobs.c.finished_at.is_(None))
+            .where(jobs.c.id == job.id, jobs.c.finished_at.is_(None), jobs.c.waits_for.is_(None))
             .with_for_update(key_share=True)
         )
         async with self._database.writing() as connection:
             held = (await connection.execute(query)).one_or_none()
             if held is None:
-                raise FencingLostError(f"job {job.short_id} ended; it gets no run")
+                raise FencingLostError(f"nobody can hold job {job.short_id} now; it gets no run")
             row = insert(runs).values(
                 id=run_id,
                 job_id=job.id,

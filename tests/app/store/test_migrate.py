@@ -1,0 +1,144 @@
+"""Migrations: up, down, up again, on tables with rows in them."""
+
+import asyncio
+import re
+import sys
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.store.database import SqlStore
+from app.store.engine import create_engine
+from app.store.migrate import downgrade, is_current, upgrade
+from app.store.tables import metadata
+from bot.model.proposals import Publication
+from bot.model.reports import CommentContent, Surface
+from bot.model.resolutions import GateResult, GateVerdict
+from tests.app.store.backends import Backend
+from tests.app.store.test_proposals import RECORD, approval_of, proposed, push_of
+from tests.app.store.words import (
+    ALICE,
+    REPOSITORY,
+    CountedIds,
+    HandClock,
+    claimed,
+    delivery,
+    model_call,
+    new_run,
+)
+
+
+async def fill(store: SqlStore) -> Publication:
+    """At least one row in every table."""
+    await store.deliveries.add(delivery())
+    await store.intents.begin("k", delivery_id="d-1", name="resolve", actor=ALICE)
+    await store.registry.installation(REPOSITORY.forge, 77, "acme", active=True)
+    job, made = await proposed(store)
+    await store.jobs.begin_execution(await claimed(store, job.id), worker="w")
+    run = await new_run(store, job)
+    await store.runs.put_workspace(run.id, b"tar")
+    await store.ledger.record(model_call(run.id))
+    await store.proposals.save_conflicts(job.id, 1, [RECORD])
+    await store.proposals.save_gate(job.id, 1, GateResult(verdict=GateVerdict.PASS, findings=(), checks=()))
+    await store.proposals.approve(approval_of(made))
+    push = push_of(job, made)
+    await store.proposals.begin_push(push)
+    await store.reports.want(REPOSITORY, 7, job.id, Surface.REPLY, CommentContent(marker="m", body="b"))
+    return push
+
+
+async def counts(engine: AsyncEngine) -> dict[str, int]:
+    async with engine.connect() as connection:
+        return {
+            table.name: (await connection.execute(select(func.count()).select_from(table))).scalar_one()
+            for table in metadata.sorted_tables
+        }
+
+
+async def tables_of(engine: AsyncEngine) -> set[str]:
+    async with engine.connect() as connection:
+        return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
+
+
+async def indexes_of(engine: AsyncEngine) -> set[str]:
+    """The definitions of all indexes, as the database itself writes them down."""
+    query = {
+        "sqlite": "SELECT sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
+        "postgresql": "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'",
+    }[engine.dialect.name]
+    async with engine.connect() as connection:
+        found = (await connection.exec_driver_sql(query)).scalars()
+        return {re.sub(r"\s+", " ", definition.replace('"', "")) for definition in found}
+
+
+async def test_up_down_and_up_again_on_tables_with_rows(backend: Backend, clock: HandClock) -> None:
+    url = await backend.empty()
+    assert not await is_current(url)
+    await upgrade(url)
+    assert await is_current(url)
+    store = SqlStore.open(url, clock, CountedIds())
+    push = await fill(store)
+    assert min((await counts(store.engine)).values()) > 0, "every table has rows"
+    await upgrade(url)
+    assert await store.proposals.approval(push.proposal_id or "") is not None, "upgrading again changes nothing"
+    await store.close()
+
+    await downgrade(url)
+    assert not await is_current(url)
+    engine = create_engine(url)
+    assert await tables_of(engine) == {"alembic_version"}
+    await engine.dispose()
+
+    await upgrade(url)
+    store = SqlStore.open(url, clock, CountedIds())
+    assert await is_current(store.engine)
+    assert set((await counts(store.engine)).values()) == {0}
+    await fill(store)
+    await store.close()
+    await backend.drop(url)
+
+
+async def test_several_processes_may_migrate_at_once(backend: Backend) -> None:
+    url = await backend.empty()
+    programs = [
+        await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            f"import asyncio; from app.store.migrate import upgrade; asyncio.run(upgrade({url!r}))",
+        )
+        for _ in range(2)
+    ]
+    await asyncio.gather(upgrade(url), upgrade(url))
+    assert [await program.wait() for program in programs] == [0, 0]
+    assert await is_current(url)
+    await backend.drop(url)
+
+
+async def test_the_migrations_make_the_tables_of_the_code(backend: Backend, url: str) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    migrated = create_engine(url)
+    async with migrated.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    # what the comparison does not see: the conditions of partial indexes
+    scratch_url = await backend.empty()
+    scratch = create_engine(scratch_url)
+    async with scratch.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    assert await indexes_of(migrated) >= await indexes_of(scratch)
+    assert len(await indexes_of(scratch)) >= 14
+    await scratch.dispose()
+    await migrated.dispose()
+    await backend.drop(scratch_url)
+
+
+async def test_a_path_with_odd_characters(tmp_path: Path) -> None:
+    odd = tmp_path / "100% ours ü"
+    odd.mkdir()
+    url = f"sqlite:///{odd}/x.db"
+    await upgrade(url)
+    assert await is_current(url)

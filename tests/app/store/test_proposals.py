@@ -1,0 +1,199 @@
+"""Proposals, approvals, pushes, and what led to them."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.store.database import SqlStore
+from bot.errors import StoreError
+from bot.model.forge import ActorKind
+from bot.model.jobs import Job
+from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalState, Publication, PushPurpose
+from bot.model.reports import ConflictRecord, ResolutionStatus
+from bot.model.resolutions import Finding, GateResult, GateVerdict
+from tests.app.store.test_jobs import events
+from tests.app.store.words import ALICE, ROBOT, new_id, new_job, proposal, sha1
+
+RECORD = ConflictRecord(
+    path="caf\udce9/ü.py",
+    kind="content",
+    hunks=2,
+    resolver="agent",
+    status=ResolutionStatus.RESOLVED,
+    reasons=("kept both", "\x00"),
+    oid=sha1("blob"),
+    prompt="what the agent saw",
+    response="what it said",
+)
+
+
+async def proposed(store: SqlStore, **changes: object) -> tuple[Job, Proposal]:
+    job = await new_job(store)
+    made = proposal(job, **changes)
+    await store.proposals.add(made)
+    return job, made
+
+
+def approval_of(made: Proposal) -> Approval:
+    return Approval(
+        proposal_id=made.id,
+        actor=ALICE,
+        via=ApprovalVia.BUTTON,
+        permission="write",
+        commit=made.commit,
+        diff_sha256=made.diff_sha256,
+    )
+
+
+def push_of(job: Job, made: Proposal) -> Publication:
+    return Publication(
+        purpose=PushPurpose.PUBLISH,
+        job_id=job.id,
+        proposal_id=made.id,
+        ref="refs/heads/feature",
+        old=made.head_sha,
+        new=made.commit,
+    )
+
+
+async def test_a_proposal_comes_back_as_it_was_made(store: SqlStore) -> None:
+    job, made = await proposed(store)
+    assert await store.proposals.get(made.id) == made == await store.proposals.of_job(job.id)
+    assert await store.proposals.get(new_id()) is None
+    assert await store.proposals.of_job(new_id()) is None
+
+
+async def test_a_proposal_is_made_once_and_says_so_once(store: SqlStore) -> None:
+    _, made = await proposed(store)
+    await store.proposals.add(replace(made, commit=sha1("other")))
+    assert await store.proposals.get(made.id) == made
+    found = await events(store, f"proposal:{made.id}")
+    assert [event.verb for event in found] == ["proposal.made"]
+    assert found[0].data["diff_sha256"] == made.diff_sha256
+
+
+async def test_the_newest_proposal_of_a_job_is_shown(store: SqlStore) -> None:
+    job, first = await proposed(store)
+    second = proposal(job)
+    await store.proposals.add(second)
+    assert await store.proposals.of_job(job.id) == second
+    await store.proposals.settle(first.id, ProposalState.STALE)
+    assert await store.proposals.get(first.id) == replace(first, state=ProposalState.STALE)
+    assert await store.proposals.of_job(job.id) == second
+
+
+async def test_an_approval_is_kept_with_an_event(store: SqlStore) -> None:
+    _, made = await proposed(store)
+    assert await store.proposals.approval(made.id) is None
+    approval = approval_of(made)
+    await store.proposals.approve(approval)
+    assert await store.proposals.approval(made.id) == approval
+    event = (await events(store, f"proposal:{made.id}"))[-1]
+    assert (event.verb, event.actor) == ("proposal.approved", "user:1:alice")
+    assert event.data == {
+        "via": "button",
+        "permission": "write",
+        "commit": made.commit,
+        "diff_sha256": made.diff_sha256,
+    }
+
+
+async def test_a_second_approval_stands_beside_the_first(store: SqlStore) -> None:
+    _, made = await proposed(store)
+    await store.proposals.approve(approval_of(made))
+    again = replace(approval_of(made), actor=ROBOT, via=ApprovalVia.COMMENT)
+    await store.proposals.approve(again)
+    assert await store.proposals.approval(made.id) == again
+    assert again.actor.kind is ActorKind.BOT
+
+
+async def test_an_approval_of_nothing_is_refused_without_a_trace(store: SqlStore) -> None:
+    made = replace(proposal(await new_job(store)), id=new_id())
+    with pytest.raises(StoreError):
+        await store.proposals.approve(approval_of(made))
+    assert await events(store, f"proposal:{made.id}") == []
+    assert await store.audit.first_broken() is None
+
+
+async def test_a_push_is_written_down_before_and_after(store: SqlStore) -> None:
+    job, made = await proposed(store)
+    push = push_of(job, made)
+    await store.proposals.begin_push(push)
+    assert await store.proposals.publication(job.id) is None
+    # the worker died between push and record; the next one begins again
+    await store.proposals.begin_push(push)
+    await store.proposals.end_push(push, status="done")
+    await store.proposals.end_push(push, status="done")
+    assert await store.proposals.publication(job.id) == push
+    async with store.engine.connect() as connection:
+        rows = (await connection.exec_driver_sql("SELECT * FROM git_operations")).all()
+    assert [(row.operation, row.ref, row.status, row.detail) for row in rows] == [
+        ("publish", "refs/heads/feature", "done", ""),
+    ]
+    assert (rows[0].old_commit, rows[0].new_commit) == (push.old, push.new)
+    assert [event.verb for event in await events(store, f"job:{job.id}")] == ["job.created", "push.done"]
+
+
+async def test_a_push_that_was_refused_is_no_publication(store: SqlStore) -> None:
+    job, made = await proposed(store)
+    push = push_of(job, made)
+    await store.proposals.begin_push(push)
+    await store.proposals.end_push(push, status="stale", detail="the head moved")
+    assert await store.proposals.publication(job.id) is None
+    await store.proposals.begin_push(push)
+    await store.proposals.end_push(push, status="done")
+    assert await store.proposals.publication(job.id) == push
+
+
+async def test_a_push_that_somebody_else_made_is_written_down(store: SqlStore) -> None:
+    job, made = await proposed(store)
+    push = push_of(job, made)
+    await store.proposals.end_push(push, status="done")
+    await store.proposals.end_push(push, status="done")
+    assert await store.proposals.publication(job.id) == push
+    assert [event.verb for event in await events(store, f"job:{job.id}")] == ["job.created", "push.done"]
+
+
+async def test_only_a_push_that_moves_the_head_is_a_publication(store: SqlStore) -> None:
+    job, made = await proposed(store)
+    branch = replace(push_of(job, made), purpose=PushPurpose.PROPOSE, ref="refs/heads/flowforge/7-0", old="")
+    await store.proposals.begin_push(branch)
+    await store.proposals.end_push(branch, status="done")
+    assert await store.proposals.publication(job.id) is None
+    back = replace(push_of(job, made), purpose=PushPurpose.ROLL_BACK, proposal_id=None)
+    await store.proposals.begin_push(back)
+    await store.proposals.end_push(back, status="done")
+    assert await store.proposals.publication(job.id) == back
+
+
+async def test_the_conflicts_of_the_newest_attempt_are_shown(store: SqlStore) -> None:
+    job = await new_job(store)
+    assert await store.proposals.conflicts(job.id) == ()
+    rule = replace(RECORD, path="b", resolver="union", oid=None, status=ResolutionStatus.OPEN)
+    await store.proposals.save_conflicts(job.id, 1, [RECORD, rule, RECORD])
+    assert await store.proposals.conflicts(job.id) == (RECORD, rule, RECORD)
+    await store.proposals.save_conflicts(job.id, 1, [rule])
+    assert await store.proposals.conflicts(job.id) == (rule,)
+    await store.proposals.save_conflicts(job.id, 2, [RECORD])
+    await store.proposals.save_conflicts(job.id, 1, [rule, rule])
+    assert await store.proposals.conflicts(job.id) == (RECORD,)
+    await store.proposals.save_conflicts(job.id, 3, [])
+    assert await store.proposals.conflicts(job.id) == (), "the newest attempt found none"
+
+
+async def test_the_newest_result_of_the_gate_is_shown(store: SqlStore) -> None:
+    job = await new_job(store)
+    assert await store.proposals.gate(job.id) is None
+    found = GateResult(
+        verdict=GateVerdict.REFUSED,
+        findings=(
+            Finding(check="markers", verdict=GateVerdict.REFUSED, path="a.py", message="a marker", lines=(3, 9)),
+            Finding(check="scope", verdict=GateVerdict.NEEDS_PERSON, path="b\udcff", message="edited"),
+        ),
+        checks=("markers", "scope"),
+    )
+    await store.proposals.save_gate(job.id, 1, found)
+    assert await store.proposals.gate(job.id) == found
+    passed = GateResult(verdict=GateVerdict.PASS, findings=(), checks=("markers",))
+    await store.proposals.save_gate(job.id, 1, passed)
+    assert await store.proposals.gate(job.id) == passed

@@ -1,0 +1,60 @@
+"""Installations, repositories, configurations; and intents, each once."""
+
+from dataclasses import replace
+
+from app.store.database import SqlStore
+from bot.model.forge import ForgeKind
+from tests.app.store.words import ALICE, OTHER, REPOSITORY, ROBOT, new_job
+
+GITHUB = ForgeKind.GITHUB
+
+
+async def test_an_installation_is_active_until_it_is_said_to_be_gone(store: SqlStore) -> None:
+    assert await store.registry.installation_active(GITHUB, 77)
+    for active in (True, False, False, True):
+        await store.registry.installation(GITHUB, 77, "acme", active=active)
+        assert await store.registry.installation_active(GITHUB, 77) is active
+    await store.registry.installation(GITHUB, 77, "acme", active=False)
+    assert await store.registry.installation_active(GITHUB, 78)
+    assert await store.registry.installation_active(ForgeKind.GITLAB, 77)
+
+
+async def test_a_repository_is_known_by_its_id(store: SqlStore) -> None:
+    assert await store.registry.find_repository(GITHUB, REPOSITORY.id) is None
+    await store.registry.repository(REPOSITORY)
+    await store.registry.repository(OTHER)
+    assert await store.registry.find_repository(GITHUB, REPOSITORY.id) == REPOSITORY
+    renamed = replace(REPOSITORY, owner="new", name="name", installation_id=78)
+    await store.registry.repository(renamed)
+    assert await store.registry.find_repository(GITHUB, REPOSITORY.id) == renamed
+    assert await store.registry.find_repository(GITHUB, OTHER.id) == OTHER
+    assert await store.registry.find_repository(ForgeKind.GITLAB, OTHER.id) is None
+
+
+async def test_a_configuration_is_kept_under_its_hash(store: SqlStore) -> None:
+    assert await store.registry.config_text("v1") is None
+    await store.registry.config_version(REPOSITORY, "v1", "a: \x00\n")
+    await store.registry.config_version(OTHER, "v1", "a: \x00\n")
+    await store.registry.config_version(REPOSITORY, "v2", "")
+    assert await store.registry.config_text("v1") == "a: \x00\n"
+    assert await store.registry.config_text("v2") == ""
+
+
+async def test_an_intent_runs_until_it_is_finished_and_then_never_again(store: SqlStore, neighbour: SqlStore) -> None:
+    assert await store.intents.begin("k", delivery_id="d-1", name="resolve", actor=ALICE)
+    # whoever began it died; the delivery is routed again
+    assert await neighbour.intents.begin("k", delivery_id="d-1", name="resolve", actor=ALICE)
+    job = await new_job(store)
+    await store.intents.finish("k", decision="allowed", rule="write", message="", job_id=job.id)
+    assert not await neighbour.intents.begin("k", delivery_id="d-2", name="resolve", actor=ROBOT)
+    assert await store.intents.begin("k2", delivery_id="d-2", name="resolve", actor=ROBOT)
+
+
+async def test_the_first_decision_about_an_intent_stays(store: SqlStore) -> None:
+    await store.intents.begin("k", delivery_id="d-1", name="approve", actor=ALICE)
+    await store.intents.finish("k", decision="refused", rule="permission", message="no", job_id=None)
+    await store.intents.finish("k", decision="allowed", rule="", message="", job_id=None)
+    async with store.engine.connect() as connection:
+        row = (await connection.exec_driver_sql("SELECT * FROM intents")).one()
+    assert (row.decision, row.rule, row.message, row.job_id) == ("refused", "permission", "no", None)
+    assert (row.actor_id, row.actor_login, row.actor_kind, row.delivery_id) == (1, "alice", "user", "d-1")
