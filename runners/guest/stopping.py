@@ -56,9 +56,16 @@ def _adopt_orphans() -> None:
 
 
 def end_descendants(*, grace: float) -> None:
-    """SIGTERM to every descendant, after ``grace`` seconds SIGKILL; returns when none is left alive."""
+    """SIGTERM to every descendant, after ``grace`` seconds SIGKILL; returns when none is left alive.
+
+    Exit statuses not yet asked for are lost.
+    """
     _signal_until_gone(signal.SIGTERM, seconds=grace)
     _signal_until_gone(signal.SIGKILL, seconds=_KILL_SECONDS)
+    # Those that were adopted have no other parent to take note of their end.
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            pass
 
 
 def _signal_until_gone(number: signal.Signals, *, seconds: float) -> None:
