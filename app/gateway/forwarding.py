@@ -21,6 +21,8 @@ from bot.ports.system import Clock
 
 _OK = 200
 _REDIRECTS = range(300, 400)
+# The model API does not take our key: no try of the sandbox's can change that.
+_OUR_KEY = frozenset({401, 403})
 
 log = structlog.get_logger(__name__)
 
@@ -97,8 +99,11 @@ class Forwarder:
         if response.status_code in _REDIRECTS:
             raise CallRefusedError(502, "api_error", "the model API sent us elsewhere", reason="upstream")
         body = await self._api.error_body(response)
+        headers = headers_down(response)
+        if response.status_code in _OUR_KEY:
+            headers.setdefault("x-should-retry", "false")
         # Without a length: the answer ends once the call is recorded, so that whoever asks again finds it so.
-        await answer.begin(response.status_code, headers_down(response))
+        await answer.begin(response.status_code, headers)
         await answer.pass_on(body)
 
     async def _record(

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlsplit
 
 from app.gateway.refusals import CallRefusedError, forbidden
 
@@ -35,6 +36,12 @@ class GatewayPolicy:
     stop_poll_seconds: float = 1.0
     connect_seconds: float = 10.0
     read_seconds: float = 600.0
+
+
+def hosts_of(*urls: str) -> frozenset[str]:
+    """The host names of URLs, as ``GatewayPolicy.hosts`` wants them: those by which sandboxes reach the gateway."""
+    names = (urlsplit(url).hostname or "" for url in urls)
+    return frozenset(f"[{name}]" if ":" in name else name for name in names if name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

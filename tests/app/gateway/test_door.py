@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from app.demo.model.failures import Always
 from app.demo.model.replies import Message, Text
+from app.gateway.policy import hosts_of
 from bot.model.runs import RunOutcome
 from tests.app.gateway.bench import KEY, MODEL, POLICY, REQUEST, Bench, bench
 
@@ -165,6 +166,19 @@ async def test_head_answers_without_a_token(door: Bench) -> None:
     answer = await send(door, "HEAD / HTTP/1.1", body=b"")
     assert status_of(answer) == 200
     assert door.upstream.requests == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:1", "[::1]", "[::1]:8081"])
+async def test_its_own_hosts_are_served(host: str, door: Bench) -> None:
+    assert status_of(await send(door, "POST /v1/messages HTTP/1.1", f"x-api-key: {door.token}", host=host)) == 200
+
+
+async def test_hosts_are_named_by_the_addresses_of_the_gateway() -> None:
+    assert hosts_of("http://ff-gateway:8081", "https://[fd00::1]/x", "http://Gateway.NS.svc") == {
+        "ff-gateway",
+        "[fd00::1]",
+        "gateway.ns.svc",
+    }
 
 
 async def test_a_bearer_token_will_do(door: Bench) -> None:
