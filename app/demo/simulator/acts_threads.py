@@ -47,7 +47,7 @@ def _announce_comment(
     site: Site, action: str, comment: Comment, sender: Account, extra: dict[str, object] | None = None
 ) -> None:
     payload: dict[str, object] = {
-        "issue": render_threads.issue(site.world, comment.issue),
+        "issue": render_threads.issue(site.world, comment.issue) | {"assignee": None},
         "comment": render_threads.comment(site.world, comment),
     }
     repository = comment.issue.repository
@@ -106,9 +106,10 @@ def announce_pull(
 ) -> None:
     """Send a ``pull_request`` webhook."""
     numbers = site.numbers.get((pull.base_sha, pull.head_sha), (0, 0, 0, 0))
+    kept = {"assignee": None, "merge_commit_sha": pull.merge_commit_sha}
     payload: dict[str, object] = {
         "number": pull.number,
-        "pull_request": render_threads.pull_request(site.world, pull, numbers),
+        "pull_request": render_threads.pull_request(site.world, pull, numbers) | kept,
     }
     announce(site, "pull_request", payload | (extra or {}), action=action, repository=pull.repository, sender=sender)
 

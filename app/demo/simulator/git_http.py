@@ -5,7 +5,9 @@ Source: https://git-scm.com/docs/git-http-backend and https://git-scm.com/docs/h
 
 import asyncio
 import contextlib
+import os
 import re
+import signal
 import stat
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -198,15 +200,18 @@ async def _start(site: Site, call: GitCall, wire: Wire) -> asyncio.subprocess.Pr
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
     )
 
 
 async def _feed(stdin: asyncio.StreamWriter, wire: Wire) -> None:
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        async for chunk in wire.body():
-            stdin.write(chunk)
-            await stdin.drain()
-    stdin.close()
+    try:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            async for chunk in wire.body():
+                stdin.write(chunk)
+                await stdin.drain()
+    finally:
+        stdin.close()
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         await stdin.wait_closed()
 
@@ -237,8 +242,10 @@ async def _running(site: Site, call: GitCall, wire: Wire) -> AsyncIterator[async
     finally:
         feeding.cancel()
         if process.returncode is None:
-            process.kill()
-            await process.wait()
+            # http-backend's children hold the pipes too: the whole group ends, then the pipes do.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        await asyncio.gather(feeding, process.stdout.read(), process.wait(), return_exceptions=True)
 
 
 async def _collect(site: Site, call: GitCall, wire: Wire) -> Response:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from app.demo.simulator.app_auth import AppPrincipal, InstallationToken, NobodyPrincipal, Principal, UserPrincipal
 from app.demo.simulator.messages import Refusal
@@ -105,6 +105,20 @@ def text_of(body: Mapping[str, object], name: str, *, required: bool = False, lo
     return value
 
 
+def moment_of(body: Mapping[str, object], name: str) -> datetime | None:
+    """A moment in a request's body, in UTC; None where it is left out. Raises ``Refusal`` 422."""
+    text = text_of(body, name)
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise invalid(f"For '{name}', {text!r} is not a valid date-time.")
+    return moment.astimezone(UTC)
+
+
 def check_comment(body: Mapping[str, object]) -> str:
     """The text of a comment. Raises ``Refusal`` 422.
 
@@ -127,8 +141,10 @@ def check_run_fields(body: Mapping[str, object]) -> None:
 
     Source: https://docs.github.com/rest/checks/runs . Raises ``Refusal`` 422.
     """
-    for name in ("name", "details_url", "external_id", "started_at", "completed_at"):
+    for name in ("name", "details_url", "external_id"):
         text_of(body, name)
+    for name in ("started_at", "completed_at"):
+        moment_of(body, name)
     status = text_of(body, "status")
     conclusion = text_of(body, "conclusion")
     if status is not None and status not in STATUSES:

@@ -1,4 +1,7 @@
-"""Issues, pull requests, comments, reactions and check runs in GitHub's words."""
+"""Issues, pull requests, comments, reactions and check runs in GitHub's words.
+
+In those of version 2026-03-10 of its API, that is without ``assignee`` and ``merge_commit_sha``, which webhooks keep.
+"""
 
 from collections import Counter
 
@@ -81,7 +84,6 @@ def issue(world: World, one: Issue) -> Json:
         "state_reason": None if one.open else "completed",
         "locked": False,
         "active_lock_reason": None,
-        "assignee": None,
         "assignees": [],
         "labels": [],
         "milestone": None,

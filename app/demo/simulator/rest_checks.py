@@ -1,11 +1,10 @@
 """Endpoints of check runs. Source: https://docs.github.com/rest/checks/runs ."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from app.demo.simulator import render_threads
 from app.demo.simulator.acts_threads import announce_check
-from app.demo.simulator.limits import check_run_fields, invalid, text_of
+from app.demo.simulator.limits import check_run_fields, moment_of, text_of
 from app.demo.simulator.messages import Refusal, Response, json_response, not_found, page_of
 from app.demo.simulator.routes import CHECKS, CHECKS_WRITE, Call, Route
 from app.demo.simulator.site import Site
@@ -45,29 +44,16 @@ async def create_check_run(site: Site, call: Call) -> Response:
     return json_response(render_threads.check_run(site.world, check), status=201)
 
 
-def _moment(body: Mapping[str, object], name: str) -> datetime | None:
-    text = text_of(body, name)
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise invalid(f"For '{name}', {text!r} is not a valid date-time.") from None
-    if moment.tzinfo is None:
-        raise invalid(f"For '{name}', {text!r} is not a valid date-time.")
-    return moment.astimezone(UTC)
-
-
 def _apply(site: Site, check: CheckRun, body: Mapping[str, object]) -> None:
     """Write the given fields. A conclusion completes the run; another status takes the conclusion away."""
     check.name = text_of(body, "name") or check.name
     check.external_id = text_of(body, "external_id") or check.external_id
     check.details_url = text_of(body, "details_url") or check.details_url
-    check.started_at = _moment(body, "started_at") or check.started_at
+    check.started_at = moment_of(body, "started_at") or check.started_at
     conclusion, status = text_of(body, "conclusion"), text_of(body, "status")
     if conclusion is not None:
         check.status, check.conclusion = "completed", conclusion
-        check.completed_at = _moment(body, "completed_at") or site.world.now()
+        check.completed_at = moment_of(body, "completed_at") or site.world.now()
     elif status is not None:
         check.status, check.conclusion, check.completed_at = status, None, None
     output = body.get("output")

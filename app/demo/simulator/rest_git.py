@@ -49,7 +49,7 @@ async def get_contents(site: Site, call: Call) -> Response:
     if kind == "tree":
         return await _directory(site, repository, commit, f"{path}/")
     if kind == "commit":
-        entry = _entry(site, repository, commit, path) | {"type": "submodule", "sha": oid, "submodule_git_url": None}
+        entry = _entry(site, repository, commit, path) | {"type": "submodule", "sha": oid, "submodule_git_url": ""}
         return json_response(entry)
     content = await site.git.blob(repository.directory, oid)
     blob = _Found(commit=commit, path=path, oid=oid, content=content)

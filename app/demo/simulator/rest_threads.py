@@ -58,7 +58,7 @@ def _on_thread(call: Call, issue: Issue, *, write: bool) -> None:
 
 async def get_issue(site: Site, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/issues/{number}``."""
-    return json_response(render_threads.issue(site.world, _issue(call, write=False)) | {"closed_by": None})
+    return json_response(render_threads.issue(site.world, _issue(call, write=False)))
 
 
 async def create_comment(site: Site, call: Call) -> Response:

@@ -117,7 +117,7 @@ def canonical_path(site: Site, request: Request) -> str:
             location = f"{site.world.base_url}/repositories/{renamed.id}{match[2] or ''}{query}"
             status = 301 if request.method == "GET" else 307
             raise Refusal(status, "Moved Permanently", headers={"location": location})
-    return request.path
+    return request.path.rstrip("/") or "/"
 
 
 def find_route(routes: Sequence[Route], method: str, path: str) -> tuple[Route, dict[str, str]]:

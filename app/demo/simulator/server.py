@@ -48,16 +48,37 @@ class SystemClock:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, without its hold on signals, and telling when it listens."""
+    """uvicorn, without its hold on signals and its clock, telling when it listens and stopping when it is told."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self.stopping = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        """Wait for the end; uvicorn itself would look ten times a second."""
+        await self.stopping.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the signals to whoever owns the process."""
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, let what is under way end, and cancel what does not end soon; nothing outlives this."""
+        del sockets
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        running = set(self.server_state.tasks)
+        if running:
+            _, running = await asyncio.wait(running, timeout=SHUTDOWN_SECONDS)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for server in self.servers:
+            await server.wait_closed()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then say so."""
@@ -130,7 +151,7 @@ class Simulator:
             log_level="critical",
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+            date_header=False,
         )
         server = _Server(config)
         simulator = cls(site, server, listener)
@@ -227,6 +248,6 @@ class Simulator:
         """Stop serving and sending."""
         self.faults.clear()
         await self.site.close()
-        self._server.should_exit = True
+        self._server.stopping.set()
         await self._serving
         self._listener.close()

@@ -219,7 +219,7 @@ class Webhooks:
             status = "OK" if httpx.codes.is_success(code) else f"Invalid HTTP Response: {code}"
         except httpx.TimeoutException:
             status = "timed out"
-        except (httpx.HTTPError, httpx.InvalidURL):
+        except Exception:  # noqa: BLE001 - whatever is wrong with the address, the delivery failed
             status = "failed to connect to host"
         seconds = asyncio.get_running_loop().time() - started
         self._note(delivery, redelivery=redelivery, seconds=seconds, status=status, code=code)

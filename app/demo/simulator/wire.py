@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+from email.utils import formatdate
 from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -77,7 +78,7 @@ class Wire:
 
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send the head of an answer."""
-        named = {"server": SERVER, **headers}
+        named = {"server": SERVER, "date": formatdate(usegmt=True), **headers}
         await self._send(
             {
                 "type": "http.response.start",
