@@ -1,0 +1,1 @@
+"""The bare mirrors: the git command and libgit2, on our own repositories only."""

@@ -1,0 +1,1 @@
+"""Texts in conflict: markers and hunks. Pure."""

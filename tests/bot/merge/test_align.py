@@ -144,8 +144,8 @@ def test_files_made_to_be_slow_are_not() -> None:
     blank = b"\n" * 50_000
     file = marked(b"", *[blank + b"x\n" + blank] * 3, b"")
     resolved = splice(file, [b"\n" * 300_000, b"\nx\n" * 100_000, b"\n" * 300_000, b"x\n" * 300_000])
-    started = time.monotonic()
+    started = time.process_time()
     assert align(file, resolved) is not None
     many = marked(b"", *[b"\n"] * 2_000, b"")
     assert align(many, b"\n" * 100_000) is not None
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5

@@ -1,0 +1,70 @@
+"""Unified diffs of trees, and the hash that an approval is bound to. All of it blocks: call it in a thread.
+
+The diffs are as ``git diff --full-index --no-renames`` writes them: full object ids, every changed path, three lines of
+context, binary files by their ids. (libgit2 adds the ``---`` and ``+++`` lines for empty files, and leaves out the tab
+behind names with spaces.) No attribute of the repository changes them.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final
+
+import pygit2
+
+from bot.errors import GitError
+from bot.git.objects import commit_of, tree_oid
+from bot.git.trees import TREE, check_size
+
+MAX_DIFF_INPUT: Final = 256 * 1024 * 1024
+"""Bytes of changed blobs, old and new, beyond which nobody could read the diff and we do not make it."""
+
+_GITLINK: Final = 0o160000
+
+
+def diff(repo: pygit2.Repository, old: str, new: str, *, paths: Sequence[str] = ()) -> bytes:
+    """The unified diff between two commits or trees, of all paths or of some; never truncated.
+
+    Raises:
+        GitError: a tree is a bomb, or the changed files are too large to be shown.
+    """
+    before, after = (_tree(repo, tree_oid(repo, oid)) for oid in (old, new))
+    made = before.diff_to_tree(after, context_lines=3, interhunk_lines=0)
+    wanted = {path.encode("utf-8", "surrogateescape") for path in paths}
+    numbers = [
+        number
+        for number, delta in enumerate(made.deltas)
+        if not wanted or {delta.old_file.raw_path, delta.new_file.raw_path} & wanted
+    ]
+    deltas = list(made.deltas)
+    _check_input(repo, [deltas[number] for number in numbers])
+    patches = (made[number] for number in numbers)
+    return b"".join(patch.data for patch in patches if patch is not None)
+
+
+def proposal_diff_sha256(repo: pygit2.Repository, commit: str) -> str:
+    """SHA-256, in hexadecimal, of the diffs of a commit against each of its parents, one after the other.
+
+    The diffs name full object ids, so that also binary content is bound.
+    """
+    parents = [str(parent) for parent in commit_of(repo, commit).parent_ids]
+    digest = hashlib.sha256()
+    for parent in parents:
+        digest.update(diff(repo, parent, commit))
+    return digest.hexdigest()
+
+
+def _tree(repo: pygit2.Repository, oid: pygit2.Oid) -> pygit2.Tree:
+    check_size(repo, oid)
+    found: object = repo[oid]
+    if not isinstance(found, pygit2.Tree):
+        raise GitError(f"{oid} is not a tree")
+    return found
+
+
+def _check_input(repo: pygit2.Repository, deltas: Sequence[pygit2.DiffDelta]) -> None:
+    total = 0
+    for file in (file for delta in deltas for file in (delta.old_file, delta.new_file)):
+        if int(file.mode) not in (0, TREE, _GITLINK):
+            total += repo.odb.read_header(file.id)[1]
+        if total > MAX_DIFF_INPUT:
+            raise GitError(f"the changed files come to more than {MAX_DIFF_INPUT} bytes: too large a diff to show")

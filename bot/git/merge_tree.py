@@ -1,0 +1,144 @@
+"""The verdict: does head merge with base, and if not, what is in conflict and how. git decides, libgit2 only reads."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import pygit2
+
+from bot.errors import GitError
+from bot.git.merge_output import TEXT_KINDS, MergeOutput, kind_of, parse_output
+from bot.git.names import shown
+from bot.git.objects import blob_size, commit_of, opened, read_bytes, write_child
+from bot.git.process import Completed, GitCommand
+from bot.git.refs import check_oid
+from bot.git.trees import TREE, check_size, find
+from bot.model.conflicts import (
+    CleanMerge,
+    Conflict,
+    ConflictedMerge,
+    ConflictKind,
+    ImpossibleMerge,
+    Side,
+    Stage,
+    Verdict,
+)
+
+CLEAN: Final = 0
+CONFLICTED: Final = 1
+_FATAL: Final = 128
+
+_MAX_POINTER_BYTES: Final = 1024
+"""https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: a pointer file is less than 1024 bytes."""
+
+_POINTER: Final = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
+
+# Failures of the machine, not of the two commits: another try may succeed.
+_PASSING: Final = ("no space left", "out of memory", "unable to create", "unable to write", "cannot fork", "i/o error")
+
+
+def check_mergeable(mirror: Path, ours: str, theirs: str) -> str | None:
+    """Why two commits cannot be merged at all, None when git may try. Blocks: call in a thread."""
+    with opened(mirror) as repo:
+        for name, oid in (("head", check_oid(ours)), ("base", check_oid(theirs))):
+            if oid not in repo:
+                return f"the {name} {oid} is not in the mirror"
+            try:
+                check_size(repo, commit_of(repo, oid).tree_id)
+            except GitError as error:
+                return f"the {name} {oid} cannot be merged: {error}"
+    return None
+
+
+async def run_merge(command: GitCommand, mirror: Path, ours: str, theirs: str) -> Completed:
+    """Ask git. Its exit status is the verdict."""
+    return await command.run(mirror, "merge-tree", "--write-tree", "-z", "--messages", "--end-of-options", ours, theirs)
+
+
+def read_verdict(mirror: Path, done: Completed) -> Verdict:
+    """What git's answer means. Blocks: call in a thread.
+
+    Raises:
+        GitError: git failed for reasons that lie in this machine, or its answer cannot be read.
+    """
+    if done.status not in (CLEAN, CONFLICTED) or not done.output:
+        # git 2.39 ends with status 1 and no output when a commit is missing.
+        return _impossible(done)
+    output = parse_output(done.output)
+    if done.status == CLEAN:
+        return CleanMerge(tree=output.tree)
+    paths = output.conflicted_paths()
+    if not paths:
+        return ImpossibleMerge(reason="git reports a conflict but names no path")
+    odd = next((path for path in paths if not _is_utf8(path)), None)
+    if odd is not None:
+        return ImpossibleMerge(reason=f"the conflicted path {shown(odd)} is not UTF-8")
+    with opened(mirror) as repo:
+        tree = pygit2.Oid(hex=output.tree)
+        return ConflictedMerge(
+            tree=output.tree,
+            conflicts=tuple(_conflict(repo, tree, output, path) for path in paths),
+        )
+
+
+def _impossible(done: Completed) -> ImpossibleMerge:
+    words = done.words.removeprefix("fatal: ").removeprefix("merge-tree: ")
+    machine = any(sign in words.lower() for sign in _PASSING)
+    if machine or done.status not in (CONFLICTED, _FATAL):
+        raise GitError(f"git merge-tree failed with status {done.status}: {words}")
+    return ImpossibleMerge(reason=words or "git merge-tree gives no reason")
+
+
+def _is_utf8(path: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in path)
+
+
+def _conflict(repo: pygit2.Repository, tree: pygit2.Oid, output: MergeOutput, path: str) -> Conflict:
+    messages = output.about(path)
+    stages = output.stages.get(path, {})
+    kind = kind_of(messages, stages)
+    if kind in TEXT_KINDS and _has_pointer(repo, stages):
+        kind = ConflictKind.LFS_POINTER
+    oid, mode = _left_in_tree(repo, tree, path)
+    together = dict.fromkeys([path, *(other for message in messages for other in message.paths)])
+    return Conflict(
+        path=path,
+        kind=kind,
+        stages=dict(stages),
+        merged_oid=oid,
+        merged_mode=mode,
+        paths=tuple(other for other in together if _is_utf8(other)),
+        messages=tuple(message.text for message in messages),
+    )
+
+
+def _left_in_tree(repo: pygit2.Repository, tree: pygit2.Oid, path: str) -> tuple[str | None, str | None]:
+    """The blob that git left at the path and the path's mode; no blob for a submodule, nothing for a directory."""
+    entry = find(repo, tree, path.encode("utf-8"))
+    if entry is None or entry.mode == TREE:
+        return None, None
+    return (None if entry.is_submodule else str(entry.oid)), f"{entry.mode:06o}"
+
+
+def _has_pointer(repo: pygit2.Repository, stages: Mapping[Side, Stage]) -> bool:
+    """True when a side has a git-lfs pointer in the file's place: its lines are not text to be merged."""
+    sides = [stages[side] for side in (Side.OURS, Side.THEIRS) if side in stages]
+    return any(_is_pointer(repo, pygit2.Oid(hex=stage.oid)) for stage in sides)
+
+
+def _is_pointer(repo: pygit2.Repository, oid: pygit2.Oid) -> bool:
+    return blob_size(repo, oid) < _MAX_POINTER_BYTES and read_bytes(repo, oid).startswith(_POINTER)
+
+
+def write_reversal(mirror: Path, *, head: str, published: str, before: str) -> str | None:
+    """A commit whose merge into ``head`` takes the change from ``before`` to ``published`` back. Blocks.
+
+    It has the tree of ``before`` and the parent ``published``, which so becomes the merge base (git before 2.40 cannot
+    be told one). None when ``published`` is not in the history of ``head``: then that base would not be chosen.
+    """
+    with opened(mirror) as repo:
+        wanted, tip = commit_of(repo, published), commit_of(repo, head)
+        if tip.id != wanted.id and not repo.descendant_of(tip.id, wanted.id):
+            return None
+        tree = commit_of(repo, before).tree_id
+        return write_child(repo, tree=tree, parent=wanted.id, message=f"Take back {published}")

@@ -1,0 +1,166 @@
+"""Trees, read with suspicion: their names checked, their size known before they are walked.
+
+Twelve small objects can stand for ten thousand million files. A measure is taken tree by tree, each distinct tree once,
+so that such a bomb is known for what it is after twelve reads. Measures are kept by object id for the whole process:
+what an id stands for never changes.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import pygit2
+from pygit2.enums import ObjectType
+
+from bot.errors import GitError
+from bot.git.names import MAX_DEPTH, forbidden, shown
+
+MAX_ENTRIES: Final = 500_000
+"""Files and directories in one commit's tree."""
+
+_MAX_TREE_BYTES: Final = 16 * 1024 * 1024
+_MAX_REMEMBERED: Final = 200_000
+
+# https://git-scm.com/book/en/v2/Git-Internals-Git-Objects#_tree_objects: mode, space, name, NUL, 20 bytes of id.
+_ENTRY: Final = re.compile(rb"([0-7]{5,6}) ([^\0]*)\0(.{20})", re.DOTALL)
+
+TREE: Final = 0o040000
+_TYPE: Final = 0o170000
+_REGULAR: Final = 0o100000
+_SUBMODULE: Final = 0o160000
+
+
+class Entry(NamedTuple):
+    """One entry of one tree: file mode, name, object id as bytes. A tuple, for there are very many."""
+
+    mode: int
+    name: bytes
+    raw_oid: bytes
+
+    @property
+    def oid(self) -> pygit2.Oid:
+        """The object's id."""
+        return pygit2.Oid(raw=self.raw_oid)
+
+    @property
+    def is_file(self) -> bool:
+        """True for a regular file, executable or not."""
+        return self.mode & _TYPE == _REGULAR
+
+    @property
+    def is_submodule(self) -> bool:
+        """True for a link to a commit of another repository."""
+        return self.mode & _TYPE == _SUBMODULE
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What a tree comes to: entries and depth with everything below, and the first forbidden name with its reason."""
+
+    entries: int
+    depth: int
+    forbidden: tuple[bytes, str] | None
+
+
+_measured: dict[bytes, Measure] = {}
+
+
+def read_tree(repo: pygit2.Repository, oid: pygit2.Oid) -> list[Entry]:
+    """The entries of one tree.
+
+    Raises:
+        GitError: it is too large or not as git writes trees.
+        KeyError: there is no such tree.
+    """
+    kind, size = repo.odb.read_header(oid)
+    if kind != ObjectType.TREE or size > _MAX_TREE_BYTES:
+        raise GitError(f"{oid} is not a tree of a sane size")
+    _, data = repo.odb.read(oid)
+    entries = [Entry(int(mode, 8), name, raw) for mode, name, raw in _ENTRY.findall(data)]
+    if _ENTRY.sub(b"", data):
+        raise GitError(f"the tree {oid} is malformed")
+    return entries
+
+
+def check_size(repo: pygit2.Repository, tree: pygit2.Oid) -> Measure:
+    """The measure of a tree that is not too large to be worked with.
+
+    Raises:
+        GitError: it has too many entries or directories too deep in each other.
+        KeyError: a tree is missing.
+    """
+    if len(_measured) > _MAX_REMEMBERED:
+        _measured.clear()
+    measure = _measure(repo, tree, 1)
+    if measure.entries > MAX_ENTRIES:
+        raise GitError(f"the tree {tree} has more than {MAX_ENTRIES} entries")
+    return measure
+
+
+def _measure(repo: pygit2.Repository, oid: pygit2.Oid, level: int) -> Measure:
+    known = _measured.get(oid.raw)
+    if level + (known.depth if known else 0) > MAX_DEPTH:
+        raise GitError(f"the tree has directories more than {MAX_DEPTH} levels deep")
+    if known:
+        return known
+    entries = read_tree(repo, oid)
+    count, depth, fault = len(entries), 0, _first_fault(entries)
+    for entry in entries:
+        if entry.mode == TREE:
+            below = _measure(repo, entry.oid, level + 1)
+            count += below.entries
+            depth = max(depth, below.depth + 1)
+            if fault is None and below.forbidden is not None:
+                fault = (entry.name + b"/" + below.forbidden[0], below.forbidden[1])
+            if count > MAX_ENTRIES:
+                break
+    measure = Measure(count, depth, fault)
+    _measured[oid.raw] = measure
+    return measure
+
+
+def _first_fault(entries: list[Entry]) -> tuple[bytes, str] | None:
+    seen: set[bytes] = set()
+    for entry in entries:
+        reason = forbidden(entry.name) or ("a name that is there twice" if entry.name in seen else None)
+        if reason:
+            return entry.name, reason
+        seen.add(entry.name)
+    return None
+
+
+def check_names(repo: pygit2.Repository, tree: pygit2.Oid) -> None:
+    """Refuse a tree that must not be checked out.
+
+    Raises:
+        GitError: it is too large, or a name in it is forbidden; the message names it.
+    """
+    fault = check_size(repo, tree).forbidden
+    if fault is not None:
+        raise GitError(f"the tree holds {shown(fault[0])}: {fault[1]}")
+
+
+def walk(repo: pygit2.Repository, tree: pygit2.Oid, prefix: bytes = b"") -> Iterator[tuple[bytes, Entry]]:
+    """Everything in a tree that is no directory, with its path, in git's order. Check the size first."""
+    for entry in read_tree(repo, tree):
+        path = prefix + entry.name
+        if entry.mode == TREE:
+            yield from walk(repo, entry.oid, path + b"/")
+        else:
+            yield path, entry
+
+
+def find(repo: pygit2.Repository, tree: pygit2.Oid, path: bytes) -> Entry | None:
+    """The entry at a path, None when there is none."""
+    *parents, name = path.split(b"/")
+    for parent in parents:
+        entry = _child(repo, tree, parent)
+        if entry is None or entry.mode != TREE:
+            return None
+        tree = entry.oid
+    return _child(repo, tree, name)
+
+
+def _child(repo: pygit2.Repository, tree: pygit2.Oid, name: bytes) -> Entry | None:
+    return next((entry for entry in read_tree(repo, tree) if entry.name == name), None)

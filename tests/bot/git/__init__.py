@@ -1,0 +1,1 @@
+"""Tests of bot.git: real git, in temporary directories."""

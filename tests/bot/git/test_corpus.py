@@ -1,0 +1,110 @@
+"""Real merges: the corpus beside the repository, where it is there."""
+
+import base64
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.git.adapter import GitMirrors
+from bot.merge.markers import align, parse_marked, splice
+from bot.model.conflicts import ConflictedMerge, ConflictKind
+from tests.bot.git.lab import OURS, REPOSITORY, THEIRS, Files, Remote, fetched
+
+CORPUS = Path(__file__).parents[4] / "shared/corpus/conflicts"
+BUNDLES = CORPUS / "bundles"
+ROWS = CORPUS / "files.jsonl.gz"
+NAMES = {"file location": "directory rename"}
+
+# In this bundle, which holds only some of the files, git finds other renames than in the whole repository.
+OTHERWISE = {"directory-rename.bundle": {"directory rename", "rename/delete"}}
+
+BUNDLE_NAMES = [
+    *("add-add", "binary", "content-multi", "content-single", "directory-rename", "lockfile-manifest", "mode"),
+    *("modify-delete", "rename-delete", "rename-rename", "submodule"),
+]
+
+
+@pytest.mark.skipif(not BUNDLES.exists(), reason="needs ../shared/corpus/conflicts/bundles")
+@pytest.mark.parametrize("name", BUNDLE_NAMES)
+async def test_a_bundle_gives_the_manifests_kinds_and_paths(git: GitMirrors, remote: Remote, name: str) -> None:
+    file = f"{name}.bundle"
+    entry = next(item for item in manifest() if item["bundle"] == f"bundles/{file}")
+    remote.git("fetch", "--quiet", str(BUNDLES / file), "refs/heads/*:refs/heads/*")
+    refs = await fetched(git, remote)
+    verdict = await git.merge(REPOSITORY, ours=refs[OURS], theirs=refs[THEIRS])
+    assert isinstance(verdict, ConflictedMerge)
+    assert sorted(conflict.path for conflict in verdict.conflicts) == sorted(entry["conflicted"])
+    kinds = {conflict.kind.value for conflict in verdict.conflicts}
+    assert kinds == OTHERWISE.get(file, {NAMES.get(kind, kind) for kind in entry["kinds"]})
+    assert (await git.merge(REPOSITORY, ours=refs[OURS], theirs=refs["refs/heads/base"])).__class__ is not type(verdict)
+
+
+def manifest() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((BUNDLES / "manifest.json").read_bytes())
+    return found
+
+
+def sample() -> list[dict[str, Any]]:
+    """Some rows of each kind; all of the rarer ones."""
+    with gzip.open(ROWS, "rt", encoding="utf-8") as lines:
+        rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    chosen: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if row["reproduces"] == "same":
+            chosen.setdefault(row["kind"], []).append(row)
+    return [row for kind in chosen.values() for row in kind[:: max(1, len(kind) // 4)][:4]]
+
+
+def raw(text: Any) -> bytes:
+    return base64.b64decode(text["base64"]) if isinstance(text, dict) else str(text).encode()
+
+
+def texts(row: dict[str, Any]) -> dict[str, bytes]:
+    """The row's blobs by their ids."""
+    found = {oid: text.encode() for oid, text in row["blobs"].items()}
+    if row["resolved"] is not None:
+        found[row["resolved_oid"]] = raw(row["resolved"])
+    for stage, name in (("1", "base"), ("2", "ours"), ("3", "theirs")):
+        if row[name] is not None:
+            found[row["stage_oids"][stage]] = raw(row[name])
+    return found
+
+
+def side(row: dict[str, Any], name: str) -> Files:
+    blobs = texts(row)
+    files: dict[str, tuple[str, str | bytes]] = {}
+    for entry in row["trees"][name]:
+        oid = entry["oid"]
+        files[entry["path"]] = (entry["mode"], oid if entry["mode"] == "160000" else blobs[oid])
+    if name == "base" and row["n_merge_bases"] != 1 and "1" in row["stage_oids"]:
+        files[row["path"]] = (row["stage_modes"]["1"], blobs[row["stage_oids"]["1"]])
+    return files
+
+
+@pytest.mark.skipif(not ROWS.exists(), reason="needs ../shared/corpus/conflicts/files.jsonl.gz")
+async def test_real_conflicts_get_the_kind_and_path_that_git_gave_them(git: GitMirrors, remote: Remote) -> None:
+    rows = sample()
+    assert len(rows) > 20
+    wrong = []
+    for number, row in enumerate(rows):
+        base = remote.commit(side(row, "base"), message=str(number))
+        head = remote.commit(side(row, "ours"), base, ref=OURS)
+        tip = remote.commit(side(row, "theirs"), base, ref=THEIRS)
+        await fetched(git, remote)
+        verdict = await git.merge(REPOSITORY, ours=head, theirs=tip)
+        assert isinstance(verdict, ConflictedMerge), row["id"]
+        found = {conflict.path: conflict for conflict in verdict.conflicts}
+        conflict = found.get(row["path"])
+        if conflict is None or conflict.kind.value != NAMES.get(row["kind"], row["kind"]):
+            wrong.append(row["id"])
+        elif conflict.kind in {ConflictKind.CONTENT, ConflictKind.ADD_ADD}:
+            blob = await git.read_blob(REPOSITORY, conflict.merged_oid or "", limit=10**7)
+            assert blob is not None
+            marked = parse_marked(conflict.path, blob)
+            ours = [hunk.ours for hunk in marked.hunks]
+            assert ours
+            assert align(marked, splice(marked, ours)) is not None
+    assert wrong == []
