@@ -266,25 +266,24 @@ def _moved(facts: Facts) -> str | None:
     return None
 
 
+_AGAIN: Final = f"`{PREFIX} resolve` makes a new one."
 _SETTLED: Final = {
     ProposalState.APPROVED: "The proposal is approved already and being pushed.",
-    ProposalState.PUBLISHED: "The proposal is pushed already.",
-    ProposalState.REJECTED: "The proposal was thrown away.",
-    ProposalState.STALE: "The proposal is out of date.",
+    ProposalState.PUBLISHED: f"The proposal is pushed already; `{PREFIX} rollback` undoes that.",
+    ProposalState.REJECTED: f"The proposal was thrown away. {_AGAIN}",
+    ProposalState.STALE: f"The proposal is out of date. {_AGAIN}",
 }
 
 
 def _proposal(intent: Intent, facts: Facts) -> Decision | None:
     if not isinstance(intent, Approve | Reject):
         return None
-    again = f"`{PREFIX} resolve` makes a new one."
     if facts.proposal is None:
-        return Refused(rule="proposal", message=f"Nothing is proposed here. {again}")
+        return Refused(rule="proposal", message=f"Nothing is proposed here. {_AGAIN}")
     if facts.proposal.state is not ProposalState.OPEN:
-        settled = _SETTLED[facts.proposal.state]
-        return Refused(rule="proposal", message=f"{settled} {again}")
+        return Refused(rule="proposal", message=_SETTLED[facts.proposal.state])
     if facts.active is None or facts.active.state is not JobState.AWAITING_APPROVAL:
-        return Refused(rule="proposal", message=f"The proposal is not waiting for anybody: its job ended. {again}")
+        return Refused(rule="proposal", message=f"The proposal does not wait for an answer any more. {_AGAIN}")
     return Allowed(reasons=(f"proposal {facts.proposal.id} is open",))
 
 

@@ -123,6 +123,10 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
         Withdraw(origin=BOT, reason=""),
         replace(moved(WAITING), permission=PermissionLevel.NONE),
     ),
+    "a click that a crash repeats": (
+        Retry(origin=OLD_CLICK, proposal_id="8" * 32),
+        during(job(JobState.QUEUED, origin_key=OLD_CLICK.key)),
+    ),
     "a retry that a crash repeats": (RETRY, during(job(JobState.RUNNING, origin_key=ORIGIN.key))),
     "a rollback that a crash repeats": (ROLLBACK, during(job(JobState.RUNNING, origin_key=ORIGIN.key))),
 }
@@ -347,8 +351,13 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
     ),
     "approve without a proposal": ("proposal", APPROVE, QUIET, f"Nothing is proposed here. {AGAIN}"),
     "reject without a proposal": ("proposal", REJECT, RUNNING, f"Nothing is proposed here. {AGAIN}"),
-    "approve twice": ("proposal", APPROVE, PUSHING, f"The proposal is approved already and being pushed. {AGAIN}"),
-    "approve what is pushed": ("proposal", APPROVE, PUBLISHED, f"The proposal is pushed already. {AGAIN}"),
+    "approve twice": ("proposal", APPROVE, PUSHING, "The proposal is approved already and being pushed."),
+    "approve what is pushed": (
+        "proposal",
+        APPROVE,
+        PUBLISHED,
+        "The proposal is pushed already; `/flowforge rollback` undoes that.",
+    ),
     "approve what was thrown away": (
         "proposal",
         APPROVE,
@@ -365,7 +374,13 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
         "proposal",
         APPROVE,
         replace(after(job(JobState.CANCELLED)), proposal=PROPOSAL),
-        f"The proposal is not waiting for anybody: its job ended. {AGAIN}",
+        f"The proposal does not wait for an answer any more. {AGAIN}",
+    ),
+    "approve what is still being checked": (
+        "proposal",
+        APPROVE,
+        replace(during(job(JobState.VALIDATING)), proposal=PROPOSAL),
+        f"The proposal does not wait for an answer any more. {AGAIN}",
     ),
     "approve another commit": (
         "commit",

@@ -80,7 +80,9 @@ def test_any_change_is_named(name: str) -> None:
 
 
 def test_the_stored_parents_have_to_be_those_of_head_and_base() -> None:
-    assert isinstance(fresh(replace(PROPOSAL, parents=(HEAD, OTHER)), parents=(HEAD, OTHER)), Refused)
+    recorded = replace(PROPOSAL, parents=(HEAD, OTHER))
+    assert isinstance(fresh(recorded, parents=(HEAD, OTHER)), Refused)
+    assert isinstance(fresh(recorded), Refused)
 
 
 def test_a_revert_does_not_depend_on_the_base() -> None:
