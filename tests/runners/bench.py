@@ -95,6 +95,8 @@ class Bench:
         self,
         script: Script,
         files: Mapping[str, bytes | WorkspaceFile] | None = None,
+        *,
+        title: str = "A change",
         **limits: Any,
     ) -> tuple[RunTask, str]:
         """A run that is ready to be launched, and its job's id. Files with markers are the conflicts."""
@@ -107,7 +109,7 @@ class Bench:
         digest = hashlib.sha256(token.encode()).hexdigest()
         await self.store.runs.create(run_id=run_id, job=job, token_sha256=digest, model=MODEL, limits=limits_)
         workspace = [_workspace_file(path, file) for path, file in (files or {"src/a.py": CONFLICT}).items()]
-        await self.store.runs.put_workspace(run_id, TarArchives().pack(_brief(workspace), workspace))
+        await self.store.runs.put_workspace(run_id, TarArchives().pack(_brief(workspace, title), workspace))
         task = RunTask(
             run_id=run_id,
             token=token,
@@ -119,19 +121,19 @@ class Bench:
         return task, job.id
 
     async def launch(
-        self, script: Script, files: Mapping[str, bytes | WorkspaceFile] | None = None, **limits: Any
+        self, script: Script, files: Mapping[str, bytes | WorkspaceFile] | None = None, **options: Any
     ) -> str:
-        """Launch a run; its id."""
-        task, job_id = await self.prepare(script, files, **limits)
+        """Launch a run, options as of ``prepare``; its id."""
+        task, job_id = await self.prepare(script, files, **options)
         self.ends[task.run_id] = asyncio.Event()
         await self.supervisor.launch(task, job_id=job_id)
         return task.run_id
 
     async def run(
-        self, script: Script, files: Mapping[str, bytes | WorkspaceFile] | None = None, **limits: Any
+        self, script: Script, files: Mapping[str, bytes | WorkspaceFile] | None = None, **options: Any
     ) -> Ended:
-        """Launch a run and wait for its end."""
-        return await self.ended(await self.launch(script, files, **limits))
+        """Launch a run, options as of ``prepare``, and wait for its end."""
+        return await self.ended(await self.launch(script, files, **options))
 
     async def ended(self, run_id: str) -> Ended:
         """Wait for the end of a run."""
@@ -229,11 +231,11 @@ def _workspace_file(path: str, file: bytes | WorkspaceFile) -> WorkspaceFile:
     return file if isinstance(file, WorkspaceFile) else WorkspaceFile(path=path, executable=False, content=file)
 
 
-def _brief(files: Sequence[WorkspaceFile]) -> AgentBrief:
+def _brief(files: Sequence[WorkspaceFile], title: str) -> AgentBrief:
     conflicts = [(file, hunks_of(file.content)) for file in files]
     return AgentBrief(
         number=7,
-        title="A change",
+        title=title,
         head="topic",
         base="main",
         files=tuple(
