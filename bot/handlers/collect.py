@@ -1,5 +1,6 @@
 """From an ended run to a validated result, a second try, or a clear end."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -95,7 +96,7 @@ class ValidateResult:
         plan = await self._plan(job)
         first_try = await self.store.proposals.gate(job.id) is None
         try:
-            answer = self.archives.read(archive, limits=run.limits)
+            answer = await asyncio.to_thread(self.archives.read, archive, limits=run.limits)
         except IngestError as error:
             return await self._turned_down(lease, plan, _ingest_refusal(str(error)), first_try=first_try)
         resolutions = resolutions_of(plan, answer)
@@ -103,7 +104,9 @@ class ValidateResult:
         if undecided:
             await self.store.proposals.save_conflicts(job.id, job.attempt, _records(plan, resolutions, settled=False))
             return await self._unresolved(lease, "undecided", endings.undecided(len(undecided)))
-        result = run_gate(await self._candidate(job, plan, answer, resolutions))
+        candidate = await self._candidate(job, plan, answer, resolutions)
+        # Parsing hostile text takes its time; the other jobs of this worker must not wait for it.
+        result = await asyncio.to_thread(run_gate, candidate)
         if result.verdict is not GateVerdict.PASS:
             await self.store.proposals.save_conflicts(job.id, job.attempt, _records(plan, resolutions, settled=False))
             return await self._turned_down(lease, plan, result, first_try=first_try)

@@ -1,5 +1,6 @@
 """Start an agent run for what is left of a merge."""
 
+import asyncio
 import hashlib
 from dataclasses import dataclass, replace
 from typing import Final
@@ -61,7 +62,8 @@ class LaunchRun:
             model=job.request.model,
             limits=limits,
         )
-        await self.runs.put_workspace(run_id, self.archives.pack(brief, files))
+        archive = await asyncio.to_thread(self.archives.pack, brief, files)
+        await self.runs.put_workspace(run_id, archive)
         task = RunTask(
             run_id=run_id,
             token=token,
