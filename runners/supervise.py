@@ -40,7 +40,6 @@ OnEnd = Callable[[str, str], Awaitable[None]]
 _HEARTBEAT_SECONDS: Final = 0.5
 _CHUNK: Final = 2**18
 _MAX_LINE: Final = 2**20
-_BLIND_SECONDS: Final = 30.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,8 +78,12 @@ class Supervisor:
         on_end: OnEnd,
         poll_seconds: float = 0.25,
         lease_seconds: float = 30.0,
+        blind_seconds: float = 30.0,
     ) -> None:
-        """Supervise as ``owner``, a name that no other process has."""
+        """Supervise as ``owner``, a name that no other process has.
+
+        A sandbox that cannot be observed for ``blind_seconds`` is given up.
+        """
         self._runner = runner
         self._runs = runs
         self._clock = clock
@@ -89,6 +92,7 @@ class Supervisor:
         self._on_end = on_end
         self._poll_seconds = poll_seconds
         self._lease = timedelta(seconds=lease_seconds)
+        self._blind = timedelta(seconds=blind_seconds)
         self._closing = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -196,7 +200,7 @@ class Supervisor:
             return RunOutcome.TIMED_OUT
         if watch.log_bytes > watch.limits.max_log_bytes:
             return RunOutcome.MAX_OUTPUT
-        if now - watch.seen_at >= timedelta(seconds=_BLIND_SECONDS):
+        if now - watch.seen_at >= self._blind:
             return RunOutcome.INFRA_RETRYABLE
         if now - watch.grew_at >= timedelta(seconds=watch.limits.stall_seconds):
             return RunOutcome.STALLED

@@ -80,6 +80,7 @@ class Ended:
 class Bench:
     """Everything a run needs, on loopback."""
 
+    url: str
     directory: Path
     store: SqlStore
     model: ScriptedModel
@@ -213,6 +214,7 @@ async def open_bench(url: str, directory: Path, script: Script) -> AsyncIterator
         )
         stack.push_async_callback(supervisor.close)
         yield Bench(
+            url=url,
             directory=directory,
             store=store,
             model=model,
