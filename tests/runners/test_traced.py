@@ -17,7 +17,7 @@ from tests.runners.bench import CLAUDE, Bench
 STRACE = shutil.which("strace")
 pytestmark = pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 
-WRITES = re.compile(r"^\d+ +(?:open|openat|creat|mkdir|mkdirat|rename\w*|symlink\w*|link\w*|unlink\w*)\((.*)\) = \d")
+WRITES = re.compile(r"^\d+ +(?:open|openat|creat|mkdir|mkdirat|rename\w*|symlink\w*|link\w*|unlink\w*)\((.*)\) += ")
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 CALLS = "open,openat,creat,mkdir,mkdirat,rename,renameat,renameat2,symlink,symlinkat,link,linkat,unlink,unlinkat"
 
@@ -38,7 +38,7 @@ def lines_of(trace: Path) -> list[str]:
 
 
 def written(trace: Path) -> Iterator[str]:
-    """Every absolute path that was made, changed or removed."""
+    """Every absolute path that it made, changed or removed, or tried to."""
     for line in lines_of(trace):
         match = WRITES.match(line)
         if match and ("O_WRONLY" in line or "O_RDWR" in line or "O_CREAT" in line or "open" not in line):
