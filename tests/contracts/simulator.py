@@ -11,11 +11,19 @@ from tests.contracts.github import validate_record, validate_webhook
 
 
 def assert_contract(sim: Simulator) -> None:
-    """Everything said and sent so far is as GitHub describes it, and the simulator itself had no fault."""
-    assert sim.errors == []
-    assert validate_record(sim.record) == []
+    """Everything said and sent so far is as GitHub describes it, and the simulator itself had no fault.
+
+    Raises:
+        AssertionError: with one line for each fault.
+    """
     unsent = [delivery for delivery in sim.webhooks.deliveries if not delivery.attempts]
-    assert [fault for delivery in unsent for fault in validate_webhook(delivery.event, delivery.payload)] == []
+    faults = [
+        *(f"the simulator failed: {error!r}" for error in sim.errors),
+        *validate_record(sim.record),
+        *(fault for delivery in unsent for fault in validate_webhook(delivery.event, delivery.payload)),
+    ]
+    if faults:
+        raise AssertionError("\n".join(faults))
 
 
 @asynccontextmanager

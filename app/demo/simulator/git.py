@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from app.demo.simulator.state import Account
+from app.demo.simulator.state import Account, Repository
 
 FORMAT = "%H%x00%T%x00%an%x00%ae%x00%cn%x00%ce%x00%cI%x00%B%x00%x01"
 OID_LENGTH = 40
@@ -101,7 +101,9 @@ class Git:
             out, err = await process.communicate(stdin)
         except asyncio.CancelledError:
             process.kill()
-            await process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+            await process.communicate()
             raise
         status = process.returncode or 0
         if status not in accept:
@@ -133,17 +135,16 @@ class Git:
         """Fetch from a repository or a bundle on disk, over whatever was there."""
         await self.run(directory, "fetch", "-q", "--no-tags", "--no-auto-gc", _absolute(source), *refspecs)
 
-    async def resolve(self, directory: Path, revision: str) -> str | None:
+    async def resolve(self, repository: Repository, revision: str) -> str | None:
         """The commit that a branch, tag or id names, None when there is none."""
+        if sha := repository.branch(revision):
+            return sha
         if revision.startswith("-") or "\0" in revision:
             return None
-        for candidate in (f"refs/heads/{revision}", f"refs/tags/{revision}", revision):
-            status, out = await self.run(
-                directory, "rev-parse", "-q", "--verify", f"{candidate}^{{commit}}", accept=(0, 1, 128)
-            )
-            if status == 0:
-                return out.decode("ascii").strip()
-        return None
+        name = repository.refs.get(f"refs/tags/{revision}", revision)
+        arguments = ("rev-parse", "-q", "--verify", f"{name}^{{commit}}")
+        status, out = await self.run(repository.directory, *arguments, accept=(0, 1, 128))
+        return out.decode("ascii").strip() if status == 0 else None
 
     async def merges(self, directory: Path, base: str, head: str) -> bool:
         """Whether two commits merge without a conflict."""
@@ -161,7 +162,8 @@ class Git:
 
     async def commits(self, directory: Path, *revisions: str, limit: int) -> list[CommitInfo]:
         """The newest commits of a range, oldest first."""
-        _, out = await self.run(directory, "log", f"--max-count={limit}", f"--format={FORMAT}", *revisions, "--")
+        wanted = "".join(f"{revision}\n" for revision in revisions).encode()
+        _, out = await self.run(directory, "log", f"--max-count={limit}", f"--format={FORMAT}", "--stdin", stdin=wanted)
         found = []
         for entry in out.decode("utf-8", "replace").split("\0\x01")[:-1]:
             sha, tree, author, author_mail, committer, committer_mail, when, message = entry.lstrip("\n").split("\0", 7)
@@ -212,11 +214,10 @@ class Git:
         author: Account,
         when: datetime,
         parents: Sequence[str],
-    ) -> str:
+    ) -> None:
         """Write a commit with some files changed (None removes one) and put the branch there."""
         stream = b"".join(_fast_import(branch, files, message=message, author=author, when=when, parents=parents))
         await self.run(directory, "fast-import", "--quiet", "--force", stdin=stream)
-        return await self.text(directory, "rev-parse", f"refs/heads/{branch}")
 
     async def commit_tree(
         self,

@@ -228,6 +228,13 @@ async def _head(stdout: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
     return status, headers
 
 
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """End http-backend and its children, which hold its pipes too."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 @contextlib.asynccontextmanager
 async def _running(site: Site, call: GitCall, wire: Wire) -> AsyncIterator[asyncio.StreamReader]:
     """Git http-backend at work: its output, while the request's body flows into it."""
@@ -235,16 +242,15 @@ async def _running(site: Site, call: GitCall, wire: Wire) -> AsyncIterator[async
     if process.stdin is None or process.stdout is None:
         raise AssertionError("both were asked for as pipes")
     feeding = asyncio.create_task(_feed(process.stdin, wire))
+    # http-backend spins for ever on a body that ends too early (git 2.39, pipe_fixed_length).
+    feeding.add_done_callback(lambda task: _kill(process) if task.cancelled() or task.exception() else None)
     try:
         yield process.stdout
         await feeding
         await process.wait()
     finally:
         feeding.cancel()
-        if process.returncode is None:
-            # http-backend's children hold the pipes too: the whole group ends, then the pipes do.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
         await asyncio.gather(feeding, process.stdout.read(), process.wait(), return_exceptions=True)
 
 

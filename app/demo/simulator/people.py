@@ -208,8 +208,8 @@ class People:
         async with repository.lock:
             parent = repository.branch(branch)
             if start is not None or parent is None:
-                parent = await site.git.resolve(repository.directory, start or repository.default_branch)
-            sha = await site.git.commit(
+                parent = await site.git.resolve(repository, start or repository.default_branch)
+            await site.git.commit(
                 repository.directory,
                 branch,
                 files,
@@ -219,13 +219,13 @@ class People:
                 parents=() if parent is None else (parent,),
             )
             await refresh(site, repository, author)
-        return sha
+        return repository.refs[f"refs/heads/{branch}"]
 
     async def move_branch(self, repository: Repository, branch: str, target: str | None, *, actor: Account) -> None:
         """Force a branch to another branch's or id's commit; None deletes it."""
         site = self._site
         async with repository.lock:
-            sha = None if target is None else await site.git.resolve(repository.directory, target)
+            sha = None if target is None else await site.git.resolve(repository, target)
             if target is not None and sha is None:
                 raise ValueError(f"no commit {target} in {repository.full_name}")
             await site.git.set_ref(repository.directory, f"refs/heads/{branch}", sha)
@@ -316,6 +316,8 @@ class People:
         if body is not None and body != pull.body:
             changes["body"] = {"from": pull.body}
             pull.body = body
+        if not changes:
+            return
         acts_threads.announce_pull(self._site, "edited", pull, editor, {"changes": changes})
         self._site.world.changed()
 
@@ -419,6 +421,13 @@ class People:
             if installation.account is account:
                 installation.suspended_at = world.now() if suspended else None
                 acts_apps.announce_installation(self._site, installation, "suspend" if suspended else "unsuspend")
+
+    def accept_permissions(self, account: Account, permissions: Mapping[str, str]) -> None:
+        """Grant an installation other permissions than it had."""
+        for installation in self._site.world.installations.values():
+            if installation.account is account:
+                installation.permissions = dict(permissions)
+                acts_apps.announce_installation(self._site, installation, "new_permissions_accepted")
 
     def select_repositories(self, account: Account, repositories: tuple[Repository, ...]) -> None:
         """Restrict (or widen) an installation to exactly these repositories."""

@@ -19,7 +19,7 @@ async def create_check_run(site: Site, call: Call) -> Response:
     head_sha = text_of(body, "head_sha", required=True)
     check_run_fields(body)
     repository = call.repository
-    sha = None if head_sha is None else await site.git.resolve(repository.directory, head_sha)
+    sha = None if head_sha is None else await site.git.resolve(repository, head_sha)
     if sha is None or name is None:
         raise Refusal(422, f"No commit found for SHA: {head_sha}")
     suite = site.world.suites.setdefault((repository.id, sha), site.world.new_id())
@@ -108,7 +108,7 @@ async def list_check_runs(site: Site, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/commits/{ref}/check-runs?check_name=&status=&filter=&app_id=``, newest first."""
     query = call.request.query
     repository = call.repository
-    sha = await site.git.resolve(repository.directory, call.params["ref"])
+    sha = await site.git.resolve(repository, call.params["ref"])
     if sha is None:
         raise Refusal(422, f"No commit found for SHA: {call.params['ref']}")
     found = [

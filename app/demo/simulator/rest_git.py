@@ -37,7 +37,7 @@ async def get_contents(site: Site, call: Call) -> Response:
     repository = call.repository
     path = call.params.get("path", "").strip("/")
     ref = call.request.query.get("ref") or repository.default_branch
-    commit = await site.git.resolve(repository.directory, ref)
+    commit = await site.git.resolve(repository, ref)
     if commit is None:
         raise Refusal(404, f"No commit found for the ref {ref}")
     if not path:

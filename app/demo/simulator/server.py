@@ -37,6 +37,8 @@ from bot.ports.system import Clock
 T = TypeVar("T")
 HOST = "127.0.0.1"
 SHUTDOWN_SECONDS = 2
+KEEP_ALIVE_SECONDS = 75
+"""Longer than any client keeps a connection for its next request, so that the two never meet on a closing one."""
 
 
 class SystemClock:
@@ -152,6 +154,7 @@ class Simulator:
             access_log=False,
             server_header=False,
             date_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         server = _Server(config)
         simulator = cls(site, server, listener)
@@ -212,7 +215,7 @@ class Simulator:
 
     async def read_file(self, repository: Repository, ref: str, path: str) -> bytes | None:
         """A file at a branch or commit, None where there is none."""
-        commit = await self.site.git.resolve(repository.directory, ref)
+        commit = await self.site.git.resolve(repository, ref)
         found = None if commit is None else await self.site.git.entry(repository.directory, commit, path)
         return None if found is None else await self.site.git.blob(repository.directory, found[2])
 

@@ -27,6 +27,14 @@ def _private_key() -> str:
     return pem.decode("ascii")
 
 
+@cache
+def _public_key(private_key_pem: str) -> bytes:
+    private = serialization.load_pem_private_key(private_key_pem.encode("ascii"), password=None)
+    return private.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSpec:
     """The one GitHub App that the simulator knows: what ``app-manifest.yml`` describes, and its key.
@@ -44,7 +52,4 @@ class AppSpec:
 
     def public_key_pem(self) -> bytes:
         """The public half, which checks the App's JWTs."""
-        private = serialization.load_pem_private_key(self.private_key_pem.encode("ascii"), password=None)
-        return private.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        return _public_key(self.private_key_pem)

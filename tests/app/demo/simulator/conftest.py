@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -125,7 +126,10 @@ class Bot:
 
     def __init__(self, sim: Simulator) -> None:
         self.sim = sim
-        self.http = httpx.AsyncClient(base_url=sim.base_url, trust_env=False, headers={"user-agent": "test"})
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.http = httpx.AsyncClient(
+            base_url=sim.base_url, trust_env=False, verify=context, headers={"user-agent": "test"}
+        )
         self.token = ""
 
     async def as_app(self, method: str, path: str, **arguments: Any) -> httpx.Response:

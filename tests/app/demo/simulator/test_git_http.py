@@ -146,7 +146,7 @@ async def test_workflow_files_need_their_permission(world: World, bot: Bot, tmp_
     refused = await _push(work, bot.token, "HEAD:refs/heads/try")
     assert "refusing to allow a GitHub App to create or update workflow `.github/workflows/ci.yml`" in refused.err
     assert world.repository.branch("try") is None
-    world.sim.world.installations[next(iter(world.sim.world.installations))].permissions["workflows"] = "write"
+    world.sim.people.accept_permissions(world.repository.owner, {**world.sim.app.permissions, "workflows": "write"})
     await bot.sign_in(world.repository, {"contents": "write", "workflows": "write"})
     assert (await _push(work, bot.token, "HEAD:refs/heads/try")).status == 0
 
@@ -231,7 +231,7 @@ async def test_large_requests_come_compressed_and_protocol_two_is_spoken(
     await _clone(world, bot.token, tmp_path)
     fetch = world.sim.record.requests("POST", "git-upload-pack")
     assert {one.request_headers["git-protocol"] for one in fetch} == {"version=2"}
-    assert "gzip" in {one.request_headers.get("content-encoding") for one in fetch}
+    assert any("gzip" in one.request_headers.get("content-encoding", "") for one in fetch), fetch
 
 
 async def test_large_push_comes_in_chunks(world: World, bot: Bot, tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ async def test_every_act_of_people_sends_what_github_would(world: World, receive
     people.select_repositories(acme, (world.repository,))
     people.suspend(acme)
     people.suspend(acme, suspended=False)
+    people.accept_permissions(acme, {"contents": "read"})
     people.uninstall(acme)
     people.install(acme)
     people.install(people.user("bob"), repositories=())
@@ -76,6 +77,7 @@ async def test_every_act_of_people_sends_what_github_would(world: World, receive
         "installation_repositories added",
         "installation suspend",
         "installation unsuspend",
+        "installation new_permissions_accepted",
         "installation deleted",
         "installation created",
         "installation created",
