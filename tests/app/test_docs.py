@@ -1,12 +1,21 @@
 import itertools
+import re
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from app.docs import PAGES, ROOT, differences, main, write
+from app.docs import PAGES, ROOT, differences, main, manifest_comments, metrics_page, write
+from app.settings import Settings, load_settings
+from app.telemetry import render_metrics
 from bot.commands import COMMANDS
 from bot.config import BUILTIN_PROTECTED_PATHS, Permissions, RepositoryConfig, parse_config
+from bot.forges.github.app_auth import PERMISSIONS
+from bot.forges.github.deliveries import DECODED_EVENTS
+from bot.model.jobs import TERMINAL, TRANSITIONS, JobState
+from bot.model.runs import RunOutcome
 from bot.policy.rules import RULES
+from bot.report.endings import run_ended
 
 
 def page(name: str) -> str:
@@ -79,3 +88,100 @@ def test_rows_of_tables_have_as_many_cells_as_their_header(name: str) -> None:
     for before, line in itertools.pairwise(lines):
         if before.startswith("|") and line.startswith("|"):
             assert line.replace("\\|", "").count("|") == before.replace("\\|", "").count("|"), line
+
+
+def test_the_page_on_settings_shows_every_setting_and_which_are_secret() -> None:
+    rows = dict(re.findall(r"^\| `(FLOWFORGE_\w+)` \| (.*)$", page("docs/settings.md"), re.MULTILINE))
+    assert set(rows) == {f"FLOWFORGE_{name.upper()}" for name in Settings.model_fields}
+    secret = {name for name, row in rows.items() if "| secret |" in row}
+    assert secret == {
+        "FLOWFORGE_DATABASE_URL",
+        "FLOWFORGE_REDIS_URL",
+        "FLOWFORGE_GITHUB_PRIVATE_KEY",
+        "FLOWFORGE_GITHUB_WEBHOOK_SECRETS",
+        "FLOWFORGE_ANTHROPIC_API_KEY",
+    }
+    assert all(
+        row.startswith("required") == Settings.model_fields[_field(name)].is_required() for name, row in rows.items()
+    )
+
+
+def _field(name: str) -> str:
+    return name.removeprefix("FLOWFORGE_").lower()
+
+
+def test_settings_come_from_files_as_the_page_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "flowforge_environment": "development",
+        "flowforge_database_url": "sqlite:///x\n",
+        "flowforge_redis_url": "redis://localhost",
+        "flowforge_github_app_id": " 7\n",
+        "flowforge_github_app_slug": "from-a-file",
+        "flowforge_github_private_key": "-----BEGIN\nKEY-----\n",
+        "flowforge_github_webhook_secrets": "a-secret-of-some-length,another-secret-of-it\n",
+        "flowforge_anthropic_api_key": "key",
+    }
+    for name, value in files.items():
+        (tmp_path / name).write_text(value, encoding="utf-8")
+    monkeypatch.setenv("FLOWFORGE_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("FLOWFORGE_GITHUB_APP_SLUG", "from-the-environment")
+    settings = load_settings()
+    assert settings.github_app_id == 7
+    assert settings.database_url.get_secret_value() == "sqlite:///x"
+    assert [one.get_secret_value() for one in settings.github_webhook_secrets] == [
+        "a-secret-of-some-length",
+        "another-secret-of-it",
+    ]
+    assert settings.github_app_slug == "from-the-environment"
+
+
+def test_the_page_on_metrics_shows_each_with_its_labels() -> None:
+    registry = CollectorRegistry()
+    Counter("apples_total", "eaten apples", ["sort", "size"], registry=registry)
+    Histogram("pear_seconds", "Time of a pear", registry=registry)
+    text = metrics_page(registry)
+    assert "| `apples_total` | counter | `sort`, `size` | Eaten apples. |" in text
+    assert "| `pear_seconds` | histogram |  | Time of a pear. |" in text
+
+
+def test_the_page_on_metrics_shows_what_the_service_answers() -> None:
+    served = re.findall(r"^# TYPE (flowforge_\w+) (?:counter|histogram)$", render_metrics().decode(), re.MULTILINE)
+    assert re.findall(r"^\| `(\w+)`", page("docs/metrics.md"), re.MULTILINE) == sorted(served)
+
+
+def test_the_page_on_events_shows_every_event_and_permission() -> None:
+    text = page("docs/events.md")
+    for event in DECODED_EVENTS:
+        assert len(re.findall(rf"^\| `{event}` \| \S", text, re.MULTILINE)) == 1
+    for name in {name for act in PERMISSIONS.values() for name in act}:
+        level = "write" if any(act.get(name) == "write" for act in PERMISSIONS.values()) else "read"
+        assert len(re.findall(rf"^\| `{name}` \| {level} \| \S", text, re.MULTILINE)) == 1
+
+
+def test_comments_of_the_manifest_belong_to_the_entry_below_them() -> None:
+    assert manifest_comments("default_events")["push"] == "A base branch moved."
+    assert manifest_comments("default_permissions")["checks"].startswith("To show how a job stands")
+    assert manifest_comments("no_such_section") == {}
+
+
+def test_the_page_on_jobs_shows_every_state_and_every_end_of_a_run() -> None:
+    text = page("docs/jobs.md")
+    for state in JobState:
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{state.value}` | "))
+        assert set(re.findall(r"`(\w+)`", row.rsplit(" | ", 1)[1])) == {one.value for one in TRANSITIONS[state]}
+    for outcome in RunOutcome:
+        assert f"| `{outcome.value}` | {run_ended(outcome)} |" in text
+
+
+def test_the_picture_of_the_states_is_the_table() -> None:
+    drawn = set()
+    for a, b in re.findall(r"^ +(\w+) --> (\w+)$", page("docs/jobs.md"), re.MULTILINE):
+        sources = [state for state in JobState if state not in TERMINAL] if a == "active" else [JobState(a)]
+        drawn |= {(source, JobState(b)) for source in sources}
+    assert drawn == {(a, b) for a, targets in TRANSITIONS.items() for b in targets}
+
+
+@pytest.mark.parametrize("name", [name for name, _ in PAGES if name.endswith(".md")])
+def test_paragraphs_are_wrapped(name: str) -> None:
+    lines = [line for line in page(name).splitlines() if not line.startswith("|")]
+    assert [line for line in lines if len(line) > 120] == []
