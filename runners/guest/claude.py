@@ -137,9 +137,10 @@ def run_claude(task: GuestTask) -> ClaudeEnded:
     for name in ("home", "tmp", "config"):
         (task.directory / name).mkdir(mode=0o700)
     started = time.monotonic()
+    process = _start(task)
     with contextlib.ExitStack() as stack:
+        stack.callback(process.kill)  # for systems where descendants cannot be seen; does nothing once it ended
         stack.callback(end_descendants, grace=_GRACE_SECONDS)
-        process = _start(task)
         out = _OutputPump(_pipe(process.stdout), task.directory / TRANSCRIPT_NAME, cap=task.max_log_bytes)
         err = _TailPump(_pipe(process.stderr))
         _say(process, PROMPT)
