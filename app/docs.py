@@ -308,15 +308,15 @@ def _next_states(state: JobState) -> str:
 
 
 def _diagram() -> str:
-    """The table as a picture: ends that every state leads to are drawn once."""
+    """The table as a picture: the ends that every state may lead to are drawn as one."""
     active = [state for state in JobState if state not in TERMINAL]
     ends = frozenset.intersection(*(TRANSITIONS[state] for state in active))
     arrows = [(a, b) for a in active for b in JobState if b in TRANSITIONS[a] - ends]
     inner = [f"        {a.value} --> {b.value}" for a, b in arrows if b not in TERMINAL]
     outer = [f"    {a.value} --> {b.value}" for a, b in arrows if b in TERMINAL]
-    outer += [f"    active --> {b.value}" for b in JobState if b in ends]
-    lines = ["stateDiagram-v2", '    state "under way" as active {', f"        [*] --> {JobState.QUEUED.value}"]
-    return "\n".join(["```mermaid", *lines, *inner, "    }", *outer, "```"])
+    ended = f'    state "{", ".join(b.value for b in JobState if b in ends)}" as ended'
+    lines = ["stateDiagram-v2", ended, '    state "under way" as active {', f"        [*] --> {JobState.QUEUED.value}"]
+    return "\n".join(["```mermaid", *lines, *inner, "    }", *outer, "    active --> ended", "```"])
 
 
 PAGES: Final[tuple[tuple[str, Callable[[], str]], ...]] = (
