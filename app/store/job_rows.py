@@ -15,6 +15,9 @@ from bot.model.runs import RunOutcome, RunState
 START_GRACE: Final = timedelta(minutes=2)
 """How long a run that was created and not yet started holds its job: its maker may have died in between."""
 
+CONCLUDE_GRACE: Final = timedelta(seconds=30)
+"""How long whoever ended a job, or made it wait for a person, has to tell people, before the sweep sees to it."""
+
 SELECT_JOB: Final = select(
     jobs,
     repositories.c.owner.label("repository_owner"),
@@ -116,6 +119,7 @@ async def end_by_request(
             cancel_requested=wished,
             message=row.message if row.cancel_requested else message,
             waits_for=None,
+            conclude_at=now + CONCLUDE_GRACE,
             finished_at=now,
             updated_at=now,
         )

@@ -11,6 +11,7 @@ from app.store import audit
 from app.store.engine import Database
 from app.store.engine import insert as insert_or
 from app.store.job_rows import (
+    CONCLUDE_GRACE,
     SELECT_JOB,
     clean_up,
     close_execution,
@@ -22,10 +23,10 @@ from app.store.job_rows import (
     unheld,
 )
 from app.store.registry import know_repository
-from app.store.tables import job_config_versions, job_executions, jobs
+from app.store.tables import job_config_versions, job_executions, jobs, repositories
 from app.store.types import Values
 from bot.errors import FencingLostError, IllegalTransitionError, StoreError, StoreUnavailableError
-from bot.model.forge import Actor, RepositoryRef
+from bot.model.forge import Actor, ForgeKind, RepositoryRef
 from bot.model.jobs import TERMINAL, TRANSITIONS, Job, JobKind, JobLease, JobRequest, JobState
 from bot.ports.system import Clock
 
@@ -33,6 +34,9 @@ _TRIES: Final = 5
 """How often the creation of a job starts anew when another transaction was faster."""
 
 _ENDS_BY_REQUEST: Final = frozenset({JobState.CANCELLED, JobState.SUPERSEDED})
+
+
+_TO_CONCLUDE: Final = TERMINAL | {JobState.AWAITING_APPROVAL}
 
 
 class _RacedError(Exception):
@@ -226,6 +230,8 @@ class SqlJobs:
         given = {"rule": rule, "message": message, "progress": progress, "base_sha": base_sha, "head_sha": head_sha}
         values: Values = {name: value for name, value in given.items() if value is not None}
         values |= {"state": to, "not_before": None, "updated_at": now}
+        # What people were to be told of an earlier state is void.
+        values["conclude_at"] = now + CONCLUDE_GRACE if to in _TO_CONCLUDE else None
         if to in TERMINAL:
             values["finished_at"] = now
         async with self._database.writing() as connection:
@@ -304,6 +310,19 @@ class SqlJobs:
             await connection.execute(row)
         return attempt
 
+    async def resume_execution(self, lease: JobLease, *, worker: str) -> int:
+        """The attempt number of the open execution; where a failure closed the last one, of a new one.
+
+        Raises ``FencingLostError``.
+        """
+        query = select(job_executions.c.attempt).where(
+            job_executions.c.job_id == lease.job.id,
+            job_executions.c.completed_at.is_(None),
+        )
+        async with self._database.reading() as connection:
+            attempt: int | None = (await connection.execute(query)).scalar_one_or_none()
+        return await self.begin_execution(lease, worker=worker) if attempt is None else attempt
+
     async def end_execution(self, lease: JobLease, *, status: str, error_class: str = "", error: str = "") -> None:
         """Close the open execution, if there is one. Raises ``FencingLostError`` when the lease was lost."""
         now = self._clock.now()
@@ -331,6 +350,31 @@ class SqlJobs:
         )
         async with self._database.reading() as connection:
             return list((await connection.execute(query)).scalars())
+
+    async def unconcluded(self, now: datetime, *, limit: int) -> list[str]:
+        """Jobs that ended, or wait for a person, a while ago, and of which nobody said that people were told."""
+        query = select(jobs.c.id).where(jobs.c.conclude_at <= now).order_by(jobs.c.conclude_at).limit(limit)
+        async with self._database.reading() as connection:
+            return list((await connection.execute(query)).scalars())
+
+    async def concluded(self, job: Job, *, again_at: datetime | None = None) -> None:
+        """People were told how the job stands; ``again_at``: they were not, and it is to be tried again then.
+
+        Nothing changes when the job went on in the meantime.
+        """
+        change = update(jobs).where(jobs.c.id == job.id, jobs.c.state == job.state, jobs.c.conclude_at.is_not(None))
+        async with self._database.writing() as connection:
+            await connection.execute(change.values(conclude_at=again_at))
+
+    async def of_installation(self, forge: ForgeKind, installation_id: int) -> list[Job]:
+        """The jobs under way in the repositories of an installation."""
+        query = SELECT_JOB.where(
+            jobs.c.finished_at.is_(None),
+            repositories.c.forge == forge,
+            repositories.c.installation_id == installation_id,
+        )
+        async with self._database.reading() as connection:
+            return [job_of(row) for row in await connection.execute(query.order_by(jobs.c.serial))]
 
 
 def _under(lease: JobLease) -> Update:

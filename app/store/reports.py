@@ -84,6 +84,20 @@ class SqlReports:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _target(row)
 
+    async def begin(self, target_id: str, *, until: datetime) -> ReportTarget | None:
+        """Take a target that differs from what was reported and is due, until its attempt is recorded or ``until``.
+
+        None when there is nothing to do, or when somebody else is at it.
+        """
+        now = self._clock.now()
+        taken = _target_update(target_id).where(_due(now)).values(retry_at=until)
+        async with self._database.writing() as connection:
+            if (await connection.execute(taken)).rowcount == 0:
+                return None
+            return _target(
+                (await connection.execute(select(report_targets).where(report_targets.c.id == target_id))).one()
+            )
+
     async def wrote(self, target_id: str, *, content_hash: str, remote_id: int) -> None:
         """Record that the content with that hash is on the forge now; a newer wish stays unreported."""
         await self._change(
@@ -115,12 +129,7 @@ class SqlReports:
         """Targets that differ from what was reported and are due."""
         query = (
             select(report_targets.c.id)
-            .where(
-                report_targets.c.gave_up_at.is_(None),
-                _pending(),
-                or_(report_targets.c.not_before.is_(None), report_targets.c.not_before <= now),
-                or_(report_targets.c.retry_at.is_(None), report_targets.c.retry_at <= now),
-            )
+            .where(_due(now))
             .order_by(report_targets.c.wanted_at, report_targets.c.serial)
             .limit(limit)
         )
@@ -151,6 +160,16 @@ def _pending() -> Any:
     """What should be there is not what was written."""
     return or_(
         report_targets.c.reported_hash.is_(None), report_targets.c.reported_hash != report_targets.c.desired_hash
+    )
+
+
+def _due(now: datetime) -> Any:
+    """It may be written now, and nobody is at it."""
+    return and_(
+        report_targets.c.gave_up_at.is_(None),
+        _pending(),
+        or_(report_targets.c.not_before.is_(None), report_targets.c.not_before <= now),
+        or_(report_targets.c.retry_at.is_(None), report_targets.c.retry_at <= now),
     )
 
 

@@ -161,6 +161,8 @@ jobs: Final = Table(
     Column("not_before", UtcDateTime),
     Column("waits_for", key(), ForeignKey("jobs.id")),
     Column("cancel_requested", choice(JobState)),
+    # when the sweep sees to it that people learn how the job stands; empty once that was done
+    Column("conclude_at", UtcDateTime),
     ForeignKeyConstraint(["forge", "repository_id"], ["repositories.forge", "repositories.id"]),
     # Of the jobs of a pull request that have not ended, one may work and one may wait for it to end: a superseding job
     # is queued while the superseded one winds down. ``waits_for`` is emptied in the transaction that ends the other.
@@ -184,6 +186,8 @@ jobs: Final = Table(
     Index("ix_jobs_pull_request", "forge", "repository_id", "number", "serial"),
     # Jobs.due
     _partial("ix_jobs_due", "serial", where="finished_at IS NULL AND waits_for IS NULL"),
+    # Jobs.unconcluded
+    _partial("ix_jobs_unconcluded", "conclude_at", where="conclude_at IS NOT NULL"),
     # Jobs.last_published asks for rollbacks of a job
     _partial("ix_jobs_target", "target_job_id", where="target_job_id IS NOT NULL"),
     # the end of a job frees the one that waits for it

@@ -153,12 +153,31 @@ class Jobs(Protocol):
         """Open an execution and return its attempt number, counted from 1."""
         ...
 
+    async def resume_execution(self, lease: JobLease, *, worker: str) -> int:
+        """The attempt number of the open execution; where a failure closed the last one, of a new one."""
+        ...
+
     async def end_execution(self, lease: JobLease, *, status: str, error_class: str = "", error: str = "") -> None:
         """Close the open execution, if there is one."""
         ...
 
     async def due(self, now: datetime, *, limit: int) -> list[str]:
         """Jobs that wait for a worker: not ended, not waiting for a person, no live lease, ``not_before`` passed."""
+        ...
+
+    async def unconcluded(self, now: datetime, *, limit: int) -> list[str]:
+        """Jobs that ended, or wait for a person, a while ago, and of which nobody said that people were told."""
+        ...
+
+    async def concluded(self, job: Job, *, again_at: datetime | None = None) -> None:
+        """People were told how the job stands; ``again_at``: they were not, and it is to be tried again then.
+
+        Nothing changes when the job went on in the meantime.
+        """
+        ...
+
+    async def of_installation(self, forge: ForgeKind, installation_id: int) -> list[Job]:
+        """The jobs under way in the repositories of an installation."""
         ...
 
 
@@ -296,6 +315,13 @@ class Reports(Protocol):
 
     async def get(self, target_id: str) -> ReportTarget | None:
         """A target by its id."""
+        ...
+
+    async def begin(self, target_id: str, *, until: datetime) -> ReportTarget | None:
+        """Take a target that differs from what was reported and is due, until its attempt is recorded or ``until``.
+
+        None when there is nothing to do, or when somebody else is at it.
+        """
         ...
 
     async def wrote(self, target_id: str, *, content_hash: str, remote_id: int) -> None:

@@ -161,6 +161,7 @@ def _jobs() -> None:
         sa.Column("not_before", MOMENT),
         sa.Column("waits_for", KEY),
         sa.Column("cancel_requested", WORD),
+        sa.Column("conclude_at", MOMENT),
         sa.ForeignKeyConstraint(["config_version"], ["job_config_versions.version"], name="fk_jobs_config_version"),
         sa.ForeignKeyConstraint(
             ["forge", "repository_id"], ["repositories.forge", "repositories.id"], name="fk_jobs_forge"
@@ -178,6 +179,7 @@ def _job_indexes() -> None:
     op.create_index("ix_jobs_due", "jobs", ["serial"], **where("finished_at IS NULL AND waits_for IS NULL"))
     op.create_index("ix_jobs_pull_request", "jobs", ["forge", "repository_id", "number", "serial"])
     op.create_index("ix_jobs_target", "jobs", ["target_job_id"], **where("target_job_id IS NOT NULL"))
+    op.create_index("ix_jobs_unconcluded", "jobs", ["conclude_at"], **where("conclude_at IS NOT NULL"))
     op.create_index("ix_jobs_waits_for", "jobs", ["waits_for"], **where("waits_for IS NOT NULL"))
     op.create_index(
         "uq_jobs_waiting",
