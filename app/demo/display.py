@@ -1,6 +1,7 @@
 """What the demo shows in a terminal."""
 
 import contextlib
+import re
 import unicodedata
 from collections.abc import Iterator
 from typing import Final
@@ -17,12 +18,19 @@ from rich.text import Text
 from app.demo.steps import MEANING, Progress, Step
 from app.demo.story import Scene
 
+_FOLD: Final = re.compile(r"^<details>\n<summary>(.*)</summary>$", re.MULTILINE)
+_FOLD_END: Final = re.compile(r"^</details>$", re.MULTILINE)
 _MARKS: Final = {"action_required": "[yellow]●[/]", "success": "[green]✓[/]"}
 
 
 def plain(text: str) -> str:
     """``text`` without what could drive a terminal: control and format characters other than line ends and tabs."""
     return "".join(c if c in "\n\t" or unicodedata.category(c)[0] != "C" else "\ufffd" for c in text)
+
+
+def unfolded(comment: str) -> str:
+    """A comment with its folds open: a terminal cannot fold, and rich leaves HTML out."""
+    return _FOLD.sub(r"**\1**", _FOLD_END.sub("", comment))
 
 
 class Display:
@@ -62,7 +70,7 @@ class Display:
         mark = _MARKS.get(str(check.get("conclusion")), "[red]✗[/]")
         title = escape(plain(str(check.get("title") or "")))
         self.console.print(Panel(f"{mark} [bold]FlowForge[/] — {title}", title="check run"))
-        self.console.print(Panel(Markdown(plain(scene.comment)), title="comment on the pull request"))
+        self.console.print(Panel(Markdown(unfolded(plain(scene.comment))), title="comment on the pull request"))
 
     def refusal(self, scene: Scene, message: str) -> None:
         """The report of a job that ended without a proposal."""

@@ -15,7 +15,7 @@ HONEST = HonestResolver(answers={"fees.py": ANSWER})
 
 
 async def assert_unresolved(play: Play, rule: str) -> str:
-    await play.until_conclusion("failure")
+    await play.until_conclusion("action_required")
     job = await play.job()
     assert (job.state, job.rule) == (JobState.UNRESOLVED, rule)
     assert play.branches() == set()
