@@ -79,6 +79,8 @@ class _Server(uvicorn.Server):
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
         for server in self.servers:
             await server.wait_closed()
 
@@ -250,7 +252,7 @@ class Simulator:
     async def close(self) -> None:
         """Stop serving and sending."""
         self.faults.clear()
-        await self.site.close()
         self._server.stopping.set()
         await self._serving
+        await self.site.close()
         self._listener.close()

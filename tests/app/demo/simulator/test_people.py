@@ -1,9 +1,11 @@
 import asyncio
 from pathlib import Path
 
+import httpx
 import pytest
 
 from app.demo.simulator.git import File
+from app.demo.simulator.record import Exchange
 from app.demo.simulator.server import Simulator
 from app.demo.simulator.state import Role
 from tests.app.demo.simulator.conftest import Bot, World, git
@@ -112,3 +114,31 @@ async def test_two_simulators_at_once_and_files_stay(tmp_path: Path) -> None:
             two.repository("acme/payments")
     kept = tmp_path / "a" / "repositories" / "acme" / "payments.git"
     assert (await git(kept, "show", "main:a")).out == "b"
+
+
+async def test_record_tells_its_listeners(world: World, bot: Bot) -> None:
+    heard: list[str] = []
+    world.sim.record.listeners.append(
+        lambda entry: heard.append(entry.path if isinstance(entry, Exchange) else entry.event)
+    )
+    await bot("GET", "/repos/acme/payments")
+    assert heard == ["/repos/acme/payments"]
+    last = world.sim.record.requests("GET", "/repos/")[-1]
+    assert last.response_json() == (await bot("GET", "/repos/acme/payments")).json()
+    assert last.request_json() is None
+
+
+async def test_end_in_the_middle_of_everything(tmp_path: Path) -> None:
+    sim = await Simulator.start(tmp_path, webhook_secret="s", webhook_url="http://127.0.0.1:1/")
+    ada = sim.people.user("ada")
+    repository = await sim.people.repository("acme/payments", files={"a": "b"}, private=False)
+    await sim.people.commit(repository, "feature", {"a": "c"}, author=ada)
+    await sim.people.open_pull_request(repository, author=ada, head="feature")
+    held = sim.faults.hold("GET", "/repos/acme/payments/pulls/1", after=True)
+    async with httpx.AsyncClient(base_url=sim.base_url, trust_env=False) as client:
+        asking = asyncio.create_task(client.get("/repos/acme/payments/pulls/1"))
+        await asyncio.wait_for(held.arrived.wait(), 10)
+        await asyncio.wait_for(sim.close(), 10)
+        assert (await asking).status_code == 200
+        with pytest.raises(httpx.ConnectError):
+            await client.get("/")
