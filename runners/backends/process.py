@@ -127,7 +127,6 @@ class ProcessRunner:
             "PATH": "/usr/bin:/bin",
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(Path(runners.__path__[0]).parent),
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def _end(self, run_id: str) -> None:
