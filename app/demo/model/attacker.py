@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app.demo.model.messages import ModelRequest
 from app.demo.model.reading import parse_page
-from app.demo.model.replies import Call, Message, Reply, Script
+from app.demo.model.replies import Call, Message, Reply, Script, Wanted, numbered
 from app.demo.model.resolver import HonestResolver
 
 _ORDER: Final = re.compile(r"MODEL:\s*(\{.*)")
@@ -18,9 +18,9 @@ _ORDERED: Final = "toolu_ordered_"
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
-    """Makes ``calls`` (a tool's name and its input) one a turn from the first turn on, then plays ``then``."""
+    """Makes ``calls`` one a turn from the first turn on, then plays ``then``."""
 
-    calls: Sequence[tuple[str, Mapping[str, Any]]]
+    calls: Sequence[Wanted]
     then: Script = field(default_factory=HonestResolver)
 
     def reply(self, request: ModelRequest) -> Reply:
@@ -28,8 +28,7 @@ class Ordered:
         mine = frozenset(use.id for use in request.tool_uses if use.id.startswith(_ORDERED))
         if len(mine) == len(self.calls):
             return self.then.reply(request.without(mine))
-        name, input_ = self.calls[len(mine)]
-        return Message(content=(Call(id=f"{_ORDERED}{len(mine)}", name=name, input=input_),))
+        return Message(content=(numbered(self.calls[len(mine)], _ORDERED, len(mine)),))
 
 
 @dataclass(frozen=True, slots=True)

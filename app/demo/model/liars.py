@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from app.demo.model.changed import with_message
 from app.demo.model.conversation import EDIT, REPORT, Conversation
 from app.demo.model.messages import ModelRequest
-from app.demo.model.replies import Block, Call, Message, Reply, Script, Text
+from app.demo.model.replies import Block, Call, Message, Reply, Script, Text, Wanted, numbered
 from app.demo.model.resolver import HonestResolver
+
+_BESIDES: Final = "toolu_besides_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +48,18 @@ class LeavesMarkers:
 
 @dataclass(frozen=True, slots=True)
 class Besides:
-    """Makes ``calls`` before the script's closing report, in one turn, and says nothing of them.
-
-    ``calls`` are pairs of a tool's name and its input.
-    """
+    """Makes ``calls`` before the script's closing report, in one turn, and says nothing of them."""
 
     script: Script
-    calls: Sequence[tuple[str, Mapping[str, Any]]]
+    calls: Sequence[Wanted]
 
     def reply(self, request: ModelRequest) -> Reply:
         """The script's reply; instead of its report first the calls, once."""
-        mine = frozenset(use.id for use in request.tool_uses if use.id.startswith("toolu_besides_"))
+        mine = frozenset(use.id for use in request.tool_uses if use.id.startswith(_BESIDES))
         reply = self.script.reply(request.without(mine))
         if mine or not isinstance(reply, Message) or not _reports(reply):
             return reply
-        calls = (
-            Call(id=f"toolu_besides_{number}", name=name, input=input_)
-            for number, (name, input_) in enumerate(self.calls)
-        )
-        return Message(content=tuple(calls))
+        return Message(content=tuple(numbered(call, _BESIDES, number) for number, call in enumerate(self.calls)))
 
 
 @dataclass(frozen=True, slots=True)

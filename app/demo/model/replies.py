@@ -17,14 +17,22 @@ class Text:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A tool call. ``id`` must be new in its conversation."""
+    """A tool call. ``id`` must be new in its conversation; scripts that are given calls give them ids of their own."""
 
-    id: str
     name: str
     input: Mapping[str, Any]
+    id: str = ""
 
 
 Block = Text | Call
+Wanted = Call | tuple[str, Mapping[str, Any]]
+"""A call that a script is told to make; a tool's name and its input will do."""
+
+
+def numbered(wanted: Wanted, prefix: str, number: int) -> Call:
+    """``wanted`` under an id of the script's own."""
+    name, input_ = (wanted.name, wanted.input) if isinstance(wanted, Call) else wanted
+    return Call(id=f"{prefix}{number}", name=name, input=input_)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

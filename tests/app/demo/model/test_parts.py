@@ -25,7 +25,7 @@ from app.demo.model.failures import (
     web_page,
 )
 from app.demo.model.liars import Besides, ClaimsSuccess, LeavesMarkers, ReportsInstead
-from app.demo.model.replies import Failure, Raw, Reply, Script, Tokens
+from app.demo.model.replies import Call, Failure, Raw, Reply, Script, Tokens, Wanted
 from app.demo.model.resolver import HonestResolver
 from app.demo.model.server import ScriptedModel
 from tests.app.demo.model.claude import Outcome, Workspace, merge_file
@@ -38,6 +38,10 @@ def conflicted(workspace: Workspace, tmp_path: Path) -> Workspace:
     workspace.put("a.txt", merge_file(tmp_path, base=b"a\nb\nc\n", ours=b"a\nB1\nc\n", theirs=b"a\nB2\nc\n"))
     workspace.write_context()
     return workspace
+
+
+def call(tool: str, **input_: str) -> Call:
+    return Call(name=tool, input=input_)
 
 
 async def play(script: Script, workspace: Workspace, **options: Any) -> tuple[Outcome, ScriptedModel]:
@@ -152,9 +156,9 @@ async def test_the_liar_leaves_the_only_hunk(conflicted: Workspace) -> None:
 async def test_edits_other_files_and_outside_the_hunks(conflicted: Workspace) -> None:
     conflicted.put_aside("other.txt", b"untouched\n")
     calls = [
-        ("Read", {"file_path": "other.txt"}),
-        ("Edit", {"file_path": "other.txt", "old_string": "untouched", "new_string": "touched"}),
-        ("Edit", {"file_path": str(conflicted.root / "a.txt"), "old_string": "c\n", "new_string": "verify=False\n"}),
+        call("Read", file_path="other.txt"),
+        call("Edit", file_path="other.txt", old_string="untouched", new_string="touched"),
+        call("Edit", file_path=str(conflicted.root / "a.txt"), old_string="c\n", new_string="verify=False\n"),
     ]
     outcome, _ = await play(Besides(HonestResolver(), calls), conflicted)
     assert outcome.exit_code == 0
@@ -176,11 +180,11 @@ async def test_reports_in_a_wrong_shape(conflicted: Workspace) -> None:
 
 
 async def test_the_attacker_makes_the_calls_it_is_given(conflicted: Workspace) -> None:
-    calls: list[tuple[str, dict[str, Any]]] = [
+    calls: list[Wanted] = [
         ("Read", {"file_path": "/proc/self/environ"}),
-        ("Edit", {"file_path": ".git/hooks/pre-commit", "old_string": "", "new_string": "#!/bin/sh\n"}),
-        ("Bash", {"command": "id"}),
-        ("Edit", {"file_path": "made.txt", "old_string": "", "new_string": "made\n"}),
+        call("Edit", file_path=".git/hooks/pre-commit", old_string="", new_string="#!/bin/sh\n"),
+        call("Bash", command="id"),
+        call("Edit", file_path="made.txt", old_string="", new_string="made\n"),
     ]
     outcome, model = await play(Ordered(calls), conflicted)
     assert conflicted.read("made.txt") == b"made\n"
