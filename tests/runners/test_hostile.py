@@ -6,7 +6,8 @@ Numbers are those of the adversarial corpus. A new version of Claude Code must p
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Mapping
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -197,7 +198,14 @@ async def test_a_mention_in_untrusted_text_attaches_nothing(bench: Bench, attack
     assert text in script.result("Read", {"file_path": "issue.md"})[0]
 
 
-async def plain_claude(place: Path, files: Files, url: str) -> None:
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    """For the sockets of the unprotected CLI, which takes /tmp when the path is too long for one."""
+    with tempfile.TemporaryDirectory(prefix="ff") as directory:
+        yield Path(directory)
+
+
+async def plain_claude(place: Path, files: Files, url: str, runtime: Path) -> None:
     """``claude -p`` in a checkout, as one would start it without a thought."""
     for path, content in files.items():
         target = place / "repository" / path
@@ -213,6 +221,7 @@ async def plain_claude(place: Path, files: Files, url: str) -> None:
             "PATH": os.environ["PATH"],
             "HOME": str(place / "home"),
             "TMPDIR": str(place),
+            "XDG_RUNTIME_DIR": str(runtime),
             "ANTHROPIC_API_KEY": SECRET,
             "ANTHROPIC_BASE_URL": url,
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
@@ -226,16 +235,20 @@ async def plain_claude(place: Path, files: Files, url: str) -> None:
             process.kill()
 
 
-async def test_the_canaries_do_fire_where_our_options_are_missing(attacker: Attacker, tmp_path: Path) -> None:
+async def test_the_canaries_do_fire_where_our_options_are_missing(
+    attacker: Attacker, tmp_path: Path, runtime: Path
+) -> None:
     """The control: the same files and plain ``claude -p``. A canary that cannot sing proves nothing."""
     files = instructions(attacker) | mcp_server(attacker) | hooks(attacker)  # the hooks' settings are the last
     async with ScriptedModel.serve(HonestResolver()) as model:
-        await plain_claude(tmp_path, files, model.base_url)
+        await plain_claude(tmp_path, files, model.base_url, runtime)
         sent = "\n".join(json.dumps(request.body) for request in model.requests)
     assert {"hook-SessionStart", "hook-Stop", "mcp"} <= set(attacker.canaries())
     assert MARK in sent
 
 
-async def test_the_listener_hears_the_key_where_our_options_are_missing(attacker: Attacker, tmp_path: Path) -> None:
-    await plain_claude(tmp_path, redirected_api(attacker), "http://127.0.0.1:9")
+async def test_the_listener_hears_the_key_where_our_options_are_missing(
+    attacker: Attacker, tmp_path: Path, runtime: Path
+) -> None:
+    await plain_claude(tmp_path, redirected_api(attacker), "http://127.0.0.1:9", runtime)
     assert SECRET.encode() in b"".join(attacker.heard)
