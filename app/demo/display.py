@@ -3,7 +3,7 @@
 import contextlib
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from rich.console import Console, Group
@@ -54,10 +54,10 @@ class Display:
         self.console.print()
 
     @contextlib.contextmanager
-    def watching(self, progress: Progress) -> Iterator[None]:
-        """Keep the list of steps up to date while the block runs."""
+    def watching(self, progress: Progress, steps: Sequence[Step]) -> Iterator[None]:
+        """Keep the list of ``steps`` up to date while the block runs."""
         with Live(
-            get_renderable=lambda: _steps(progress),
+            get_renderable=lambda: _steps(progress, steps),
             console=self.console,
             refresh_per_second=8,
             transient=False,
@@ -92,10 +92,10 @@ class Display:
             self.console.print(f"Everything was left in {kept}")
 
 
-def _steps(progress: Progress) -> Group:
+def _steps(progress: Progress, steps: Sequence[Step]) -> Group:
     table = Table(show_header=False, box=None, padding=(0, 1))
     waiting = True
-    for step in progress.wanted:
+    for step in steps:
         at = progress.reached.get(step)
         if at is not None:
             table.add_row("[green]✓[/]", step.value, MEANING[step], f"{at:,} ms")

@@ -152,10 +152,11 @@ async def _play(
             await stack.aclose()
             display.proposal(shown)
             agreed = options.yes or await asyncio.to_thread(Confirm.ask, "Approve and push?", console=display.console)
-            stack.enter_context(display.watching(progress))
+            stack.enter_context(display.watching(progress, progress.wanted[asked:]))
             return agreed
 
-        stack.enter_context(display.watching(progress))
+        asked = list(Step).index(Step.PROPOSED) + 1
+        stack.enter_context(display.watching(progress, progress.wanted[:asked]))
         await Story(stage=stage, scene=scene, progress=progress, confirm=confirm).play()
 
 

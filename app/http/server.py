@@ -10,9 +10,13 @@ import uvicorn
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises ``OSError`` when the address is taken."""
+    """A socket to listen on; port 0 takes a free one. Raises ``OSError`` when the address is taken.
+
+    asyncio switches Nagle's algorithm off for sockets that say they are TCP only; with it, every answer in several
+    pieces takes 40 ms longer.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))
     return listener
@@ -42,12 +46,18 @@ class _Server(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def serving(application: Any, listener: socket.socket) -> AsyncIterator[str]:
-    """Serve ``application`` on ``listener`` while the context lasts; the URL it answers at."""
+    """Serve ``application`` on ``listener`` while the context lasts; the URL it answers at.
+
+    h11 is named on purpose: unlike httptools it shows the application the request target as it was sent, which the
+    gateway's policy looks at.
+    """
     config = uvicorn.Config(
         application,
+        http="h11",
+        ws="none",
         log_config=None,
         access_log=False,
-        lifespan="on",
+        proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=2,
     )
@@ -65,3 +75,10 @@ async def serving(application: Any, listener: socket.socket) -> AsyncIterator[st
         with contextlib.suppress(asyncio.CancelledError):
             await task
         listener.close()
+
+
+@contextlib.asynccontextmanager
+async def serving_loopback(application: Any) -> AsyncIterator[str]:
+    """``serving`` on a free port of 127.0.0.1."""
+    async with serving(application, bind("127.0.0.1", 0)) as url:
+        yield url

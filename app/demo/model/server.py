@@ -11,8 +11,8 @@ from typing import Any, Final, assert_never
 
 from app.demo.model.messages import JsonObject, ModelRequest, parse_request
 from app.demo.model.replies import Failure, Held, Message, Raw, Reply, Script, Slow, Truncated
-from app.demo.model.serving import serve_loopback
 from app.demo.model.wire import failure_json, message_events, message_json
+from app.http.server import serving_loopback
 from bot.errors import BadInputError
 
 SERVER_NAME: Final = "FlowForge scripted model"
@@ -76,7 +76,7 @@ class ScriptedModel:
         """
         model = cls(script=script, api_key=api_key)
         with _quiet_cuts():
-            async with serve_loopback(model.asgi) as base_url:
+            async with serving_loopback(model.asgi) as base_url:
                 model.base_url = base_url
                 try:
                     yield model

@@ -13,10 +13,10 @@ from sqlalchemy import text
 
 from app.demo.model.replies import Script
 from app.demo.model.server import ScriptedModel
-from app.demo.model.serving import serve_loopback
 from app.gateway.metrics import GatewayMetrics
 from app.gateway.policy import GatewayPolicy
 from app.gateway.service import create_gateway
+from app.http.server import serving_loopback
 from app.store.database import SqlStore
 from app.store.migrate import upgrade
 from bot.model.runs import Run
@@ -109,7 +109,10 @@ async def gateway(
                 policy=policy,
                 metrics=GatewayMetrics(registry),
             )
-            async with serve_loopback(app) as url, httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http:
+            async with (
+                serving_loopback(app) as url,
+                httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http,
+            ):
                 bench = Bench(store=store, url=url, http=http, registry=registry)
                 await bench.new_run(budget_usd=budget_usd)
                 yield bench

@@ -22,8 +22,8 @@ from app.demo.model.failures import (
     web_page,
 )
 from app.demo.model.replies import Failure, Message, Raw, Text, Tokens, Truncated
-from app.demo.model.serving import serve_loopback
 from app.gateway.upstream import ModelApi
+from app.http.server import serving_loopback
 from bot.model.runs import RunOutcome
 from tests.app.gateway.bench import KEY, MODEL, POLICY, REQUEST, Bench, bench, gateway
 
@@ -174,7 +174,7 @@ async def test_is_not_sent_elsewhere(tmp_path: Path) -> None:
         await send({"type": "http.response.start", "status": 307, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
-    async with serve_loopback(redirecting) as upstream, gateway(tmp_path, upstream) as made:
+    async with serving_loopback(redirecting) as upstream, gateway(tmp_path, upstream) as made:
         answer = await made.post()
         (row,) = await made.rows()
     assert elsewhere == ["/v1/messages"]
@@ -197,7 +197,7 @@ async def _echoing(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def test_the_key_is_in_no_answer_log_or_repr(tmp_path: Path) -> None:
-    async with serve_loopback(_echoing) as upstream, gateway(tmp_path, upstream) as made:
+    async with serving_loopback(_echoing) as upstream, gateway(tmp_path, upstream) as made:
         with capture_logs() as logs:
             answer = await made.post()
             await made.post(b"{", **{"x-api-key": KEY})
@@ -262,7 +262,7 @@ async def test_a_call_that_waits_for_its_head_is_answered_when_the_run_ends(tmp_
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    async with serve_loopback(silent) as upstream, gateway(tmp_path, upstream) as made:
+    async with serving_loopback(silent) as upstream, gateway(tmp_path, upstream) as made:
         asking = asyncio.create_task(made.post())
         async with asyncio.timeout(10):
             await arrived.wait()
