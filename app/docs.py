@@ -39,8 +39,8 @@ _MEBIBYTE: Final = 1024 * 1024
 
 _SENT_ANYWAY: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "installation": "The App was installed, removed, suspended, allowed again, or given what it asked for.",
-        "installation_repositories": "The App got other repositories.",
+        "installation": "The App was installed, removed, suspended or allowed again; jobs end where it may not work.",
+        "installation_repositories": "The App got other repositories. Jobs of those it lost end.",
         "ping": "GitHub tries the webhook; answered and kept, nothing else.",
     },
 )
@@ -57,8 +57,8 @@ _STATES: Final[Mapping[JobState, str]] = MappingProxyType(
         JobState.NOTHING_TO_DO: "The pull request merges without conflict.",
         JobState.REPORTED: "A dry run showed what conflicts.",
         JobState.UNRESOLVED: "Something is left to people; the report says what and why.",
-        JobState.REFUSED: "It could not go on: the pull request was closed, there was nothing to undo, or the forge "
-        "refused the push.",
+        JobState.REFUSED: "It may not go on: the pull request was closed, whoever asked may no longer, there was "
+        "nothing to undo, or the forge refused the push.",
         JobState.FAILED: "FlowForge itself could not finish; the report says why.",
         JobState.CANCELLED: "Somebody cancelled it, or the pull request was closed.",
         JobState.REJECTED: "Somebody turned the proposal down.",
@@ -244,7 +244,8 @@ def events_page() -> str:
         "GitHub sends these to every App; they cannot be asked for:",
         "| Event | What it is used for |\n|---|---|\n"
         + "\n".join(f"| `{name}` | {_cell(_SENT_ANYWAY[name])} |" for name in sorted(UNSUBSCRIBED_EVENTS)),
-        "Any other authentic event is answered with 202 and forgotten.",
+        "Any other authentic event is answered with 202 and forgotten. A push to a base branch changes nothing at "
+        "once: that a proposal is out of date is seen when somebody approves it.",
         "## Permissions",
         "| Permission | Level | What it is used for |\n|---|---|---|\n"
         + "\n".join(f"| `{name}` | {levels[name]} | {_cell(permissions[name])} |" for name in sorted(levels)),
