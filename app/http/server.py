@@ -53,8 +53,10 @@ async def serving(application: Any, listener: socket.socket) -> AsyncIterator[st
     """
     config = uvicorn.Config(
         application,
+        interface="asgi3",
         http="h11",
         ws="none",
+        lifespan="off",
         log_config=None,
         access_log=False,
         proxy_headers=False,
