@@ -131,7 +131,7 @@ class Story:
 
         await forge.wait_for(delivered, what="the delivery")
         self.progress.mark(Step.DELIVERED)
-        answer = await self._look(self._find_answer(comment), "a job, or a refusal")
+        answer: Job | str = await self._look(self._find_answer(comment), "a job, or a refusal")
         if isinstance(answer, Job):
             scene.job = answer
             self.progress.mark(Step.ACCEPTED)

@@ -1,0 +1,192 @@
+"""``flowforge demo`` as a user runs it: a process of its own, its output, its exit status, what it leaves behind."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+FLOWFORGE = [sys.executable, "-m", "app.cli"]
+
+
+def environment(directory: Path) -> dict[str, str]:
+    """Ours without a model key, and with temporary files where we can see them."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("ANTHROPIC_", "FLOWFORGE_"))}
+    return {**kept, "TMPDIR": str(directory)}
+
+
+def demo(directory: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
+    done = subprocess.run(
+        [*FLOWFORGE, "demo", "--once", "--yes", "--json", *arguments],
+        env=environment(directory),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
+
+
+def git(directory: str, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments],  # noqa: S607 - the git on the PATH
+        cwd=directory,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return done.stdout.strip()
+
+
+def test_the_json_document_says_that_all_of_it_held(tmp_path: Path) -> None:
+    temporary, kept = tmp_path / "tmp", tmp_path / "kept"
+    temporary.mkdir()
+    status, document, said = demo(temporary, "--keep", str(kept))
+    assert status == 0, said
+    assert document["ok"] is True
+    assert [step["name"] for step in document["steps"] if step["ok"]] == [
+        "delivered",
+        "accepted",
+        "status_shown",
+        "run_started",
+        "agent_done",
+        "gate_passed",
+        "proposed",
+        "approved",
+        "pushed",
+        "rolled_back",
+    ]
+    pull, proposal = document["pull_request"], document["proposal"]
+    assert pull["head_after_approve"] == proposal["commit"]
+    assert pull["head_after_rollback"] == pull["head_before"]
+    assert proposal["parents"] == [pull["head_before"], pull["base"]]
+    repository = document["kept"]["repository"]
+    assert git(repository, "rev-parse", f"{proposal['commit']}^{{tree}}") == proposal["tree"]
+    assert git(repository, "log", "-1", "--format=%P", proposal["commit"]).split() == proposal["parents"]
+    assert document["check_run"]["conclusion"] == "action_required"
+    assert [action["identifier"] for action in document["check_run"]["actions"]] == ["approve", "retry", "discard"]
+    assert document["usage"]["model_calls"] == len(document["usage"]["request_bytes"]) >= 3
+    assert document["refusal"] is None
+    transcript = Path(document["kept"]["transcript"]).read_text(encoding="utf-8")
+    assert '"subtype":"init"' in transcript
+    assert "scripted model" in said
+    assert list(temporary.iterdir()) == []
+
+
+def bundle(directory: Path, base: dict[str, str], ours: dict[str, str], theirs: dict[str, str]) -> Path:
+    repository = directory / "source"
+    repository.mkdir()
+    git(str(repository), "init", "--quiet", "--initial-branch=base")
+    for branch, files in (("base", base), ("ours", ours), ("theirs", theirs)):
+        if branch != "base":
+            git(str(repository), "switch", "--quiet", "--create", branch, "base")
+        for name, text in files.items():
+            (repository / name).parent.mkdir(parents=True, exist_ok=True)
+            (repository / name).write_text(text, encoding="utf-8")
+        git(str(repository), "add", "--all")
+        who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+        git(str(repository), *who, "commit", "--quiet", "--message", branch)
+    path = directory / "conflict.bundle"
+    git(str(repository), "bundle", "create", "--quiet", str(path), "base", "ours", "theirs")
+    return path
+
+
+def test_a_bundle_with_answers_lands_byte_for_byte(tmp_path: Path) -> None:
+    answer = "one\nZWEI & DEUX\nthree\n"
+    path = bundle(
+        tmp_path,
+        {"a b/ü.txt": "one\ntwo\nthree\n"},
+        {"a b/ü.txt": "one\nzwei\nthree\n"},
+        {"a b/ü.txt": "one\ndeux\nthree\n"},
+    )
+    answers = tmp_path / "answers.json"
+    answers.write_text(json.dumps({"a b/ü.txt": answer}), encoding="utf-8")
+    status, document, said = demo(
+        tmp_path,
+        "--bundle",
+        str(path),
+        "--answers",
+        str(answers),
+        "--keep",
+        str(tmp_path / "kept"),
+    )
+    assert status == 0, said
+    assert document["proposal"]["files"] == [{"path": "a b/ü.txt", "kind": "content", "resolver": "agent"}]
+    shown = git(document["kept"]["repository"], "show", f"{document['proposal']['commit']}:a b/ü.txt")
+    assert shown == answer.strip()
+
+
+def test_a_refused_job_is_a_normal_end(tmp_path: Path) -> None:
+    path = bundle(tmp_path, {"a.txt": "one\n"}, {"a.txt": "two\n"}, {"a.txt": "three\n"})
+    answers = tmp_path / "answers.json"
+    answers.write_text(json.dumps({"a.txt": "<<<<<<< mine\ntwo\n=======\nthree\n>>>>>>> yours\n"}), encoding="utf-8")
+    status, document, _ = demo(tmp_path, "--bundle", str(path), "--answers", str(answers))
+    assert status == 2
+    assert document["ok"] is False
+    assert document["refusal"]["rule"] == "gate"
+    assert document["proposal"] is None
+    assert document["pull_request"]["head_after_approve"] is None
+    assert "a.txt" in document["comment"]
+
+
+def test_until_stops_there(tmp_path: Path) -> None:
+    status, document, _ = demo(tmp_path, "--until", "proposed")
+    assert status == 0
+    assert [step["name"] for step in document["steps"]][-1] == "proposed"
+    assert document["pull_request"]["head_after_approve"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--repo", "."], "--head"),
+        (["--head", "x"], "--repo"),
+        (["--bundle", __file__], "cannot take"),
+    ],
+)
+def test_bad_options_get_a_sentence(tmp_path: Path, arguments: list[str], message: str) -> None:
+    status, document, said = demo(tmp_path, *arguments)
+    assert status == 1
+    assert document == {}
+    assert message in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("after", ["FlowForge demo", "run_started", "proposed", "until Ctrl-C"])
+async def test_ctrl_c_leaves_no_process_and_no_file(tmp_path: Path, after: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(*FLOWFORGE, "demo", "--yes"),
+        env={**environment(tmp_path), "COLUMNS": "120"},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    said = b""
+    async with asyncio.timeout(90):
+        while after.encode() not in said:
+            chunk = await process.stdout.read(4096)
+            assert chunk, said.decode()
+            said += chunk
+        os.killpg(process.pid, signal.SIGINT)
+        said += await process.stdout.read()
+        assert await process.wait() == 130, said.decode()
+    assert b"Traceback" not in said, said.decode()
+    left = [one for one in psutil.process_iter() if in_session(one, process.pid)]
+    assert left == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def in_session(process: psutil.Process, session: int) -> bool:
+    try:
+        return os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE
+    except (ProcessLookupError, psutil.NoSuchProcess):
+        return False
