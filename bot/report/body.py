@@ -1,0 +1,135 @@
+"""What a report says about a job, between its heading and the diffs; the same in comment and check run."""
+
+from typing import assert_never
+
+from bot.commands import PREFIX, CommandName
+from bot.model.jobs import JobKind, JobState
+from bot.model.reports import JobView
+from bot.report import messages, sections
+from bot.report.markdown import code
+from bot.report.sections import SHORT, joined, name, said, short
+
+
+def body(view: JobView) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - what each state says
+    """The paragraphs, some of them empty; 45,000 units at most together."""
+    job = view.job
+    match job.state:
+        case JobState.QUEUED:
+            return [sections.merging(view), f"{_asked(view)} {messages.QUEUED}"]
+        case JobState.PREPARING | JobState.RUNNING | JobState.VALIDATING:
+            return [sections.merging(view), f"{_asked(view)} {_working(view)}"]
+        case JobState.AWAITING_APPROVAL:
+            return [sections.merging(view), _offer(view), *_evidence(view), _next_after_offer(view)]
+        case JobState.PUBLISHING:
+            return [sections.merging(view), messages.PUTTING_BACK if _is_rollback(view) else messages.PUBLISHING]
+        case JobState.PUBLISHED:
+            return [sections.merging(view), _published(view), *_evidence(view)]
+        case JobState.NOTHING_TO_DO:
+            return [said(job.message, messages.NOTHING_TO_DO)]
+        case JobState.REPORTED:
+            hint = _unless_said(view, messages.RESOLVE)
+            return [sections.merging(view), said(job.message, messages.REPORTED), *_evidence(view), hint]
+        case JobState.UNRESOLVED:
+            return _unresolved(view)
+        case JobState.REFUSED:
+            return [said(job.message, messages.REFUSED), _rule(view), _commands_of(view)]
+        case JobState.FAILED:
+            return [said(job.message, messages.FAILED), _unless_said(view, messages.RETRY)]
+        case JobState.CANCELLED:
+            return [said(job.message, messages.CANCELLED), _unless_said(view, messages.RETRY)]
+        case JobState.REJECTED:
+            return [said(job.message, messages.REJECTED), _unless_said(view, _again(view))]
+        case JobState.SUPERSEDED:
+            return [said(job.message, messages.SUPERSEDED), _successor(view)]
+        case _:
+            assert_never(job.state)
+
+
+def _is_rollback(view: JobView) -> bool:
+    return view.job.request.kind is JobKind.ROLLBACK
+
+
+def _working(view: JobView) -> str:
+    return messages.ROLLING_BACK if _is_rollback(view) else messages.WORKING
+
+
+def _again(view: JobView) -> str:
+    return messages.ROLLBACK_AGAIN if _is_rollback(view) else messages.RESOLVE_AGAIN
+
+
+def _asked(view: JobView) -> str:
+    return messages.asked_by(name(view.job.request.requested_by.login))
+
+
+def _evidence(view: JobView) -> list[str]:
+    return [sections.conflicts(view), sections.gate(view.gate)]
+
+
+def _offer(view: JobView) -> str:
+    proposal = view.proposal
+    if proposal is None:
+        return ""
+    head = name(view.job.request.head_ref)
+    if view.hand_over is not None:
+        return messages.proposed_to_fork(short(proposal.commit))
+    return messages.proposed(short(proposal.commit), head, name(proposal.diff_sha256[:SHORT]))
+
+
+def _next_after_offer(view: JobView) -> str:
+    if view.hand_over is not None:
+        return joined([sections.hand_over(view), "\n".join(messages.HAND_OVER_COMMANDS)])
+    if view.proposal is None:
+        return ""
+    approve = code(messages.command(CommandName.APPROVE, view.proposal.commit[:SHORT]))
+    rows = messages.approval_commands(approve)
+    return "\n".join(rows if _is_rollback(view) else (*rows, messages.ROLLBACK_AFTERWARDS))
+
+
+def _published(view: JobView) -> str:
+    job = view.job
+    head = name(job.request.head_ref)
+    parts = []
+    if _is_rollback(view) and job.message:
+        parts.append(said(job.message, ""))
+    if view.publication is not None:
+        parts.append(messages.published(short(view.publication.new), head))
+    if view.approval is not None:
+        parts.append(messages.approved_by(name(view.approval.actor.login)))
+    if not _is_rollback(view):
+        parts.append(messages.ROLLBACK)
+    return " ".join(parts)
+
+
+def _unresolved(view: JobView) -> list[str]:
+    job = view.job
+    by_hand = "" if _is_rollback(view) else sections.by_hand(view)
+    # Where no agent ran, the conflicts are not for one, and trying again would end the same way.
+    retry = "" if view.run_outcome is None else _unless_said(view, messages.RETRY)
+    return [
+        sections.merging(view),
+        said(job.message, messages.UNRESOLVED),
+        sections.run_detail(view),
+        *_evidence(view),
+        by_hand,
+        retry,
+    ]
+
+
+def _rule(view: JobView) -> str:
+    return messages.rule(name(view.job.rule)) if view.job.rule else ""
+
+
+def _commands_of(view: JobView) -> str:
+    """The commands that apply a result we could not push; its reason is the job's message already."""
+    return "" if view.hand_over is None else sections.shell(view.hand_over.commands)
+
+
+def _successor(view: JobView) -> str:
+    if view.superseded_by is not None:
+        return messages.superseded_by(name(view.superseded_by))
+    return _unless_said(view, _again(view))
+
+
+def _unless_said(view: JobView, hint: str) -> str:
+    """What can be done next, unless the job's own message names a command already."""
+    return "" if view.job.message and PREFIX in view.job.message else hint

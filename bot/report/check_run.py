@@ -1,0 +1,130 @@
+"""The check run ``FlowForge``: progress while a job runs, buttons when somebody has to decide.
+
+How a job's end reads as a conclusion:
+
+* success: the conflicts are resolved, or there are none;
+* action_required: a person has to approve, or to resolve what is open;
+* neutral: nothing came of it and nothing is wrong: a dry run, a refusal, a discarded or outdated proposal;
+* cancelled: somebody stopped it;
+* failure: FlowForge itself could not finish.
+"""
+
+from typing import Final, assert_never
+
+from bot.model.characters import is_hidden
+from bot.model.ids import make_external_id
+from bot.model.jobs import JobState
+from bot.model.reports import (
+    Annotation,
+    CheckAction,
+    CheckActionName,
+    CheckConclusion,
+    CheckRunContent,
+    CheckStatus,
+    JobView,
+)
+from bot.model.resolutions import Finding, GateVerdict
+from bot.redact import redact
+from bot.report import messages, sections
+from bot.report.body import body
+from bot.report.comment import shows_diff
+from bot.report.markdown import plain
+from bot.report.sections import joined, told
+
+MAX_TITLE: Final = 255
+MAX_TEXT: Final = 65_535
+"""Of the summary and of the text each: https://docs.github.com/en/rest/checks/runs#create-a-check-run ."""
+MAX_ANNOTATIONS: Final = 50
+"""In one request: https://docs.github.com/en/rest/checks/runs#create-a-check-run ."""
+
+_PROGRESS_ROOM: Final = 180
+_REMARK_ROOM: Final = 600
+_READ: Final = 5_000
+
+_APPROVE: Final = CheckAction(
+    label=messages.APPROVE_LABEL, description=messages.APPROVE_DESCRIPTION, identifier=CheckActionName.APPROVE
+)
+_RETRY: Final = CheckAction(
+    label=messages.RETRY_LABEL, description=messages.RETRY_DESCRIPTION, identifier=CheckActionName.RETRY
+)
+_DISCARD: Final = CheckAction(
+    label=messages.DISCARD_LABEL, description=messages.DISCARD_DESCRIPTION, identifier=CheckActionName.DISCARD
+)
+
+
+def render_check_run(view: JobView) -> CheckRunContent:
+    """The check run of a job, within GitHub's limits whatever the view holds.
+
+    Raises:
+        ValueError: the ids of job or proposal are not ours.
+    """
+    job = view.job
+    status, conclusion = _standing(job.state)
+    heading = messages.heading(job.request.kind, job.state)
+    heading = heading[:1].upper() + heading[1:]
+    running = status is CheckStatus.IN_PROGRESS and job.progress
+    progress = messages.now(told(job.progress, _PROGRESS_ROOM)) if running else ""
+    return CheckRunContent(
+        head_sha=job.head_sha,
+        external_id=make_external_id(job.id, view.proposal.id if view.proposal else None),
+        status=status,
+        conclusion=conclusion,
+        title=plain(f"{heading}: {redact(job.progress[:_READ])}" if running else heading, MAX_TITLE),
+        summary=joined([progress, sections.warnings(view), *body(view), sections.footer(view)]),
+        text=sections.diff_folds(view, MAX_TEXT) if shows_diff(job.state) else "",
+        actions=_actions(view),
+        annotations=_annotations(view),
+    )
+
+
+def _standing(state: JobState) -> tuple[CheckStatus, CheckConclusion | None]:  # noqa: PLR0911 - one for every state
+    match state:
+        case JobState.QUEUED:
+            return CheckStatus.QUEUED, None
+        case JobState.PREPARING | JobState.RUNNING | JobState.VALIDATING | JobState.PUBLISHING:
+            return CheckStatus.IN_PROGRESS, None
+        case JobState.AWAITING_APPROVAL | JobState.UNRESOLVED:
+            return CheckStatus.COMPLETED, CheckConclusion.ACTION_REQUIRED
+        case JobState.PUBLISHED | JobState.NOTHING_TO_DO:
+            return CheckStatus.COMPLETED, CheckConclusion.SUCCESS
+        case JobState.REPORTED | JobState.REFUSED | JobState.REJECTED | JobState.SUPERSEDED:
+            return CheckStatus.COMPLETED, CheckConclusion.NEUTRAL
+        case JobState.CANCELLED:
+            return CheckStatus.COMPLETED, CheckConclusion.CANCELLED
+        case JobState.FAILED:
+            return CheckStatus.COMPLETED, CheckConclusion.FAILURE
+        case _:
+            assert_never(state)
+
+
+def _actions(view: JobView) -> tuple[CheckAction, ...]:
+    """Buttons appear on completed check runs only. What we cannot push has no button that says so."""
+    if view.job.state is JobState.AWAITING_APPROVAL:
+        return (_RETRY, _DISCARD) if view.hand_over else (_APPROVE, _RETRY, _DISCARD)
+    if view.job.state in {JobState.FAILED, JobState.UNRESOLVED, JobState.CANCELLED}:
+        return (_RETRY,)
+    return ()
+
+
+def _annotations(view: JobView) -> tuple[Annotation, ...]:
+    """What the checks have against the result, on its lines, while that is why a person is asked."""
+    if view.gate is None or view.job.state is not JobState.UNRESOLVED:
+        return ()
+    bad = [finding for finding in view.gate.findings if finding.verdict is not GateVerdict.PASS and _has_place(finding)]
+    return tuple(_annotation(finding) for finding in bad[:MAX_ANNOTATIONS])
+
+
+def _has_place(finding: Finding) -> bool:
+    return bool(finding.path) and not any(map(is_hidden, finding.path))
+
+
+def _annotation(finding: Finding) -> Annotation:
+    first, last = finding.lines or (1, 1)
+    return Annotation(
+        path=finding.path,
+        start_line=first,
+        end_line=last,
+        level="failure" if finding.verdict is GateVerdict.REFUSED else "warning",
+        message=plain(redact(finding.message[:_READ]), _REMARK_ROOM),
+        title=messages.ANNOTATION_TITLE,
+    )

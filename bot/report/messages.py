@@ -1,0 +1,304 @@
+"""The sentences of reports. Why a job ended as it did stands in ``bot.report.endings``.
+
+Parameters are Markdown already: words of others come here as code spans or by way of ``bot.report.markdown.inline``.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, assert_never
+
+from bot.commands import PREFIX, CommandName
+from bot.model.conflicts import ConflictKind
+from bot.model.jobs import JobKind, JobState
+
+NAME: Final = "FlowForge"
+
+
+def command(name: CommandName, argument: str = "") -> str:
+    """A command as people write it."""
+    return f"{PREFIX} {name.value} {argument}".strip()
+
+
+def _code(name: CommandName) -> str:
+    return f"`{command(name)}`"
+
+
+def heading(kind: JobKind, state: JobState) -> str:  # noqa: C901, PLR0911, PLR0912 - one short text for every state
+    """Where a job stands, in a few words: the comment's heading and the check run's title."""
+    rollback = kind is JobKind.ROLLBACK
+    match state:
+        case JobState.QUEUED:
+            return "rollback queued" if rollback else "queued"
+        case JobState.PREPARING | JobState.RUNNING | JobState.VALIDATING:
+            return "preparing the rollback" if rollback else "resolving the conflicts"
+        case JobState.AWAITING_APPROVAL:
+            return "a revert waits for approval" if rollback else "a resolution waits for approval"
+        case JobState.PUBLISHING:
+            return "rolling back" if rollback else "pushing the approved resolution"
+        case JobState.PUBLISHED:
+            return "rolled back" if rollback else "conflicts resolved"
+        case JobState.NOTHING_TO_DO:
+            return "nothing to roll back" if rollback else "nothing to resolve"
+        case JobState.REPORTED:
+            return "dry run"
+        case JobState.UNRESOLVED:
+            return "the rollback needs a person" if rollback else "the conflicts need a person"
+        case JobState.REFUSED:
+            return "rollback refused" if rollback else "refused"
+        case JobState.FAILED:
+            return "rollback failed" if rollback else "failed"
+        case JobState.CANCELLED:
+            return "rollback cancelled" if rollback else "cancelled"
+        case JobState.REJECTED:
+            return "proposal discarded"
+        case JobState.SUPERSEDED:
+            return "out of date"
+        case _:
+            assert_never(state)
+
+
+def asked_by(login: str) -> str:
+    """Who asked for a job."""
+    return f"Asked for by {login}."
+
+
+QUEUED: Final = f"It starts as soon as a worker is free. {_code(CommandName.CANCEL)} takes it back."
+WORKING: Final = f"Nothing is pushed before somebody approves it. {_code(CommandName.CANCEL)} stops the work."
+ROLLING_BACK: Final = f"{_code(CommandName.CANCEL)} stops it."
+PUBLISHING: Final = "The approved commit is being pushed."
+PUTTING_BACK: Final = "The branch is being put back."
+CANCELLED: Final = "It was stopped on request. Nothing was changed."
+REJECTED: Final = "It was discarded on request. Nothing was changed."
+SUPERSEDED: Final = "What it was made for has changed since, so it is void. Nothing was changed."
+NOTHING_TO_DO: Final = "There is no conflict."
+REPORTED: Final = "This was a dry run."
+UNRESOLVED: Final = "Not every conflict could be resolved. Nothing was changed."
+REFUSED: Final = "This may not be done. Nothing was changed."
+FAILED: Final = "FlowForge could not finish. Nothing was changed."
+
+
+def merging(base: str, base_commit: str, head: str, head_commit: str) -> str:
+    """What is merged into what."""
+    return f"Merge of {base} ({base_commit}) into {head} ({head_commit})."
+
+
+def proposed(commit: str, head: str, diff_hash: str) -> str:
+    """What an approval would do."""
+    return (
+        f"Commit {commit} is ready for {head}. Nothing is pushed before somebody with write access approves it. "
+        f"The approval counts for exactly this diff ({diff_hash}) and lapses when head or base moves."
+    )
+
+
+def proposed_to_fork(commit: str) -> str:
+    """A proposal that we cannot push."""
+    return f"Commit {commit} is the resolution."
+
+
+def published(commit: str, head: str) -> str:
+    """What was pushed."""
+    return f"Commit {commit} was pushed to {head}."
+
+
+def approved_by(login: str) -> str:
+    """Who approved."""
+    return f"Approved by {login}."
+
+
+def superseded_by(job: str) -> str:
+    """Which job took this one's place."""
+    return f"The newer job is {job}."
+
+
+def now(progress: str) -> str:
+    """What a job is doing."""
+    return f"Now: {progress}"
+
+
+def detail(text: str) -> str:
+    """What the machinery had to say about a run's end."""
+    return f"Detail: {text}"
+
+
+def rule(name: str) -> str:
+    """The rule behind an end."""
+    return f"Rule: {name}"
+
+
+def approval_commands(approve: str) -> tuple[str, ...]:
+    """What can be written about a proposal, ``approve`` being the command that approves it."""
+    return (
+        f"- {approve} pushes exactly this commit.",
+        f"- {_code(CommandName.REJECT)} throws it away.",
+        f"- {_code(CommandName.RETRY)} starts again.",
+    )
+
+
+ROLLBACK_AFTERWARDS: Final = f"- {_code(CommandName.ROLLBACK)} undoes the push afterwards."
+
+
+HAND_OVER_COMMANDS: Final = (
+    f"- {_code(CommandName.REJECT)} throws the proposal away.",
+    f"- {_code(CommandName.RETRY)} starts again.",
+)
+ROLLBACK: Final = f"{_code(CommandName.ROLLBACK)} takes it back."
+RETRY: Final = f"{_code(CommandName.RETRY)} tries again."
+RESOLVE: Final = f"{_code(CommandName.RESOLVE)} does it."
+ROLLBACK_AGAIN: Final = f"{_code(CommandName.ROLLBACK)} starts again."
+RESOLVE_AGAIN: Final = f"{_code(CommandName.RESOLVE)} starts again."
+
+BY_HAND: Final = "To finish by hand, with the pull request's branch checked out:"
+BY_HAND_AFTER: Final = "Then resolve the files above, `git commit`, and `git push`."
+
+TABLE_HEAD: Final = ("| File | Conflict | Resolved by | Why |", "| --- | --- | --- | --- |")
+OPEN_TABLE_HEAD: Final = ("| File | Conflict | Why it is open |", "| --- | --- | --- |")
+NO_REASON: Final = "no reason given"
+
+CONFLICT_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        ConflictKind.CONTENT: "both changed the same lines",
+        ConflictKind.ADD_ADD: "both added the file",
+        ConflictKind.MODIFY_DELETE: "one changed it, one deleted it",
+        ConflictKind.RENAME_DELETE: "one renamed it, one deleted it",
+        ConflictKind.RENAME_RENAME: "both renamed it",
+        ConflictKind.RENAME_ADD: "one renamed onto it, one added it",
+        ConflictKind.DIRECTORY_RENAME: "its directory was renamed",
+        ConflictKind.DIRECTORY_FILE: "a file here, a directory there",
+        ConflictKind.DISTINCT_TYPES: "of different types",
+        ConflictKind.MODE: "different file modes",
+        ConflictKind.BINARY: "binary, changed by both",
+        ConflictKind.SUBMODULE: "a submodule",
+        ConflictKind.LFS_POINTER: "a Git LFS pointer",
+        ConflictKind.UNKNOWN: "of a kind unknown to us",
+    },
+)
+RESOLVER_WORDS: Final[Mapping[str, str]] = MappingProxyType({"agent": "Claude Code", "person": "a person"})
+
+
+def hunks(count: int) -> str:
+    """How many regions of a file conflict."""
+    return "1 place" if count == 1 else f"{count:,} places"
+
+
+def more_files(count: int) -> str:
+    """The end of a list of files that is too long."""
+    return f"- and {count:,} more {_files(count)}"
+
+
+def more_rows(count: int) -> str:
+    """After a table that is too long."""
+    return f"And {count:,} more {_files(count)}."
+
+
+def _files(count: int) -> str:
+    return "file" if count == 1 else "files"
+
+
+CHECK_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "scope_paths": "only conflicted files change",
+        "paths": "no protected path",
+        "size": "small enough to check",
+        "completeness": "every conflict resolved and explained",
+        "encoding": "encoding and line ends kept",
+        "markers": "no conflict markers",
+        "scope_hunks": "nothing outside the conflicts changes",
+        "lost_lines": "no line lost that both sides keep",
+        "syntax": "no new parse errors",
+        "unicode": "no hidden characters",
+        "credentials": "no credentials",
+        "ingest": "the sandbox's answer is well formed",
+    },
+)
+
+
+def checks_passed(count: int, notes: int) -> str:
+    """All checks of the gate passed: the line of the fold that says what they were."""
+    passed = f"All {count} checks passed"
+    return passed if not notes else f"{passed}, with {'a note' if notes == 1 else f'{notes:,} notes'}"
+
+
+CHECKS_FAILED: Final = "**Checks not passed:**"
+
+
+def more_findings(count: int) -> str:
+    """The end of a list of findings that is too long."""
+    return f"- and {count:,} more"
+
+
+def at_line(first: int, last: int) -> str:
+    """Where in a file."""
+    return f", line {first:,}" if first == last else f", lines {first:,} to {last:,}"
+
+
+DIFF_AGAINST_HEAD: Final = "What the pull request's branch gains"
+DIFF_AGAINST_BASE: Final = "What the pull request changes, compared with its base"
+SEE_FOR_YOURSELF: Final = "See it on your machine"
+NO_CHANGE: Final = "No difference."
+BINARY: Final = "binary, so its content is not shown"
+CRLF: Final = "lines end with CRLF"
+FILE_REMARKS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "new file mode 120000": "new symbolic link",
+        "new file mode 160000": "new submodule",
+        "new file mode 100755": "new file, executable",
+        "new file": "new file",
+        "deleted file": "deleted",
+    },
+)
+
+
+def mode_changed(old: str, new: str) -> str:
+    """A file's mode changed."""
+    return f"mode {old} became {new}"
+
+
+def not_shown(hidden: int, total: int) -> str:
+    """The whole diff does not fit."""
+    return f"{hidden:,} of {total:,} changed {_files(total)} do not fit here; the commands below show all of it:"
+
+
+def summary_with_numbers(title: str, files: int, added: int, removed: int) -> str:
+    """The line of a fold that holds a diff."""
+    return f"{title}: {files:,} {_files(files)}, +{added:,} −{removed:,}"  # noqa: RUF001 - a minus sign
+
+
+def seconds(value: float) -> str:
+    """A duration as people say it."""
+    whole = round(value)
+    if whole < 1:
+        return "under 1 s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = ((hours, "h"), (minutes, "min"), (rest, "s"))
+    return " ".join(f"{number:,} {unit}" for number, unit in parts if number)
+
+
+def footer(job: str, parts: list[str]) -> str:
+    """The last line: the job and what it took."""
+    return " · ".join([f"Job {job}", *parts])
+
+
+def model_calls(count: int, tokens_in: int, tokens_out: int, cost_usd: float) -> list[str]:
+    """What the model was used for."""
+    if not count:
+        return ["no model call"]
+    calls = "1 model call" if count == 1 else f"{count:,} model calls"
+    return [calls, f"{tokens_in:,} tokens in, {tokens_out:,} out", f"USD {cost_usd:,.4f}"]
+
+
+APPROVE_LABEL: Final = "Approve & push"
+APPROVE_DESCRIPTION: Final = "Push exactly the commit shown here"
+RETRY_LABEL: Final = "Retry"
+RETRY_DESCRIPTION: Final = "Start again from the beginning"
+DISCARD_LABEL: Final = "Discard"
+DISCARD_DESCRIPTION: Final = "Throw this proposal away"
+ANNOTATION_TITLE: Final = "In the result that was turned down"
+
+NO_JOB: Final = f"There is no job on this pull request yet. {_code(CommandName.RESOLVE)} starts one."
+STATUS_POINTER: Final = "The FlowForge comment on this pull request has the details."
+
+
+def status(job: str, state: str) -> str:
+    """Where the newest job stands."""
+    return f"Job {job}: {state}."

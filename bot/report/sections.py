@@ -1,0 +1,223 @@
+"""The parts that reports are put together from. Each is Markdown of at most so many units as its constant says."""
+
+import shlex
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from bot.model.jobs import JobKind
+from bot.model.proposals import Proposal
+from bot.model.reports import ConflictRecord, JobView, ResolutionStatus
+from bot.model.resolutions import Finding, GateResult, GateVerdict
+from bot.model.runs import RunOutcome
+from bot.redact import redact
+from bot.report import diffs, messages
+from bot.report.markdown import cell, code, details, escape_pipes, fence, inline, size
+
+SHORT: Final = 12
+"""So many characters of a commit id or hash are shown."""
+
+_TABLE_ROOM: Final = 14_000
+_REASON_ROOM: Final = 600
+_FINDINGS_ROOM: Final = 6_000
+_MAX_FINDINGS: Final = 20
+_MAX_NOTES: Final = 5
+_MESSAGE_ROOM: Final = 1_500
+_MAX_WARNINGS: Final = 5
+_MAX_COMMANDS: Final = 10
+_COMMAND_ROOM: Final = 600
+_FOLD_ROOM: Final = 200
+
+_NAME_ROOM: Final = 120
+_READ: Final = 20_000
+"""So many characters of a text are looked at; far more than is ever shown."""
+
+
+def name(text: str) -> str:
+    """A branch, a login, a rule: short words of others."""
+    return code(text, _NAME_ROOM)
+
+
+def short(commit: str | None) -> str:
+    """The beginning of a commit id."""
+    return "unknown" if commit is None else code(commit[:SHORT], SHORT)
+
+
+def told(text: str, room: int) -> str:
+    """Prose of others or ours within ``room`` units; what looks like a secret is taken out."""
+    return inline(redact(text[:_READ]), room, unread=max(len(text) - _READ, 0))
+
+
+def said(message: str | None, otherwise: str) -> str:
+    """A sentence that goes with a job's state."""
+    return told(message, _MESSAGE_ROOM) if message else otherwise
+
+
+def run_detail(view: JobView) -> str:
+    """What the machinery says about a run that did not succeed."""
+    if view.run_outcome in {None, RunOutcome.SUCCEEDED} or not view.run_detail:
+        return ""
+    return messages.detail(told(view.run_detail, _REASON_ROOM))
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Paragraphs; empty ones are left out."""
+    return "\n\n".join(part for part in parts if part)
+
+
+def merging(view: JobView) -> str:
+    """What is merged into what; a rollback merges nothing."""
+    job = view.job
+    if job.request.kind is JobKind.ROLLBACK or job.base_sha is None:
+        return ""
+    head, base = name(job.request.head_ref), name(job.request.base_ref)
+    return messages.merging(base, short(job.base_sha), head, short(job.head_sha))
+
+
+def warnings(view: JobView) -> str:
+    """Remarks of ours about the job as a whole."""
+    kept = view.warnings[:_MAX_WARNINGS]
+    rows = [f"- {told(warning, _MESSAGE_ROOM)}" for warning in kept]
+    return "\n".join([*rows, *_more(len(view.warnings) - len(kept), messages.more_findings)])
+
+
+def _more(count: int, say: Callable[[int], str]) -> list[str]:
+    return [say(count)] if count > 0 else []
+
+
+def conflicts(view: JobView) -> str:
+    """One row for each conflicted file: what conflicts, what resolved it, why; or why it is open."""
+    records = view.conflicts
+    if not records:
+        return ""
+    resolved = all(record.status is ResolutionStatus.RESOLVED for record in records)
+    row, head = (_resolved_row, messages.TABLE_HEAD) if resolved else (_open_row, messages.OPEN_TABLE_HEAD)
+    kept: list[str] = []
+    room = _TABLE_ROOM
+    for record in records:
+        line = row(record)
+        room -= size(line) + 1
+        if room < 0:
+            break
+        kept.append(line)
+    left = len(records) - len(kept)
+    return joined(["\n".join([*head, *kept]), *_more(left, messages.more_rows)])
+
+
+def _resolved_row(record: ConflictRecord) -> str:
+    resolver = messages.RESOLVER_WORDS.get(record.resolver) or cell(record.resolver, _NAME_ROOM)
+    return f"| {_path_cell(record)} | {_conflict(record)} | {resolver} | {_reasons(record)} |"
+
+
+def _open_row(record: ConflictRecord) -> str:
+    return f"| {_path_cell(record)} | {_conflict(record)} | {_reasons(record)} |"
+
+
+def _path_cell(record: ConflictRecord) -> str:
+    return escape_pipes(code(record.path))
+
+
+def _conflict(record: ConflictRecord) -> str:
+    kind = messages.CONFLICT_WORDS.get(record.kind) or cell(record.kind, _NAME_ROOM)
+    return f"{kind}, {messages.hunks(record.hunks)}" if record.hunks > 0 else kind
+
+
+def _reasons(record: ConflictRecord) -> str:
+    several = len(record.reasons) > 1
+    numbered = (f"({number}) {reason}" if several else reason for number, reason in enumerate(record.reasons, start=1))
+    text = " ".join(numbered)
+    unread = max(len(text) - _READ, 0)
+    return cell(redact(text[:_READ]), _REASON_ROOM, unread=unread) if text.strip() else messages.NO_REASON
+
+
+def gate(result: GateResult | None) -> str:
+    """What the checks say, in words."""
+    if result is None:
+        return ""
+    if result.verdict is GateVerdict.PASS:
+        words = [messages.CHECK_WORDS.get(check) or name(check) for check in result.checks[:_MAX_FINDINGS]]
+        summary = messages.checks_passed(len(result.checks), len(result.findings))
+        listed = "\n".join(f"- {word}" for word in words)
+        return details(summary, joined([listed, _findings(result.findings, _MAX_NOTES)]))
+    bad = [finding for finding in result.findings if finding.verdict is not GateVerdict.PASS]
+    return joined([messages.CHECKS_FAILED, _findings(bad, _MAX_FINDINGS)])
+
+
+def _findings(findings: Sequence[Finding], limit: int) -> str:
+    kept: list[str] = []
+    room = _FINDINGS_ROOM
+    for finding in findings[:limit]:
+        row = _finding(finding)
+        room -= size(row) + 1
+        if room < 0:
+            break
+        kept.append(row)
+    return "\n".join([*kept, *_more(len(findings) - len(kept), messages.more_findings)])
+
+
+def _finding(finding: Finding) -> str:
+    where = f"{code(finding.path)}{messages.at_line(*finding.lines) if finding.lines else ''}: " if finding.path else ""
+    return f"- {where}{told(finding.message, _REASON_ROOM)}"
+
+
+def shell(commands: Sequence[str]) -> str:
+    """Commands to copy. A command that is too long for its place is left out: half a command is worse than none."""
+    return fence("\n".join(command for command in commands[:_MAX_COMMANDS] if size(command) <= _COMMAND_ROOM), "sh")
+
+
+def hand_over(view: JobView) -> str:
+    """Why we cannot push, and how a person can."""
+    way = view.hand_over
+    if way is None:
+        return ""
+    return joined([said(way.reason, ""), shell(way.commands)])
+
+
+def by_hand(view: JobView) -> str:
+    """How to finish the merge without us."""
+    job = view.job
+    fetch = ("git", "fetch", "origin", f"refs/heads/{job.request.base_ref}")
+    merge = ("git", "merge", job.base_sha or "FETCH_HEAD")
+    return joined([messages.BY_HAND, shell([shlex.join(fetch), shlex.join(merge)]), messages.BY_HAND_AFTER])
+
+
+def diff_folds(view: JobView, room: int) -> str:
+    """The proposal against each of its parents, in folds of at most ``room`` units together, and how to see it all."""
+    proposal = view.proposal
+    if proposal is None:
+        return ""
+    see = details(messages.SEE_FOR_YOURSELF, shell(_diff_commands(proposal)))
+    room -= size(see) + 4
+    first = {file.path for file in proposal.files}
+    head, base = diffs.split(view.diff_against_head), diffs.split(view.diff_against_base)
+    # Half the room is the second's if it needs it; what it leaves is the first's, and the other way round.
+    second = _diff_fold(messages.DIFF_AGAINST_BASE, base, first, room // 2)
+    out = _diff_fold(messages.DIFF_AGAINST_HEAD, head, first, room - size(second))
+    if size(out) < room // 2:
+        second = _diff_fold(messages.DIFF_AGAINST_BASE, base, first, room - size(out))
+    return joined([out, second, see])
+
+
+def _diff_fold(title: str, files: Sequence[diffs.FileDiff], first: set[str], room: int) -> str:
+    if not files:
+        return ""
+    added, removed = sum(file.added for file in files), sum(file.removed for file in files)
+    summary = messages.summary_with_numbers(title, len(files), added, removed)
+    return details(summary, diffs.render(files, first=first, room=room - _FOLD_ROOM))
+
+
+def _diff_commands(proposal: Proposal) -> list[str]:
+    parents = proposal.parents[:2]
+    return [
+        shlex.join(("git", "fetch", "origin", f"refs/heads/{proposal.branch}")),
+        *(shlex.join(("git", "diff", parent, proposal.commit)) for parent in parents),
+    ]
+
+
+def footer(view: JobView) -> str:
+    """Which job, and what it took."""
+    usage = view.usage
+    tokens_in = usage.input_tokens + usage.cache_write_tokens + usage.cache_read_tokens
+    parts = messages.model_calls(usage.model_calls, tokens_in, usage.output_tokens, usage.cost_usd)
+    if view.duration_seconds is not None:
+        parts.append(messages.seconds(view.duration_seconds))
+    return messages.footer(code(view.job.short_id, SHORT), parts)

@@ -1,0 +1,71 @@
+"""What people read, to the letter, in every state."""
+
+import pytest
+
+from bot.model.jobs import Job, JobKind, JobState
+from bot.model.reports import CheckRunContent
+from bot.report import messages
+from bot.report.check_run import render_check_run
+from bot.report.comment import render_sticky
+from bot.report.reply import render_help, render_reply, render_status
+from bot.validation.gate import CHECKS
+from tests.bot.report.views import ORIGIN, VIEWS, job
+from tests.conftest import Golden
+
+
+def as_text(content: CheckRunContent) -> str:
+    """A check run as one page."""
+    conclusion = content.conclusion.value if content.conclusion else "-"
+    lines = [
+        f"title: {content.title}",
+        f"status: {content.status.value}, conclusion: {conclusion}",
+        *(f"button: {item.label} ({item.description}) -> {item.identifier.value}" for item in content.actions),
+        *(
+            f"annotation: {item.path}:{item.start_line}-{item.end_line} {item.level} [{item.title}] {item.message}"
+            for item in content.annotations
+        ),
+        "",
+        "--- summary",
+        content.summary,
+        "",
+        "--- text",
+        content.text,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.mark.parametrize("name", sorted(VIEWS))
+def test_the_sticky_comment(name: str, golden: Golden) -> None:
+    golden.check(f"report/comment_{name}.md", render_sticky(VIEWS[name]).body)
+
+
+@pytest.mark.parametrize("name", sorted(VIEWS))
+def test_the_check_run(name: str, golden: Golden) -> None:
+    golden.check(f"report/check_{name}.md", as_text(render_check_run(VIEWS[name])))
+
+
+REPLIES = {
+    "refusal": "Approving asks for write access to `acme/shop`; `ben` has read access.\n\nRule: `permission`",
+    "help": render_help("flowforge[bot]"),
+    "status": render_status(VIEWS["resolve_running"].job),
+    "status_none": render_status(None),
+    "status_ended": render_status(VIEWS["resolve_unresolved_budget"].job),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REPLIES))
+def test_replies(name: str, golden: Golden) -> None:
+    golden.check(f"report/reply_{name}.md", render_reply(ORIGIN, REPLIES[name]).body)
+
+
+def test_every_state_of_every_kind_has_a_heading() -> None:
+    seen = {(view.job.request.kind, view.job.state) for view in VIEWS.values()}
+    assert {state for kind, state in seen if kind is JobKind.RESOLVE} == set(JobState)
+    for kind in JobKind:
+        for state in JobState:
+            some_job: Job = job(state, kind=kind)
+            assert 0 < len(messages.heading(kind, some_job.state)) < 60
+
+
+def test_every_check_has_words() -> None:
+    assert {name for name, _ in CHECKS} <= messages.CHECK_WORDS.keys()

@@ -1,0 +1,335 @@
+"""Jobs in every state, as a report sees them."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from bot.model.forge import Actor, ForgeKind, RepositoryRef
+from bot.model.intents import Origin, Strategy
+from bot.model.jobs import Job, JobKind, JobRequest, JobState
+from bot.model.proposals import (
+    Approval,
+    ApprovalVia,
+    Proposal,
+    ProposalKind,
+    ProposalState,
+    ProposedFile,
+    Publication,
+    PushPurpose,
+)
+from bot.model.reports import ConflictRecord, HandOver, JobView, ResolutionStatus
+from bot.model.resolutions import Finding, GateResult, GateVerdict
+from bot.model.runs import RunOutcome, Usage
+from bot.report import endings
+from bot.validation.gate import CHECKS
+
+NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+HEAD, BASE, COMMIT, TREE = "a1" * 20, "b2" * 20, "c3" * 20, "d4" * 20
+JOB_ID, PROPOSAL_ID = "0123456789abcdef" * 2, "fedcba9876543210" * 2
+REPOSITORY = RepositoryRef(forge=ForgeKind.GITHUB, id=4711, owner="acme", name="shop", installation_id=1)
+ANNA = Actor(id=7, login="anna")
+ORIGIN = Origin(
+    key="comment:99:abc:0",
+    delivery_id="d-1",
+    repository=REPOSITORY,
+    number=12,
+    actor=ANNA,
+    comment_id=99,
+    quoted="/flowforge approve 1f3870b",
+)
+
+DIFF_AGAINST_HEAD = """\
+diff --git a/src/cart.py b/src/cart.py
+index 1111111..2222222 100644
+--- a/src/cart.py
++++ b/src/cart.py
+@@ -10,6 +10,7 @@ def total(items):
+     amount = 0
+     for item in items:
+-        amount += item.price
++        amount += item.price * item.count
++    amount = round(amount, 2)
+     return amount
+ # the end
+diff --git a/src/tax.py b/src/tax.py
+index 3333333..4444444 100644
+--- a/src/tax.py
++++ b/src/tax.py
+@@ -1,2 +1,2 @@
+-RATE = 0.19
++RATE = 0.2
+ FREE = 0
+diff --git a/assets/logo.png b/assets/logo.png
+index 5555555..6666666 100644
+Binary files a/assets/logo.png and b/assets/logo.png differ
+diff --git a/run.sh b/run.sh
+old mode 100644
+new mode 100755
+"""
+DIFF_AGAINST_BASE = """\
+diff --git a/src/cart.py b/src/cart.py
+index 7777777..2222222 100644
+--- a/src/cart.py
++++ b/src/cart.py
+@@ -12,5 +12,5 @@ def total(items):
+     for item in items:
+         amount += item.price * item.count
+-    return amount
++    amount = round(amount, 2)
++    return amount
+ # the end
+"""
+
+PASSED = GateResult(verdict=GateVerdict.PASS, findings=(), checks=tuple(name for name, _ in CHECKS))
+TURNED_DOWN = GateResult(
+    verdict=GateVerdict.REFUSED,
+    findings=(
+        Finding(
+            check="scope_hunks",
+            verdict=GateVerdict.REFUSED,
+            path="src/cart.py",
+            message="This differs from what git merged outside the conflict.",
+            lines=(40, 40),
+        ),
+        Finding(
+            check="syntax",
+            verdict=GateVerdict.PASS,
+            path="src/cart.txt",
+            message="Not parsed: no grammar for a file of this name.",
+        ),
+        Finding(
+            check="lost_lines",
+            verdict=GateVerdict.REFUSED,
+            path="src/tax.py",
+            message="Conflict 1 lost a line that both sides keep: `FREE = 0`.",
+            lines=(1, 2),
+        ),
+    ),
+    checks=tuple(name for name, _ in CHECKS),
+)
+RECORDS = (
+    ConflictRecord(
+        path="src/cart.py",
+        kind="content",
+        hunks=2,
+        resolver="agent",
+        status=ResolutionStatus.RESOLVED,
+        reasons=(
+            "The base multiplies by `item.count`, the branch leaves it out; the product is right for both.",
+            "Rounding comes last, as on the branch.",
+        ),
+        oid="e5" * 20,
+        prompt="",
+        response="",
+    ),
+    ConflictRecord(
+        path="src/tax.py",
+        kind="add/add",
+        hunks=1,
+        resolver="agent",
+        status=ResolutionStatus.RESOLVED,
+        reasons=("Both sides add the file; the base has the newer rate.",),
+        oid="f6" * 20,
+        prompt="",
+        response="",
+    ),
+)
+OPEN = (
+    replace(
+        RECORDS[0], status=ResolutionStatus.OPEN, oid=None, reasons=("Both formulas make sense; which is wanted?",)
+    ),
+    ConflictRecord(
+        path="assets/logo.png",
+        kind="binary",
+        hunks=0,
+        resolver="person",
+        status=ResolutionStatus.OPEN,
+        reasons=("A binary file: a person has to choose.",),
+        oid=None,
+        prompt="",
+        response="",
+    ),
+)
+PROPOSAL = Proposal(
+    id=PROPOSAL_ID,
+    job_id=JOB_ID,
+    kind=ProposalKind.MERGE,
+    state=ProposalState.OPEN,
+    branch="flowforge/12-01234567",
+    commit=COMMIT,
+    tree=TREE,
+    parents=(HEAD, BASE),
+    head_sha=HEAD,
+    base_sha=BASE,
+    diff_sha256="9f" * 32,
+    files=tuple(ProposedFile(path=r.path, kind=r.kind, resolver=r.resolver, reasons=r.reasons) for r in RECORDS),
+    created_at=NOW,
+)
+REVERT = replace(PROPOSAL, kind=ProposalKind.REVERT, parents=(HEAD,), base_sha=HEAD, files=())
+USAGE = Usage(
+    model_calls=3,
+    input_tokens=12_000,
+    output_tokens=830,
+    cache_write_tokens=0,
+    cache_read_tokens=4_100,
+    cost_usd=0.0421,
+)
+FORK = HandOver(
+    reason="The pull request comes from the fork `ben/shop`, where FlowForge cannot push. Its owner, or anybody with "
+    "write access here, can, with the pull request's branch checked out:",
+    commands=(
+        "git fetch https://github.com/acme/shop.git refs/heads/flowforge/12-01234567",
+        f"git merge --ff-only {COMMIT}",
+        f"git push https://github.com/ben/shop.git {COMMIT}:refs/heads/round-totals",
+    ),
+)
+
+
+def job(state: JobState, *, kind: JobKind = JobKind.RESOLVE, **changes: object) -> Job:
+    """A job in a state."""
+    request = JobRequest(
+        kind=kind,
+        origin_key=ORIGIN.key,
+        repository=REPOSITORY,
+        number=12,
+        requested_by=ANNA,
+        comment_id=99,
+        instructions="",
+        strategy=Strategy.MERGE,
+        budget_usd=5.0,
+        model="claude-opus-4",
+        dry_run=False,
+        config_version="",
+        head_ref="round-totals",
+        head_sha=HEAD,
+        base_ref="main",
+    )
+    made = Job(
+        id=JOB_ID,
+        request=request,
+        state=state,
+        attempt=1,
+        fencing=1,
+        base_sha=BASE,
+        head_sha=HEAD,
+        cancel_requested=None,
+        rule=None,
+        message=None,
+        progress="",
+        created_at=NOW,
+        updated_at=NOW,
+        finished_at=None,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # the names of fields, checked by the dataclass
+
+
+APPROVAL = Approval(
+    proposal_id=PROPOSAL_ID,
+    actor=Actor(id=8, login="carla"),
+    via=ApprovalVia.BUTTON,
+    permission="write",
+    commit=COMMIT,
+    diff_sha256=PROPOSAL.diff_sha256,
+)
+PUBLICATION = Publication(
+    purpose=PushPurpose.PUBLISH,
+    job_id=JOB_ID,
+    proposal_id=PROPOSAL_ID,
+    ref="refs/heads/round-totals",
+    old=HEAD,
+    new=COMMIT,
+)
+
+
+def _offered(state: JobState, **changes: object) -> JobView:
+    view = JobView(
+        job=job(state),
+        conflicts=RECORDS,
+        gate=PASSED,
+        proposal=PROPOSAL,
+        diff_against_head=DIFF_AGAINST_HEAD,
+        diff_against_base=DIFF_AGAINST_BASE,
+        usage=USAGE,
+        run_outcome=RunOutcome.SUCCEEDED,
+        duration_seconds=83.2,
+    )
+    return replace(view, **changes)  # type: ignore[arg-type]  # the names of fields, checked by the dataclass
+
+
+def _ended(state: JobState, message: str | None = None, rule: str | None = None, **changes: object) -> JobView:
+    kind = JobKind.ROLLBACK if changes.pop("rollback", False) else JobKind.RESOLVE
+    view = JobView(job=job(state, kind=kind, message=message, rule=rule, finished_at=NOW), duration_seconds=12.0)
+    return replace(view, **changes)  # type: ignore[arg-type]  # the names of fields, checked by the dataclass
+
+
+VIEWS: dict[str, JobView] = {
+    "resolve_queued": JobView(job=job(JobState.QUEUED, base_sha=None)),
+    "resolve_preparing": JobView(job=job(JobState.PREPARING, progress="fetching")),
+    "resolve_running": JobView(job=job(JobState.RUNNING, progress="the agent edits src/cart.py (turn 4)"), usage=USAGE),
+    "resolve_validating": JobView(job=job(JobState.VALIDATING, progress="checking the result"), usage=USAGE),
+    "resolve_awaiting_approval": _offered(JobState.AWAITING_APPROVAL),
+    "resolve_awaiting_approval_fork": _offered(JobState.AWAITING_APPROVAL, hand_over=FORK),
+    "resolve_publishing": _offered(JobState.PUBLISHING, job=job(JobState.PUBLISHING, progress="pushing")),
+    "resolve_published": _offered(JobState.PUBLISHED, approval=APPROVAL, publication=PUBLICATION),
+    "resolve_nothing_to_do": _ended(JobState.NOTHING_TO_DO, endings.CLEAN, "clean"),
+    "resolve_reported": _ended(JobState.REPORTED, endings.DRY_RUN, "dry_run", conflicts=OPEN),
+    "resolve_unresolved_gate": _ended(
+        JobState.UNRESOLVED,
+        endings.gate_failed(2),
+        "gate",
+        conflicts=OPEN[:1],
+        gate=TURNED_DOWN,
+        run_outcome=RunOutcome.SUCCEEDED,
+        usage=USAGE,
+        duration_seconds=3700.0,
+    ),
+    "resolve_unresolved_person": _ended(JobState.UNRESOLVED, endings.left_to_people(2), "person", conflicts=OPEN),
+    "resolve_unresolved_budget": _ended(
+        JobState.UNRESOLVED,
+        endings.run_ended(RunOutcome.BUDGET_EXHAUSTED),
+        "budget_exhausted",
+        conflicts=OPEN[:1],
+        run_outcome=RunOutcome.BUDGET_EXHAUSTED,
+        run_detail="spent 5.01 of 5.00 USD",
+    ),
+    "resolve_refused": _ended(JobState.REFUSED, endings.CLOSED, "closed"),
+    "resolve_refused_push": _offered(
+        JobState.REFUSED,
+        job=job(JobState.REFUSED, message=endings.push_refused("protected branch"), rule="push_refused"),
+        hand_over=replace(FORK, reason="protected branch"),
+    ),
+    "resolve_failed": _ended(JobState.FAILED, endings.tried_too_often("the mirror could not be fetched"), "internal"),
+    "resolve_cancelled": _ended(JobState.CANCELLED, endings.CANCELLED, "cancelled"),
+    "resolve_rejected": _ended(JobState.REJECTED, endings.REJECTED, "rejected"),
+    "resolve_superseded": _ended(JobState.SUPERSEDED, endings.SUPERSEDED, "superseded", superseded_by="89abcdef"),
+    "resolve_superseded_moved": _ended(
+        JobState.SUPERSEDED, endings.moved_on("New commits were pushed.", HEAD, COMMIT), "stale"
+    ),
+    "rollback_queued": JobView(job=job(JobState.QUEUED, kind=JobKind.ROLLBACK)),
+    "rollback_running": JobView(job=job(JobState.PREPARING, kind=JobKind.ROLLBACK, progress="looking at the branch")),
+    "rollback_awaiting_approval": _offered(
+        JobState.AWAITING_APPROVAL,
+        job=job(JobState.AWAITING_APPROVAL, kind=JobKind.ROLLBACK),
+        proposal=REVERT,
+        conflicts=(),
+        gate=None,
+        usage=Usage(),
+        diff_against_base="",
+    ),
+    "rollback_publishing": _ended(JobState.PUBLISHING, rollback=True),
+    "rollback_published": _ended(
+        JobState.PUBLISHED,
+        endings.ROLLED_BACK,
+        "rolled_back",
+        rollback=True,
+        publication=replace(PUBLICATION, purpose=PushPurpose.ROLL_BACK, proposal_id=None, old=COMMIT, new=HEAD),
+    ),
+    "rollback_nothing_to_do": _ended(JobState.NOTHING_TO_DO, endings.NOTHING_PUBLISHED, rollback=True),
+    "rollback_unresolved": _ended(JobState.UNRESOLVED, endings.REVERT_CONFLICTS, "conflict", rollback=True),
+    "rollback_refused": _ended(
+        JobState.REFUSED, endings.push_refused("protected branch"), "push_refused", rollback=True
+    ),
+    "rollback_failed": _ended(JobState.FAILED, endings.MOVED_ON, "stale", rollback=True),
+    "rollback_cancelled": _ended(JobState.CANCELLED, endings.CANCELLED, rollback=True),
+    "rollback_rejected": _ended(JobState.REJECTED, endings.REJECTED, rollback=True),
+    "rollback_superseded": _ended(JobState.SUPERSEDED, endings.SUPERSEDED, rollback=True, superseded_by="89abcdef"),
+}
