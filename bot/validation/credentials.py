@@ -61,5 +61,5 @@ def _new(text: ResolvedText) -> Iterator[Finding]:
 
 
 def _refused(path: str, what: str, line: int) -> Finding:
-    message = f"Line {line} holds what looks like {what}, and neither side has it."
+    message = f"This looks like {what}, and neither side has it."
     return Finding(check=NAME, verdict=GateVerdict.REFUSED, path=path, message=message, lines=(line, line))

@@ -47,7 +47,7 @@ def _form(result: Text | None, sides: list[Text]) -> Iterator[tuple[int, str]]:
         yield 1, f"The byte order mark was {'added' if result.byte_order_mark else 'removed'}."
     ends = {end for side in sides for end in side.line_ends}
     for end in sorted(result.line_ends - ends if ends else ()):
-        yield _first_line_ending(result, end), f"A line ends with {_ENDS[end]}, which no line of a side does."
+        yield _first_line_ending(result, end), f"This line ends with {_ENDS[end]}, which no line of a side does."
 
 
 def _lost_strange_bytes(result: Text, sides: list[Text]) -> bool:
@@ -69,9 +69,9 @@ def _mangled(content: bytes, sides: tuple[bytes, ...]) -> Iterator[tuple[int, st
         if line in known:
             continue
         if _REPLACEMENT in line and not replaced:
-            yield number, f"Line {number} has U+FFFD, which stands for a character that was lost."
+            yield number, "U+FFFD stands here for a character that was lost."
         elif any(original in known for original in _before_utf8(line)):
-            yield number, f"Line {number} was turned into UTF-8."
+            yield number, "This line was turned into UTF-8."
 
 
 def _before_utf8(line: bytes) -> Iterator[bytes]:

@@ -47,11 +47,10 @@ def _findings(path: str, lines: list[tuple[int, str]]) -> Iterator[Finding]:
     standard = any(_STANDARD.match(line) for _, line in lines)
     for number, line in lines:
         if _OURS.match(line):
-            yield _refused(path, number, "A conflict marker is left over")
+            yield _refused(path, number, "A conflict marker is left over.")
         elif _STANDARD.match(line) or (standard and _DIVIDER.match(line)):
-            yield _refused(path, number, "A conflict marker is new")
+            yield _refused(path, number, "This conflict marker is on neither side.")
 
 
 def _refused(path: str, number: int, what: str) -> Finding:
-    message = f"{what} in line {number}."
-    return Finding(check=NAME, verdict=GateVerdict.REFUSED, path=path, message=message, lines=(number, number))
+    return Finding(check=NAME, verdict=GateVerdict.REFUSED, path=path, message=what, lines=(number, number))

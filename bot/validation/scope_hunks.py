@@ -60,12 +60,12 @@ def _common_length(one: bytes, other: bytes) -> int:
 
 def _outside(marked: MarkedFile, content: bytes, place: int) -> Finding:
     line = content.count(b"\n", 0, place) + 1
-    message = f"Line {line} differs from what git merged outside the conflict."
+    message = "This differs from what git merged outside the conflict."
     return Finding(check=NAME, verdict=GateVerdict.REFUSED, path=marked.path, message=message, lines=(line, line))
 
 
 def _between(marked: MarkedFile, content: bytes, place: int) -> Finding:
     """A text between two hunks is nowhere after the one before: it starts somewhere below ``place``."""
     line = content.count(b"\n", 0, place) + 1
-    message = f"After line {line}, a text that git merged between two conflicts is missing or different."
+    message = "Below this line, a text that git merged between two conflicts is missing or different."
     return Finding(check=NAME, verdict=GateVerdict.REFUSED, path=marked.path, message=message, lines=(line, line))

@@ -126,8 +126,8 @@ def _signatures(version: Text, parsed: _Parsed) -> list[tuple[int, tuple[str, st
 
 
 def _new_error(path: str, line: int, kind: str) -> Finding:
-    what = "does not parse" if kind == "error" else f"does not parse: {kind}"
-    message = f"Line {line} {what}, and neither side has this error."
+    what = "This does not parse" if kind == "error" else f"This does not parse: {kind}"
+    message = f"{what}. Neither side has this error."
     return Finding(check=NAME, verdict=GateVerdict.REFUSED, path=path, message=message, lines=(line, line))
 
 

@@ -109,5 +109,5 @@ def _name(character: str) -> str:
 
 
 def _about(path: str, line: int, column: int, what: str) -> Finding:
-    message = f"{line}:{column} has {what}, which is on neither side."
+    message = f"Column {column}: {what}, which neither side has there."
     return Finding(check=NAME, verdict=GateVerdict.NEEDS_PERSON, path=path, message=message, lines=(line, line))

@@ -77,7 +77,7 @@ HONEST: dict[str, Callable[[Hunk], bytes]] = {
 
 
 @pytest.mark.parametrize("choice", sorted(HONEST))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.filter_too_much], deadline=None)
 @given(versions=three_versions())
 def test_taking_sides_or_both_always_passes(choice: str, versions: tuple[bytes, bytes, bytes]) -> None:
     result = gate.run_gate(resolve(make(*versions), HONEST[choice]))
@@ -95,7 +95,7 @@ BAD: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("fault", sorted(BAD))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.filter_too_much], deadline=None)
 @given(versions=three_versions(), choice=st.sampled_from(sorted(HONEST)))
 def test_a_seeded_fault_never_passes(fault: str, choice: str, versions: tuple[bytes, bytes, bytes]) -> None:
     case = resolve(make(*versions), HONEST[choice])
@@ -104,7 +104,7 @@ def test_a_seeded_fault_never_passes(fault: str, choice: str, versions: tuple[by
     assert gate.run_gate(spoilt).verdict is not GateVerdict.PASS
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.filter_too_much], deadline=None)
 @given(versions=three_versions(), place=st.floats(0, 1), change=st.sampled_from([b"", b"X", b"X\n"]))
 def test_a_changed_byte_outside_every_hunk_never_passes(
     versions: tuple[bytes, bytes, bytes], place: float, change: bytes
@@ -122,7 +122,7 @@ def test_a_changed_byte_outside_every_hunk_never_passes(
     assert gate.run_gate(with_content(case, content)).verdict is GateVerdict.REFUSED
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much], deadline=None)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.filter_too_much], deadline=None)
 @given(versions=three_versions())
 def test_a_file_left_with_its_markers_never_passes(versions: tuple[bytes, bytes, bytes]) -> None:
     case = make(*versions)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.merge.markers import splice
 from bot.model.resolutions import GateVerdict
 from bot.validation import lost_lines, scope_hunks, scope_paths
 from tests.bot.validation.candidates import ANCESTOR, OURS, THEIRS, candidate, said, with_extra_change
@@ -122,6 +123,30 @@ def test_the_span_of_a_lost_line_is_its_hunks_place_in_the_result() -> None:
     )
     (finding,) = lost_lines.check(case)
     assert finding.lines == (2, 3)
+
+
+def test_hunks_that_cannot_be_told_apart_count_as_one() -> None:
+    # The line between the hunks also begins a side of the second, so where the first ends is open.
+    ancestor = b"    b = f(a)\n}\n"
+    ours = b"\n    b = f(a)\na\n    b = f(a)\n"
+    theirs = b"a\n    b = f(a)\n    b = f(a)\na\n"
+    case = candidate(b"", ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt")
+    marked = case.marked["x.txt"]
+    assert len(marked.hunks) > 1
+    for result in (ours, theirs):
+        assert lost_lines.check(candidate(result, ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt")) == []
+    emptied = splice(marked, [b""] * len(marked.hunks))
+    assert lost_lines.check(candidate(emptied, ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt"))
+
+
+def test_hunks_with_one_place_are_looked_at_one_by_one() -> None:
+    ancestor = b"top\nmiddle\nend\n"
+    ours = b"top\nL\nboth\nL\nmiddle\nL2\nend\n"
+    theirs = b"top\nR\nboth\nR\nmiddle\nR2\nend\n"
+    # The second conflict has one `both` too many; that does not make up for the first's.
+    result = b"top\nL\nR\nmiddle\nboth\nL2\nend\n"
+    (finding,) = lost_lines.check(candidate(result, ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt"))
+    assert finding.message.startswith("Conflict 1 lost a line")
 
 
 def test_the_ancestor_is_no_resolution_of_lines_both_added() -> None:

@@ -52,7 +52,7 @@ def test_a_one_byte_encoding_is_not_turned_into_utf8() -> None:
     ours = with_line("    return 'café'", codec="latin-1")
     assert encoding.check(candidate(ours, ours=ours)) == []
     (finding,) = encoding.check(candidate(with_line("    return 'café'"), ours=ours, theirs=THEIRS + b"\xe9"))
-    assert (finding.message, finding.lines) == ("Line 6 was turned into UTF-8.", (6, 6))
+    assert (finding.message, finding.lines) == ("This line was turned into UTF-8.", (6, 6))
 
 
 def test_a_character_that_was_lost_is_seen() -> None:
@@ -95,7 +95,7 @@ def hidden(line: str, **sides: Unpack[Sides]) -> list[Finding]:
 def test_a_hidden_character_is_named_with_its_place(character: str, name: str) -> None:
     findings = hidden(f"    x = '{character}'")
     assert [finding.verdict for finding in findings] == [GateVerdict.NEEDS_PERSON]
-    assert findings[0].message.startswith(f"6:{9 + character.index(character[-1]) + 1} has {name} ")
+    assert findings[0].message.startswith(f"Column {9 + character.index(character[-1]) + 1}: {name} ")
     assert findings[0].lines == (6, 6)
 
 
