@@ -17,6 +17,7 @@ from bot.model.jobs import TERMINAL, Job, JobState
 from bot.model.proposals import Proposal
 from bot.model.resolutions import GateVerdict
 from bot.model.runs import RunOutcome, RunState, Usage
+from bot.report.messages import heading
 
 FULL_NAME: Final = "acme/payments"
 HEAD: Final = "more-currencies"
@@ -205,9 +206,10 @@ class Story:
         return shown and scene.check_run is not None and scene.check_run.conclusion == "action_required"
 
     def _reported(self, job: Job) -> bool:
-        """Whether the end of the job is on the forge: its check run is completed and the comment says more."""
+        """Whether the end of the job is on the forge: on its check run, and in the comment."""
         check = self.scene.check_run
-        return job.state in TERMINAL and check is not None and check.status == "completed" and bool(self.scene.comment)
+        said = heading(job.request.kind, job.state) in self.scene.comment
+        return said and check is not None and check.status == "completed"
 
     async def _approve(self) -> None:
         scene, forge = self.scene, self.stage.forge

@@ -77,7 +77,7 @@ def test_the_json_document_says_that_all_of_it_held(tmp_path: Path) -> None:
     transcript = Path(document["kept"]["transcript"]).read_text(encoding="utf-8")
     assert '"subtype":"init"' in transcript
     assert "scripted model" in said
-    assert list(temporary.iterdir()) == []
+    assert files_in(temporary) == []
 
 
 def bundle(directory: Path, base: dict[str, str], ours: dict[str, str], theirs: dict[str, str]) -> Path:
@@ -182,7 +182,11 @@ async def test_ctrl_c_leaves_no_process_and_no_file(tmp_path: Path, after: str) 
     assert b"Traceback" not in said, said.decode()
     left = [one for one in psutil.process_iter() if in_session(one, process.pid)]
     assert left == []
-    assert os.listdir(tmp_path) == []
+    assert files_in(tmp_path) == []
+
+
+def files_in(directory: Path) -> list[Path]:
+    return list(directory.iterdir())
 
 
 def in_session(process: psutil.Process, session: int) -> bool:
