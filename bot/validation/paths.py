@@ -24,7 +24,8 @@ _UNUSUAL_MODES: Final = {
 }
 
 _GIT_NAME: Final = re.compile(r"\.git|git~[0-9]|gi(?:7eba|7d29|250a)~[0-9]")
-"""``.git`` and all that begins so, and the short names that Windows may give to such files.
+"""``.git`` and all that begins so (trailing dots, spaces and streams, which Windows drops, come after), and the short
+names that Windows may give to such files.
 
 https://git-scm.com/docs/git-config#Documentation/git-config.txt-coreprotectNTFS
 """
@@ -76,8 +77,8 @@ def _malformed(path: str) -> str | None:
 
 
 def _folded(name: str) -> str:
-    """A name as the most forgiving file system sees it: without case, compatibility forms, streams, trailing dots."""
-    return unicodedata.normalize("NFKC", name).casefold().partition(":")[0].rstrip(" .")
+    """A name as the most forgiving file system sees it: without case and without compatibility forms."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def _forbidden_mode(modes: set[str], conflict: Conflict | None) -> str | None:

@@ -259,6 +259,29 @@ def test_one_large_diff_may_use_the_room_the_other_leaves() -> None:
         assert "do not fit" not in render_sticky(view).body
 
 
+def test_a_diff_gets_only_the_room_that_the_rest_leaves() -> None:
+    view = VIEWS["resolve_awaiting_approval"]
+    reasons = ("many words that explain little " * 30,)
+    rows = tuple(replace(view.conflicts[0], path=f"src/{n}.py", reasons=reasons) for n in range(40))
+    diff = "diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1,4000 @@\n" + "+line of text\n" * 4_200
+    roomy = replace(view, diff_against_head=diff, diff_against_base="")
+    assert "do not fit" not in render_sticky(roomy).body
+    crowded = replace(roomy, conflicts=rows)
+    assert "do not fit" in render_sticky(crowded).body
+    assert size(render_sticky(crowded).body) <= 65_536
+    assert "And " in render_sticky(crowded).body
+
+
+def test_no_more_annotations_than_one_request_takes() -> None:
+    view = VIEWS["resolve_unresolved_gate"]
+    assert view.gate is not None
+    many = replace(view, gate=replace(view.gate, findings=view.gate.findings * 100))
+    assert len(render_check_run(many).annotations) == 50
+    assert "- and 180 more" in render_sticky(many).body
+    nowhere = replace(view.gate.findings[0], path="a\u202eb")
+    assert render_check_run(replace(view, gate=replace(view.gate, findings=(nowhere,)))).annotations == ()
+
+
 def test_without_a_way_to_push_there_is_no_button_that_says_so() -> None:
     labels = [action.label for action in render_check_run(VIEWS["resolve_awaiting_approval_fork"]).actions]
     assert labels == ["Retry", "Discard"]
