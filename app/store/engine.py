@@ -141,7 +141,7 @@ class Database:
     """Transactions on one engine, for one event loop.
 
     On SQLite the writers of this process queue up in front of the file's lock: its own waiting is a poll without any
-    order, by which a writer among many can starve.
+    order, and each writer that waits there keeps a connection from a reader.
     """
 
     def __init__(self, engine: AsyncEngine, *, busy_seconds: float = BUSY_SECONDS) -> None:
@@ -149,19 +149,20 @@ class Database:
         self._writing = engine.execution_options(**{_WRITES: True})
         self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
         self._busy_seconds = busy_seconds
+        self._closing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that only reads; it sees one state of the database on SQLite. Raises as ``translated``."""
         with translated():
-            async with self.engine.begin() as connection:
+            async with self._connected(self.engine) as connection, connection.begin():
                 yield connection
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncConnection]:
         """A transaction that writes, kept when the block ends and undone when it raises. Raises as ``translated``."""
         with translated():
-            async with self._my_turn(), self._writing.begin() as connection:
+            async with self._my_turn(), self._connected(self._writing) as connection, connection.begin():
                 yield connection
 
     @asynccontextmanager
@@ -176,9 +177,46 @@ class Database:
         finally:
             self._turn.release()
 
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        """A connection of the pool.
+
+        It is fetched and put back by tasks of their own: a caller who is cancelled while a new connection is made would
+        leave it to the garbage collector, and its server process running till then.
+        """
+        opening = asyncio.create_task(_open(engine))
+        try:
+            connection = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            self._close_later(opening)
+            raise
+        try:
+            yield connection
+        finally:
+            await asyncio.shield(self._close_later(opening))
+
+    def _close_later(self, opening: asyncio.Task[AsyncConnection]) -> asyncio.Task[None]:
+        closing = asyncio.create_task(_close(opening))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        return closing
+
     async def close(self) -> None:
         """Close every connection."""
+        await asyncio.gather(*self._closing, return_exceptions=True)
         await self.engine.dispose()
+
+
+async def _open(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect().start()
+
+
+async def _close(opening: asyncio.Task[AsyncConnection]) -> None:
+    try:
+        connection = await opening
+    except Exception:  # noqa: BLE001 - whoever asked for the connection is gone; there is none, and nobody to tell
+        return
+    await connection.close()
 
 
 def insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:

@@ -357,14 +357,14 @@ class SqlJobs:
         async with self._database.reading() as connection:
             return list((await connection.execute(query)).scalars())
 
-    async def concluded(self, job: Job, *, again_at: datetime | None = None) -> None:
+    async def concluded(self, job: Job, *, again_at: datetime | None = None) -> bool:
         """People were told how the job stands; ``again_at``: they were not, and it is to be tried again then.
 
-        Nothing changes when the job went on in the meantime.
+        False, and nothing changes, when that was said before, or when the job went on in the meantime.
         """
         change = update(jobs).where(jobs.c.id == job.id, jobs.c.state == job.state, jobs.c.conclude_at.is_not(None))
         async with self._database.writing() as connection:
-            await connection.execute(change.values(conclude_at=again_at))
+            return (await connection.execute(change.values(conclude_at=again_at))).rowcount == 1
 
     async def of_installation(self, forge: ForgeKind, installation_id: int) -> list[Job]:
         """The jobs under way in the repositories of an installation."""

@@ -70,12 +70,13 @@ async def _migrate_alone(url: str, *, up: bool) -> None:
     database = Database(create_engine(url, busy_seconds=_MIGRATE_SECONDS), busy_seconds=_MIGRATE_SECONDS)
     try:
         async with database.writing() as connection:
-            await connection.run_sync(_run, up=up)
+            await connection.run_sync(run_migrations, up=up)
     finally:
         await database.close()
 
 
-def _run(connection: Connection, *, up: bool) -> None:
+def run_migrations(connection: Connection, *, up: bool) -> None:
+    """Migrate in the transaction of a connection; nobody else in this process may do so at the same time."""
     config = _config()
     config.attributes["connection"] = connection
     if up:

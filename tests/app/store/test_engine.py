@@ -1,6 +1,7 @@
 """The engine: transactions that do not get into each other's way, and errors in our own words."""
 
 import asyncio
+import gc
 import json
 import os
 import sqlite3
@@ -10,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url, text
+from sqlalchemy import event, make_url, text
 
 from app.store.database import SqlStore
 from app.store.engine import Database, parse_url
@@ -97,6 +98,20 @@ async def test_a_locked_database_is_unavailable_and_comes_back(url: str, clock: 
     holder.close()
     await store.registry.repository(REPOSITORY)
     assert await store.registry.find_repository(REPOSITORY.forge, REPOSITORY.id) == REPOSITORY
+    await store.close()
+
+
+async def test_writers_that_wait_leave_connections_for_readers(url: str, clock: HandClock) -> None:
+    holder = sqlite3.connect(only_on(url, "sqlite"), isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    store = SqlStore.open(url, clock, CountedIds(), busy_seconds=20)
+    writers = [asyncio.create_task(store.registry.repository(REPOSITORY)) for _ in range(40)]
+    await asyncio.sleep(0)  # every writer has begun to wait
+    await asyncio.wait_for(store.ping(), timeout=10)
+    assert not any(writer.done() for writer in writers)
+    holder.rollback()
+    holder.close()
+    await asyncio.gather(*writers)
     await store.close()
 
 
@@ -194,24 +209,45 @@ async def test_a_failed_transaction_leaves_nothing(store: SqlStore) -> None:
         assert (await connection.exec_driver_sql("SELECT count(*) FROM audit_events")).scalar_one() == 0
 
 
-async def test_writers_that_are_cancelled_leave_neither_locks_nor_halves(store: SqlStore) -> None:
-    jobs = [await new_job(store, number=number) for number in range(1, 6)]
+async def test_writers_that_are_cancelled_leave_neither_locks_nor_connections(
+    url: str, clock: HandClock, store: SqlStore
+) -> None:
+    async def append(each: SqlStore, subject: str) -> None:
+        await each.audit.append(actor="a", verb="v", subject=subject, data={})
 
-    async def write(index: int) -> None:
-        job = jobs[index % 5]
-        lease = await store.jobs.claim(job.id, owner=str(index), seconds=0)
-        if lease is not None:
-            await store.audit.append(actor="a", verb="v", subject=str(index), data={})
-
-    for rounds in range(1, 30):
-        tasks = [asyncio.create_task(write(index)) for index in range(4)]
-        for _ in range(rounds):  # each round stops the writers a step further on their way
+    for steps in range(25):
+        # a store of its own: the writers are stopped while they connect, too
+        other = SqlStore.open(url, clock, CountedIds())
+        tasks = [asyncio.create_task(append(other, f"{steps}")) for _ in range(3)]
+        for _ in range(steps):  # each round stops them a step further on their way
             await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.gather(*(write(index) for index in range(5)))
+        await append(other, "after")
+        await other.close()
+    gc.collect()  # a connection that nobody closed would warn now, and warnings are errors
+    await append(store, "last")
     assert await store.audit.first_broken() is None
+
+
+async def cancelled_while_connecting(store: SqlStore) -> None:
+    call = asyncio.create_task(store.ping())
+
+    def cancel(_connection: object, _record: object) -> None:
+        call.cancel()
+
+    event.listen(store.engine.sync_engine, "connect", cancel, insert=True)
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    event.remove(store.engine.sync_engine, "connect", cancel)
+
+
+async def test_a_caller_who_is_cancelled_while_connecting_leaves_no_connection(url: str, clock: HandClock) -> None:
+    store = SqlStore.open(url, clock, CountedIds())
+    await cancelled_while_connecting(store)
+    await store.close()
+    gc.collect()  # as above
 
 
 async def test_many_writers_and_readers_at_once_all_succeed(store: SqlStore, neighbour: SqlStore) -> None:

@@ -5,11 +5,13 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, func, inspect, select
+from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.store import migrate
 from app.store.database import SqlStore
 from app.store.engine import create_engine
 from app.store.migrate import downgrade, is_current, upgrade
@@ -103,17 +105,31 @@ async def test_up_down_and_up_again_on_tables_with_rows(backend: Backend, clock:
 
 async def test_several_processes_may_migrate_at_once(backend: Backend) -> None:
     url = await backend.empty()
-    programs = [
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            f"import asyncio; from app.store.migrate import upgrade; asyncio.run(upgrade({url!r}))",
-        )
-        for _ in range(2)
-    ]
+    code = f"import asyncio; from app.store.migrate import upgrade; asyncio.run(upgrade({url!r}))"
+    program = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
     await asyncio.gather(upgrade(url), upgrade(url))
-    assert [await program.wait() for program in programs] == [0, 0]
+    assert await program.wait() == 0
     assert await is_current(url)
+    await backend.drop(url)
+
+
+async def test_who_comes_during_a_migration_waits_for_it(backend: Backend) -> None:
+    url = await backend.empty()
+    engine = create_engine(url)
+    if engine.dialect.name != "postgresql":
+        await engine.dispose()
+        pytest.skip("SQLite's transactions that write are one at a time; PostgreSQL needs a lock")
+    async with engine.begin() as connection, engine.connect() as observer:
+        await connection.run_sync(migrate.run_migrations, up=True)
+        second = asyncio.create_task(upgrade(url))
+        waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        async with asyncio.timeout(30):
+            while (await observer.execute(waiting)).scalar_one() == 0:
+                assert not second.done()
+                await observer.rollback()
+    await second
+    assert await is_current(engine)
+    await engine.dispose()
     await backend.drop(url)
 
 
