@@ -45,7 +45,11 @@ _SEVERITY: Final = {GateVerdict.PASS: 0, GateVerdict.NEEDS_PERSON: 1, GateVerdic
 
 
 def run_gate(candidate: Candidate) -> GateResult:
-    """Run every check; the verdict is that of the worst finding, and a pass where there is none."""
+    """Run every check; the verdict is that of the worst finding, and a pass where there is none.
+
+    Raises:
+        SandboxError: a check cannot be run on this machine.
+    """
     findings = tuple(finding for _, check in CHECKS for finding in check(candidate))
     verdict = max((finding.verdict for finding in findings), key=_SEVERITY.__getitem__, default=GateVerdict.PASS)
     return GateResult(verdict=verdict, findings=findings, checks=tuple(name for name, _ in CHECKS))

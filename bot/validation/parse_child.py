@@ -5,7 +5,8 @@ hundred kilobytes. So they are only ever run here, in a child with limits of its
 end by a signal is an answer like any other.
 
 Standard input: one JSON line, a list of ``[grammar, length in bytes]``, then the documents one after another. Standard
-output: one JSON line for each document, as soon as it is parsed: ``[number of errors, [[line, kind], …]]``.
+output: ``READY`` on a line of its own, so that a child that never worked is not taken for a text that cannot be parsed;
+then one JSON line for each document, as soon as it is parsed: ``[number of errors, [[line, kind], …]]``.
 """
 
 import contextlib
@@ -17,6 +18,8 @@ from typing import Final
 
 from tree_sitter import Node, Parser, Tree
 from tree_sitter_language_pack import SupportedLanguage, get_language
+
+READY: Final = "ready"
 
 MAX_MEMORY_BYTES: Final = 1 << 30
 MAX_CPU_SECONDS: Final = 3
@@ -63,6 +66,8 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.stdout.write(f"{READY}\n")
+    sys.stdout.flush()
     for language, length in json.loads(sys.stdin.buffer.readline()):
         _allow_more_time()
         sys.stdout.write(json.dumps(errors_in(language, sys.stdin.buffer.read(length))) + "\n")

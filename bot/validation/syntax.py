@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bot.errors import SandboxError
 from bot.model.resolutions import Candidate, Finding, GateVerdict
 from bot.validation import parse_child
 from bot.validation.languages import language_of
@@ -47,6 +48,9 @@ def check(candidate: Candidate) -> list[Finding]:
 
     Never "no errors": many honest files do not parse to begin with. A file without a known grammar, a side that is too
     large or too hard to parse, each leave a note that passes.
+
+    Raises:
+        SandboxError: the parser cannot be started on this machine; then nothing is proved, and nothing may pass.
     """
     findings: list[Finding] = []
     parsable: list[tuple[ResolvedText, str]] = []
@@ -144,7 +148,7 @@ def _parse(documents: Sequence[_Document]) -> list[_Parsed | None]:
 
 
 def _run_child(documents: Sequence[_Document]) -> list[_Parsed]:
-    """The answers that one child gave before it ended, well or badly."""
+    """The answers that one child gave before it ended, well or badly; ``SandboxError`` where none ever began."""
     header = json.dumps([[document.language, len(document.content)] for document in documents])
     request = header.encode() + b"\n" + b"".join(document.content for document in documents)
     try:
@@ -160,7 +164,9 @@ def _run_child(documents: Sequence[_Document]) -> list[_Parsed]:
         output = child.stdout
     except subprocess.TimeoutExpired as error:
         output = error.stdout or b""
-    complete = output.split(b"\n")[:-1]
+    ready, *complete = output.split(b"\n")[:-1] or [b""]
+    if ready != parse_child.READY.encode():
+        raise SandboxError("the parser could not be started")
     return [
         _Parsed(count=count, errors=tuple((line, kind) for line, kind in errors))
         for count, errors in map(json.loads, complete)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.errors import SandboxError
 from bot.model.resolutions import Finding, GateVerdict
 from bot.validation import parse_child, syntax
 from bot.validation.languages import language_of
@@ -122,6 +123,12 @@ def test_a_text_that_kills_the_parser_costs_only_itself() -> None:
 def test_a_side_that_kills_the_parser_leaves_a_note() -> None:
     sides: Sides = {"ours": DEADLY, "theirs": b"class B { }\n", "ancestor": b""}
     assert "too hard" in only_note(syntax.check(candidate(b"class {\n", path="a.cs", **sides)))
+
+
+def test_a_parser_that_cannot_be_started_is_no_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(SandboxError):
+        syntax.check(candidate(BROKEN))
 
 
 def test_the_child_counts_all_errors_and_lists_some() -> None:
