@@ -135,6 +135,19 @@ class Git:
         """Fetch from a repository or a bundle on disk, over whatever was there."""
         await self.run(directory, "fetch", "-q", "--no-tags", "--no-auto-gc", _absolute(source), *refspecs)
 
+    async def commit_id(self, directory: Path, revision: str) -> str:
+        """The id of the commit that a revision means in any repository on disk, also from inside its work tree.
+
+        Raises:
+            GitFailedError: it means none.
+        """
+        arguments = ("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+        return await self.text(directory, *arguments)
+
+    async def git_directory(self, directory: Path) -> Path:
+        """Where the repository around a directory has its objects and branches."""
+        return Path(await self.text(directory, "rev-parse", "--path-format=absolute", "--git-common-dir"))
+
     async def resolve(self, repository: Repository, revision: str) -> str | None:
         """The commit that a branch, tag or id names, None when there is none."""
         if sha := repository.branch(revision):

@@ -1,5 +1,6 @@
 """What people do on the simulated GitHub, for tests and the demo: in-process, with the effects the real acts have."""
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -120,13 +121,20 @@ class People:
     ) -> Repository:
         """A new repository with branches taken from a git bundle or repository on disk.
 
-        ``branches`` maps the new branches' names to refs or ids in the source. For a bundle with the branches ``base``,
-        ``ours`` and ``theirs``: ``{"main": "refs/heads/theirs", "feature": "refs/heads/ours"}``.
+        ``branches`` maps the new branches' names to refs in the bundle, or to anything that names a commit in the
+        repository: a branch, a tag, an id, ``feature~1``. For a bundle with the branches ``base``, ``ours`` and
+        ``theirs``: ``{"main": "refs/heads/theirs", "feature": "refs/heads/ours"}``.
+
+        Raises:
+            GitFailedError: the source is no such thing, or has no such commit.
         """
         repository = await self.repository(
             full_name, default_branch=default_branch, private=private, installed=installed, roles=roles
         )
         git = self._site.git
+        if await asyncio.to_thread(source.is_dir):
+            branches = {branch: await git.commit_id(source, revision) for branch, revision in branches.items()}
+            source = await git.git_directory(source)
         await git.fetch(
             repository.directory, source, *(f"+{ref}:refs/heads/{branch}" for branch, ref in branches.items())
         )
