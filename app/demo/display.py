@@ -29,8 +29,11 @@ def plain(text: str) -> str:
 
 
 def unfolded(comment: str) -> str:
-    """A comment with its folds open: a terminal cannot fold, and rich leaves HTML out."""
-    return _FOLD.sub(r"**\1**", _FOLD_END.sub("", comment))
+    """A comment with its folds open: a terminal cannot fold, and rich leaves HTML out.
+
+    An HTML comment takes the place of a fold's end, so that a list in it does not run on into one that follows.
+    """
+    return _FOLD.sub(r"**\1**", _FOLD_END.sub("<!-- -->", comment))
 
 
 class Display:
@@ -40,14 +43,9 @@ class Display:
         self.console = console
 
     def opening(self, *, model: str, claude_code: str, directory: str) -> None:
-        """The first lines: what is real and what is simulated."""
-        who = (
-            "[bold]the real Anthropic API[/] answers; this costs money"
-            if model == "anthropic"
-            else "[bold]a scripted model[/] answers, because ANTHROPIC_API_KEY is not set"
-        )
+        """The first lines: what is real and what is simulated; ``model`` is markup."""
         self.console.print("[bold]FlowForge demo[/]")
-        self.console.print(f"  model    {who}")
+        self.console.print(f"  model    {model}")
         self.console.print("  forge    [bold]a simulated GitHub[/] on loopback, with real git repositories")
         self.console.print(f"  agent    the real Claude Code {claude_code}, as a child process (development only)")
         self.console.print(f"  files    {directory}")

@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from rich.console import Console
+from rich.markup import escape
 from rich.prompt import Confirm
 
 from app import __version__
 from app.demo.display import Display
 from app.demo.model.resolver import HonestResolver
-from app.demo.stage import Stage, open_stage, read_answers, real_upstream
+from app.demo.stage import ANTHROPIC_URL, Stage, Upstream, open_stage, read_answers, real_upstream
 from app.demo.steps import Progress, Step
 from app.demo.story import Scene, Source, Story, set_up
 from app.telemetry import configure_logging
@@ -66,7 +68,7 @@ async def run_demo(options: DemoOptions) -> int:
         with _directory(options.keep) as directory, _logging(directory):
             return await _run(options, source, directory, display)
     except asyncio.CancelledError:
-        display.console.print("Stopped; nothing is left running.")
+        display.console.print("\nStopped; nothing is left running.")
         return 130
 
 
@@ -112,15 +114,17 @@ def _logging(directory: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            configure_logging("ERROR")
+            # What libraries still say of parts that are gone (a Redis that Ctrl-C reached first) helps nobody.
+            configure_logging("CRITICAL")
 
 
 async def _run(options: DemoOptions, source: Source, directory: Path, display: Display) -> int:
     answers = read_answers(options.answers)
-    model = "anthropic" if real_upstream() is not None and not answers else "scripted"
+    upstream = real_upstream()
+    model = "anthropic" if upstream is not None and options.answers is None else "scripted"
     script = HonestResolver(answers=answers) if model == "scripted" else None
     async with open_stage(directory, script=script) as stage:
-        display.opening(model=model, claude_code=stage.claude_code, directory=str(directory))
+        display.opening(model=_who_answers(options, upstream), claude_code=stage.claude_code, directory=str(directory))
         scene = await set_up(stage, source)
         progress = Progress(until=options.until)
         await _play(options, stage, scene, progress, display)
@@ -137,6 +141,19 @@ async def _run(options: DemoOptions, source: Source, directory: Path, display: D
             display.console.print(f"The service goes on at {stage.instance.settings.runner_url} until Ctrl-C.")
             await asyncio.Event().wait()
         return EXIT_OK if document["ok"] else EXIT_NOT_RESOLVED
+
+
+def _who_answers(options: DemoOptions, upstream: Upstream | None) -> str:
+    """Which model answers, and why. Of an address only the origin is told: the rest may hold credentials."""
+    if options.answers is not None:
+        return "[bold]a scripted model[/] answers, because --answers says what"
+    if upstream is None:
+        return "[bold]a scripted model[/] answers, because ANTHROPIC_API_KEY is not set"
+    if upstream.url.rstrip("/") == ANTHROPIC_URL:
+        return "[bold]the real Anthropic API[/] answers; this costs money"
+    origin = urlsplit(upstream.url)
+    where = escape(f"{origin.scheme}://{origin.netloc.rpartition('@')[2]}")
+    return f"[bold]the Anthropic API at {where}[/] answers, as ANTHROPIC_BASE_URL says; this may cost money"
 
 
 async def _play(
@@ -230,7 +247,7 @@ def _document(
             "request_bytes": list(usage.request_bytes),
             "input_tokens": usage.input_tokens,
             "output_tokens": usage.output_tokens,
-            "cost_usd": usage.cost_usd,
+            "cost_usd": round(usage.cost_usd, 6),
         },
         "refusal": refusal,
         "kept": kept,

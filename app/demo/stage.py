@@ -25,6 +25,7 @@ from app.wiring import FlowForge, claude_path
 from bot.errors import BadInputError
 
 LOOPBACK: Final = "127.0.0.1"
+ANTHROPIC_URL: Final = "https://api.anthropic.com"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def real_upstream() -> Upstream | None:
     key = os.environ.get("ANTHROPIC_API_KEY", "")
     if not key:
         return None
-    return Upstream(name="anthropic", url=os.environ.get("ANTHROPIC_BASE_URL", "https://api.anthropic.com"), key=key)
+    return Upstream(name="anthropic", url=os.environ.get("ANTHROPIC_BASE_URL") or ANTHROPIC_URL, key=key)
 
 
 def read_answers(path: Path | None) -> dict[str, str]:

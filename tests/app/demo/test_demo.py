@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,12 @@ def environment(directory: Path) -> dict[str, str]:
     return {**kept, "TMPDIR": str(directory)}
 
 
-def demo(directory: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
+def demo(
+    directory: Path, *arguments: str, variables: Mapping[str, str] | None = None
+) -> tuple[int, dict[str, Any], str]:
     done = subprocess.run(
         [*FLOWFORGE, "demo", "--once", "--yes", "--json", *arguments],
-        env=environment(directory),
+        env={**environment(directory), **(variables or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -141,6 +144,60 @@ def test_until_stops_there(tmp_path: Path) -> None:
     assert status == 0
     assert [step["name"] for step in document["steps"]][-1] == "proposed"
     assert document["pull_request"]["head_after_approve"] is None
+
+
+@pytest.mark.parametrize("revision", ["feature~1", "v1", "abbreviated"])
+def test_a_repository_on_disk_may_name_any_commit(tmp_path: Path, revision: str) -> None:
+    bundle(tmp_path, {"a.txt": "one\n"}, {"a.txt": "two\n"}, {"a.txt": "three\n"})
+    repository = tmp_path / "source"
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    ours = git(str(repository), "rev-parse", "ours")
+    git(str(repository), "switch", "--quiet", "--create", "feature", "ours")
+    git(str(repository), *who, "commit", "--quiet", "--allow-empty", "--message", "more")
+    git(str(repository), *who, "tag", "--message", "annotated", "v1", "ours")
+    (repository / "untracked").write_text("stays\n", encoding="utf-8")
+    head = ours[:9] if revision == "abbreviated" else revision
+    status, document, said = demo(
+        tmp_path, "--repo", str(repository), "--head", head, "--base", "theirs", "--until", "delivered"
+    )
+    assert status == 0, said
+    assert document["pull_request"]["head_before"] == ours
+    assert document["pull_request"]["base"] == git(str(repository), "rev-parse", "theirs")
+
+
+def test_the_first_lines_say_who_answers_and_why(tmp_path: Path) -> None:
+    answers = tmp_path / "answers.json"
+    answers.write_text("{}", encoding="utf-8")
+    assert "because --answers says what" in demo(tmp_path, "--answers", str(answers), "--until", "delivered")[2]
+    key = {"ANTHROPIC_API_KEY": "sk-of-nobody", "ANTHROPIC_BASE_URL": "http://user:word@127.0.0.1:9/v"}
+    status, document, said = demo(tmp_path, "--until", "delivered", variables=key)
+    assert status == 0, said
+    assert document["model"] == "anthropic"
+    assert "the Anthropic API at http://127.0.0.1:9 answers, as ANTHROPIC_BASE_URL says" in " ".join(said.split())
+    assert "word" not in said
+
+
+async def test_killed_outright_the_demo_takes_its_processes_along(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(*FLOWFORGE, "demo", "--yes"),
+        env={**environment(tmp_path), "COLUMNS": "120"},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    said = b""
+    async with asyncio.timeout(90):
+        while b"until Ctrl-C" not in said:
+            chunk = await process.stdout.read(4096)
+            assert chunk, said.decode()
+            said += chunk
+        assert any(in_session(one, process.pid) and one.pid != process.pid for one in psutil.process_iter())
+        process.kill()
+        await process.wait()
+        while any(in_session(one, process.pid) for one in psutil.process_iter()):  # noqa: ASYNC110 - orphans tell nobody
+            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize(
