@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
@@ -181,6 +182,15 @@ class GitMirrors:
             GitError: there is no such commit.
         """
         return await self._opened(repository, lambda repo: str(objects.commit_of(repo, commit).tree_id))
+
+    async def committed_at(self, repository: RepositoryRef, commit: str) -> datetime:
+        """When a commit was committed, in UTC.
+
+        Raises:
+            GitError: there is no such commit.
+        """
+        seconds = await self._opened(repository, lambda repo: int(objects.commit_of(repo, commit).commit_time))
+        return datetime.fromtimestamp(seconds, UTC)
 
     async def parents_of(self, repository: RepositoryRef, commit: str) -> tuple[str, ...]:
         """The parent ids of a commit.

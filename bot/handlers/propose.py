@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from bot.model.conflicts import ConflictedMerge
 from bot.model.jobs import Job, JobLease, JobState
@@ -40,7 +41,7 @@ class Propose:
             message=merge_message(job, [item.path for item in resolutions]),
             author_name=self.bot_name,
             author_email=await self._email(),
-            when=job.created_at,
+            when=await self._when(job, (job.head_sha, base)),
         )
         commit = await self.git.write_commit(job.request.repository, spec)
         files = tuple(
@@ -64,10 +65,14 @@ class Propose:
             message=revert_message(job, undone),
             author_name=self.bot_name,
             author_email=await self._email(),
-            when=job.created_at,
+            when=await self._when(job, (head,)),
         )
         commit = await self.git.write_commit(job.request.repository, spec)
         return await self._offer(lease, ProposalKind.REVERT, commit, spec.parents, ())
+
+    async def _when(self, job: Job, parents: Sequence[str]) -> datetime:
+        """The newest parent's time: it makes the commit's id depend on nothing but the work."""
+        return max([await self.git.committed_at(job.request.repository, parent) for parent in parents])
 
     async def _email(self) -> str:
         return f"{await self.forge.bot_user_id()}+{self.bot_name}@users.noreply.github.com"

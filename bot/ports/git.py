@@ -111,6 +111,10 @@ class Git(Protocol):
         """The tree id of a commit in the mirror."""
         ...
 
+    async def committed_at(self, repository: RepositoryRef, commit: str) -> datetime:
+        """When a commit in the mirror was committed, in UTC, to the second."""
+        ...
+
     async def parents_of(self, repository: RepositoryRef, commit: str) -> tuple[str, ...]:
         """The parent ids of a commit in the mirror."""
         ...

@@ -14,7 +14,9 @@ _CLAUDE: Final = "Co-authored-by: Claude <noreply@anthropic.com>"
 
 
 def merge_message(job: Job, paths: Sequence[str]) -> str:
-    """The message of a resolving merge commit. Deterministic; its trailers name who asked and Claude.
+    """The message of a resolving merge commit: the same for the same work, whichever job did it.
+
+    Its trailers name who asked, and Claude.
 
     Trailers: https://docs.github.com/en/pull-requests/committing-changes-to-your-project/creating-and-editing-commits/creating-a-commit-with-multiple-authors
     """
@@ -25,7 +27,7 @@ def merge_message(job: Job, paths: Sequence[str]) -> str:
     listing = "\n".join([*(f"- {path}" for path in shown), *more])
     return (
         f"Merge {base} into {head}\n\n"
-        f"Conflicts resolved by FlowForge, job {job.short_id}:\n{listing}\n\n"
+        f"Conflicts resolved by FlowForge:\n{listing}\n\n"
         f"{_trailers(job.request.requested_by)}\n{_CLAUDE}\n"
     )
 
@@ -34,7 +36,7 @@ def revert_message(job: Job, undone: str) -> str:
     """The message of a commit that takes a published resolution back."""
     return (
         f"Revert the merge {undone[:12]}\n\n"
-        f"Taken back by FlowForge, job {job.short_id}.\n\n"
+        "Taken back by FlowForge.\n\n"
         f"{_trailers(job.request.requested_by)}\n"
     )
 
