@@ -31,6 +31,7 @@ from runners.ingest import read_result
 
 EXIT_OK: Final = 0
 EXIT_NOT_RESOLVED: Final = 2
+_DIRECTORY: Final = re.compile(r"/[0-9A-Za-z._/+@ -]+")
 _RULE: Final = re.compile(r"Rule: `([a-z0-9_-]+)`")
 
 
@@ -90,16 +91,30 @@ def _source(options: DemoOptions) -> Source:
     return Source() if options.bundle is None else Source(path=options.bundle.absolute())
 
 
+def _check_name(directory: Path) -> None:
+    """Say early what the guest would say late: other characters mean something in Claude Code's rules, or in URLs."""
+    if not _DIRECTORY.fullmatch(str(directory.resolve())):
+        raise BadInputError(
+            f"{directory} cannot be used: its path may have a to z, digits, spaces and . _ / + @ - only"
+        )
+
+
 @contextlib.contextmanager
 def _directory(keep: Path | None) -> Iterator[Path]:
     """A directory for all files: the one to keep, or a temporary one that is removed."""
     if keep is not None:
         keep = keep.absolute()
-        keep.mkdir(parents=True, exist_ok=True)
-        if any(keep.iterdir()):
+        _check_name(keep)
+        try:
+            keep.mkdir(parents=True, exist_ok=True)
+            used = any(keep.iterdir())
+        except OSError as error:
+            raise BadInputError(f"{keep} cannot be made or read: {error.strerror}") from None
+        if used:
             raise BadInputError(f"{keep} is not empty; --keep wants a new or empty directory")
         yield keep
         return
+    _check_name(Path(tempfile.gettempdir()))
     directory = Path(tempfile.mkdtemp(prefix="flowforge-demo-"))
     try:
         yield directory

@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import importlib.util
+import re
 import shutil
 import sys
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,9 @@ from bot.errors import SettingsError
 
 _READY: Final = b"ready to accept connections"
 _START_SECONDS: Final = 10.0
+
+# Paths of sockets end at 104 bytes (macOS) or 108 (Linux); a URL takes other characters for its own.
+_ADDRESS: Final = re.compile(r"[A-Za-z0-9._/-]{1,100}")
 
 # Redis ends when our end of the pipe closes: by us, or by the kernel if we are killed and cannot clear up.
 _TIED: Final = 'trap "" INT; "$@" </dev/null & child=$!; exec >/dev/null 2>&1; read -r _; kill "$child"; wait "$child"'
@@ -36,6 +41,17 @@ def find_redis_server() -> Path:
     return Path(found)
 
 
+@contextlib.contextmanager
+def _socket(directory: Path) -> Iterator[Path]:
+    """A socket in ``directory``, or in a short-lived one where a socket or its URL cannot have that path."""
+    socket = directory / "redis.sock"
+    if _ADDRESS.fullmatch(str(socket)):
+        yield socket
+        return
+    with tempfile.TemporaryDirectory(prefix="flowforge-redis-", dir="/tmp") as short:
+        yield Path(short) / "redis.sock"
+
+
 @contextlib.asynccontextmanager
 async def embedded_redis(directory: Path) -> AsyncIterator[str]:
     """Run redis-server over a socket in ``directory``; the ``unix://`` URL of it.
@@ -45,7 +61,13 @@ async def embedded_redis(directory: Path) -> AsyncIterator[str]:
     Raises:
         SettingsError: it does not start.
     """
-    socket = directory / "redis.sock"
+    with _socket(directory) as socket:
+        async with _serving(directory, socket):
+            yield f"unix://{socket}"
+
+
+@contextlib.asynccontextmanager
+async def _serving(directory: Path, socket: Path) -> AsyncIterator[None]:
     process = await asyncio.create_subprocess_exec(
         *("/bin/sh", "-c", _TIED, "sh"),
         str(find_redis_server()),
@@ -62,7 +84,7 @@ async def embedded_redis(directory: Path) -> AsyncIterator[str]:
             raise SettingsError("redis-server has no output")
         await asyncio.wait_for(_until_ready(stream), _START_SECONDS)
         drain = asyncio.create_task(_drain(stream))
-        yield f"unix://{socket}"
+        yield
     finally:
         if process.stdin is not None:
             process.stdin.close()

@@ -139,6 +139,14 @@ def test_a_refused_job_is_a_normal_end(tmp_path: Path) -> None:
     assert "a.txt" in document["comment"]
 
 
+def test_a_directory_may_be_deep_and_have_spaces(tmp_path: Path) -> None:
+    kept = tmp_path / ("deep" * 20) / "a b+c"
+    status, document, said = demo(tmp_path, "--keep", str(kept), "--until", "proposed")
+    assert status == 0, said
+    assert document["kept"]["directory"] == str(kept)
+    assert (kept / "flowforge.db").stat().st_size > 0
+
+
 def test_until_stops_there(tmp_path: Path) -> None:
     status, document, _ = demo(tmp_path, "--until", "proposed")
     assert status == 0
@@ -206,6 +214,8 @@ async def test_killed_outright_the_demo_takes_its_processes_along(tmp_path: Path
         (["--repo", "."], "--head"),
         (["--head", "x"], "--repo"),
         (["--bundle", __file__], "cannot take"),
+        (["--keep", __file__], "cannot be made"),
+        (["--keep", "what?"], "cannot be used"),
     ],
 )
 def test_bad_options_get_a_sentence(tmp_path: Path, arguments: list[str], message: str) -> None:
