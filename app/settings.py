@@ -30,6 +30,15 @@ class RunnerKind(StrEnum):
     PROCESS = "process"
 
 
+class LogLevel(StrEnum):
+    """What is logged: this and what is graver."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
 class Settings(BaseSettings):
     """All settings, with what they mean and their units. ``docs/configuration.md`` is generated from this class."""
 
@@ -91,7 +100,7 @@ class Settings(BaseSettings):
     max_result_files: int = Field(default=1000, gt=0, description="most files a run may change")
     max_log_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="longest event stream of a run, in bytes")
 
-    log_level: str = Field(default="INFO", description="`DEBUG`, `INFO`, `WARNING` or `ERROR`")
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="`DEBUG`, `INFO`, `WARNING` or `ERROR`")
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces endpoint; none sends no traces")
 
     @model_validator(mode="before")
@@ -128,6 +137,8 @@ def load_settings() -> Settings:
         SettingsError: something is missing or wrong; the message names each setting and never shows a value.
     """
     directory = os.environ.get("FLOWFORGE_SECRETS_DIR")
+    if directory is not None and not Path(directory).is_dir():
+        raise SettingsError("FLOWFORGE_SECRETS_DIR: there is no such directory")
     try:
         if directory is not None:
             return Settings(_secrets_dir=directory)  # type: ignore[call-arg]  # pydantic reads the rest itself

@@ -33,4 +33,6 @@ def create_service(*, intake: Intake, runs: Runs, max_result_bytes: int, probes:
         openapi_config=OpenAPIConfig(title="FlowForge", version=__version__),
         exception_handlers={500: _unexpected},
         logging_config=None,
+        # Given here, since an environment variable could switch on pages with tracebacks.
+        debug=False,
     )
