@@ -1,5 +1,6 @@
 """Logs, traces and metrics. Only the spine: every line carries the ids of delivery, job and run."""
 
+import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping
@@ -7,13 +8,15 @@ from contextlib import contextmanager
 from typing import Any, Final, TextIO
 
 import structlog
-from bot.redact import redact
-from opentelemetry import propagate, trace
+from opentelemetry import baggage, propagate, trace
+from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+
+from bot.redact import redact
 
 REGISTRY: Final = CollectorRegistry()
 METRICS_CONTENT_TYPE: Final = CONTENT_TYPE_LATEST
@@ -34,6 +37,11 @@ LOST_RINGS: Final = Counter("flowforge_lost_rings_total", "Doorbell calls that R
 
 _TRACER: Final = trace.get_tracer("flowforge")
 
+_CARRIED: Final = frozenset({"delivery_id", "job_id", "report_id", "run_id"})
+"""The ids that go with the work from one call to the next."""
+
+_LONGEST_ID: Final = 100
+
 
 def render_metrics() -> bytes:
     """All metrics in Prometheus' text format."""
@@ -41,7 +49,23 @@ def render_metrics() -> bytes:
 
 
 def _redact_event(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
+    return {key: _plain(value) for key, value in event.items()}
+
+
+def _plain(value: object) -> object:
+    """``value`` as JSON knows it, with the secrets taken out of every text in it."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {redact(str(key)): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item) for item in value]
+    return redact(value if isinstance(value, str) else str(value))
+
+
+def _to_json(_: Any, __: str, event: structlog.typing.EventDict) -> str:
+    """One line of ASCII. JSON leaves DEL as it is, which terminals obey."""
+    return json.dumps(event, ensure_ascii=True).replace("\x7f", "\\u007f")
 
 
 def _add_trace(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -77,13 +101,14 @@ def configure_logging(level: str = "INFO", stream: TextIO | None = None) -> None
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
                 _redact_event,
-                structlog.processors.JSONRenderer(ensure_ascii=True),
+                _to_json,
             ],
         ),
     )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
+    logging.captureWarnings(capture=True)
     for noisy in ("httpx", "httpcore", "uvicorn.access", "arq.worker", "aiosqlite"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
@@ -109,11 +134,71 @@ def current_trace_headers() -> dict[str, str]:
 
 @contextmanager
 def span(name: str, parent: Mapping[str, str] | None = None, **ids: str) -> Iterator[None]:
-    """A span that continues the trace of ``parent``; ``ids`` go on the span and on every log line inside it."""
-    context = propagate.extract(dict(parent)) if parent else None
-    attributes = {f"flowforge.{key}": value for key, value in ids.items()}
-    with (
-        _TRACER.start_as_current_span(name, context=context, attributes=attributes),
-        structlog.contextvars.bound_contextvars(**ids),
-    ):
-        yield
+    """A span that continues the trace of ``parent``, and is inside of the present span when that belongs to it.
+
+    ``ids`` go on the span, on every log line inside it, and with ``current_trace_headers`` to wherever the work goes
+    on; so do the ids that came with ``parent``.
+    """
+    context = _context_of(parent)
+    carried = {key: value for key in sorted(_CARRIED) if isinstance(value := baggage.get_baggage(key, context), str)}
+    carried = {key: value for key, value in carried.items() if len(value) <= _LONGEST_ID} | ids
+    for key, value in carried.items():
+        context = baggage.set_baggage(key, value, context)
+    attributes = {f"flowforge.{key}": value for key, value in carried.items()}
+    token = attach(context)
+    try:
+        with (
+            _TRACER.start_as_current_span(name, attributes=attributes),
+            structlog.contextvars.bound_contextvars(**carried),
+        ):
+            yield
+    finally:
+        detach(token)
+
+
+def _context_of(parent: Mapping[str, str] | None) -> Context:
+    """The present context, unless ``parent`` belongs to another trace."""
+    here = get_current()
+    if not parent:
+        return here
+    there = propagate.extract(dict(parent), Context())
+    ours, theirs = (trace.get_current_span(context).get_span_context() for context in (here, there))
+    return here if ours.is_valid and (ours.trace_id == theirs.trace_id or not theirs.is_valid) else there
+
+
+class RunSpans:
+    """A span for each run, from its start to its end, which other tasks see to."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, trace.Span] = {}
+
+    @contextmanager
+    def starting(self, *, run_id: str, job_id: str) -> Iterator[None]:
+        """Begin the span of a run. The ids go on every log line of what is started inside, tasks included."""
+        span = _TRACER.start_span("run", attributes={"flowforge.run_id": run_id, "flowforge.job_id": job_id})
+        token = attach(baggage.set_baggage("run_id", run_id))
+        try:
+            with (
+                trace.use_span(span, end_on_exit=False),
+                structlog.contextvars.bound_contextvars(run_id=run_id, job_id=job_id),
+            ):
+                yield
+        except BaseException:
+            span.end()
+            raise
+        else:
+            self._open[run_id] = span
+        finally:
+            detach(token)
+
+    def ended(self, run_id: str, outcome: str) -> None:
+        """End the span of a run, if it began in this process."""
+        span = self._open.pop(run_id, None)
+        if span is not None:
+            span.set_attribute("flowforge.outcome", outcome)
+            span.end()
+
+    def close(self) -> None:
+        """End what is left: runs that were stopped because this process ends."""
+        for run_id in list(self._open):
+            self.ended(run_id, "stopped")

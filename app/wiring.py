@@ -6,34 +6,37 @@ import importlib.util
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, assert_never
+from typing import assert_never
 
 import httpx
 from arq.connections import ArqRedis
 from litestar import Litestar
 from redis.exceptions import RedisError
 
+from app.gateway.policy import LOOPBACK_HOSTS, GatewayPolicy, hosts_of
 from app.gateway.service import create_gateway
 from app.http.health import Probe
 from app.http.service import create_service
 from app.http.webhooks import Intake
-from app.jobs.queue import ArqQueue, connect
+from app.jobs.queue import ArqQueue, open_pool
 from app.jobs.worker import Ticks
 from app.settings import Environment, RunnerKind, Settings
 from app.store.database import SqlStore
 from app.store.migrate import is_current
 from app.system import SystemClock, SystemIds
-from app.telemetry import RUNS_ENDED
+from app.telemetry import JOBS_ENDED, RUNS_ENDED, RunSpans, span
 from bot.errors import SettingsError, StoreError
 from bot.forges.github.client import GitHubClient
-from bot.forges.github.deliveries import SignatureVerifier
+from bot.forges.github.deliveries import DECODED_EVENTS, SignatureVerifier
 from bot.forges.github.forge import GitHubForge
 from bot.forges.github.transport import open_http
 from bot.git.adapter import GitMirrors
 from bot.handlers.act import ActOnIntent
 from bot.handlers.advance import AdvanceJob
 from bot.handlers.collect import CollectRun, ValidateResult
+from bot.handlers.conclude import Conclude
 from bot.handlers.deeds import Deeds
+from bot.handlers.installations import FollowInstallation
 from bot.handlers.launch import LaunchRun
 from bot.handlers.prepare import FetchMerge, PrepareMerge
 from bot.handlers.propose import DropBranch, Propose
@@ -42,28 +45,17 @@ from bot.handlers.replies import Replies
 from bot.handlers.reporting import DeliverReport, RefreshReports
 from bot.handlers.rollback import RollBack
 from bot.handlers.route import RouteDelivery
+from bot.handlers.standing import CheckStanding
 from bot.handlers.sweep import Sweep
 from bot.model.forge import ForgeKind
-from bot.model.runs import AgentProgress
+from bot.model.jobs import Job
+from bot.model.runs import AgentProgress, RunTask
 from bot.policy.limits import ServerLimits
-from bot.ports.runner import AgentRunner
+from bot.ports.runner import AgentRunner, RunLauncher
 from runners.archives import TarArchives
 from runners.backends.process import ProcessRunner
 from runners.protocol import result_archive_cap
 from runners.supervise import Supervisor
-
-USED_EVENTS: Final = frozenset(
-    {
-        "issue_comment",
-        "pull_request",
-        "check_run",
-        "push",
-        "ping",
-        "installation",
-        "installation_repositories",
-    },
-)
-"""Names of the webhook events that are kept; every other authentic event is answered and forgotten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +69,7 @@ class FlowForge:
     redis: ArqRedis
     runner: AgentRunner
     supervisor: Supervisor
+    spans: RunSpans
     service: Litestar
     gateway: Litestar
     ticks: Ticks
@@ -124,10 +117,12 @@ async def open_flowforge(settings: Settings, *, worker: str) -> AsyncIterator[Fl
     async with contextlib.AsyncExitStack() as stack:
         store = SqlStore.open(settings.database_url.get_secret_value(), clock, ids)
         stack.push_async_callback(store.close)
-        redis = await connect(settings.redis_url.get_secret_value())
+        redis = open_pool(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
         forge = await _github(settings, clock, stack)
-        model_http = await stack.enter_async_context(httpx.AsyncClient(timeout=None, trust_env=False))  # noqa: S113 - the run's deadline bounds a call
+        # Neither a timeout nor a number of connections: a run's deadline and the number of runs bound the calls.
+        model_http = httpx.AsyncClient(timeout=None, limits=httpx.Limits(), trust_env=False)  # noqa: S113 - see above
+        await stack.enter_async_context(model_http)
         instance = _bind(
             _Parts(
                 settings=settings,
@@ -142,6 +137,7 @@ async def open_flowforge(settings: Settings, *, worker: str) -> AsyncIterator[Fl
             ),
             worker,
         )
+        stack.callback(instance.spans.close)
         stack.push_async_callback(instance.supervisor.close)
         yield instance
 
@@ -194,22 +190,27 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
     settings, store = parts.settings, parts.store
     queue = ArqQueue(parts.redis)
     refresh = RefreshReports(store=store, forge=parts.forge, git=parts.git, queue=queue, clock=parts.clock)
+    spans = RunSpans()
     supervisor = Supervisor(
         runner=parts.runner,
         runs=store.runs,
         clock=parts.clock,
         owner=worker,
         on_progress=functools.partial(_progress, store, refresh),
-        on_end=functools.partial(_run_ended, store, queue),
+        on_end=functools.partial(_run_ended, store, queue, spans),
     )
-    advance = _advance(parts, supervisor, refresh)
+    advance = _advance(parts, _TracedLauncher(supervisor, spans), queue, refresh)
     route = _route(parts, advance, queue, refresh)
     deliver = DeliverReport(store=store, forge=parts.forge, clock=parts.clock)
     sweep = Sweep(store=store, queue=queue, clock=parts.clock)
 
     async def on_delivery(key: str) -> None:
-        kind, _, delivery_id = key.partition(":")
-        await route(ForgeKind(kind), delivery_id)
+        forge, _, delivery_id = key.partition(":")
+        kind = ForgeKind(forge)
+        delivery = await store.deliveries.get(kind, delivery_id)
+        # A ring brings the trace along; after a lost one, the row still has it.
+        with span("route", parent=None if delivery is None else delivery.headers):
+            await route(kind, delivery_id)
 
     async def on_sweep() -> None:
         await supervisor.reap(parts.clock.now())
@@ -227,6 +228,7 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
         redis=parts.redis,
         runner=parts.runner,
         supervisor=supervisor,
+        spans=spans,
         service=_service(parts, queue),
         gateway=_gateway(parts),
         ticks=ticks,
@@ -240,14 +242,31 @@ async def _progress(store: SqlStore, refresh: RefreshReports, run_id: str, progr
         await refresh.progress(run.job_id)
 
 
-async def _run_ended(store: SqlStore, queue: ArqQueue, job_id: str, run_id: str) -> None:
+async def _run_ended(store: SqlStore, queue: ArqQueue, spans: RunSpans, job_id: str, run_id: str) -> None:
     run = await store.runs.get(run_id)
     if run is not None and run.outcome is not None:
         RUNS_ENDED.labels(outcome=run.outcome.value).inc()
+        spans.ended(run_id, run.outcome.value)
     await queue.ring("job", job_id)
 
 
-def _advance(parts: _Parts, supervisor: Supervisor, refresh: RefreshReports) -> AdvanceJob:
+def _job_ended(job: Job) -> None:
+    JOBS_ENDED.labels(kind=job.request.kind.value, state=job.state.value).inc()
+
+
+class _TracedLauncher:
+    """``RunLauncher`` that gives each run a span, and its id to every log line about it."""
+
+    def __init__(self, launcher: RunLauncher, spans: RunSpans) -> None:
+        self._launcher = launcher
+        self._spans = spans
+
+    async def launch(self, task: RunTask, *, job_id: str) -> None:
+        with self._spans.starting(run_id=task.run_id, job_id=job_id):
+            await self._launcher.launch(task, job_id=job_id)
+
+
+def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: RefreshReports) -> AdvanceJob:
     store, forge, git, clock = parts.store, parts.forge, parts.git, parts.clock
     limits = server_limits(parts.settings)
     archives = TarArchives()
@@ -262,12 +281,12 @@ def _advance(parts: _Parts, supervisor: Supervisor, refresh: RefreshReports) -> 
         git=git,
         runs=store.runs,
         archives=archives,
-        launcher=supervisor,
+        launcher=launcher,
         ids=parts.ids,
         runner_url=parts.settings.runner_url,
         gateway_url=parts.settings.gateway_url,
     )
-    drop_branch = DropBranch(forge=forge, git=git)
+    standing = CheckStanding(store=store, forge=forge)
     return AdvanceJob(
         store=store,
         clock=clock,
@@ -281,6 +300,7 @@ def _advance(parts: _Parts, supervisor: Supervisor, refresh: RefreshReports) -> 
             archives=archives,
             launch=launch,
             propose=propose,
+            standing=standing,
             server=limits,
         ),
         publish=Publish(
@@ -288,18 +308,25 @@ def _advance(parts: _Parts, supervisor: Supervisor, refresh: RefreshReports) -> 
             forge=forge,
             git=git,
             check_fresh=CheckFresh(forge=forge, git=git),
-            drop_branch=drop_branch,
+            standing=standing,
         ),
         roll_back=RollBack(store=store, forge=forge, git=git, propose=propose),
-        drop_branch=drop_branch,
         refresh=refresh,
+        conclude=Conclude(
+            store=store,
+            queue=queue,
+            clock=clock,
+            refresh=refresh,
+            drop_branch=DropBranch(store=store, forge=forge, git=git),
+            on_ended=_job_ended,
+        ),
     )
 
 
 def _route(parts: _Parts, advance: AdvanceJob, queue: ArqQueue, refresh: RefreshReports) -> RouteDelivery:
     store, forge = parts.store, parts.forge
     limits = server_limits(parts.settings)
-    replies = Replies(store=store, queue=queue)
+    replies = Replies(store=store, queue=queue, mention=parts.settings.github_app_slug)
     deeds = Deeds(
         store=store,
         queue=queue,
@@ -309,10 +336,17 @@ def _route(parts: _Parts, advance: AdvanceJob, queue: ArqQueue, refresh: Refresh
         replies=replies,
         refresh=refresh,
         check_fresh=advance.publish.check_fresh,
-        drop_branch=advance.drop_branch,
+        conclude=advance.conclude,
     )
     act = ActOnIntent(store=store, forge=forge, deeds=deeds, replies=replies, server=limits)
-    return RouteDelivery(store=store, forge=forge, act=act, mention=parts.settings.github_app_slug)
+    return RouteDelivery(
+        store=store,
+        forge=forge,
+        act=act,
+        follow=FollowInstallation(store=store, forge=forge, queue=queue),
+        clock=parts.clock,
+        mention=parts.settings.github_app_slug,
+    )
 
 
 def _service(parts: _Parts, queue: ArqQueue) -> Litestar:
@@ -323,7 +357,7 @@ def _service(parts: _Parts, queue: ArqQueue) -> Litestar:
         deliveries=parts.store.deliveries,
         ring=queue.ring,
         clock=parts.clock,
-        events=USED_EVENTS,
+        events=DECODED_EVENTS,
         max_bytes=settings.max_delivery_bytes,
     )
     cap = result_archive_cap(settings.max_result_bytes, settings.max_result_files, settings.max_log_bytes)
@@ -364,4 +398,5 @@ def _gateway(parts: _Parts) -> Litestar:
         upstream=settings.anthropic_base_url,
         api_key=settings.anthropic_api_key.get_secret_value(),
         clock=parts.clock,
+        policy=GatewayPolicy(hosts=LOOPBACK_HOSTS | hosts_of(settings.gateway_url)),
     )

@@ -17,6 +17,7 @@ from bot.errors import FlowForgeError
 TICK_TIMEOUT_SECONDS: Final = 120
 """A tick that takes longer is cut off; its lease and the sweep bring the work back."""
 
+_SHOWN: Final = 80
 _POLL_SECONDS: Final = 0.02
 _NEVER_GIVE_UP: Final = 1_000_000
 _SWEEP_SECONDS: Final = frozenset({0, 15, 30, 45})
@@ -32,32 +33,42 @@ class Ticks:
     sweep: Callable[[], Awaitable[None]]
 
 
-async def tick(ctx: dict[str, Any], kind: str, key: str, trace: dict[str, str]) -> None:
-    """Look at one row. Errors end here: the sweep rings again, arq is never asked to retry."""
+async def tick(ctx: dict[str, Any], kind: object, key: object, trace: object) -> None:
+    """Look at one row. Errors end here: the sweep rings again, arq is never asked to retry.
+
+    Whoever can write to Redis can ring with anything: it is data, and mostly the id of nothing.
+    """
     ticks: Ticks = ctx["ticks"]
-    handler = ticks.on.get(kind)
-    if handler is None:
-        log.warning("ring of an unknown kind", kind=kind)
+    handler = ticks.on.get(kind) if isinstance(kind, str) else None
+    if handler is None or not isinstance(kind, str) or not isinstance(key, str):
+        log.warning("ring of an unknown kind", kind=repr(kind)[:_SHOWN])
         return
-    started = time.monotonic()
-    result = "error"
-    with span(f"tick {kind}", parent=trace, **{f"{kind}_id": key}):
-        try:
-            await handler(key)
-            result = "ok"
-        except FlowForgeError as error:
-            log.warning("tick failed", error=str(error), error_class=type(error).__name__)
-        except Exception:
-            log.exception("tick failed unexpectedly")
-        finally:
-            TICKS.labels(kind=kind, result=result).inc()
-            TICK_SECONDS.labels(kind=kind).observe(time.monotonic() - started)
+    parent = {name: value for name, value in trace.items() if isinstance(value, str)} if isinstance(trace, dict) else {}
+    ids = {f"{kind}_id": key.rpartition(":")[2]}
+    with span(f"tick {kind}", parent=parent, **ids):
+        await _guarded(kind, handler(key))
 
 
 async def sweep(ctx: dict[str, Any]) -> None:
     """Ring again for what was missed."""
     ticks: Ticks = ctx["ticks"]
-    await ticks.sweep()
+    with span("sweep"):
+        await _guarded("sweep", ticks.sweep())
+
+
+async def _guarded(kind: str, work: Awaitable[None]) -> None:
+    started = time.monotonic()
+    result = "error"
+    try:
+        await work
+        result = "ok"
+    except FlowForgeError as error:
+        log.warning("tick failed", kind=kind, error=str(error), error_class=type(error).__name__)
+    except Exception:
+        log.exception("tick failed unexpectedly", kind=kind)
+    finally:
+        TICKS.labels(kind=kind, result=result).inc()
+        TICK_SECONDS.labels(kind=kind).observe(time.monotonic() - started)
 
 
 def create_worker(pool: ArqRedis, ticks: Ticks) -> Worker:

@@ -233,7 +233,7 @@ class SqlProposals:
             .where(
                 git_operations.c.job_id == job_id,
                 git_operations.c.status == _DONE,
-                git_operations.c.operation != PushPurpose.PROPOSE,
+                git_operations.c.operation.in_((PushPurpose.PUBLISH, PushPurpose.ROLL_BACK)),
             )
             .order_by(git_operations.c.serial.desc())
             .limit(1)

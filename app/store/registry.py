@@ -33,11 +33,20 @@ class SqlRegistry:
             return bool((await connection.execute(query)).scalar_one_or_none() is not False)
 
     async def repository(self, repository: RepositoryRef) -> None:
-        """Record a repository or its new name."""
+        """Record a repository or its new name, and its installation if that is new."""
         seen = _seen(repository) | {"updated_at": self._clock.now()}
         async with self._database.writing() as connection:
             row = insert(connection, repositories).values(forge=repository.forge, id=repository.id, **seen)
             await connection.execute(row.on_conflict_do_update(index_elements=["forge", "id"], set_=seen))
+            # An App installed before this database was made sends no event about it.
+            installed = insert(connection, installations).values(
+                forge=repository.forge,
+                id=repository.installation_id,
+                account=repository.owner,
+                active=True,
+                updated_at=self._clock.now(),
+            )
+            await connection.execute(installed.on_conflict_do_nothing(index_elements=["forge", "id"]))
 
     async def find_repository(self, forge: ForgeKind, repository_id: int) -> RepositoryRef | None:
         """A recorded repository."""

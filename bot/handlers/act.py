@@ -26,6 +26,8 @@ from bot.model.intents import (
     Status,
     Withdraw,
 )
+from bot.model.jobs import Job, JobState
+from bot.model.proposals import Proposal, ProposalState
 from bot.policy.facts import Facts
 from bot.policy.limits import ServerLimits
 from bot.policy.rules import decide
@@ -90,7 +92,7 @@ class ActOnIntent:
     async def _do(self, intent: Intent, facts: Facts, loaded: LoadedConfig | None) -> str | None:  # noqa: PLR0911, C901 - one branch for every intent
         match intent:
             case Help():
-                await self.replies.help(intent.origin)
+                await self.replies.help(intent.origin, facts.settings)
             case Misspelt():
                 await self.replies.say(intent.origin, intent.message, reaction="confused")
             case Status():
@@ -144,7 +146,7 @@ class ActOnIntent:
         if installed and not actor_is_self and not isinstance(intent, Withdraw):
             permission = await self.forge.permission(repository, origin.actor)
         latest = await store.jobs.latest(repository, number)
-        proposal = None if latest is None else await store.proposals.of_job(latest.id)
+        proposal = None if latest is None else _as_it_stands(latest, await store.proposals.of_job(latest.id))
         facts = Facts(
             permission=permission,
             actor_is_self=actor_is_self,
@@ -165,3 +167,10 @@ class ActOnIntent:
             return await self.forge.pull_request(origin.repository, origin.number)
         except ForgeNotFoundError:
             return None
+
+
+def _as_it_stands(job: Job, proposal: Proposal | None) -> Proposal | None:
+    """The job's state is the truth: a decision that a dead worker began and did not carry out was not taken."""
+    if proposal is not None and job.state is JobState.AWAITING_APPROVAL:
+        return replace(proposal, state=ProposalState.OPEN)
+    return proposal

@@ -1,19 +1,28 @@
 """One step, and the next, of one job, under its lease. Every step is a row, so a process may die between any two."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, assert_never
 
-from bot.errors import FencingLostError, FlowForgeError, ForgeNotFoundError, ForgeUnavailableError, StoreError
+from bot.errors import (
+    FencingLostError,
+    FlowForgeError,
+    ForgeError,
+    ForgeNotFoundError,
+    ForgeUnavailableError,
+    GitError,
+    StoreError,
+)
 from bot.handlers.collect import CollectRun, ValidateResult
+from bot.handlers.conclude import Conclude
 from bot.handlers.prepare import FetchMerge, PrepareMerge
-from bot.handlers.propose import DropBranch
 from bot.handlers.publish import Publish
 from bot.handlers.reporting import RefreshReports
 from bot.handlers.rollback import RollBack
 from bot.model.jobs import TERMINAL, Job, JobKind, JobLease, JobState
-from bot.model.proposals import ProposalState
+from bot.model.runs import RunState
 from bot.ports.store import Store
 from bot.ports.system import Clock
 from bot.report import endings
@@ -22,8 +31,13 @@ LEASE_SECONDS: Final = 300.0
 """Longer than any step: a step that outlives it is fenced off."""
 
 _MAX_ATTEMPTS: Final = 5
+_MAX_ATTEMPTS_AT_PUSH: Final = 12
 _FIRST_RETRY: Final = timedelta(seconds=5)
+_LONGEST_RETRY: Final = timedelta(minutes=5)
 _STILL: Final = TERMINAL | {JobState.AWAITING_APPROVAL}
+
+_AFRESH: Final = frozenset({JobState.QUEUED, JobState.PREPARING, JobState.VALIDATING})
+"""A worker goes through these states in one go: a job found in one of them is begun, or begun again."""
 
 Step = Callable[[JobLease], Awaitable[JobLease]]
 
@@ -40,44 +54,72 @@ class AdvanceJob:
     validate: ValidateResult
     publish: Publish
     roll_back: RollBack
-    drop_branch: DropBranch
     refresh: RefreshReports
+    conclude: Conclude
 
     async def __call__(self, job_id: str, *, worker: str) -> None:
         """Claim the job and move it; somebody else's job, or one that waits, is left alone.
 
-        An error of ours closes the execution and makes the job due again later, five times at most; then the job
-        fails and says so.
+        What a step raises is raised again once it is on record: it closes the execution and makes the job due again
+        later, a few times; then the job fails and says so. A worker that is cut off leaves the job to the next one.
         """
         lease = await self.store.jobs.claim(job_id, owner=worker, seconds=LEASE_SECONDS)
         if lease is None:
+            await self._look_after(job_id)
             return
         try:
-            lease = await self._walk(lease, worker=worker)
+            await self._walk(lease, worker=worker)
         except FencingLostError:
             return
-        except FlowForgeError as error:
-            await self._failed_step(job_id, lease, error)
-        await self.store.jobs.release(lease)
-        await self.refresh(job_id)
+        except Exception as error:
+            await self._failed_step(lease, error)
+            await self._leave(lease)
+            raise
+        except BaseException:
+            # Cut off: kept, the lease would keep the job from everybody for minutes.
+            await self.store.jobs.release(lease)
+            raise
+        await self._leave(lease)
 
-    async def _walk(self, lease: JobLease, *, worker: str) -> JobLease:
+    async def _leave(self, lease: JobLease) -> None:
+        await self.store.jobs.release(lease)
+        await self.conclude(lease.job.id)
+
+    async def _look_after(self, job_id: str) -> None:
+        """What ended while nobody held it, or under a worker that died, may not have been concluded."""
+        job = await self.store.jobs.get(job_id)
+        if job is not None and job.finished_at is not None:
+            await self.conclude(job_id)
+
+    async def _walk(self, lease: JobLease, *, worker: str) -> None:
+        """Step by step, until the job waits, ends, or starts over, which is for another time."""
+        begun = False
         while True:
             job = lease.job
             if job.cancel_requested is not None and job.state not in TERMINAL:
-                stopped = await self._obey(lease, job.cancel_requested)
-                if stopped is None:
-                    return lease
-                return stopped
+                await self._obey(lease, job.cancel_requested)
+                return
             if job.state in _STILL:
-                return lease
-            if job.state is JobState.QUEUED:
-                await self.store.jobs.begin_execution(lease, worker=worker)
+                return
+            if not begun:
+                lease, begun = await self._begin(lease, worker=worker), True
+                if lease.job.attempt > _most_attempts(job.state):
+                    await self._fail(lease, "its workers were cut off again and again")
+                    return
             moved = await self._step(job)(lease)
-            if moved.job.state is job.state:
-                return moved
+            if moved.job.state in {job.state, JobState.QUEUED}:
+                return
             lease = moved
-            await self.refresh(job.id)
+            with contextlib.suppress(ForgeError, GitError):
+                # Only in between: what people see at last is seen to in the end, again and again if need be.
+                await self.refresh(job.id)
+
+    async def _begin(self, lease: JobLease, *, worker: str) -> JobLease:
+        """Count the attempt. A job in these states was left by a step that failed or a worker that died."""
+        jobs = self.store.jobs
+        begin = jobs.begin_execution if lease.job.state in _AFRESH else jobs.resume_execution
+        attempt = await begin(lease, worker=worker)
+        return replace(lease, job=replace(lease.job, attempt=attempt))
 
     def _step(self, job: Job) -> Step:
         match job.state:
@@ -116,49 +158,50 @@ class AdvanceJob:
                 return await self.roll_back.restore(lease, undone)
         return await self.publish(lease)
 
-    async def _obey(self, lease: JobLease, wanted: JobState) -> JobLease | None:
-        """End a job that was asked to end; None while its run still has to be stopped, or its push is under way."""
+    async def _obey(self, lease: JobLease, wanted: JobState) -> None:
+        """End a job that was asked to end; not while its run still has to be stopped, or its push is under way."""
         job = lease.job
         if job.state is JobState.PUBLISHING:
-            return await self._publish(lease)
-        if job.state is JobState.RUNNING:
-            run = await self.store.runs.latest(job.id)
-            if run is not None and run.outcome is None:
-                return None
+            await self._publish(lease)
+            return
+        run = await self.store.runs.latest(job.id)
+        if job.state is JobState.RUNNING and run is not None and run.state is RunState.STARTED:
+            return
         message = endings.CANCELLED if wanted is JobState.CANCELLED else endings.SUPERSEDED
-        moved = await self.store.jobs.move(lease, wanted, rule=wanted.value, message=job.message or message)
-        proposal = await self.store.proposals.of_job(job.id)
-        if proposal is not None and proposal.state is ProposalState.OPEN:
-            await self.store.proposals.settle(proposal.id, ProposalState.STALE)
-            await self.drop_branch(job, proposal)
-        return moved
+        await self.store.jobs.move(lease, wanted, rule=wanted.value, message=job.message or message)
 
-    async def _failed_step(self, job_id: str, lease: JobLease, error: FlowForgeError) -> None:
+    async def _failed_step(self, lease: JobLease, error: Exception) -> None:
         """Count the failure on the job as it is now: a step may have moved it before it failed."""
-        job = await self.store.jobs.get(job_id)
+        job = await self.store.jobs.get(lease.job.id)
         if job is None or job.state in TERMINAL:
             return
-        current = JobLease(job=job, owner=lease.owner, fencing=lease.fencing, until=lease.until)
+        current = replace(lease, job=job)
+        words = str(error) if isinstance(error, FlowForgeError) else f"an unexpected error ({type(error).__name__})"
         try:
-            await self.store.jobs.end_execution(
-                current,
-                status="error",
-                error_class=type(error).__name__,
-                error=str(error),
-            )
+            name = type(error).__name__
+            await self.store.jobs.end_execution(current, status="error", error_class=name, error=words)
             if isinstance(error, ForgeNotFoundError):
                 await self.store.jobs.move(current, JobState.FAILED, rule="gone", message=endings.GONE)
-            elif job.attempt >= _MAX_ATTEMPTS:
-                message = endings.tried_too_often(str(error))
-                await self.store.jobs.move(current, JobState.FAILED, rule="internal", message=message)
+            elif job.attempt >= _most_attempts(job.state):
+                await self._fail(current, words)
             else:
-                wait = _FIRST_RETRY * 2 ** max(0, job.attempt - 1)
+                wait = min(_FIRST_RETRY * 2 ** max(0, job.attempt - 1), _LONGEST_RETRY)
                 if isinstance(error, ForgeUnavailableError):
                     wait = max(wait, timedelta(seconds=error.retry_after))
-                await self.store.jobs.set_retry(current, not_before=self.clock.now() + wait, error=str(error))
+                await self.store.jobs.set_retry(current, not_before=self.clock.now() + wait, error=words)
         except StoreError:
             # The database is away or somebody else holds the job: the sweep finds it when the lease has run out.
             return
+
+    async def _fail(self, lease: JobLease, why: str) -> None:
+        publishing = lease.job.state is JobState.PUBLISHING
+        message = endings.push_unclear(why) if publishing else endings.tried_too_often(why)
+        await self.store.jobs.move(lease, JobState.FAILED, rule="internal", message=message)
+
+
+def _most_attempts(state: JobState) -> int:
+    """A push that may have happened is looked after for longer: only a look at the forge tells."""
+    return _MAX_ATTEMPTS_AT_PUSH if state is JobState.PUBLISHING else _MAX_ATTEMPTS
 
 
 async def _stay(lease: JobLease) -> JobLease:

@@ -1,6 +1,7 @@
 """From an ended run to a validated result, a second try, or a clear end."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,9 +12,11 @@ from bot.errors import GitError, IngestError
 from bot.handlers.configuration import job_config
 from bot.handlers.launch import LaunchRun
 from bot.handlers.propose import Propose
+from bot.handlers.standing import CheckStanding
 from bot.handlers.triage import AGENT, MergePlan, plan_merge, side_texts
 from bot.merge.markers import render
 from bot.model.conflicts import ConflictedMerge
+from bot.model.ids import blob_id
 from bot.model.jobs import Job, JobLease, JobState
 from bot.model.reports import ConflictRecord, ResolutionStatus
 from bot.model.resolutions import (
@@ -51,7 +54,8 @@ class CollectRun:
         """Move the job on; a job whose run still goes on stays as it is."""
         job = lease.job
         run = await self.store.runs.latest(job.id)
-        if run is None:
+        if run is None or run.state is RunState.CREATED:
+            # Whoever was to start it is gone: a run is created and started under the lease that is ours now.
             return await self.store.jobs.move(lease, JobState.QUEUED, progress="starting over")
         if run.state is not RunState.ENDED or run.outcome is None:
             return lease
@@ -83,14 +87,18 @@ class ValidateResult:
     archives: RunArchives
     launch: LaunchRun
     propose: Propose
+    standing: CheckStanding
     server: ServerLimits
 
     async def __call__(self, lease: JobLease) -> JobLease:
         """Move the job to ``awaiting_approval``, back to ``running``, or to ``unresolved``."""
         job = lease.job
         run = await self.store.runs.latest(job.id)
-        archive = None if run is None else await self.store.runs.result(run.id)
-        if run is None or archive is None:
+        if run is None or run.outcome is not RunOutcome.SUCCEEDED:
+            # A second run was launched, and the worker that did so died before it could say so.
+            return await self.store.jobs.move(lease, JobState.RUNNING, progress="the agent tries once more")
+        archive = await self.store.runs.result(run.id)
+        if archive is None:
             message = endings.run_ended(RunOutcome.NO_REPORT)
             return await self._unresolved(lease, RunOutcome.NO_REPORT.value, message)
         plan = await self._plan(job)
@@ -99,20 +107,36 @@ class ValidateResult:
             answer = await asyncio.to_thread(self.archives.read, archive, limits=run.limits)
         except IngestError as error:
             return await self._turned_down(lease, plan, _ingest_refusal(str(error)), first_try=first_try)
+        return await self._judge(lease, plan, answer, first_try=first_try)
+
+    async def _judge(self, lease: JobLease, plan: MergePlan, answer: AgentAnswer, *, first_try: bool) -> JobLease:
+        job = lease.job
         resolutions = resolutions_of(plan, answer)
         undecided = [item for item in resolutions if any(not hunk.resolved for hunk in item.hunks)]
         if undecided:
-            await self.store.proposals.save_conflicts(job.id, job.attempt, _records(plan, resolutions, settled=False))
+            await self.store.proposals.save_conflicts(
+                job.id, job.attempt, _records(job, plan, resolutions, settled=False)
+            )
             return await self._unresolved(lease, "undecided", endings.undecided(len(undecided)))
         candidate = await self._candidate(job, plan, answer, resolutions)
         # Parsing hostile text takes its time; the other jobs of this worker must not wait for it.
-        result = await asyncio.to_thread(run_gate, candidate)
+        result = with_oddities(await asyncio.to_thread(run_gate, candidate), answer.oddities)
         if result.verdict is not GateVerdict.PASS:
-            await self.store.proposals.save_conflicts(job.id, job.attempt, _records(plan, resolutions, settled=False))
+            await self.store.proposals.save_conflicts(
+                job.id, job.attempt, _records(job, plan, resolutions, settled=False)
+            )
             return await self._turned_down(lease, plan, result, first_try=first_try)
+        pull_request = await self.forge.pull_request(job.request.repository, job.request.number)
+        refusal = await self.standing.of_request(job, pull_request)
+        if refusal is not None:
+            return await self.store.jobs.move(lease, JobState.REFUSED, rule=refusal.rule, message=refusal.message)
         await self.store.proposals.save_gate(job.id, job.attempt, result)
-        await self.store.proposals.save_conflicts(job.id, job.attempt, _records(plan, resolutions, settled=True))
+        await self._keep(job, plan, resolutions, settled=True)
         return await self.propose.merge(lease, plan.merge, resolutions)
+
+    async def _keep(self, job: Job, plan: MergePlan, resolutions: tuple[Resolution, ...], *, settled: bool) -> None:
+        records = _records(job, plan, resolutions, settled=settled)
+        await self.store.proposals.save_conflicts(job.id, job.attempt, records)
 
     async def _plan(self, job: Job) -> MergePlan:
         repository = job.request.repository
@@ -145,15 +169,18 @@ class ValidateResult:
 
     async def _turned_down(self, lease: JobLease, plan: MergePlan, result: GateResult, *, first_try: bool) -> JobLease:
         job = lease.job
-        await self.store.proposals.save_gate(job.id, job.attempt, result)
         config = await job_config(job, registry=self.store.registry)
         limits = run_limits(config, budget_usd=job.request.budget_usd, server=self.server)
         limits = await self.launch.remaining(job, limits)
-        if not first_try or limits.budget_usd < _MIN_BUDGET_USD:
+        for_person = result.verdict is GateVerdict.NEEDS_PERSON
+        if for_person or not first_try or limits.budget_usd < _MIN_BUDGET_USD:
+            await self.store.proposals.save_gate(job.id, job.attempt, result)
             return await self._unresolved(lease, "gate", endings.gate_failed(1 if first_try else 2))
         pull_request = await self.forge.pull_request(job.request.repository, job.request.number)
         feedback = tuple(_feedback(finding) for finding in result.findings if finding.verdict is not GateVerdict.PASS)
         await self.launch(job, plan, title=pull_request.title, limits=limits, feedback=feedback)
+        # Last: on record, the result means that the second try was launched.
+        await self.store.proposals.save_gate(job.id, job.attempt, result)
         return await self.store.jobs.move(
             lease,
             JobState.RUNNING,
@@ -199,7 +226,41 @@ def _rationale(file: AnsweredFile | None) -> tuple[HunkRationale, ...]:
     )
 
 
-def _records(plan: MergePlan, resolutions: tuple[Resolution, ...], *, settled: bool) -> list[ConflictRecord]:
+def with_oddities(result: GateResult, oddities: tuple[str, ...]) -> GateResult:
+    """The gate's result, refused when the workspace held what no honest run leaves: links, devices, changed modes."""
+    if not oddities:
+        return result
+    found = tuple(Finding(check="workspace", verdict=GateVerdict.REFUSED, path="", message=odd) for odd in oddities)
+    return GateResult(
+        verdict=GateVerdict.REFUSED,
+        findings=(*found, *result.findings),
+        checks=(*result.checks, "workspace"),
+    )
+
+
+def _asked(job: Job, plan: MergePlan, path: str) -> str:
+    """What the agent was told about one file, as JSON."""
+    hunks = [[hunk.index, hunk.first_line, hunk.last_line] for hunk in plan.marked[path].hunks]
+    return json.dumps({"path": path, "hunks": hunks, "instructions": job.request.instructions})
+
+
+def _answered(resolution: Resolution) -> str:
+    """What the agent said about one file, as JSON."""
+    return json.dumps(
+        [
+            {"index": hunk.index, "resolved": hunk.resolved, "reason": hunk.reason, "confidence": hunk.confidence}
+            for hunk in resolution.hunks
+        ],
+    )
+
+
+def _records(
+    job: Job,
+    plan: MergePlan,
+    resolutions: tuple[Resolution, ...],
+    *,
+    settled: bool,
+) -> list[ConflictRecord]:
     return [
         ConflictRecord(
             path=resolution.path,
@@ -208,9 +269,9 @@ def _records(plan: MergePlan, resolutions: tuple[Resolution, ...], *, settled: b
             resolver=resolution.resolver,
             status=ResolutionStatus.RESOLVED if settled else ResolutionStatus.OPEN,
             reasons=tuple(hunk.reason for hunk in resolution.hunks),
-            oid=None,
-            prompt=f"{len(plan.marked[resolution.path].hunks)} hunks in place, context.json",
-            response="\n".join(hunk.reason for hunk in resolution.hunks),
+            oid=None if resolution.content is None else blob_id(resolution.content),
+            prompt=_asked(job, plan, resolution.path),
+            response=_answered(resolution),
         )
         for resolution in resolutions
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.errors import StoreError
-from bot.handlers.propose import DropBranch
+from bot.handlers.conclude import Conclude
 from bot.handlers.publish import CheckFresh
 from bot.handlers.replies import Replies
 from bot.handlers.reporting import RefreshReports
@@ -43,7 +43,7 @@ class Deeds:
     replies: Replies
     refresh: RefreshReports
     check_fresh: CheckFresh
-    drop_branch: DropBranch
+    conclude: Conclude
 
     async def resolve(self, intent: Resolve, facts: Facts, *, config_version: str) -> str | None:
         """Queue a job; while another one is active, join it, take its place, or ask for patience."""
@@ -151,7 +151,7 @@ class Deeds:
         return job.id
 
     async def reject(self, intent: Reject, facts: Facts) -> str | None:
-        """Throw a proposal away, its branch too."""
+        """Throw a proposal away; its branch goes when the job is concluded."""
         job, proposal = facts.active, facts.proposal
         if job is None or proposal is None:
             return None
@@ -166,8 +166,7 @@ class Deeds:
         )
         await self.store.jobs.release(lease)
         await self.replies.react(intent.origin, "eyes")
-        await self.refresh(job.id)
-        await self.drop_branch(job, proposal)
+        await self.conclude(job.id)
         return job.id
 
     async def cancel(self, intent: Cancel, facts: Facts) -> str | None:
@@ -239,13 +238,7 @@ class Deeds:
         await self._after_end(job)
 
     async def _after_end(self, job: Job) -> None:
-        """A job that ended at once leaves nothing behind; one that is held is obeyed by its holder."""
-        now = await self.store.jobs.get(job.id)
-        if now is not None and now.finished_at is not None:
-            proposal = await self.store.proposals.of_job(job.id)
-            if proposal is not None and proposal.state is ProposalState.OPEN:
-                await self.store.proposals.settle(proposal.id, ProposalState.STALE)
-                await self.drop_branch(job, proposal)
+        """A worker clears away behind a job that ended at once; one that is held is obeyed by its holder."""
         await self.refresh(job.id)
         await self.queue.ring("job", job.id)
 
@@ -254,8 +247,7 @@ class Deeds:
         await self.store.proposals.settle(proposal.id, ProposalState.STALE)
         lease = await self.store.jobs.move(lease, JobState.SUPERSEDED, rule=refusal.rule, message=refusal.message)
         await self.store.jobs.release(lease)
-        await self.refresh(job.id)
-        await self.drop_branch(job, proposal)
+        await self.conclude(job.id)
 
     async def _claim(self, job: Job) -> JobLease:
         lease = await self.store.jobs.claim(job.id, owner=f"intent:{self.ids.new_id()}", seconds=_LEASE_SECONDS)

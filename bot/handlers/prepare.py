@@ -11,7 +11,7 @@ from bot.model.conflicts import CleanMerge, ConflictedMerge, ImpossibleMerge
 from bot.model.forge import PullRequest
 from bot.model.intents import Refused
 from bot.model.jobs import Job, JobLease, JobState
-from bot.model.runs import RunLimits
+from bot.model.runs import RunLimits, RunState
 from bot.policy.limits import ServerLimits, check_conflicts, run_limits
 from bot.ports.forge import Forge
 from bot.ports.git import Git
@@ -73,6 +73,10 @@ class PrepareMerge:
         base = job.base_sha
         if base is None:
             raise GitError(f"job {job.short_id} was prepared without a base")
+        run = await self.store.runs.latest(job.id)
+        if run is not None and run.state is RunState.STARTED:
+            # The worker that launched it died before it could say so; a second run would cost a second time.
+            return await self.store.jobs.move(lease, JobState.RUNNING, progress="the agent is at work")
         verdict = await self.git.merge(repository, ours=job.head_sha, theirs=base)
         match verdict:
             case CleanMerge(tree=tree):

@@ -127,6 +127,7 @@ class Propose:
 class DropBranch:
     """Delete the branch of a proposal that is no longer wanted; a branch that moved is left alone."""
 
+    store: Store
     forge: Forge
     git: Git
 
@@ -135,5 +136,16 @@ class DropBranch:
         repository = job.request.repository
         access = await self.forge.git_access(repository, write=True)
         ref = f"refs/heads/{proposal.branch}"
-        if await self.git.remote_ref(repository, access, ref) == proposal.commit:
-            await self.git.push(repository, access, ref=ref, new=None, expected=proposal.commit)
+        if await self.git.remote_ref(repository, access, ref) != proposal.commit:
+            return
+        operation = Publication(
+            purpose=PushPurpose.CLEAN_UP,
+            job_id=job.id,
+            proposal_id=proposal.id,
+            ref=ref,
+            old=proposal.commit,
+            new="",
+        )
+        await self.store.proposals.begin_push(operation)
+        await self.git.push(repository, access, ref=ref, new=None, expected=proposal.commit)
+        await self.store.proposals.end_push(operation, status="done")

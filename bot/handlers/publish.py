@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from bot.commands import CommandName
 from bot.errors import GitError, LeaseRejectedError, PushRefusedError
-from bot.handlers.propose import DropBranch
-from bot.model.forge import PullRequest
+from bot.handlers.standing import CheckStanding
+from bot.model.forge import Actor, PullRequest
 from bot.model.intents import Allowed, Refused
 from bot.model.jobs import Job, JobLease, JobState
 from bot.model.proposals import Proposal, ProposalState, Publication, PushPurpose
@@ -47,7 +48,7 @@ class Publish:
     forge: Forge
     git: Git
     check_fresh: CheckFresh
-    drop_branch: DropBranch
+    standing: CheckStanding
 
     async def __call__(self, lease: JobLease) -> JobLease:
         """Move the job to ``published``, or end it with what stood in the way."""
@@ -73,6 +74,8 @@ class Publish:
                 return await self._stale(lease, proposal, fresh.message)
             if approval.commit != proposal.commit or approval.diff_sha256 != proposal.diff_sha256:
                 return await self._stale(lease, proposal, endings.NOT_WHAT_WAS_APPROVED)
+            if not await self.standing.allowed(job, approval.actor, CommandName.APPROVE):
+                return await self._void(lease, proposal, approval.actor)
             await self.store.proposals.begin_push(publication)
             try:
                 await self.git.push(
@@ -93,15 +96,17 @@ class Publish:
     async def _done(self, lease: JobLease, proposal: Proposal, publication: Publication) -> JobLease:
         await self.store.proposals.end_push(publication, status="done")
         await self.store.proposals.settle(proposal.id, ProposalState.PUBLISHED)
-        moved = await self.store.jobs.move(lease, JobState.PUBLISHED, progress="pushed")
-        await self.drop_branch(lease.job, proposal)
-        return moved
+        return await self.store.jobs.move(lease, JobState.PUBLISHED, progress="pushed")
+
+    async def _void(self, lease: JobLease, proposal: Proposal, actor: Actor) -> JobLease:
+        """Whoever approved may no longer do so: somebody else has to."""
+        await self.store.proposals.settle(proposal.id, ProposalState.OPEN)
+        progress = f"the approval by {actor.login} does not count any more; waiting for approval"
+        return await self.store.jobs.move(lease, JobState.AWAITING_APPROVAL, progress=progress)
 
     async def _stale(self, lease: JobLease, proposal: Proposal, message: str) -> JobLease:
         await self.store.proposals.settle(proposal.id, ProposalState.STALE)
-        moved = await self.store.jobs.move(lease, JobState.SUPERSEDED, rule="stale", message=message)
-        await self.drop_branch(lease.job, proposal)
-        return moved
+        return await self.store.jobs.move(lease, JobState.SUPERSEDED, rule="stale", message=message)
 
     async def _refused(self, lease: JobLease, reason: str) -> JobLease:
         """The forge will not let us push; the branch stays, so that a person can take it from there."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bot.config import RepositoryConfig
 from bot.model.intents import Origin, Refused
 from bot.model.jobs import Job
 from bot.model.reports import HandOver, ReactionContent, Surface
@@ -16,6 +17,7 @@ class Replies:
 
     store: Store
     queue: Queue
+    mention: str
 
     async def say(self, origin: Origin, text: str, *, reaction: str | None = None) -> None:
         """Reply with a text of ours, which is Markdown."""
@@ -34,9 +36,9 @@ class Replies:
         commands = "\n".join(way.commands)
         await self.say(origin, f"{way.reason}\n\n```sh\n{commands}\n```\n\nRule: `fork`", reaction="confused")
 
-    async def help(self, origin: Origin) -> None:
-        """Show the commands."""
-        await self.say(origin, render_help(), reaction="eyes")
+    async def help(self, origin: Origin, config: RepositoryConfig) -> None:
+        """Show the commands, with the permissions that they need in this repository."""
+        await self.say(origin, render_help(self.mention, config), reaction="eyes")
 
     async def status(self, origin: Origin, job: Job | None) -> None:
         """Say where the newest job stands."""

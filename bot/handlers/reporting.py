@@ -1,6 +1,5 @@
 """Reports: say what people should see, then make the forge show it."""
 
-import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, assert_never
@@ -30,7 +29,12 @@ from bot.report.comment import render_sticky
 PROGRESS_EVERY: Final = timedelta(seconds=15)
 """Progress is shown at most this often: every update of a check run costs API budget and attention."""
 
-_MAX_FAILURES: Final = 8
+_LONGEST_WRITE: Final = timedelta(minutes=2)
+"""Longer than any write: a worker that takes longer is taken for dead."""
+
+_FIRST_RETRY: Final = timedelta(seconds=15)
+_LONGEST_RETRY: Final = timedelta(minutes=30)
+_MAX_FAILURES: Final = 24
 _NEEDS_DIFF: Final = frozenset({JobState.AWAITING_APPROVAL, JobState.PUBLISHING, JobState.PUBLISHED})
 
 
@@ -62,14 +66,18 @@ class RefreshReports:
             self._shown_at.pop(job.id, None)
 
     async def progress(self, job_id: str) -> None:
-        """Show a running job's progress, unless something was shown a moment ago."""
-        shown = self._shown_at.get(job_id)
-        if shown is not None and self.clock.now() - shown < PROGRESS_EVERY:
-            return
+        """Show a running job's progress; when something was shown a moment ago, the newest of it after a while."""
         job = await self.store.jobs.get(job_id)
-        if job is not None and job.state is JobState.RUNNING:
-            self._shown_at[job_id] = self.clock.now()
-            await self._want(job, job.id, Surface.CHECK_RUN, render_check_run(await self.view(job)))
+        if job is None or job.state is not JobState.RUNNING:
+            return
+        now = self.clock.now()
+        due = self._shown_at.get(job_id, now - PROGRESS_EVERY) + PROGRESS_EVERY
+        content = render_check_run(await self.view(job))
+        if due > now:
+            await self._want(job, job.id, Surface.CHECK_RUN, content, not_before=due)
+        else:
+            self._shown_at[job_id] = now
+            await self._want(job, job.id, Surface.CHECK_RUN, content)
 
     async def view(self, job: Job) -> JobView:
         """Gather what a report about ``job`` is made of."""
@@ -110,16 +118,36 @@ class RefreshReports:
     async def _hand_over(self, job: Job, proposal: Proposal | None) -> HandOver | None:
         if proposal is None or job.state not in {JobState.AWAITING_APPROVAL, JobState.REFUSED}:
             return None
-        pull_request = await self.forge.pull_request(job.request.repository, job.request.number)
-        access = await self.forge.git_access(job.request.repository, write=False)
+        try:
+            pull_request = await self.forge.pull_request(job.request.repository, job.request.number)
+            access = await self.forge.git_access(job.request.repository, write=False)
+        except (ForgeNotFoundError, ForgeRefusedError):
+            return None  # out of our reach, and so is the report
         if job.state is JobState.REFUSED:
             return hand_over(proposal, pull_request=pull_request, clone_url=access.url, reason=job.message or "")
         way = route(proposal, pull_request=pull_request, clone_url=access.url)
         return way if isinstance(way, HandOver) else None
 
-    async def _want(self, job: Job, owner: str, surface: Surface, content: ReportContent) -> None:
+    async def _want(
+        self,
+        job: Job,
+        owner: str,
+        surface: Surface,
+        content: ReportContent,
+        *,
+        not_before: datetime | None = None,
+    ) -> None:
         request = job.request
-        target = await self.store.reports.want(request.repository, request.number, owner, surface, content)
+        target = await self.store.reports.want(
+            request.repository,
+            request.number,
+            owner,
+            surface,
+            content,
+            not_before=not_before,
+        )
+        if not_before is not None:
+            return
         await self.queue.ring("report", target)
 
 
@@ -130,36 +158,36 @@ class DeliverReport:
     store: Store
     forge: Forge
     clock: Clock
-    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     async def __call__(self, target_id: str) -> None:
-        """Write the report if it differs from what was written; a temporary failure is tried again by the sweep."""
-        async with self._locks.setdefault(target_id, asyncio.Lock()):
-            target = await self.store.reports.get(target_id)
-            if target is None or target.desired_hash == target.reported_hash:
-                return
-            if target.not_before is not None and target.not_before > self.clock.now():
-                return
+        """Write the report while it differs from what was written; a temporary failure is tried again by the sweep.
+
+        Only one worker writes a report at a time: two of them would find no comment there, and both would post one.
+        """
+        while (target := await self._begin(target_id)) is not None:
             repository = await self.store.registry.find_repository(self.forge.kind, target.repository_id)
             if repository is None:
                 await self.store.reports.failed(target_id, error="the repository is unknown", not_before=None)
                 return
-            await self._write(repository, target)
+            if not await self._write(repository, target):
+                return
 
-    async def _write(self, repository: RepositoryRef, target: ReportTarget) -> None:
+    async def _begin(self, target_id: str) -> ReportTarget | None:
+        return await self.store.reports.begin(target_id, until=self.clock.now() + _LONGEST_WRITE)
+
+    async def _write(self, repository: RepositoryRef, target: ReportTarget) -> bool:
         try:
             remote_id = await self._show(repository, target)
         except ForgeUnavailableError as error:
-            again = self.clock.now() + timedelta(seconds=error.retry_after)
-            await self.store.reports.failed(
-                target.id,
-                error=str(error),
-                not_before=again if target.attempts < _MAX_FAILURES else None,
-            )
+            wait = max(min(_FIRST_RETRY * 2**target.attempts, _LONGEST_RETRY), timedelta(seconds=error.retry_after))
+            again = self.clock.now() + wait if target.attempts < _MAX_FAILURES else None
+            await self.store.reports.failed(target.id, error=str(error), not_before=again)
+            return False
         except (ForgeRefusedError, ForgeNotFoundError) as error:
             await self.store.reports.failed(target.id, error=str(error), not_before=None)
-        else:
-            await self.store.reports.wrote(target.id, content_hash=target.desired_hash, remote_id=remote_id)
+            return False
+        await self.store.reports.wrote(target.id, content_hash=target.desired_hash, remote_id=remote_id)
+        return True
 
     async def _show(self, repository: RepositoryRef, target: ReportTarget) -> int:
         content = target.desired

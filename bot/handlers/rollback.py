@@ -33,6 +33,8 @@ class RollBack:
                 rule="nothing_published",
                 message=endings.NOTHING_PUBLISHED,
             )
+        if job.state is JobState.PREPARING:
+            return await self._propose_revert(lease, undone)
         repository = job.request.repository
         access = await self.forge.git_access(repository, write=True)
         live = await self.git.remote_ref(repository, access, undone.ref)
@@ -76,13 +78,17 @@ class RollBack:
         head = refs.get(undone.ref)
         if head is None:
             raise GitError(f"{undone.ref} does not exist any more")
-        preparing = await self.store.jobs.move(
-            lease,
-            JobState.PREPARING,
-            progress="commits came on top; preparing a revert",
-            head_sha=head,
-            base_sha=head,
-        )
+        if job.state is JobState.PREPARING:
+            # Begun before by a worker that died: the job is pinned to what was on top then.
+            preparing, head = lease, job.head_sha
+        else:
+            preparing = await self.store.jobs.move(
+                lease,
+                JobState.PREPARING,
+                progress="commits came on top; preparing a revert",
+                head_sha=head,
+                base_sha=head,
+            )
         verdict = await self.git.revert(repository, head=head, published=undone.new, before=undone.old)
         if not isinstance(verdict, CleanMerge):
             return await self.store.jobs.move(

@@ -1,10 +1,13 @@
 """From a kept delivery to intents, each acted on once."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, assert_never
 
-from bot.errors import FlowForgeError, PayloadError
+from bot.errors import FlowForgeError, ForgeUnavailableError, PayloadError
 from bot.handlers.act import ActOnIntent
+from bot.handlers.deeds import BusyError
+from bot.handlers.installations import FollowInstallation
 from bot.intents import intents_of
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.events import (
@@ -14,7 +17,6 @@ from bot.model.events import (
     CommentEdited,
     CommentPosted,
     Event,
-    InstallationAction,
     InstallationChanged,
     Pinged,
     PullRequestChanged,
@@ -23,8 +25,10 @@ from bot.model.events import (
 from bot.model.forge import ForgeKind
 from bot.ports.forge import Forge
 from bot.ports.store import Store
+from bot.ports.system import Clock
 
 _MAX_ATTEMPTS: Final = 5
+_PATIENCE: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,12 +38,15 @@ class RouteDelivery:
     store: Store
     forge: Forge
     act: ActOnIntent
+    follow: FollowInstallation
+    clock: Clock
     mention: str
 
     async def __call__(self, kind: ForgeKind, delivery_id: str) -> None:
         """Route one delivery; routing it again changes nothing.
 
-        An error is counted and raised; after five of them the delivery is dead, which the audit trail shows.
+        An error is counted and raised; after five of them the delivery is dead, which the audit trail shows. While the
+        forge is away, or another worker holds the job, it waits for an hour.
         """
         delivery = await self.store.deliveries.get(kind, delivery_id)
         if delivery is None or delivery.state is not DeliveryState.NEW:
@@ -51,7 +58,7 @@ class RouteDelivery:
             return
         try:
             state = await self._route(event)
-        except FlowForgeError as error:
+        except Exception as error:
             await self._count(delivery, error)
             raise
         await self.store.deliveries.settle(kind, delivery_id, state)
@@ -61,7 +68,7 @@ class RouteDelivery:
             case Unused() | Pinged():
                 return DeliveryState.IGNORED
             case InstallationChanged():
-                await self._installation(event)
+                await self.follow(event)
                 return DeliveryState.ROUTED
             case (
                 CommentPosted()
@@ -80,28 +87,19 @@ class RouteDelivery:
             case _:
                 assert_never(event)
 
-    async def _installation(self, event: InstallationChanged) -> None:
-        active = event.action not in {InstallationAction.DELETED, InstallationAction.SUSPENDED}
-        await self.store.registry.installation(self.forge.kind, event.installation_id, event.account, active=active)
+    async def _count(self, delivery: Delivery, error: Exception) -> None:
+        """Count a failure, unless waiting will help: then time decides, for the person knows of no failure."""
+        waited = self.clock.now() - delivery.received_at
+        if isinstance(error, BusyError | ForgeUnavailableError) and waited < _PATIENCE:
+            return
+        words = str(error) if isinstance(error, FlowForgeError) else f"an unexpected error ({type(error).__name__})"
+        failures = await self.store.deliveries.failed_attempt(delivery.forge, delivery.delivery_id, error=words)
+        if failures < _MAX_ATTEMPTS:
+            return
+        await self.store.deliveries.settle(delivery.forge, delivery.delivery_id, DeliveryState.DEAD, error=words)
         await self.store.audit.append(
-            actor=f"installation:{event.installation_id}",
-            verb=f"installation.{event.action.value}",
-            subject=event.account,
-            data={"delivery": event.delivery_id},
+            actor="flowforge",
+            verb="delivery.dead",
+            subject=delivery.delivery_id,
+            data={"error": words},
         )
-
-    async def _count(self, delivery: Delivery, error: FlowForgeError) -> None:
-        failures = await self.store.deliveries.failed_attempt(delivery.forge, delivery.delivery_id, error=str(error))
-        if failures >= _MAX_ATTEMPTS:
-            await self.store.deliveries.settle(
-                delivery.forge,
-                delivery.delivery_id,
-                DeliveryState.DEAD,
-                error=str(error),
-            )
-            await self.store.audit.append(
-                actor="flowforge",
-                verb="delivery.dead",
-                subject=delivery.delivery_id,
-                data={"error": str(error)},
-            )

@@ -21,7 +21,8 @@ class Sweep:
         """Ring for deliveries, jobs and reports that are due; how many there were."""
         now = self.clock.now()
         deliveries = [f"{forge}:{key}" for forge, key in await self.store.deliveries.waiting(limit=_BATCH)]
-        jobs = await self.store.jobs.due(now, limit=_BATCH)
+        due = await self.store.jobs.due(now, limit=_BATCH)
+        jobs = [*dict.fromkeys([*due, *await self.store.jobs.unconcluded(now, limit=_BATCH)])]
         reports = await self.store.reports.unreported(now, limit=_BATCH)
         for kind, keys in (("delivery", deliveries), ("job", jobs), ("report", reports)):
             for key in keys:

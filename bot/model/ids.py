@@ -1,10 +1,11 @@
-"""The ids under which our check runs are found again.
+"""Ids of things: of our check runs, so that they are found again, and of git's blobs.
 
 A check run carries our own text in its ``external_id``: the job's id before there is a proposal,
 ``<job id>:<proposal id>`` after. A button has no arguments, so this is how a click says what it was shown on.
 https://docs.github.com/en/rest/checks/runs#create-a-check-run
 """
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -37,3 +38,8 @@ def parse_external_id(text: str) -> ExternalId | None:
     """Take an ``external_id`` apart; None for one that we did not make."""
     found = _EXTERNAL_ID.fullmatch(text)
     return None if found is None else ExternalId(job_id=found[1], proposal_id=found[2])
+
+
+def blob_id(content: bytes) -> str:
+    """The id that git gives to a file of this content: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects ."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

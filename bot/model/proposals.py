@@ -81,11 +81,12 @@ class PushPurpose(StrEnum):
     PROPOSE = "propose"
     PUBLISH = "publish"
     ROLL_BACK = "roll_back"
+    CLEAN_UP = "clean_up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """A push: ``ref`` goes from ``old`` (empty: the ref is new) to ``new``.
+    """A push: ``ref`` goes from ``old`` (empty: the ref is new) to ``new`` (empty: the ref is deleted).
 
     ``proposal_id`` is None for a rollback, which puts back what was there before.
     """

@@ -159,7 +159,7 @@ class JobView:
     """All that a report about a job is rendered from.
 
     The diffs are unified diffs of the proposal's tree against each parent, untrusted text. ``superseded_by`` is the
-    short id of the job that took this one's place. ``warnings`` are sentences of ours about the job as a whole.
+    short id of the job that took this one's place.
     """
 
     job: Job
@@ -176,4 +176,3 @@ class JobView:
     approval: Approval | None = None
     publication: Publication | None = None
     superseded_by: str | None = None
-    warnings: tuple[str, ...] = ()

@@ -86,6 +86,9 @@ class Jobs(Protocol):
         A superseded job that no worker holds ends at once. While the older job still runs, the new one is queued but
         not due. Returns the job of the same ``origin_key`` when there is one, and None when another job of the pull
         request is active and was not to be superseded.
+
+        Raises:
+            StoreError: the configuration version that the request names was never kept.
         """
         ...
 
@@ -106,7 +109,10 @@ class Jobs(Protocol):
         ...
 
     async def claim(self, job_id: str, *, owner: str, seconds: float) -> JobLease | None:
-        """Take the lease of a job; None while somebody else holds it, or when it ended."""
+        """Take the lease of a job; None while somebody else holds it, or when it ended.
+
+        None also while the job waits for the one that it supersedes; a lease that lasts keeps its own owner out too.
+        """
         ...
 
     async def release(self, lease: JobLease) -> None:
@@ -146,11 +152,14 @@ class Jobs(Protocol):
         ...
 
     async def set_retry(self, lease: JobLease, *, not_before: datetime, error: str) -> None:
-        """Close the execution with an error and make the job due again at ``not_before``."""
+        """Close the execution with an error and make the job due again at ``not_before``, once the lease is released.
+
+        The next move takes the delay back. Raises ``FencingLostError``.
+        """
         ...
 
     async def begin_execution(self, lease: JobLease, *, worker: str) -> int:
-        """Open an execution and return its attempt number, counted from 1."""
+        """Open an execution and return its attempt number, counted from 1. Raises ``FencingLostError``."""
         ...
 
     async def resume_execution(self, lease: JobLease, *, worker: str) -> int:
@@ -158,7 +167,7 @@ class Jobs(Protocol):
         ...
 
     async def end_execution(self, lease: JobLease, *, status: str, error_class: str = "", error: str = "") -> None:
-        """Close the open execution, if there is one."""
+        """Close the open execution, if there is one. Raises ``FencingLostError``."""
         ...
 
     async def due(self, now: datetime, *, limit: int) -> list[str]:
@@ -169,10 +178,10 @@ class Jobs(Protocol):
         """Jobs that ended, or wait for a person, a while ago, and of which nobody said that people were told."""
         ...
 
-    async def concluded(self, job: Job, *, again_at: datetime | None = None) -> None:
+    async def concluded(self, job: Job, *, again_at: datetime | None = None) -> bool:
         """People were told how the job stands; ``again_at``: they were not, and it is to be tried again then.
 
-        Nothing changes when the job went on in the meantime.
+        False, and nothing changes, when that was said before, or when the job went on in the meantime.
         """
         ...
 
@@ -185,7 +194,7 @@ class Runs(Protocol):
     """Agent runs and what goes in and out of them."""
 
     async def create(self, *, run_id: str, job: Job, token_sha256: str, model: str, limits: RunLimits) -> Run:
-        """Insert a run of a job."""
+        """Insert a run of a job. Raises ``FencingLostError`` when the job ended."""
         ...
 
     async def get(self, run_id: str) -> Run | None:
@@ -201,7 +210,11 @@ class Runs(Protocol):
         ...
 
     async def heartbeat(self, run_id: str, *, owner: str, lease_until: datetime) -> RunOutcome | None:
-        """Renew the supervisor's lease; the outcome that somebody asked the run to end with, if any."""
+        """Renew the supervisor's lease; the outcome that somebody asked the run to end with, if any.
+
+        Another supervisor may take a run over in this way once the lease ran out. Of an ended run, its outcome. Raises
+        ``FencingLostError`` when another supervisor has the run.
+        """
         ...
 
     async def request_stop(self, run_id: str, outcome: RunOutcome) -> None:
@@ -289,7 +302,7 @@ class Proposals(Protocol):
         ...
 
     async def end_push(self, publication: Publication, *, status: str, detail: str = "") -> None:
-        """Write down how the push ended: ``done``, ``stale`` or ``refused``."""
+        """Write down how the push ended: ``done``, ``stale`` or ``refused``; also of one that was never begun."""
         ...
 
     async def publication(self, job_id: str) -> Publication | None:
@@ -310,7 +323,11 @@ class Reports(Protocol):
         *,
         not_before: datetime | None = None,
     ) -> str:
-        """Say what a surface should show; the id of its target. The latest wish wins; an equal one changes nothing."""
+        """Say what a surface should show; the id of its target. The latest wish wins; an equal one changes nothing.
+
+        An open wish's earlier moment stays, and so does the pause after a failure; a target that was given up is tried
+        again with new content.
+        """
         ...
 
     async def get(self, target_id: str) -> ReportTarget | None:

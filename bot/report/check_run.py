@@ -70,7 +70,7 @@ def render_check_run(view: JobView) -> CheckRunContent:
         status=status,
         conclusion=conclusion,
         title=plain(f"{heading}: {redact(job.progress[:_READ])}" if running else heading, MAX_TITLE),
-        summary=joined([progress, sections.warnings(view), *body(view), sections.footer(view)]),
+        summary=joined([progress, *body(view), sections.footer(view)]),
         text=sections.diff_folds(view, MAX_TEXT) if shows_diff(job.state) else "",
         actions=_actions(view),
         annotations=_annotations(view),

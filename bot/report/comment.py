@@ -27,7 +27,6 @@ def render_sticky(view: JobView) -> CommentContent:
         [
             marker,
             f"### {messages.NAME}: {messages.heading(request.kind, view.job.state)}",
-            sections.warnings(view),
             *body(view),
         ],
     )

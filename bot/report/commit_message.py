@@ -34,11 +34,7 @@ def merge_message(job: Job, paths: Sequence[str]) -> str:
 
 def revert_message(job: Job, undone: str) -> str:
     """The message of a commit that takes a published resolution back."""
-    return (
-        f"Revert the merge {undone[:12]}\n\n"
-        "Taken back by FlowForge.\n\n"
-        f"{_trailers(job.request.requested_by)}\n"
-    )
+    return f"Revert the merge {undone[:12]}\n\nTaken back by FlowForge.\n\n{_trailers(job.request.requested_by)}\n"
 
 
 def _trailers(actor: Actor) -> str:

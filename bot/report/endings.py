@@ -3,6 +3,7 @@
 from typing import assert_never
 
 from bot.model.runs import RunOutcome
+from bot.model.text import code_span
 
 ASK_AGAIN = "Comment `/flowforge resolve` to start again."
 
@@ -65,6 +66,19 @@ def run_ended(outcome: RunOutcome) -> str:  # noqa: C901, PLR0911, PLR0912 - one
 def tried_too_often(error: str) -> str:
     """A step failed again and again for reasons that are ours."""
     return f"FlowForge could not finish: {error}. Nothing was changed; `/flowforge retry` tries again."
+
+
+def push_unclear(error: str) -> str:
+    """A push was begun, and whether it arrived cannot be told."""
+    return (
+        f"FlowForge could not see whether its push arrived: {error}. Look at the pull request's branch: "
+        "it holds either the proposed commit or what it held before."
+    )
+
+
+def may_no_longer_ask(login: str) -> str:
+    """Whoever asked lost the permission while the work was under way."""
+    return f"{code_span(login)} may no longer ask for this here, so the result was thrown away."
 
 
 def left_to_people(count: int) -> str:

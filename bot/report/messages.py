@@ -208,6 +208,7 @@ CHECK_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "unicode": "no hidden characters",
         "credentials": "no credentials",
         "ingest": "the sandbox's answer is well formed",
+        "workspace": "nothing odd left in the workspace",
     },
 )
 

@@ -73,13 +73,6 @@ def merging(view: JobView) -> str:
     return messages.merging(base, short(job.base_sha), head, short(job.head_sha))
 
 
-def warnings(view: JobView) -> str:
-    """Remarks of ours about the job as a whole."""
-    kept = view.warnings[:_MAX_WARNINGS]
-    rows = [f"- {told(warning, _MESSAGE_ROOM)}" for warning in kept]
-    return "\n".join([*rows, *_more(len(view.warnings) - len(kept), messages.more_findings)])
-
-
 def _more(count: int, say: Callable[[int], str]) -> list[str]:
     return [say(count)] if count > 0 else []
 

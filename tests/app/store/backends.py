@@ -81,7 +81,7 @@ class PostgresBackend:
 
     async def empty(self) -> str:
         name = f"flowforge_test_{os.getpid()}_{new_id()}"
-        await self._run(self._server, f'CREATE DATABASE "{name}"')
+        await self._run(self._server, f'CREATE DATABASE "{name}" TEMPLATE template0')
         url = self._server.set(database=name).render_as_string(hide_password=False)
         self._made.append(url)
         return url

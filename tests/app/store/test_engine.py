@@ -275,10 +275,12 @@ async def test_several_processes_share_one_database(url: str, store: SqlStore) -
         )
         for index in range(3)
     ]
-    for program in programs:
-        assert program.stdout is not None
-        assert await program.stdout.readline() == b"ready\n"
-    answers = await asyncio.gather(*(program.communicate(b"go\n") for program in programs))
+    try:
+        for program in programs:
+            assert program.stdout is not None
+            assert await program.stdout.readline() == b"ready\n"
+    finally:  # without a line to begin with, they end
+        answers = await asyncio.gather(*(program.communicate(b"go\n") for program in programs))
     got = [json.loads(out) for out, _ in answers]
     assert sorted(key for each in got for key in each["won"]) == sorted(jobs)
     added = [key for each in got for key in each["added"]]

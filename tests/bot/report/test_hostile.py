@@ -100,7 +100,6 @@ def hostile_views(draw: st.DrawFn) -> JobView:
         approval=draw(st.none() | st.just(replace(APPROVAL, actor=Actor(id=1, login=draw(HOSTILE))))),
         publication=draw(st.none() | st.just(replace(PUBLICATION, new=draw(HOSTILE)))),
         superseded_by=draw(st.none() | HOSTILE),
-        warnings=tuple(draw(st.lists(LONG, max_size=8))),
     )
 
 
@@ -222,7 +221,6 @@ def test_what_looks_like_a_secret_is_taken_out() -> None:
         conflicts=tuple(replace(record, reasons=(f"used {token}",)) for record in view.conflicts),
         run_outcome=RunOutcome.AGENT_FAILED,
         run_detail=f"stderr: {token}",
-        warnings=(token,),
     )
     content = render_check_run(leaky)
     for text in (render_sticky(leaky).body, content.summary, content.title, render_reply(ORIGIN, token).body):

@@ -1,0 +1,38 @@
+"""Whether work may still be brought to people: asked anew before each write, since a run takes its time."""
+
+from dataclasses import dataclass
+
+from bot.commands import CommandName
+from bot.config import level
+from bot.handlers.configuration import job_config
+from bot.model.forge import Actor, PermissionLevel, PullRequest
+from bot.model.intents import Refused
+from bot.model.jobs import Job
+from bot.ports.forge import Forge
+from bot.ports.store import Store
+from bot.report import endings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckStanding:
+    """Look whether the pull request is open, the App installed, and the person still allowed to ask."""
+
+    store: Store
+    forge: Forge
+
+    async def of_request(self, job: Job, pull_request: PullRequest) -> Refused | None:
+        """Why the result of ``job`` must not be shown or pushed any more, None when it may."""
+        repository = job.request.repository
+        if not await self.store.registry.installation_active(repository.forge, repository.installation_id):
+            return Refused(rule="installation", message=endings.GONE)
+        if not pull_request.open:
+            return Refused(rule="closed", message=endings.CLOSED)
+        if await self.allowed(job, job.request.requested_by, CommandName.RESOLVE, CommandName.RETRY):
+            return None
+        return Refused(rule="permission", message=endings.may_no_longer_ask(job.request.requested_by.login))
+
+    async def allowed(self, job: Job, actor: Actor, *commands: CommandName) -> bool:
+        """True when ``actor`` may give one of ``commands`` now, by the configuration that the job runs with."""
+        config = await job_config(job, registry=self.store.registry)
+        needed: PermissionLevel = min(level(config, command) for command in commands)
+        return await self.forge.permission(job.request.repository, actor) >= needed
