@@ -215,3 +215,46 @@ async def test_the_longest_waiting_are_written_first(store: SqlStore, clock: Han
     await store.reports.want(REPOSITORY, 7, "owner-0", Surface.REPLY, SECOND)
     assert await store.reports.unreported(clock.now(), limit=2) == made[1:3]
     assert await due(store, clock) == [*made[1:], made[0]]
+
+
+# --- one writer at a time
+
+
+async def test_of_several_writers_one_begins(store: SqlStore, neighbour: SqlStore, clock: HandClock) -> None:
+    target_id = await want(store)
+    begun = await asyncio.gather(
+        *(each.reports.begin(target_id, until=clock.after(60)) for each in (store, neighbour) for _ in range(6)),
+    )
+    assert len([found for found in begun if found is not None]) == 1
+    assert await due(store, clock) == []
+
+
+async def test_a_writer_that_died_is_followed_after_its_time(store: SqlStore, clock: HandClock) -> None:
+    target_id = await want(store)
+    first = await store.reports.begin(target_id, until=clock.after(60))
+    assert first is not None
+    assert first.desired == COMMENT
+    clock.advance(60)
+    assert await due(store, clock) == [target_id]
+    assert await store.reports.begin(target_id, until=clock.after(60)) is not None
+
+
+async def test_there_is_nothing_to_begin_when_all_is_written(store: SqlStore, clock: HandClock) -> None:
+    assert await store.reports.begin(new_id(), until=clock.after(60)) is None
+    target_id = await want(store)
+    begun = await store.reports.begin(target_id, until=clock.after(60))
+    assert begun is not None
+    await store.reports.wrote(target_id, content_hash=begun.desired_hash, remote_id=1)
+    assert await store.reports.begin(target_id, until=clock.after(60)) is None
+
+
+async def test_a_wish_during_the_writing_can_be_begun_right_afterwards(store: SqlStore, clock: HandClock) -> None:
+    target_id = await want(store)
+    begun = await store.reports.begin(target_id, until=clock.after(60))
+    assert begun is not None
+    await want(store, SECOND)
+    assert await store.reports.begin(target_id, until=clock.after(60)) is None, "the first is still at it"
+    await store.reports.wrote(target_id, content_hash=begun.desired_hash, remote_id=1)
+    second = await store.reports.begin(target_id, until=clock.after(60))
+    assert second is not None
+    assert (second.desired, second.remote_id) == (SECOND, 1)
