@@ -58,3 +58,13 @@ async def test_the_first_decision_about_an_intent_stays(store: SqlStore) -> None
         row = (await connection.exec_driver_sql("SELECT * FROM intents")).one()
     assert (row.decision, row.rule, row.message, row.job_id) == ("refused", "permission", "no", None)
     assert (row.actor_id, row.actor_login, row.actor_kind, row.delivery_id) == (1, "alice", "user", "d-1")
+
+
+async def test_a_repository_brings_its_installation_and_changes_a_known_one_in_nothing(store: SqlStore) -> None:
+    await store.registry.installation(GITHUB, 78, "till", active=False)
+    await store.registry.repository(REPOSITORY)
+    await store.registry.repository(replace(OTHER, installation_id=78))
+    async with store.engine.connect() as connection:
+        rows = (await connection.exec_driver_sql("SELECT id, account FROM installations ORDER BY id")).all()
+    assert [tuple(row) for row in rows] == [(77, "acme"), (78, "till")]
+    assert not await store.registry.installation_active(GITHUB, 78)
