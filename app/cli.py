@@ -12,7 +12,7 @@ from app import __version__
 from app.demo.main import DemoOptions, run_demo
 from app.demo.steps import Step
 from app.processes import Role, run_until_signal
-from app.settings import load_settings
+from app.settings import CommonSettings, load_settings
 from app.store.migrate import upgrade
 from bot.errors import FlowForgeError
 
@@ -57,25 +57,25 @@ def demo(**options: Any) -> None:
 @main.command()
 def serve() -> None:
     """Run web service, worker and gateway in one process."""
-    _run(_serve(frozenset(Role)))
+    _run(run_until_signal(frozenset(Role)))
 
 
 @main.command()
 def web() -> None:
     """Run the web service alone."""
-    _run(_serve(frozenset({Role.WEB})))
+    _run(run_until_signal(frozenset({Role.WEB})))
 
 
 @main.command()
 def worker() -> None:
     """Run a worker alone."""
-    _run(_serve(frozenset({Role.WORKER})))
+    _run(run_until_signal(frozenset({Role.WORKER})))
 
 
 @main.command()
 def gateway() -> None:
     """Run the model gateway alone."""
-    _run(_serve(frozenset({Role.GATEWAY})))
+    _run(run_until_signal(frozenset({Role.GATEWAY})))
 
 
 @main.command()
@@ -85,12 +85,8 @@ def migrate() -> None:
     click.echo("The tables are current.", err=True)
 
 
-async def _serve(roles: frozenset[Role]) -> None:
-    await run_until_signal(load_settings(), roles)
-
-
 async def _migrate() -> None:
-    await upgrade(load_settings().database_url.get_secret_value())
+    await upgrade(load_settings(CommonSettings).database_url.get_secret_value())
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

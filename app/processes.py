@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncIterator, Collection
 from enum import StrEnum
 from typing import Any, Final
 
@@ -14,9 +14,9 @@ from redis.exceptions import RedisError
 
 from app.http.server import bind, serving, url_of
 from app.jobs.worker import create_worker
-from app.settings import Settings
+from app.settings import GatewaySettings, ServiceSettings, load_settings
 from app.telemetry import configure_logging, configure_tracing
-from app.wiring import FlowForge, open_flowforge
+from app.wiring import FlowForge, open_flowforge, open_gateway
 from bot.errors import SettingsError
 
 _REDIS_WAIT_SECONDS: Final = 1.0
@@ -97,44 +97,59 @@ async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
 
 @contextlib.asynccontextmanager
 async def running(
-    settings: Settings,
-    roles: Mapping[Role, socket.socket | None],
+    settings: ServiceSettings,
+    *,
+    web: socket.socket | None = None,
+    worker: bool = False,
 ) -> AsyncIterator[FlowForge]:
-    """Play ``roles``, on the sockets given, while the context lasts."""
+    """Be the web service on a socket, a worker, or both, while the context lasts."""
     async with contextlib.AsyncExitStack() as stack:
         instance = await stack.enter_async_context(open_flowforge(settings, worker=worker_name()))
-        web, gateway = roles.get(Role.WEB), roles.get(Role.GATEWAY)
-        if gateway is not None:
-            await stack.enter_async_context(serving(instance.gateway, gateway))
         if web is not None:
             await stack.enter_async_context(serving(instance.service, web))
-        if Role.WORKER in roles:
+        if worker:
             await stack.enter_async_context(working(instance))
         yield instance
 
 
-async def run_until_signal(settings: Settings, roles: frozenset[Role]) -> None:
-    """Play ``roles`` until SIGINT or SIGTERM.
+@contextlib.asynccontextmanager
+async def running_gateway(settings: GatewaySettings, listener: socket.socket) -> AsyncIterator[None]:
+    """Be the model gateway on a socket while the context lasts."""
+    async with open_gateway(settings) as gateway, serving(gateway, listener):
+        yield
+
+
+async def run_until_signal(roles: frozenset[Role]) -> None:
+    """Play ``roles`` until SIGINT or SIGTERM, with the settings that these roles read and no others.
 
     Raises:
-        SettingsError: an address cannot be listened on, or something cannot be made with these settings.
+        SettingsError: settings are missing or wrong, an address cannot be listened on, or something cannot be made.
         StoreUnavailableError: the database does not answer.
     """
-    configure_logging(settings.log_level)
-    configure_tracing("flowforge", settings.otlp_endpoint)
+    service = load_settings(ServiceSettings) if roles & {Role.WEB, Role.WORKER} else None
+    gateway = load_settings(GatewaySettings) if Role.GATEWAY in roles else None
+    common = service or gateway
+    if common is None:
+        raise SettingsError("a process has to be something")
+    configure_logging(common.log_level)
+    configure_tracing("flowforge", common.otlp_endpoint)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    with contextlib.ExitStack() as stack:
-        sockets: dict[Role, socket.socket | None] = {}
-        if Role.GATEWAY in roles:
-            sockets[Role.GATEWAY] = stack.enter_context(_listener(settings.gateway_host, settings.gateway_port))
-        if Role.WEB in roles:
-            sockets[Role.WEB] = stack.enter_context(_listener(settings.host, settings.port))
-        if Role.WORKER in roles:
-            sockets[Role.WORKER] = None
-        await _serve(settings, sockets, stop)
+    async with contextlib.AsyncExitStack() as stack:
+        listening: dict[str, str] = {}
+        if gateway is not None:
+            listener = stack.enter_context(_listener(gateway.gateway_host, gateway.gateway_port))
+            await stack.enter_async_context(running_gateway(gateway, listener))
+            listening["gateway"] = url_of(listener)
+        if service is not None:
+            web = stack.enter_context(_listener(service.host, service.port)) if Role.WEB in roles else None
+            await stack.enter_async_context(running(service, web=web, worker=Role.WORKER in roles))
+            if web is not None:
+                listening["web"] = url_of(web)
+        log.info("started", roles=sorted(role.value for role in roles), **listening)
+        await stop.wait()
     log.info("stopped")
 
 
@@ -143,10 +158,3 @@ def _listener(host: str, port: int) -> socket.socket:
         return bind(host, port)
     except OSError as error:
         raise SettingsError(f"{host}:{port} cannot be listened on: {error.strerror}") from None
-
-
-async def _serve(settings: Settings, sockets: Mapping[Role, socket.socket | None], stop: asyncio.Event) -> None:
-    async with running(settings, sockets):
-        listening = {role.value: url_of(listener) for role, listener in sockets.items() if listener is not None}
-        log.info("started", roles=sorted(role.value for role in sockets), **listening)
-        await stop.wait()

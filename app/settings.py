@@ -7,7 +7,7 @@ directory that ``FLOWFORGE_SECRETS_DIR`` names: Kubernetes secrets and Vault's a
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -39,33 +39,45 @@ class LogLevel(StrEnum):
     ERROR = "ERROR"
 
 
-class Settings(BaseSettings):
-    """All settings, with what they mean and their units. ``docs/configuration.md`` is generated from this class."""
+class CommonSettings(BaseSettings):
+    """What every process reads."""
 
     model_config = SettingsConfigDict(env_prefix="FLOWFORGE_", extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    database_url: SecretStr = Field(description="SQLAlchemy URL, e.g. `sqlite+aiosqlite:////var/lib/flowforge/db`")
+    gateway_url: str = Field(default="http://127.0.0.1:8081", description="the model gateway as a sandbox reaches it")
+    log_level: LogLevel = Field(default=LogLevel.INFO, description="`DEBUG`, `INFO`, `WARNING` or `ERROR`")
+    otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces endpoint; none sends no traces")
+
+
+class GatewaySettings(CommonSettings):
+    """What the gateway reads: it holds the model key, and no key of a forge."""
+
+    gateway_host: str = Field(default="127.0.0.1", description="address the model gateway binds")
+    gateway_port: int = Field(default=8081, ge=0, le=65535, description="port of the model gateway; 0 takes a free one")
+    anthropic_api_key: SecretStr = Field(description="the model key; only a process that is the gateway reads it")
+    anthropic_base_url: str = Field(default="https://api.anthropic.com", description="upstream of the model gateway")
+
+
+class ServiceSettings(CommonSettings):
+    """What the web service and the workers read: they hold the App's key, and not the model's."""
 
     environment: Environment = Field(
         default=Environment.PRODUCTION,
         description="`production` or `development`; production refuses the `process` runner",
     )
     data_dir: Path = Field(default=Path("/var/lib/flowforge"), description="where the bare mirrors are kept")
-    database_url: SecretStr = Field(description="SQLAlchemy URL, e.g. `sqlite+aiosqlite:////var/lib/flowforge/db`")
     redis_url: SecretStr = Field(description="`redis://…` or `unix:///path/to/socket`")
-
     host: str = Field(default="127.0.0.1", description="address the web service binds")
     port: int = Field(default=8080, ge=0, le=65535, description="port of the web service; 0 takes a free one")
-    gateway_host: str = Field(default="127.0.0.1", description="address the model gateway binds")
-    gateway_port: int = Field(default=8081, ge=0, le=65535, description="port of the model gateway; 0 takes a free one")
     runner_url: str = Field(
         default="http://127.0.0.1:8080",
         description="the web service as a sandbox reaches it (workspace in, result out)",
     )
-    gateway_url: str = Field(default="http://127.0.0.1:8081", description="the model gateway as a sandbox reaches it")
     max_delivery_bytes: int = Field(
         default=25 * 1024 * 1024,
         description="largest webhook body in bytes; GitHub sends 25 MB at most",
     )
-
     github_api_url: str = Field(default="https://api.github.com", description="base URL of GitHub's REST API")
     github_git_url: str = Field(default="https://github.com", description="base URL for git over HTTPS")
     github_app_id: int = Field(description="the App's numeric id")
@@ -74,16 +86,12 @@ class Settings(BaseSettings):
     github_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         description="one webhook secret, or two separated by a comma while rotating; 16 characters at least",
     )
-
-    anthropic_api_key: SecretStr = Field(description="the model key; only the gateway ever holds it")
-    anthropic_base_url: str = Field(default="https://api.anthropic.com", description="upstream of the model gateway")
     model: str = Field(default="claude-sonnet-4-5", description="model used when nothing else is asked for")
     allowed_models: Annotated[tuple[str, ...], NoDecode] = Field(
         default=("claude-sonnet-4-5", "claude-sonnet-5-5", "claude-opus-5-5", "claude-haiku-5-5"),
         description="models that repositories and commands may choose, separated by commas",
     )
     max_budget_usd: float = Field(default=10.0, gt=0, description="money no job may exceed, whoever asks")
-
     runner: RunnerKind = Field(default=RunnerKind.PROCESS, description="backend that executes agent runs")
     claude_path: Path | None = Field(
         default=None,
@@ -92,16 +100,12 @@ class Settings(BaseSettings):
     run_timeout_seconds: float = Field(default=1800.0, gt=0, description="longest time one agent run may take")
     stall_timeout_seconds: float = Field(default=300.0, gt=0, description="longest silence of an agent run")
     max_turns: int = Field(default=40, gt=0, description="most turns of one agent run")
-
     max_workspace_bytes: int = Field(
         default=200 * 1024 * 1024, gt=0, description="largest workspace of a run, in bytes"
     )
     max_result_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="most bytes a run may change")
     max_result_files: int = Field(default=1000, gt=0, description="most files a run may change")
     max_log_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="longest event stream of a run, in bytes")
-
-    log_level: LogLevel = Field(default=LogLevel.INFO, description="`DEBUG`, `INFO`, `WARNING` or `ERROR`")
-    otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces endpoint; none sends no traces")
 
     @model_validator(mode="before")
     @classmethod
@@ -130,7 +134,14 @@ class Settings(BaseSettings):
         return self
 
 
-def load_settings() -> Settings:
+class Settings(ServiceSettings, GatewaySettings):
+    """All settings, for one process that plays every part. ``docs/settings.md`` is generated from this class."""
+
+
+S = TypeVar("S", bound=CommonSettings)
+
+
+def load_settings(kind: type[S]) -> S:
     """Read the settings of this process.
 
     Raises:
@@ -141,8 +152,8 @@ def load_settings() -> Settings:
         raise SettingsError("FLOWFORGE_SECRETS_DIR: there is no such directory")
     try:
         if directory is not None:
-            return Settings(_secrets_dir=directory)  # type: ignore[call-arg]  # pydantic reads the rest itself
-        return Settings()  # type: ignore[call-arg]  # pydantic reads the rest itself
+            return kind(_secrets_dir=directory)  # type: ignore[call-arg]  # pydantic reads the rest itself
+        return kind()  # type: ignore[call-arg]  # and here too
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
 

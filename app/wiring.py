@@ -20,7 +20,7 @@ from app.http.service import create_service
 from app.http.webhooks import Intake
 from app.jobs.queue import ArqQueue, open_pool
 from app.jobs.worker import Ticks
-from app.settings import Environment, RunnerKind, Settings
+from app.settings import Environment, GatewaySettings, RunnerKind, ServiceSettings
 from app.store.database import SqlStore
 from app.store.migrate import is_current
 from app.system import SystemClock, SystemIds
@@ -62,7 +62,7 @@ from runners.supervise import Supervisor
 class FlowForge:
     """A wired instance: the web application, the gateway's, what a worker does, and the parts tests look at."""
 
-    settings: Settings
+    settings: ServiceSettings
     store: SqlStore
     forge: GitHubForge
     git: GitMirrors
@@ -71,11 +71,10 @@ class FlowForge:
     supervisor: Supervisor
     spans: RunSpans
     service: Litestar
-    gateway: Litestar
     ticks: Ticks
 
 
-def claude_path(settings: Settings) -> Path:
+def claude_path(settings: ServiceSettings) -> Path:
     """Claude Code's binary: the setting, or the one that claude-agent-sdk bundles.
 
     Raises:
@@ -89,7 +88,7 @@ def claude_path(settings: Settings) -> Path:
     return path
 
 
-def server_limits(settings: Settings) -> ServerLimits:
+def server_limits(settings: ServiceSettings) -> ServerLimits:
     """What no repository and no command may exceed."""
     return ServerLimits(
         default_model=settings.model,
@@ -106,7 +105,7 @@ def server_limits(settings: Settings) -> ServerLimits:
 
 
 @contextlib.asynccontextmanager
-async def open_flowforge(settings: Settings, *, worker: str) -> AsyncIterator[FlowForge]:
+async def open_flowforge(settings: ServiceSettings, *, worker: str) -> AsyncIterator[FlowForge]:
     """Open every connection, bind every use case, and close all of it in the end. ``worker`` names this process.
 
     Raises:
@@ -120,9 +119,6 @@ async def open_flowforge(settings: Settings, *, worker: str) -> AsyncIterator[Fl
         redis = open_pool(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
         forge = await _github(settings, clock, stack)
-        # Neither a timeout nor a number of connections: a run's deadline and the number of runs bound the calls.
-        model_http = httpx.AsyncClient(timeout=None, limits=httpx.Limits(), trust_env=False)  # noqa: S113 - see above
-        await stack.enter_async_context(model_http)
         instance = _bind(
             _Parts(
                 settings=settings,
@@ -133,7 +129,6 @@ async def open_flowforge(settings: Settings, *, worker: str) -> AsyncIterator[Fl
                 forge=forge,
                 git=GitMirrors(settings.data_dir / "mirrors"),
                 runner=_runner(settings),
-                model_http=model_http,
             ),
             worker,
         )
@@ -146,7 +141,7 @@ async def open_flowforge(settings: Settings, *, worker: str) -> AsyncIterator[Fl
 class _Parts:
     """The adapters, opened."""
 
-    settings: Settings
+    settings: ServiceSettings
     clock: SystemClock
     ids: SystemIds
     store: SqlStore
@@ -154,10 +149,9 @@ class _Parts:
     forge: GitHubForge
     git: GitMirrors
     runner: AgentRunner
-    model_http: httpx.AsyncClient
 
 
-async def _github(settings: Settings, clock: SystemClock, stack: contextlib.AsyncExitStack) -> GitHubForge:
+async def _github(settings: ServiceSettings, clock: SystemClock, stack: contextlib.AsyncExitStack) -> GitHubForge:
     http = await stack.enter_async_context(open_http(settings.github_api_url))
     client = GitHubClient(
         http,
@@ -174,7 +168,7 @@ async def _github(settings: Settings, clock: SystemClock, stack: contextlib.Asyn
     )
 
 
-def _runner(settings: Settings) -> AgentRunner:
+def _runner(settings: ServiceSettings) -> AgentRunner:
     match settings.runner:
         case RunnerKind.PROCESS:
             return ProcessRunner(
@@ -230,7 +224,6 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
         supervisor=supervisor,
         spans=spans,
         service=_service(parts, queue),
-        gateway=_gateway(parts),
         ticks=ticks,
     )
 
@@ -389,14 +382,26 @@ def _probes(parts: _Parts) -> dict[str, Probe]:
     return {"database": database, "redis": redis, "migrations": migrations}
 
 
-def _gateway(parts: _Parts) -> Litestar:
-    settings = parts.settings
-    return create_gateway(
-        ledger=parts.store.ledger,
-        runs=parts.store.runs,
-        http=parts.model_http,
-        upstream=settings.anthropic_base_url,
-        api_key=settings.anthropic_api_key.get_secret_value(),
-        clock=parts.clock,
-        policy=GatewayPolicy(hosts=LOOPBACK_HOSTS | hosts_of(settings.gateway_url)),
-    )
+@contextlib.asynccontextmanager
+async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Litestar]:
+    """The model gateway over connections of its own, closed in the end.
+
+    Raises:
+        SettingsError: something cannot be made with these settings.
+    """
+    clock = SystemClock()
+    async with contextlib.AsyncExitStack() as stack:
+        store = SqlStore.open(settings.database_url.get_secret_value(), clock, SystemIds())
+        stack.push_async_callback(store.close)
+        # Neither a timeout nor a number of connections: a run's deadline and the number of runs bound the calls.
+        http = httpx.AsyncClient(timeout=None, limits=httpx.Limits(), trust_env=False)  # noqa: S113 - see above
+        await stack.enter_async_context(http)
+        yield create_gateway(
+            ledger=store.ledger,
+            runs=store.runs,
+            http=http,
+            upstream=settings.anthropic_base_url,
+            api_key=settings.anthropic_api_key.get_secret_value(),
+            clock=clock,
+            policy=GatewayPolicy(hosts=LOOPBACK_HOSTS | hosts_of(settings.gateway_url)),
+        )

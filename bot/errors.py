@@ -13,6 +13,7 @@
     │   └── ForgeNotFoundError      the object is not there, or not for us
     ├── GitError                 git did not do what was asked
     │   ├── GitTimeoutError         a git command outlived its limit
+    │   ├── TreeRefusedError        the repository holds what we do not touch; trying again is pointless
     │   ├── LeaseRejectedError      the remote ref is not where we expected it
     │   └── PushRefusedError        the remote refuses the push (protected branch, missing permission)
     ├── SandboxError             a sandbox could not be started or observed; no fault of the agent
@@ -95,6 +96,10 @@ class GitError(FlowForgeError):
 
 class GitTimeoutError(GitError):
     """A git command outlived its limit and was killed."""
+
+
+class TreeRefusedError(GitError):
+    """A tree has a name that no checkout may have, or is too large or too deep; it will not get better."""
 
 
 class LeaseRejectedError(GitError):

@@ -18,7 +18,7 @@ from app.demo.model.server import ScriptedModel
 from app.demo.redis_server import embedded_redis
 from app.demo.simulator.server import Simulator
 from app.http.server import bind, url_of
-from app.processes import Role, running
+from app.processes import running, running_gateway
 from app.settings import Environment, Settings
 from app.store.migrate import upgrade
 from app.wiring import FlowForge, claude_path
@@ -126,8 +126,8 @@ async def open_stage(
             "anthropic_base_url": upstream.url,
         }
         settings = Settings.model_validate({**values, **(overrides or {})})
-        roles = {Role.WEB: web, Role.GATEWAY: gateway, Role.WORKER: None}
-        instance = await stack.enter_async_context(running(settings, roles))
+        await stack.enter_async_context(running_gateway(settings, gateway))
+        instance = await stack.enter_async_context(running(settings, web=web, worker=True))
         yield Stage(
             directory=directory,
             forge=forge,

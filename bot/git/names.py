@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import Final
 
-from bot.errors import GitError
+from bot.errors import TreeRefusedError
 
 MAX_DEPTH: Final = 64
 """Directories below each other, the file's own name included."""
@@ -54,14 +54,14 @@ def check_path(path: str) -> tuple[str, ...]:
     """
     parts = tuple(path.split("/"))
     if len(parts) > MAX_DEPTH:
-        raise GitError(f"{shown(path)} is deeper than {MAX_DEPTH} directories")
+        raise TreeRefusedError(f"{shown(path)} is deeper than {MAX_DEPTH} directories")
     for part in parts:
         try:
             reason = forbidden(part.encode("utf-8"))
         except UnicodeEncodeError:
             reason = "a name that is not UTF-8"
         if reason:
-            raise GitError(f"{shown(path)}: {reason}")
+            raise TreeRefusedError(f"{shown(path)}: {reason}")
     return parts
 
 

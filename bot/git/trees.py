@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import pygit2
 from pygit2.enums import ObjectType
 
-from bot.errors import GitError
+from bot.errors import TreeRefusedError
 from bot.git.names import MAX_DEPTH, forbidden, shown
 
 MAX_ENTRIES: Final = 500_000
@@ -75,11 +75,11 @@ def read_tree(repo: pygit2.Repository, oid: pygit2.Oid) -> list[Entry]:
     """
     kind, size = repo.odb.read_header(oid)
     if kind != ObjectType.TREE or size > _MAX_TREE_BYTES:
-        raise GitError(f"{oid} is not a tree of a sane size")
+        raise TreeRefusedError(f"{oid} is not a tree of a sane size")
     _, data = repo.odb.read(oid)
     entries = [Entry(int(mode, 8), name, raw) for mode, name, raw in _ENTRY.findall(data)]
     if _ENTRY.sub(b"", data):
-        raise GitError(f"the tree {oid} is malformed")
+        raise TreeRefusedError(f"the tree {oid} is malformed")
     return entries
 
 
@@ -94,14 +94,14 @@ def check_size(repo: pygit2.Repository, tree: pygit2.Oid) -> Measure:
         _measured.clear()
     measure = _measure(repo, tree, 1)
     if measure.entries > MAX_ENTRIES:
-        raise GitError(f"the tree {tree} has more than {MAX_ENTRIES} entries")
+        raise TreeRefusedError(f"the tree {tree} has more than {MAX_ENTRIES} entries")
     return measure
 
 
 def _measure(repo: pygit2.Repository, oid: pygit2.Oid, level: int) -> Measure:
     known = _measured.get(oid.raw)
     if level + (known.depth if known else 0) > MAX_DEPTH:
-        raise GitError(f"the tree has directories more than {MAX_DEPTH} levels deep")
+        raise TreeRefusedError(f"the tree has directories more than {MAX_DEPTH} levels deep")
     if known:
         return known
     entries = read_tree(repo, oid)
@@ -138,7 +138,7 @@ def check_names(repo: pygit2.Repository, tree: pygit2.Oid) -> None:
     """
     fault = check_size(repo, tree).forbidden
     if fault is not None:
-        raise GitError(f"the tree holds {shown(fault[0])}: {fault[1]}")
+        raise TreeRefusedError(f"the tree holds {shown(fault[0])}: {fault[1]}")
 
 
 def walk(repo: pygit2.Repository, tree: pygit2.Oid, prefix: bytes = b"") -> Iterator[tuple[bytes, Entry]]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pygit2
 
-from bot.errors import GitError
+from bot.errors import TreeRefusedError
 from bot.git.names import shown
 from bot.git.objects import blob_size, read_bytes
 from bot.git.trees import Entry, check_names, find, walk
@@ -53,7 +53,9 @@ def read_workspace(
     for path in dict.fromkeys(first):
         entry = find(repo, tree, path.encode("utf-8", "surrogateescape"))
         if entry is not None and entry.is_file and not basket.add(repo, path, entry):
-            raise GitError(f"the conflicted files alone are too large for a workspace; {shown(path)} did not fit")
+            raise TreeRefusedError(
+                f"the conflicted files alone are too large for a workspace; {shown(path)} did not fit"
+            )
     for path, entry in _named(walk(repo, tree)):
         if not basket.files_left or not basket.bytes_left:
             break

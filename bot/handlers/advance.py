@@ -14,6 +14,7 @@ from bot.errors import (
     ForgeUnavailableError,
     GitError,
     StoreError,
+    TreeRefusedError,
 )
 from bot.handlers.collect import CollectRun, ValidateResult
 from bot.handlers.conclude import Conclude
@@ -182,6 +183,8 @@ class AdvanceJob:
             await self.store.jobs.end_execution(current, status="error", error_class=name, error=words)
             if isinstance(error, ForgeNotFoundError):
                 await self.store.jobs.move(current, JobState.FAILED, rule="gone", message=endings.GONE)
+            elif isinstance(error, TreeRefusedError):
+                await self.store.jobs.move(current, JobState.REFUSED, rule="tree", message=endings.tree_refused(words))
             elif job.attempt >= _most_attempts(job.state):
                 await self._fail(current, words)
             else:

@@ -175,7 +175,9 @@ class ValidateResult:
         for_person = result.verdict is GateVerdict.NEEDS_PERSON
         if for_person or not first_try or limits.budget_usd < _MIN_BUDGET_USD:
             await self.store.proposals.save_gate(job.id, job.attempt, result)
-            return await self._unresolved(lease, "gate", endings.gate_failed(1 if first_try else 2))
+            return await self._unresolved(
+                lease, "gate", endings.gate_failed(1 if first_try else 2, _first_failed(result))
+            )
         pull_request = await self.forge.pull_request(job.request.repository, job.request.number)
         feedback = tuple(_feedback(finding) for finding in result.findings if finding.verdict is not GateVerdict.PASS)
         await self.launch(job, plan, title=pull_request.title, limits=limits, feedback=feedback)
@@ -275,6 +277,10 @@ def _records(
         )
         for resolution in resolutions
     ]
+
+
+def _first_failed(result: GateResult) -> str:
+    return next(finding.check for finding in result.findings if finding.verdict is not GateVerdict.PASS)
 
 
 def _feedback(finding: Finding) -> str:

@@ -83,14 +83,22 @@ def may_no_longer_ask(login: str) -> str:
 
 def left_to_people(count: int) -> str:
     """Some conflicts are not for an agent, so nothing was started."""
-    what = "one conflict is" if count == 1 else f"{count} conflicts are"
-    return f"Of these, {what} for a person to decide, so no agent was started and no money spent."
+    what = "One conflict is" if count == 1 else f"{count} conflicts are"
+    return f"{what} for a person to decide, so no agent was started and no money spent."
 
 
-def gate_failed(tries: int) -> str:
-    """The agent's work was turned down by the gate, for the last time."""
+def gate_failed(tries: int, first: str) -> str:
+    """The agent's work was turned down by the gate, for the last time; ``first`` is the first check it failed."""
     times = "once" if tries == 1 else f"{tries} times"
-    return f"The agent answered {times}, and its work did not pass the checks below. Nothing of it was taken."
+    return (
+        f"The agent answered {times}, and its work did not pass every check ({first} first of all). "
+        "Nothing of it was taken; the report says what was wrong."
+    )
+
+
+def tree_refused(why: str) -> str:
+    """The repository holds what no checkout may have."""
+    return f"FlowForge does not work on this state of the repository: {why}. Merge it by hand."
 
 
 CLEAN = "The pull request merges cleanly with its base: there is no conflict to resolve."

@@ -213,6 +213,9 @@ CHECK_WORDS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
+NOTES: Final = "Notes:"
+
+
 def checks_passed(count: int, notes: int) -> str:
     """All checks of the gate passed: the line of the fold that says what they were."""
     passed = f"All {count} checks passed"

@@ -130,7 +130,8 @@ def gate(result: GateResult | None) -> str:
         words = [messages.CHECK_WORDS.get(check) or name(check) for check in result.checks[:_MAX_FINDINGS]]
         summary = messages.checks_passed(len(result.checks), len(result.findings))
         listed = "\n".join(f"- {word}" for word in words)
-        return details(summary, joined([listed, _findings(result.findings, _MAX_NOTES)]))
+        notes = _findings(result.findings, _MAX_NOTES)
+        return details(summary, joined([listed, messages.NOTES if notes else "", notes]))
     bad = [finding for finding in result.findings if finding.verdict is not GateVerdict.PASS]
     return joined([messages.CHECKS_FAILED, _findings(bad, _MAX_FINDINGS)])
 

@@ -125,7 +125,7 @@ def test_settings_come_from_files_as_the_page_says(tmp_path: Path, monkeypatch: 
         (tmp_path / name).write_text(value, encoding="utf-8")
     monkeypatch.setenv("FLOWFORGE_SECRETS_DIR", str(tmp_path))
     monkeypatch.setenv("FLOWFORGE_GITHUB_APP_SLUG", "from-the-environment")
-    settings = load_settings()
+    settings = load_settings(Settings)
     assert settings.github_app_id == 7
     assert settings.database_url.get_secret_value() == "sqlite:///x"
     assert [one.get_secret_value() for one in settings.github_webhook_secrets] == [

@@ -274,7 +274,7 @@ VIEWS: dict[str, JobView] = {
     "resolve_reported": _ended(JobState.REPORTED, endings.DRY_RUN, "dry_run", conflicts=OPEN),
     "resolve_unresolved_gate": _ended(
         JobState.UNRESOLVED,
-        endings.gate_failed(2),
+        endings.gate_failed(2, "markers"),
         "gate",
         conflicts=OPEN[:1],
         gate=TURNED_DOWN,
