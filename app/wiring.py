@@ -52,6 +52,7 @@ from bot.model.jobs import Job
 from bot.model.runs import AgentProgress, RunTask
 from bot.policy.limits import ServerLimits
 from bot.ports.runner import AgentRunner, RunLauncher
+from bot.ports.system import Clock
 from runners.archives import TarArchives
 from runners.backends.process import ProcessRunner
 from runners.protocol import result_archive_cap
@@ -105,14 +106,26 @@ def server_limits(settings: ServiceSettings) -> ServerLimits:
 
 
 @contextlib.asynccontextmanager
-async def open_flowforge(settings: ServiceSettings, *, worker: str) -> AsyncIterator[FlowForge]:
-    """Open every connection, bind every use case, and close all of it in the end. ``worker`` names this process.
+async def open_flowforge(
+    settings: ServiceSettings,
+    *,
+    worker: str,
+    clock: Clock | None = None,
+    runner: AgentRunner | None = None,
+) -> AsyncIterator[FlowForge]:
+    """Open every connection, bind every use case, and close all of it in the end.
+
+    Args:
+        settings: of this process.
+        worker: names this process in leases and executions.
+        clock: the machine's, unless given.
+        runner: the backend that the settings name, unless given.
 
     Raises:
         SettingsError: something cannot be made with these settings.
         StoreUnavailableError: the database does not answer.
     """
-    clock, ids = SystemClock(), SystemIds()
+    clock, ids = clock or SystemClock(), SystemIds()
     async with contextlib.AsyncExitStack() as stack:
         store = SqlStore.open(settings.database_url.get_secret_value(), clock, ids)
         stack.push_async_callback(store.close)
@@ -128,7 +141,7 @@ async def open_flowforge(settings: ServiceSettings, *, worker: str) -> AsyncIter
                 redis=redis,
                 forge=forge,
                 git=GitMirrors(settings.data_dir / "mirrors"),
-                runner=_runner(settings),
+                runner=runner or _runner(settings),
             ),
             worker,
         )
@@ -142,7 +155,7 @@ class _Parts:
     """The adapters, opened."""
 
     settings: ServiceSettings
-    clock: SystemClock
+    clock: Clock
     ids: SystemIds
     store: SqlStore
     redis: ArqRedis
@@ -151,7 +164,7 @@ class _Parts:
     runner: AgentRunner
 
 
-async def _github(settings: ServiceSettings, clock: SystemClock, stack: contextlib.AsyncExitStack) -> GitHubForge:
+async def _github(settings: ServiceSettings, clock: Clock, stack: contextlib.AsyncExitStack) -> GitHubForge:
     http = await stack.enter_async_context(open_http(settings.github_api_url))
     client = GitHubClient(
         http,

@@ -10,7 +10,7 @@ from litestar import Request, Response, post
 from litestar.handlers import HTTPRouteHandler
 
 from app.telemetry import DELIVERIES, current_trace_headers, span
-from bot.errors import StoreUnavailableError
+from bot.errors import StoreError
 from bot.model.deliveries import Delivery
 from bot.model.forge import ForgeKind
 from bot.ports.store import Deliveries
@@ -71,9 +71,9 @@ async def _keep(intake: Intake, delivery_id: str, event: str, body: bytes) -> Re
     )
     try:
         new = await intake.deliveries.add(delivery)
-    except StoreUnavailableError:
+    except StoreError as error:
         DELIVERIES.labels(outcome="unavailable").inc()
-        log.exception("delivery not kept")
+        log.error("delivery not kept", error=str(error))  # noqa: TRY400 - a database that is away is no fault of ours
         return _answer(503, "the database is away; deliver again later")
     if not new:
         DELIVERIES.labels(outcome="duplicate").inc()
