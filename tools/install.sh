@@ -44,16 +44,15 @@ if ! [ -x .venv/bin/python ] || ! fits .venv/bin/python; then
 fi
 
 echo "Installing FlowForge and its parts (about 500 MB the first time, Claude Code included) …"
-# A pipe would hide pip's status, and a shell function keeps its long lines short without one.
+# Through a pipe, pip's status would be lost; in a terminal, its newest line is shown while it works.
 .venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off -c constraints.txt -e ".$extras" \
     >.venv/install.log 2>&1 &
 pip=$!
 trap 'kill $pip 2>/dev/null || true' INT TERM
-while kill -0 $pip 2>/dev/null; do
+while [ -t 1 ] && kill -0 $pip 2>/dev/null; do
     sleep 1
     printf '  %s\r' "$(grep -E '^ *(Collecting|Downloading|Installing|Building)' .venv/install.log | tail -n 1 | cut -c1-90 | sed 's/$/                    /')"
 done
-printf '%100s\r' ''
 if ! wait $pip; then
     tail -n 25 .venv/install.log
     echo "The installation failed; the whole log is in .venv/install.log."

@@ -142,8 +142,11 @@ async def _run(options: DemoOptions, source: Source, directory: Path, display: D
         display.opening(model=_who_answers(options, upstream), claude_code=stage.claude_code, directory=str(directory))
         scene = await set_up(stage, source)
         progress = Progress(until=options.until)
-        await _play(options, stage, scene, progress, display)
-        refusal = _refusal(scene, progress)
+        try:
+            await _play(options, stage, scene, progress, display)
+            refusal = _refusal(scene, progress)
+        except TimeoutError as error:
+            refusal = {"rule": "timeout", "message": str(error)}
         kept = await _keep(options, stage, scene)
         document = _document(stage, scene, progress, model=model, refusal=refusal, kept=kept)
         if refusal is not None:

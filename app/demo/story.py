@@ -97,7 +97,11 @@ class Story:
     confirm: Callable[[Scene], Awaitable[bool]]
 
     async def play(self) -> None:
-        """Go as far as the job goes, ``until`` allows, and a person agrees. The scene tells the rest."""
+        """Go as far as the job goes, ``until`` allows, and a person agrees. The scene tells the rest.
+
+        Raises:
+            TimeoutError: something did not happen in time; the message says what.
+        """
         await self._ask()
         if not await self._watch_until_proposed() or self._done:
             return
@@ -196,9 +200,12 @@ class Story:
                 "title": runs[-1].title,
                 "actions": [dict(action) for action in runs[-1].actions],
             }
+        scene.comment = self._sticky()
+
+    def _sticky(self) -> str:
         bot = self.stage.forge.world.bot
-        ours = [one.body for one in scene.pull.comments.values() if one.author is bot]
-        scene.comment = next((body for body in ours if "<!-- flowforge:sticky" in body), "")
+        ours = [one.body for one in self.scene.pull.comments.values() if one.author is bot]
+        return next((body for body in ours if "<!-- flowforge:sticky" in body), "")
 
     def _shows_proposal(self) -> bool:
         scene = self.scene
@@ -244,6 +251,12 @@ class Story:
         scene.head_after_rollback = scene.pull.head_sha
         if scene.pull.head_sha == scene.head_before:
             self.progress.mark(Step.ROLLED_BACK)
+            await self._look(self._rollback_reported, "the report of the rollback")
+
+    async def _rollback_reported(self) -> Job | None:
+        job = await self.stage.instance.store.jobs.latest(self._ref, self.scene.pull.number)
+        said = job is not None and heading(job.request.kind, job.state) in self._sticky()
+        return job if job is not None and job.state in TERMINAL and said else None
 
     async def _look(self, find: Callable[[], Awaitable[T | None]], what: str) -> T:
         """The demo is an outsider, whom nobody tells: it looks until it sees."""
@@ -255,4 +268,4 @@ class Story:
                     found = await find()
                 return found
         except TimeoutError:
-            raise BadInputError(f"{what} did not come within {_STEP_SECONDS:.0f} s") from None
+            raise TimeoutError(f"{what} did not come within {_STEP_SECONDS:.0f} s") from None

@@ -8,6 +8,7 @@ from litestar import Litestar, Request, Response
 from litestar.openapi import OpenAPIConfig
 
 from app import __version__
+from app.http.api import api_endpoints
 from app.http.health import Probe, health_endpoints
 from app.http.runs import runner_endpoints
 from app.http.webhooks import Intake, github_webhook
@@ -29,6 +30,7 @@ def create_service(*, intake: Intake, runs: Runs, max_result_bytes: int, probes:
             github_webhook(intake),
             *runner_endpoints(runs, max_result_bytes=max_result_bytes),
             *health_endpoints(probes),
+            *api_endpoints(),
         ],
         openapi_config=OpenAPIConfig(title="FlowForge", version=__version__),
         exception_handlers={500: _unexpected},
