@@ -1,11 +1,14 @@
 """Which intents were already acted on."""
 
+import structlog
 from sqlalchemy import select, update
 
 from app.store.engine import Database, insert
 from app.store.tables import intents
 from bot.model.forge import Actor
 from bot.ports.system import Clock
+
+log = structlog.get_logger(__name__)
 
 
 class SqlIntents:
@@ -43,3 +46,4 @@ class SqlIntents:
         )
         async with self._database.writing() as connection:
             await connection.execute(change)
+        log.info("intent decided", intent=key, decision=decision, rule=rule, job_id=job_id)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import Row, Update, and_, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +30,8 @@ from bot.errors import FencingLostError, IllegalTransitionError, StoreError, Sto
 from bot.model.forge import Actor, ForgeKind, RepositoryRef
 from bot.model.jobs import TERMINAL, TRANSITIONS, Job, JobKind, JobLease, JobRequest, JobState
 from bot.ports.system import Clock
+
+log = structlog.get_logger(__name__)
 
 _TRIES: Final = 5
 """How often the creation of a job starts anew when another transaction was faster."""
@@ -247,6 +250,7 @@ class SqlJobs:
                 subject=f"job:{job.id}",
                 data={"from": come_from.value, "to": to.value, "rule": rule or "", "message": message or ""},
             )
+        log.info("job moved", job_id=job.id, come_from=come_from.value, to=to.value, rule=rule)
         return replace(lease, job=job)
 
     async def progress(self, job_id: str, line: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
+import structlog
 from sqlalchemy import Row, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +18,8 @@ from bot.model.proposals import Approval, Proposal, ProposalState, ProposedFile,
 from bot.model.reports import ConflictRecord
 from bot.model.resolutions import Finding, GateResult
 from bot.ports.system import Clock
+
+log = structlog.get_logger(__name__)
 
 _STARTED: Final = "started"
 _DONE: Final = "done"
@@ -208,6 +211,7 @@ class SqlProposals:
                     "detail": detail,
                 },
             )
+        log.info("push ended", job_id=publication.job_id, purpose=publication.purpose.value, status=status)
 
     async def _add_push(self, connection: AsyncConnection, publication: Publication, **values: Any) -> None:
         job = select(jobs.c.forge, jobs.c.repository_id).where(jobs.c.id == publication.job_id)

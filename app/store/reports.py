@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+import structlog
 from sqlalchemy import Row, Select, Update, and_, case, or_, select, update
 
 from app.store.engine import Database, insert
@@ -14,6 +15,8 @@ from app.store.tables import report_targets
 from bot.model.forge import RepositoryRef
 from bot.model.reports import CheckRunContent, CommentContent, ReactionContent, ReportContent, ReportTarget, Surface
 from bot.ports.system import Clock, Ids
+
+log = structlog.get_logger(__name__)
 
 _TAGS: Final[dict[type[ReportContent], str]] = {
     CheckRunContent: "check_run",
@@ -109,6 +112,7 @@ class SqlReports:
                 error="",
             ),
         )
+        log.info("report written", target_id=target_id, remote_id=remote_id)
 
     async def failed(self, target_id: str, *, error: str, not_before: datetime | None) -> None:
         """Count a failed attempt; ``not_before`` None gives up for good."""
