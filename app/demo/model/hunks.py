@@ -72,7 +72,8 @@ def resolve_by_rule(hunk: SeenHunk) -> Resolution:
         return _resolution(hunk.ours, "Only the pull request changed these lines.", "high")
     if hunk.ancestor is not None:
         combined = combine(hunk.ancestor, hunk.ours, hunk.theirs)
-        if combined is not None:
+        if combined is not None and set(hunk.ours) & set(hunk.theirs) <= set(combined):
+            # Each side may have dropped another one of equal lines: together they would drop what both keep.
             return _resolution(combined, "The sides changed different lines: both changes are kept.", "medium")
     added = tuple(line for line in hunk.theirs if line not in hunk.ours)
     return _resolution(hunk.ours + added, "The pull request's lines, then the base branch's other lines.", "low")

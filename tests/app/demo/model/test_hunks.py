@@ -1,6 +1,6 @@
 """The rule by which the scripted model resolves without answers."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.demo.model.hunks import SeenHunk, combine, resolve_by_rule
@@ -15,6 +15,7 @@ def _hunk(ours: tuple[str, ...], ancestor: tuple[str, ...] | None, theirs: tuple
 
 
 @given(ours=lines, ancestor=st.none() | lines, theirs=lines)
+@example(ours=("a",), ancestor=("a", "b", "a"), theirs=("b", "a"))
 def test_no_line_that_a_side_added_or_both_keep_is_lost(
     ours: tuple[str, ...], ancestor: tuple[str, ...] | None, theirs: tuple[str, ...]
 ) -> None:
