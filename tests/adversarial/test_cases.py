@@ -1,0 +1,49 @@
+"""The table of adversarial cases: every case is held by tests that exist, or says which issue it waits for."""
+
+import ast
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CORPUS = ROOT.parent / "shared" / "corpus" / "adversarial.jsonl"
+CASES: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "cases.json").read_text(encoding="utf-8"))
+ISSUES = {4, 5, 6, 7}
+
+
+@cache
+def functions_of(path: str) -> frozenset[str]:
+    """The test functions of a file, as pytest would collect them."""
+    tree = ast.parse((ROOT / path).read_bytes())
+    functions = (node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return frozenset(node.name for node in functions if node.name.startswith("test_"))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_case_is_held_or_waits(case: str) -> None:
+    row = CASES[case]
+    assert set(row) <= {"tests", "part", "waits_for", "reason"}
+    assert row.get("tests") or row.get("waits_for")
+    assert ("waits_for" in row) == ("reason" in row)
+    assert row.get("waits_for", 4) in ISSUES
+    assert ("part" in row) == ("tests" in row and "waits_for" in row), "a case held in part says which part"
+    assert all(text.endswith(".") for text in (row.get("part", "."), row.get("reason", ".")))
+
+
+@pytest.mark.parametrize("case", [case for case, row in CASES.items() if "tests" in row])
+def test_the_tests_of_a_case_exist(case: str) -> None:
+    named = CASES[case]["tests"]
+    assert len(set(named)) == len(named)
+    for name in named:
+        path, _, function = name.partition("::")
+        assert function in functions_of(path), f"{case} names {name}"
+
+
+def test_every_case_of_the_corpus_is_in_the_table() -> None:
+    if not CORPUS.exists():
+        pytest.skip(f"{CORPUS} is not here")
+    lines = CORPUS.read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line)["id"] for line in lines] == list(CASES)
