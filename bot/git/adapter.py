@@ -100,8 +100,9 @@ class GitMirrors:
         """What a failed push means depends on where the ref is now; raise unless it is where it should be."""
         try:
             there = await self.remote_ref(repository, access, move.ref)
-        except GitError:
-            raise error from None
+        except GitError as unseen:
+            # A lease that did not hold may be our own push's doing, sent twice after a lost answer: nobody looked.
+            raise (unseen if isinstance(error, LeaseRejectedError) else error) from None
         if there == move.new:
             return
         if isinstance(error, LeaseRejectedError) and there == move.expected:

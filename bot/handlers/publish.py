@@ -57,6 +57,8 @@ class Publish:
         approval = None if proposal is None else await self.store.proposals.approval(proposal.id)
         if proposal is None or approval is None:
             raise GitError(f"job {job.short_id} is to be published without an approved proposal")
+        if (approval.commit, approval.diff_sha256) != (proposal.commit, proposal.diff_sha256):
+            return await self._stale(lease, proposal, endings.NOT_WHAT_WAS_APPROVED)
         repository = job.request.repository
         pull_request = await self.forge.pull_request(repository, job.request.number)
         publication = Publication(
@@ -72,8 +74,6 @@ class Publish:
             fresh = await self.check_fresh(job, proposal, pull_request)
             if isinstance(fresh, Refused):
                 return await self._stale(lease, proposal, fresh.message)
-            if approval.commit != proposal.commit or approval.diff_sha256 != proposal.diff_sha256:
-                return await self._stale(lease, proposal, endings.NOT_WHAT_WAS_APPROVED)
             if not await self.standing.allowed(job, approval.actor, CommandName.APPROVE):
                 return await self._void(lease, proposal, approval.actor)
             await self.store.proposals.begin_push(publication)
