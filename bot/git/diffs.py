@@ -11,7 +11,7 @@ from typing import Final
 
 import pygit2
 
-from bot.errors import GitError
+from bot.errors import GitError, TreeRefusedError
 from bot.git.objects import commit_of, tree_oid
 from bot.git.trees import TREE, check_size
 
@@ -67,4 +67,6 @@ def _check_input(repo: pygit2.Repository, deltas: Sequence[pygit2.DiffDelta]) ->
         if int(file.mode) not in (0, TREE, _GITLINK):
             total += repo.odb.read_header(file.id)[1]
         if total > MAX_DIFF_INPUT:
-            raise GitError(f"the changed files come to more than {MAX_DIFF_INPUT} bytes: too large a diff to show")
+            raise TreeRefusedError(
+                f"the changed files come to more than {MAX_DIFF_INPUT} bytes: too large a diff to show"
+            )
