@@ -15,6 +15,7 @@ import structlog
 from app.demo.model.attacker import Obedient
 from app.demo.model.liars import ReportsInstead
 from app.demo.model.resolver import HonestResolver
+from app.demo.simulator.faults import Hold
 from app.demo.simulator.state import Role
 from app.telemetry import configure_logging
 from bot.model.jobs import JobState
@@ -151,7 +152,8 @@ async def test_a_report_that_asks_for_a_branch_is_no_report(tmp_path: Path) -> N
     async with playing(tmp_path, ReportsInstead(report=wrong, script=HONEST)) as play:
         play.say("/flowforge resolve")
         await play.until_conclusion("action_required")
-        assert (await play.job()).state is JobState.UNRESOLVED
+        job = await play.job()
+        assert (job.state, job.rule) == (JobState.UNRESOLVED, "invalid_output")
         assert pushes(play) == []
 
 
@@ -225,17 +227,39 @@ async def test_hidden_characters_in_the_resolution_go_to_a_person(tmp_path: Path
         assert pushes(play) == []
 
 
-async def test_a_head_that_moves_between_the_approval_and_the_push_wins(tmp_path: Path) -> None:
+async def hold_before_the_push(play: Play) -> Hold:
+    """Approve, and hold the worker between its last look at the head and the push: it looks the approver up again."""
+    path = r"/repos/acme/fees/collaborators/.*"
+    first = play.stage.forge.faults.hold("GET", path)
+    play.say("/flowforge approve")
+    await first.arrived.wait()
+    second = play.stage.forge.faults.hold("GET", path)
+    first.release()
+    await second.arrived.wait()
+    return second
+
+
+async def hold_within_the_push(play: Play) -> Hold:
+    """Approve, and hold git after it saw where the branch is and before the forge moves it."""
+    hold = play.stage.forge.faults.hold("POST", r".*/git-receive-pack")
+    play.say("/flowforge approve")
+    await hold.arrived.wait()
+    return hold
+
+
+@pytest.mark.parametrize("held", [hold_before_the_push, hold_within_the_push], ids=["before", "within"])
+async def test_a_head_that_moves_between_the_approval_and_the_push_wins(
+    tmp_path: Path, held: Callable[[Play], Awaitable[Hold]]
+) -> None:
     """ADV-052: the approval was for what was shown, and the push has a lease on it."""
     async with playing(tmp_path, HONEST) as play:
         play.say("/flowforge resolve")
         await play.until_conclusion("action_required")
-        push = play.stage.forge.faults.hold("POST", r".*/git-receive-pack")
-        play.say("/flowforge approve")
         async with asyncio.timeout(WAIT):
-            await push.arrived.wait()
+            hold = await held(play)
+        assert (await play.job()).state is JobState.PUBLISHING
         moved = await play.push({"README.md": "# what nobody approved\n"}, branch="feature")
-        push.release()
+        hold.release()
         await play.until_branches(0)
         job = await play.job()
         assert (job.state, job.rule) == (JobState.SUPERSEDED, "stale")
