@@ -1,0 +1,68 @@
+"""The sweep rings for everything that waits: deliveries, jobs, ended jobs nobody was told of, and reports."""
+
+from bot.handlers.sweep import Sweep
+from bot.model.jobs import JobState
+from tests.bot.handlers.bench import Bench
+
+
+class Bell:
+    """The ``Queue`` port: remembers who rang."""
+
+    def __init__(self) -> None:
+        self.rung: list[tuple[str, str]] = []
+
+    async def ring(self, kind: str, key: str) -> None:
+        self.rung.append((kind, key))
+
+
+async def sweep(bench: Bench) -> list[tuple[str, str]]:
+    bell = Bell()
+    count = await Sweep(store=bench.store, queue=bell, clock=bench.clock)()
+    assert count == len(bell.rung)
+    return bell.rung
+
+
+async def test_each_kind_is_rung_for_until_it_is_done(bench: Bench) -> None:
+    await bench.work()
+    assert await sweep(bench) == []
+    bench.say("/flowforge resolve")
+    await bench.arrived()
+    ((kind, delivery),) = await sweep(bench)
+    assert kind == "delivery"
+    assert delivery.startswith("github:")
+    assert await sweep(bench) == [("delivery", delivery)], "again, as long as nobody did it"
+    await bench.tick("delivery", delivery)
+    rung = await sweep(bench)
+    job = await bench.job()
+    assert rung[0] == ("job", job.id)
+    assert {kind for kind, _ in rung[1:]} == {"report"}
+    await bench.tick("job", job.id)
+    assert {kind for kind, _ in await sweep(bench)} == {"report"}, "a running job waits for its run"
+    await bench.work()
+    assert await sweep(bench) == []
+
+
+async def test_a_run_that_ended_unheard_rings_its_job(bench: Bench) -> None:
+    job = await bench.until_running()
+    await bench.finish()
+    assert await sweep(bench) == [("job", job.id)]
+
+
+async def test_a_job_that_ended_under_a_dead_worker_is_rung_for_once_more(bench: Bench) -> None:
+    job = await bench.until_running()
+    lease = await bench.store.jobs.claim(job.id, owner="dies", seconds=5)
+    assert lease is not None
+    await bench.store.jobs.move(lease, JobState.FAILED, rule="internal", message="It died.")
+    assert await sweep(bench) == []
+    bench.clock.advance(31)
+    assert await sweep(bench) == [("job", job.id)]
+    await bench.work()
+    assert bench.check_runs[-1].conclusion == "failure"
+    bench.clock.advance(3600)
+    assert await sweep(bench) == []
+
+
+async def test_a_job_that_waits_for_a_person_is_left_in_peace(bench: Bench) -> None:
+    await bench.until_proposed()
+    bench.clock.advance(3600)
+    assert await sweep(bench) == []
