@@ -1,0 +1,72 @@
+"""The web service over a real socket and a real database."""
+
+import hashlib
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from app.http.server import serving_loopback
+from app.http.service import create_service
+from app.http.webhooks import Intake
+from app.store.database import SqlStore
+from app.store.engine import parse_url
+from app.system import SystemClock, SystemIds
+from bot.forges.github.deliveries import DECODED_EVENTS, SignatureVerifier
+
+OLD, NEW = b"the-old-secret-of-the-app", b"the-new-secret-of-the-app"
+BODY = b'{"action": "created"}'
+CAP = 1024
+
+
+def signature(body: bytes, secret: bytes = NEW) -> str:
+    return "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
+
+
+@dataclass(slots=True, kw_only=True)
+class Web:
+    """The running service, what it rang for, and what its probe says."""
+
+    http: httpx.AsyncClient
+    store: SqlStore
+    database: Path
+    rung: list[tuple[str, str]] = field(default_factory=list)
+    trouble: str | None = None
+
+    async def deliver(
+        self, body: bytes = BODY, *, secret: bytes = NEW, guid: str = "delivery-1", event: str = "push"
+    ) -> int:
+        headers = {"x-hub-signature-256": signature(body, secret), "x-github-delivery": guid, "x-github-event": event}
+        answer = await self.http.post("/webhooks/github", content=body, headers=headers)
+        assert "Traceback" not in answer.text
+        return answer.status_code
+
+
+@asynccontextmanager
+async def running(database_url: str) -> AsyncIterator[Web]:
+    """The service on a migrated database."""
+    store = SqlStore.open(database_url, SystemClock(), SystemIds(), busy_seconds=0.2)
+    rung: list[tuple[str, str]] = []
+
+    async def ring(kind: str, key: str) -> None:
+        rung.append((kind, key))
+
+    async def probe() -> str | None:
+        return web.trouble
+
+    intake = Intake(
+        verify=SignatureVerifier([OLD, NEW]).verify,
+        deliveries=store.deliveries,
+        ring=ring,
+        clock=SystemClock(),
+        events=DECODED_EVENTS,
+        max_bytes=CAP,
+    )
+    service = create_service(intake=intake, runs=store.runs, max_result_bytes=CAP, probes={"database": probe})
+    async with serving_loopback(service) as url, httpx.AsyncClient(base_url=url, trust_env=False) as http:
+        web = Web(http=http, store=store, database=Path(str(parse_url(database_url).database)), rung=rung)
+        yield web
+    await store.close()
