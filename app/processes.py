@@ -13,6 +13,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from app.http.server import bind, serving, url_of
+from app.jobs.queue import QUEUE_NAME
 from app.jobs.worker import create_worker
 from app.settings import GatewaySettings, ServiceSettings, load_settings
 from app.telemetry import configure_logging, configure_tracing
@@ -65,14 +66,22 @@ async def _work(instance: FlowForge, stop: asyncio.Event) -> None:
         await _cancel({main})
         ticks = {tick for tick in (*ticks, *worker.tasks.values()) if not _ended(tick)}
         if not stop.is_set():
-            error = None if main.cancelled() else main.exception()
-            lost = isinstance(error, RedisError | OSError)
-            log.warning("worker lost Redis" if lost else "worker failed", exc_info=None if lost else error)
+            await _after_the_end(instance, None if main.cancelled() else main.exception())
             await asyncio.wait({stopping}, timeout=_REDIS_WAIT_SECONDS)
     # A moment for the ticks to come to their end; what is cut off is for the sweep of the next process.
     if ticks:
         await asyncio.wait(ticks, timeout=_DRAIN_SECONDS)
     await _cancel(ticks)
+
+
+async def _after_the_end(instance: FlowForge, error: BaseException | None) -> None:
+    """Say why arq's worker ended. A queue that it cannot read would end the next one too: the sweep rings anew."""
+    if isinstance(error, RedisError | OSError):
+        log.warning("worker lost Redis", error=str(error) or type(error).__name__)
+        return
+    log.error("worker failed; its queue is thrown away", exc_info=error)
+    with contextlib.suppress(RedisError, OSError):
+        await instance.redis.delete(QUEUE_NAME)
 
 
 def _ended(tick: asyncio.Task[Any]) -> bool:

@@ -18,6 +18,9 @@ QUEUE_NAME: Final = "flowforge:1"
 _ANSWER_SECONDS: Final = 2.0
 """Whoever rings holds a request or a lease: a Redis that answers no sooner counts as away."""
 
+_CALL: Final = {"f": str, "a": list, "k": dict, "et": int, "t": int | None}
+"""The keys of a call: function, arguments, keyword arguments, when it was enqueued, and which try it is."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -27,9 +30,17 @@ def serialize(data: dict[str, Any]) -> bytes:
 
 
 def deserialize(data: bytes) -> dict[str, Any]:
-    """The reverse of ``serialize``."""
-    loaded: dict[str, Any] = json.loads(data)
-    return loaded
+    """The reverse of ``serialize``, for calls of the form that arq itself writes.
+
+    arq looks no further once it has the fields: an enqueueing time that is no number would end the worker.
+
+    Raises:
+        ValueError: it is none; arq drops it.
+    """
+    call = json.loads(data)
+    if not isinstance(call, dict) or not all(isinstance(call.get(key), kind) for key, kind in _CALL.items()):
+        raise ValueError("this is no call of arq's")
+    return call
 
 
 def open_pool(url: str) -> ArqRedis:
