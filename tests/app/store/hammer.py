@@ -8,6 +8,7 @@ import json
 import sys
 
 from app.store.database import SqlStore
+from app.telemetry import configure_logging
 from bot.model.jobs import JobState
 from tests.app.store.words import CountedIds, HandClock, delivery
 
@@ -38,4 +39,5 @@ async def hammer(url: str, name: str) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
+    configure_logging("ERROR")  # standard output is for the answer
     print(json.dumps(asyncio.run(hammer(sys.argv[1], sys.argv[2]))))  # noqa: T201 - the answer

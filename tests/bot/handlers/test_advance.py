@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.wiring import FlowForge, open_flowforge
-from bot.errors import ForgeUnavailableError, SandboxError
+from bot.errors import ForgeUnavailableError, GitError, SandboxError
 from bot.model.jobs import Job, JobState
 from bot.model.runs import RunOutcome, SandboxExited
 from tests.bot.handlers.bench import WAIT, Bench, HandClock
@@ -96,7 +96,7 @@ async def test_a_step_that_fails_again_and_again_ends_the_job_and_says_why(bench
     assert (bench.check_runs[-1].status, bench.check_runs[-1].conclusion) == ("completed", "failure")
 
 
-async def test_an_error_that_nobody_foresaw_counts_too_and_shows_nothing_of_itself(bench: Bench) -> None:
+async def test_a_mirror_that_cannot_be_made_fails_the_job_and_shows_no_path(bench: Bench) -> None:
     mirrors = bench.settings.data_dir / "mirrors"
     shutil.rmtree(mirrors)
     mirrors.write_text("no directory can be made here")
@@ -106,8 +106,8 @@ async def test_an_error_that_nobody_foresaw_counts_too_and_shows_nothing_of_itse
         bench.clock.advance(60)
     assert (await bench.job()).state is JobState.FAILED
     assert len(bench.errors) == 5, "each is raised again, for the log"
-    assert isinstance(bench.errors[0], OSError)
-    assert f"an unexpected error ({type(bench.errors[0]).__name__})" in bench.stickies[0]
+    assert isinstance(bench.errors[0], GitError)
+    assert "cannot be made" in bench.stickies[0]
     assert str(mirrors) not in str(bench.sim.record.exchanges)
 
 
