@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,7 +55,7 @@ def _redact_event(_: Any, __: str, event: structlog.typing.EventDict) -> structl
 
 def _plain(value: object) -> object:
     """``value`` as JSON knows it, with the secrets taken out of every text in it."""
-    if value is None or isinstance(value, bool | int | float):
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, Mapping):
         return {redact(str(key)): _plain(item) for key, item in value.items()}

@@ -3,6 +3,8 @@
 Every deed can be done again without harm: a worker may die between the deed and its record.
 """
 
+import contextlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -126,26 +128,20 @@ class Deeds:
             await self._stale(job, proposal, fresh)
             await self.replies.refuse(intent.origin, fresh)
             return job.id
-        lease = await self._claim(job)
         via = ApprovalVia.BUTTON if intent.proposal_id is not None else ApprovalVia.COMMENT
-        await self.store.proposals.approve(
-            Approval(
-                proposal_id=proposal.id,
-                actor=intent.origin.actor,
-                via=via,
-                permission=facts.permission.name.lower(),
-                commit=proposal.commit,
-                diff_sha256=proposal.diff_sha256,
-            ),
-        )
-        await self.store.proposals.settle(proposal.id, ProposalState.APPROVED)
-        lease = await self.store.jobs.move(
-            lease,
-            JobState.PUBLISHING,
+        approval = Approval(
+            proposal_id=proposal.id,
             actor=intent.origin.actor,
-            progress="pushing what was approved",
+            via=via,
+            permission=facts.permission.name.lower(),
+            commit=proposal.commit,
+            diff_sha256=proposal.diff_sha256,
         )
-        await self.store.jobs.release(lease)
+        async with self._holding(job) as lease:
+            await self.store.proposals.approve(approval)
+            await self.store.proposals.settle(proposal.id, ProposalState.APPROVED)
+            progress = "pushing what was approved"
+            await self.store.jobs.move(lease, JobState.PUBLISHING, actor=approval.actor, progress=progress)
         await self.replies.react(intent.origin, "rocket")
         await self.queue.ring("job", job.id)
         return job.id
@@ -155,16 +151,15 @@ class Deeds:
         job, proposal = facts.active, facts.proposal
         if job is None or proposal is None:
             return None
-        lease = await self._claim(job)
-        await self.store.proposals.settle(proposal.id, ProposalState.REJECTED)
-        lease = await self.store.jobs.move(
-            lease,
-            JobState.REJECTED,
-            actor=intent.origin.actor,
-            rule="rejected",
-            message=endings.REJECTED,
-        )
-        await self.store.jobs.release(lease)
+        async with self._holding(job) as lease:
+            await self.store.proposals.settle(proposal.id, ProposalState.REJECTED)
+            await self.store.jobs.move(
+                lease,
+                JobState.REJECTED,
+                actor=intent.origin.actor,
+                rule="rejected",
+                message=endings.REJECTED,
+            )
         await self.replies.react(intent.origin, "eyes")
         await self.conclude(job.id)
         return job.id
@@ -243,14 +238,20 @@ class Deeds:
         await self.queue.ring("job", job.id)
 
     async def _stale(self, job: Job, proposal: Proposal, refusal: Refused) -> None:
-        lease = await self._claim(job)
-        await self.store.proposals.settle(proposal.id, ProposalState.STALE)
-        lease = await self.store.jobs.move(lease, JobState.SUPERSEDED, rule=refusal.rule, message=refusal.message)
-        await self.store.jobs.release(lease)
+        async with self._holding(job) as lease:
+            await self.store.proposals.settle(proposal.id, ProposalState.STALE)
+            await self.store.jobs.move(lease, JobState.SUPERSEDED, rule=refusal.rule, message=refusal.message)
         await self.conclude(job.id)
 
-    async def _claim(self, job: Job) -> JobLease:
+    @contextlib.asynccontextmanager
+    async def _holding(self, job: Job) -> AsyncIterator[JobLease]:
+        """Hold the lease of a job that is still where the decision found it; given back whatever happens."""
         lease = await self.store.jobs.claim(job.id, owner=f"intent:{self.ids.new_id()}", seconds=_LEASE_SECONDS)
         if lease is None:
             raise BusyError(f"job {job.short_id} is held by another worker just now")
-        return lease
+        try:
+            if lease.job.state is not job.state:
+                raise BusyError(f"job {job.short_id} went on meanwhile")
+            yield lease
+        finally:
+            await self.store.jobs.release(lease)

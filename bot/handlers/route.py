@@ -1,6 +1,6 @@
 """From a kept delivery to intents, each acted on once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, assert_never
 
@@ -41,6 +41,7 @@ class RouteDelivery:
     follow: FollowInstallation
     clock: Clock
     mention: str
+    _under_way: set[tuple[ForgeKind, str]] = field(default_factory=set)
 
     async def __call__(self, kind: ForgeKind, delivery_id: str) -> None:
         """Route one delivery; routing it again changes nothing.
@@ -48,9 +49,19 @@ class RouteDelivery:
         An error is counted and raised; after five of them the delivery is dead, which the audit trail shows. While the
         forge is away, or another worker holds the job, it waits for an hour.
         """
-        delivery = await self.store.deliveries.get(kind, delivery_id)
-        if delivery is None or delivery.state is not DeliveryState.NEW:
-            return
+        key = (kind, delivery_id)
+        if key in self._under_way:
+            return  # the sweep rang for what is being routed right now
+        self._under_way.add(key)
+        try:
+            delivery = await self.store.deliveries.get(kind, delivery_id)
+            if delivery is not None and delivery.state is DeliveryState.NEW:
+                await self._settle(delivery)
+        finally:
+            self._under_way.remove(key)
+
+    async def _settle(self, delivery: Delivery) -> None:
+        kind, delivery_id = delivery.forge, delivery.delivery_id
         try:
             event = self.forge.decode(delivery)
         except PayloadError as error:

@@ -1,17 +1,20 @@
 """A delivery is acted on once; while that is impossible it waits, and what will never be possible comes to an end."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from app.wiring import open_flowforge
 from bot.handlers.deeds import BusyError
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.forge import ForgeKind
 from bot.model.jobs import JobState
 from tests.bot.handlers.bench import WAIT, Bench
+from tests.bot.handlers.puppet import PuppetRunner
 
 PERMISSION = r"/repos/acme/fees/collaborators/maintainer/permission"
 
@@ -157,6 +160,39 @@ async def test_two_workers_with_the_same_delivery_make_one_job(bench: Bench) -> 
     assert await rows(bench, "SELECT count(*) FROM jobs") == [(1,)]
     assert len(bench.check_runs) == 1
     assert len(bench.runner.puppets) == 1
+
+
+async def test_a_delivery_that_is_rung_for_while_it_is_routed_acts_once(bench: Bench) -> None:
+    await bench.until_proposed()
+    bench.say("/flowforge approve")
+    await bench.arrived()
+    keys = [key for kind, key in await bench.due() if kind == "delivery"]
+    await asyncio.gather(*(bench.tick("delivery", key) for key in keys for _ in range(3)))
+    await bench.work()
+    assert (await bench.job()).state is JobState.PUBLISHED
+    assert await rows(bench, "SELECT count(*) FROM approvals") == [(1,)]
+    assert (bench.errors, len(bench.comments)) == ([], 1)
+
+
+@pytest.mark.parametrize("command", ["approve", "reject"])
+async def test_two_workers_that_decide_at_once_leave_nothing_held(bench: Bench, command: str) -> None:
+    """Whichever is later finds the job gone on; it must not keep the lease that it took to see that."""
+    await bench.until_proposed()
+    bench.say(f"/flowforge {command}")
+    await bench.arrived()
+    keys = [key for kind, key in await bench.due() if kind == "delivery"]
+    opened = open_flowforge(bench.settings, worker="another", clock=bench.clock, runner=PuppetRunner())
+    async with opened as another:
+        both = [asyncio.create_task(bench.tick("delivery", key)) for key in keys]
+        for key in keys:
+            with contextlib.suppress(BusyError):
+                await another.ticks.on["delivery"](key)
+        await asyncio.gather(*both)
+    await bench.work()
+    wanted = JobState.PUBLISHED if command == "approve" else JobState.REJECTED
+    assert (await bench.job()).state is wanted
+    assert all(isinstance(error, BusyError) for error in bench.errors)
+    assert bench.branches == {}
 
 
 async def test_events_of_no_use_are_ignored(bench: Bench) -> None:
