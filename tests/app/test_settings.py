@@ -1,0 +1,154 @@
+"""Settings: what is missing or wrong is named at the start, and no value is ever shown."""
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import (
+    CommonSettings,
+    Environment,
+    GatewaySettings,
+    LogLevel,
+    RunnerKind,
+    ServiceSettings,
+    Settings,
+    load_settings,
+)
+from bot.errors import SettingsError
+
+SECRET = "sixteen-characters-at-least"
+SERVICE = {
+    "FLOWFORGE_ENVIRONMENT": "development",
+    "FLOWFORGE_DATABASE_URL": "sqlite:////tmp/flowforge.db",
+    "FLOWFORGE_REDIS_URL": "redis://127.0.0.1/0",
+    "FLOWFORGE_GITHUB_APP_ID": "12345",
+    "FLOWFORGE_GITHUB_APP_SLUG": "flowforge",
+    "FLOWFORGE_GITHUB_PRIVATE_KEY": "a private key",
+    "FLOWFORGE_GITHUB_WEBHOOK_SECRETS": SECRET,
+}
+GATEWAY = {
+    "FLOWFORGE_DATABASE_URL": "sqlite:////tmp/flowforge.db",
+    "FLOWFORGE_ANTHROPIC_API_KEY": "sk-ant-the-model-key",
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in {*SERVICE, *GATEWAY, "FLOWFORGE_SECRETS_DIR"}:
+        monkeypatch.delenv(name, raising=False)
+
+
+def put(monkeypatch: pytest.MonkeyPatch, values: dict[str, str], **changes: str | None) -> None:
+    for name, value in (values | {f"FLOWFORGE_{key.upper()}": value for key, value in changes.items()}).items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+
+
+def refusal(kind: type[CommonSettings] = ServiceSettings) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(kind)
+    assert caught.value.__cause__ is None
+    return str(caught.value)
+
+
+def test_a_service_needs_no_model_key_and_a_gateway_no_key_of_a_forge(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(monkeypatch, SERVICE)
+    service = load_settings(ServiceSettings)
+    assert (service.github_app_id, service.environment) == (12345, Environment.DEVELOPMENT)
+    assert not hasattr(service, "anthropic_api_key")
+    assert "FLOWFORGE_ANTHROPIC_API_KEY: Field required" in refusal(Settings)
+    put(monkeypatch, dict.fromkeys(SERVICE, None) | GATEWAY)  # type: ignore[arg-type]
+    gateway = load_settings(GatewaySettings)
+    assert gateway.anthropic_api_key.get_secret_value() == "sk-ant-the-model-key"
+    assert not hasattr(gateway, "github_private_key")
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    said = refusal()
+    for name in SERVICE.keys() - {"FLOWFORGE_ENVIRONMENT"}:
+        assert f"{name}: " in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("github_app_id", "TOP-SECRET"),
+        ("port", "TOP-SECRET"),
+        ("log_level", "TOP-SECRET"),
+        ("max_budget_usd", "-1"),
+        ("runner", "TOP-SECRET"),
+        ("environment", "TOP-SECRET"),
+    ],
+)
+def test_what_is_wrong_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    put(monkeypatch, SERVICE, **{name: value})
+    said = refusal()
+    assert f"FLOWFORGE_{name.upper()}: " in said
+    assert "TOP-SECRET" not in said
+    assert SECRET not in said
+
+
+def test_production_refuses_what_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(monkeypatch, SERVICE, environment=None)
+    assert "FLOWFORGE_RUNNER=process is no sandbox" in refusal()
+    put(monkeypatch, SERVICE, environment="development")
+    assert load_settings(ServiceSettings).runner is RunnerKind.PROCESS
+
+
+@pytest.mark.parametrize(
+    ("secrets", "problem"),
+    [
+        ("", "must hold one secret"),
+        (" , ", "must hold one secret"),
+        ("short", "at least 16 characters"),
+        (f"{SECRET},short", "at least 16 characters"),
+        (f"{SECRET},{SECRET}2,{SECRET}3", "must hold one secret, or two"),
+    ],
+)
+def test_webhook_secrets_are_never_empty_short_or_three(
+    monkeypatch: pytest.MonkeyPatch, secrets: str, problem: str
+) -> None:
+    put(monkeypatch, SERVICE, github_webhook_secrets=secrets)
+    said = refusal()
+    assert problem in said
+    assert SECRET not in said
+
+
+def test_two_webhook_secrets_while_rotating(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(monkeypatch, SERVICE, github_webhook_secrets=f" {SECRET} , {SECRET}-new ")
+    secrets = load_settings(ServiceSettings).github_webhook_secrets
+    assert [secret.get_secret_value() for secret in secrets] == [SECRET, f"{SECRET}-new"]
+
+
+def test_the_model_must_be_one_that_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(monkeypatch, SERVICE, allowed_models="claude-one, claude-two", model="claude-two")
+    assert load_settings(ServiceSettings).allowed_models == ("claude-one", "claude-two")
+    put(monkeypatch, SERVICE, allowed_models="claude-one", model="claude-two")
+    assert "FLOWFORGE_MODEL must be one of" in refusal()
+
+
+def test_secrets_can_be_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put(monkeypatch, SERVICE, github_private_key=None, github_webhook_secrets=None, log_level="ERROR")
+    (tmp_path / "flowforge_github_private_key").write_text("-----BEGIN KEY-----\nline\n")
+    (tmp_path / "flowforge_github_webhook_secrets").write_text(SECRET + "\n")
+    monkeypatch.setenv("FLOWFORGE_SECRETS_DIR", str(tmp_path))
+    settings = load_settings(ServiceSettings)
+    assert settings.github_private_key.get_secret_value().startswith("-----BEGIN KEY-----")
+    assert settings.github_webhook_secrets[0].get_secret_value() == SECRET
+    assert settings.log_level is LogLevel.ERROR
+
+
+def test_a_directory_of_secrets_must_exist(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put(monkeypatch, SERVICE)
+    monkeypatch.setenv("FLOWFORGE_SECRETS_DIR", str(tmp_path / "nothing-here"))
+    assert "FLOWFORGE_SECRETS_DIR: there is no such directory" in refusal()
+
+
+def test_no_secret_is_shown_by_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(monkeypatch, SERVICE | GATEWAY, database_url="postgresql://me:hunter2@db/flowforge")
+    settings = load_settings(Settings)
+    shown = f"{settings!r} {settings} {settings.model_dump_json()}"
+    for secret in (SECRET, "hunter2", "sk-ant-the-model-key", "a private key"):
+        assert secret not in shown
