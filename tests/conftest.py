@@ -1,5 +1,6 @@
 """Options and fixtures for all tests."""
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="rewrite the golden files with what the code says now"
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test said goes to another process as UTF-8, which cannot hold the lone surrogates of hostile texts."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 class Golden:
