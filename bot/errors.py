@@ -17,6 +17,7 @@
     │   ├── LeaseRejectedError      the remote ref is not where we expected it
     │   └── PushRefusedError        the remote refuses the push (protected branch, missing permission)
     ├── SandboxError             a sandbox could not be started or observed; no fault of the agent
+    ├── ModelError               a direct call of the model failed, or its answer cannot be used
     ├── IngestError              what came out of a sandbox is not acceptable
     ├── StoreError
     │   ├── StoreUnavailableError   the database did not answer
@@ -112,6 +113,18 @@ class PushRefusedError(GitError):
 
 class SandboxError(FlowForgeError):
     """A sandbox could not be started or observed: infrastructure, not the agent."""
+
+
+class ModelError(FlowForgeError):
+    """A direct call of the model failed, or its answer cannot be used.
+
+    Attributes:
+        outcome: the name of the ``RunOutcome`` that the failure amounts to, such as ``model_overloaded``.
+    """
+
+    def __init__(self, message: str, *, outcome: str) -> None:
+        super().__init__(message)
+        self.outcome = outcome
 
 
 class IngestError(FlowForgeError):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from bot.model.conflicts import Conflict, ConflictKind, MarkedFile
 
@@ -15,14 +16,49 @@ class Confidence(StrEnum):
     LOW = "low"
 
 
+class Tier(StrEnum):
+    """How much a resolution's origin is worth by itself. The values are part of the JSON contract.
+
+    ``B`` is never applied: its answers are candidates that people and models are shown.
+    """
+
+    A = "A"
+    RECORDED = "recorded"
+    STRUCTURAL = "structural"
+    REGENERATED = "regenerated"
+    B = "B"
+    DIRECT = "direct"
+    AGENT = "agent"
+    PERSON = "person"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HunkAnswer:
+    """A text for the place of one hunk, and who gives it for which reason.
+
+    ``index`` counts the hunks of the file as git left it. ``content`` is whole lines: empty, or ending with a newline
+    (but for the last line of a file that ends without one). ``reason`` is the evidence, in words a reviewer
+    understands; untrusted text when a model wrote it.
+    """
+
+    index: int
+    content: bytes
+    resolver: str
+    tier: Tier
+    reason: str
+    confidence: Confidence
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HunkRationale:
-    """Why one hunk was resolved as it was, in the resolver's words. Untrusted text when the agent wrote it."""
+    """Why one hunk was resolved as it was, in the resolver's words. Untrusted text when a model wrote it."""
 
     index: int
     resolved: bool
     reason: str
     confidence: Confidence = Confidence.MEDIUM
+    resolver: str = "agent"
+    tier: Tier = Tier.AGENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +127,8 @@ class Candidate:
     """All that the gate looks at: the conflicts, what was proposed for each, and what else the sandbox changed.
 
     ``changed`` maps every path that came out of the sandbox different to its new content (None: deleted); ``modes``
-    gives their git modes. ``marked`` holds the taken-apart marker file of each text conflict.
+    gives their git modes. ``marked`` holds the taken-apart marker file of each text conflict, ``settled`` the texts of
+    those of its hunks that were settled before a model saw the file: path, index of the hunk, text.
     """
 
     conflicts: tuple[Conflict, ...]
@@ -101,3 +138,4 @@ class Candidate:
     changed: Mapping[str, bytes | None]
     modes: Mapping[str, str]
     protected_paths: tuple[str, ...]
+    settled: Mapping[str, Mapping[int, bytes]] = MappingProxyType({})
