@@ -23,6 +23,16 @@ class PathHistory:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedKey:
+    """What makes two file conflicts the same: the path and its three blobs, None where a side has none."""
+
+    path: str
+    ancestor: str | None
+    ours: str | None
+    theirs: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedFile:
     """A resolution that a person approved for exactly this path and these three blobs.
 

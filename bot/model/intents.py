@@ -10,6 +10,7 @@ class Strategy(StrEnum):
     """How a pull request is brought up to date with its base."""
 
     MERGE = "merge"
+    REBASE = "rebase"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

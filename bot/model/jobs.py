@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 
+from bot.model.cases import Take
 from bot.model.forge import Actor, RepositoryRef
 from bot.model.intents import Strategy
 
@@ -86,7 +87,7 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
 class JobRequest:
     """What a person asked for, as it goes into the job's row.
 
-    ``target_job_id`` is the published job that a rollback undoes.
+    ``target_job_id`` is the published job that a rollback undoes. ``takes`` are people's decisions about single paths.
     """
 
     kind: JobKind
@@ -105,6 +106,7 @@ class JobRequest:
     head_sha: str
     base_ref: str
     target_job_id: str | None = None
+    takes: tuple[Take, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

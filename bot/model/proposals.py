@@ -8,10 +8,16 @@ from bot.model.forge import Actor
 
 
 class ProposalKind(StrEnum):
-    """What the commit does."""
+    """What the commit does.
+
+    A partial one carries what is safe of a merge for a person to finish; it is never pushed to the pull request. A
+    rebase is a chain of commits, ``commit`` the last of them.
+    """
 
     MERGE = "merge"
     REVERT = "revert"
+    PARTIAL = "partial"
+    REBASE = "rebase"
 
 
 class ProposalState(StrEnum):

@@ -1,13 +1,19 @@
 """Reports: what people see of a job on the forge, before it is put into the forge's words."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
+from bot.model.cases import Suggestion, Take
+from bot.model.conflicts import Side, Stage
 from bot.model.jobs import Job
 from bot.model.proposals import Approval, Proposal, Publication
-from bot.model.resolutions import GateResult
+from bot.model.resolutions import GateResult, HunkAnswer, ProvenanceSpan
 from bot.model.runs import NO_USAGE, RunOutcome, Usage
+
+NO_STAGES: Mapping[Side, Stage] = MappingProxyType({})
 
 
 class Surface(StrEnum):
@@ -125,6 +131,7 @@ class ResolutionStatus(StrEnum):
     """Where one conflict of a job stands."""
 
     OPEN = "open"
+    PROPOSED = "proposed"
     RESOLVED = "resolved"
 
 
@@ -133,6 +140,8 @@ class ConflictRecord:
     """What became of one conflict in one attempt at a job, as kept in the database.
 
     ``prompt`` is what the resolver was given about it, ``response`` what it answered; both may be empty for a rule.
+    ``answers`` are the texts its hunks have so far, ``candidates`` those that were only shown; ``provenance`` is
+    that of the resolved file. ``taken`` is a person's decision, ``suggestion`` what people did in such cases.
     """
 
     path: str
@@ -144,6 +153,12 @@ class ConflictRecord:
     oid: str | None
     prompt: str
     response: str
+    stages: Mapping[Side, Stage] = NO_STAGES
+    answers: tuple[HunkAnswer, ...] = ()
+    candidates: tuple[HunkAnswer, ...] = ()
+    provenance: tuple[ProvenanceSpan, ...] = ()
+    taken: Take | None = None
+    suggestion: Suggestion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,6 +82,28 @@ class OpenConflict:
     reason: str
 
 
+class LineOrigin(StrEnum):
+    """Where a line of a resolved file comes from. The values are part of the JSON contract.
+
+    ``recombined`` lines are new as lines, but every token of them is in the sides; ``new`` lines come from nobody.
+    """
+
+    BOTH = "both"
+    OURS = "ours"
+    THEIRS = "theirs"
+    RECOMBINED = "recombined"
+    NEW = "new"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenanceSpan:
+    """Consecutive lines of one origin; ``first`` and ``last`` are 1-based and both included."""
+
+    first: int
+    last: int
+    origin: LineOrigin
+
+
 class GateVerdict(StrEnum):
     """What the gate says; ascending severity is pass, needs_person, refused."""
 

@@ -54,6 +54,14 @@ class RunLimits:
     max_log_bytes: int
 
 
+class RunKind(StrEnum):
+    """What a run does: an agent at work, one direct call, a generated file made anew."""
+
+    AGENT = "agent"
+    DIRECT = "direct"
+    REGENERATE = "regenerate"
+
+
 class RunState(StrEnum):
     """Where a run stands."""
 
@@ -94,6 +102,7 @@ class Run:
     started_at: datetime | None
     deadline_at: datetime | None
     ended_at: datetime | None
+    kind: RunKind = RunKind.AGENT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from bot.model.cases import PathHistory
 from bot.model.conflicts import Verdict
 from bot.model.forge import GitAccess, RepositoryRef
 
@@ -19,10 +20,20 @@ class WorkspaceFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Authorship:
+    """Who wrote a commit and when; ``when`` keeps its zone. Untrusted text."""
+
+    name: str
+    email: str
+    when: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommitSpec:
     """All that a commit's id depends on. ``changes`` maps paths to (mode, content), or None to delete the path.
 
-    ``when`` is used for author and committer alike; the bot is both.
+    ``when`` is used for author and committer alike, and the bot is both, unless ``author`` names somebody else: a
+    rebase keeps a commit's author.
     """
 
     base_tree: str
@@ -32,6 +43,17 @@ class CommitSpec:
     author_name: str
     author_email: str
     when: datetime
+    author: Authorship | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PickedCommit:
+    """A commit that a rebase takes over: its id, its parents, its author and its whole message. Untrusted text."""
+
+    commit: str
+    parents: tuple[str, ...]
+    author: Authorship
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +100,30 @@ class Git(Protocol):
 
     async def revert(self, repository: RepositoryRef, *, head: str, published: str, before: str) -> Verdict:
         """The tree of ``head`` with the change from ``before`` to ``published`` taken back."""
+        ...
+
+    async def pick(self, repository: RepositoryRef, *, commit: str, onto: str) -> Verdict:
+        """The verdict on bringing the change of ``commit`` (against its first parent) onto ``onto``.
+
+        *ours* is the commit that is picked, *theirs* is ``onto``: in a rebase, too, ours is the pull request's side.
+        """
+        ...
+
+    async def commits(self, repository: RepositoryRef, *, since: str, until: str, limit: int) -> list[PickedCommit]:
+        """The commits reachable from ``until`` and not from ``since``, parents before children, at most ``limit``."""
+        ...
+
+    async def merge_bases(self, repository: RepositoryRef, *, ours: str, theirs: str) -> tuple[str, ...]:
+        """The best common ancestors of two commits; several after a criss-cross, none for unrelated histories."""
+        ...
+
+    async def path_history(
+        self, repository: RepositoryRef, *, ours: str, theirs: str, paths: Sequence[str]
+    ) -> Mapping[str, PathHistory]:
+        """Which blobs each path had on each side since the merge base, for resolvers. Bounded in commits and time.
+
+        A path whose history was not looked at to its end is left out.
+        """
         ...
 
     async def read_blob(self, repository: RepositoryRef, oid: str, *, limit: int) -> bytes | None:

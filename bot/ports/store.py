@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from bot.model.cases import RecordedFile, RecordedKey
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.forge import Actor, ForgeKind, RepositoryRef
 from bot.model.jobs import Job, JobLease, JobRequest, JobState
 from bot.model.proposals import Approval, Proposal, ProposalState, Publication
 from bot.model.reports import ConflictRecord, ReportContent, ReportTarget, Surface
 from bot.model.resolutions import GateResult
-from bot.model.runs import ModelCall, ModelGrant, Run, RunLimits, RunOutcome, Usage
+from bot.model.runs import ModelCall, ModelGrant, Run, RunKind, RunLimits, RunOutcome, Usage
 
 
 class Deliveries(Protocol):
@@ -193,7 +194,16 @@ class Jobs(Protocol):
 class Runs(Protocol):
     """Agent runs and what goes in and out of them."""
 
-    async def create(self, *, run_id: str, job: Job, token_sha256: str, model: str, limits: RunLimits) -> Run:
+    async def create(
+        self,
+        *,
+        run_id: str,
+        job: Job,
+        token_sha256: str,
+        model: str,
+        limits: RunLimits,
+        kind: RunKind = RunKind.AGENT,
+    ) -> Run:
         """Insert a run of a job. Raises ``FencingLostError`` when the job ended."""
         ...
 
@@ -202,7 +212,7 @@ class Runs(Protocol):
         ...
 
     async def latest(self, job_id: str) -> Run | None:
-        """The newest run of a job."""
+        """The newest run of a job in a sandbox; direct calls are left out."""
         ...
 
     async def started(self, run_id: str, *, owner: str, deadline: datetime, lease_until: datetime) -> None:
@@ -262,7 +272,11 @@ class Proposals(Protocol):
         ...
 
     async def conflicts(self, job_id: str) -> tuple[ConflictRecord, ...]:
-        """The records of the newest attempt."""
+        """The records of the newest attempt that has any."""
+        ...
+
+    async def earlier_conflicts(self, job: Job) -> tuple[ConflictRecord, ...]:
+        """The records of the newest earlier job on the same pull request that has any, for its answers."""
         ...
 
     async def save_gate(self, job_id: str, attempt: int, result: GateResult) -> None:
@@ -307,6 +321,36 @@ class Proposals(Protocol):
 
     async def publication(self, job_id: str) -> Publication | None:
         """The push by which a job moved the head branch, if it is done; pushing a proposal's branch does not count."""
+        ...
+
+
+class Recorded(Protocol):
+    """Resolutions that a person approved, per repository; also those imported from a git rerere cache."""
+
+    async def find(self, repository: RepositoryRef, keys: Sequence[RecordedKey]) -> Mapping[RecordedKey, RecordedFile]:
+        """What was approved for exactly these conflicts; the newest where there are several."""
+        ...
+
+    async def find_hunks(self, repository: RepositoryRef, digests: Sequence[str]) -> Mapping[str, bytes]:
+        """Imported texts for single hunks, by the digest that ``bot.resolvers.rerere.hunk_digest`` gives."""
+        ...
+
+    async def remember(
+        self, repository: RepositoryRef, files: Mapping[RecordedKey, RecordedFile], *, job_id: str
+    ) -> None:
+        """Keep what was approved and pushed; a second time changes nothing."""
+        ...
+
+    async def import_hunks(self, repository: RepositoryRef, hunks: Mapping[str, bytes], *, source: str) -> int:
+        """Keep texts from a rerere cache; how many are new."""
+        ...
+
+    async def export(self, repository: RepositoryRef) -> list[tuple[RecordedKey, RecordedFile]]:
+        """Everything approved in a repository, oldest first."""
+        ...
+
+    async def forget(self, repository: RepositoryRef, *, path: str | None = None, job_id: str | None = None) -> int:
+        """Forget what was recorded: of one path, of one job, or all of it with the imports; how many are gone."""
         ...
 
 
@@ -413,6 +457,11 @@ class Store(Protocol):
     @property
     def proposals(self) -> Proposals:
         """Proposals and what leads to and from them."""
+        ...
+
+    @property
+    def recorded(self) -> Recorded:
+        """Resolutions that people approved."""
         ...
 
     @property

@@ -1,44 +1,33 @@
-"""What operators see of a job: one trace from the delivery to the run, and log lines that name what they are about."""
+"""What operators see of a job in the logs: lines that name what they are about, whatever people write."""
 
 import io
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+import structlog
 
 from app.demo.model.resolver import HonestResolver
-from app.telemetry import configure_logging, configure_tracing
+from app.telemetry import configure_logging
 from tests.scenarios.play import ANSWER, playing
 
 
-@pytest.fixture(scope="module")
-def spans() -> InMemorySpanExporter:
-    """OpenTelemetry takes a provider once per process."""
-    exporter = InMemorySpanExporter()
-    configure_tracing("flowforge-tests", None, SimpleSpanProcessor(exporter))
-    return exporter
-
-
-async def test_one_trace_leads_from_the_delivery_to_the_run(tmp_path: Path, spans: InMemorySpanExporter) -> None:
-    async with playing(tmp_path, HonestResolver(answers={"fees.py": ANSWER})) as play:
-        spans.clear()
-        play.say("/flowforge resolve")
-        await play.until_conclusion("action_required")
-        job = await play.job()
-    finished = spans.get_finished_spans()
-    job_spans = [one for one in finished if (one.attributes or {}).get("flowforge.job_id") == job.id]
-    assert job_spans
-    traces = {one.context.trace_id for one in job_spans if one.context is not None}
-    (trace,) = traces
-    names = {one.name for one in finished if one.context is not None and one.context.trace_id == trace}
-    assert {"delivery", "tick delivery", "tick job", "run"} <= names
-
-
-async def test_every_log_line_is_one_json_object_that_names_its_subject(tmp_path: Path) -> None:
-    stream = io.StringIO()
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """Where the log goes for the length of a test."""
+    root = logging.getLogger()
+    handlers, level, stream = root.handlers, root.level, io.StringIO()
     configure_logging("INFO", stream)
+    yield stream
+    root.handlers = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+    structlog.reset_defaults()
+
+
+async def test_every_log_line_is_one_json_object_that_names_its_subject(tmp_path: Path, stream: io.StringIO) -> None:
     async with playing(tmp_path, HonestResolver(answers={"fees.py": ANSWER})) as play:
         play.say('/flowforge resolve\n\x1b[2J{"event": "job moved", "to": "published"}')
         await play.until_conclusion("action_required")
