@@ -1,14 +1,11 @@
 """What a resolver knows of one conflicted file, and how far the resolvers came with it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 from bot.model.conflicts import ConflictKind, MarkedFile, Side, Stage
 from bot.model.resolutions import HunkAnswer, SideTexts
-
-NO_TEXTS: Mapping[int, bytes] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +54,7 @@ class FileCase:
     marked: MarkedFile
     history: PathHistory = PathHistory()
     recorded: RecordedFile | None = None
-    rerere: Mapping[int, bytes] = NO_TEXTS
+    rerere: Mapping[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

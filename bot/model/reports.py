@@ -1,10 +1,9 @@
 """Reports: what people see of a job on the forge, before it is put into the forge's words."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 
 from bot.model.cases import Suggestion, Take
 from bot.model.conflicts import Side, Stage
@@ -12,8 +11,6 @@ from bot.model.jobs import Job
 from bot.model.proposals import Approval, Proposal, Publication
 from bot.model.resolutions import GateResult, HunkAnswer, ProvenanceSpan
 from bot.model.runs import NO_USAGE, RunOutcome, Usage
-
-NO_STAGES: Mapping[Side, Stage] = MappingProxyType({})
 
 
 class Surface(StrEnum):
@@ -153,7 +150,7 @@ class ConflictRecord:
     oid: str | None
     prompt: str
     response: str
-    stages: Mapping[Side, Stage] = NO_STAGES
+    stages: Mapping[Side, Stage] = field(default_factory=dict)
     answers: tuple[HunkAnswer, ...] = ()
     candidates: tuple[HunkAnswer, ...] = ()
     provenance: tuple[ProvenanceSpan, ...] = ()

@@ -1,9 +1,8 @@
 """Resolutions: the content for a conflict, what made it, and what the gate found in it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
 
 from bot.model.conflicts import Conflict, ConflictKind, MarkedFile
 
@@ -160,4 +159,4 @@ class Candidate:
     changed: Mapping[str, bytes | None]
     modes: Mapping[str, str]
     protected_paths: tuple[str, ...]
-    settled: Mapping[str, Mapping[int, bytes]] = MappingProxyType({})
+    settled: Mapping[str, Mapping[int, bytes]] = field(default_factory=dict)
