@@ -12,6 +12,7 @@ from app.store.intents import SqlIntents
 from app.store.jobs import SqlJobs
 from app.store.ledger import SqlModelLedger
 from app.store.proposals import SqlProposals
+from app.store.recorded import SqlRecorded
 from app.store.registry import SqlRegistry
 from app.store.reports import SqlReports
 from app.store.runs import SqlRuns
@@ -29,6 +30,7 @@ class SqlStore:
         self.jobs = SqlJobs(database, clock)
         self.runs = SqlRuns(database, clock)
         self.proposals = SqlProposals(database, clock)
+        self.recorded = SqlRecorded(database, clock)
         self.reports = SqlReports(database, clock, ids)
         self.ledger = SqlModelLedger(database)
         self.audit = SqlAudit(database, clock)

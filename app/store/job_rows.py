@@ -3,11 +3,13 @@
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import ColumnElement, Row, Select, and_, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store import audit
 from app.store.tables import job_executions, jobs, repositories, runs
+from bot.model.cases import Take
 from bot.model.forge import Actor, RepositoryRef
 from bot.model.jobs import Job, JobRequest, JobState
 from bot.model.runs import RunOutcome, RunState
@@ -186,6 +188,7 @@ def _request_of(row: Row[Any]) -> JobRequest:
         head_sha=row.requested_head_sha,
         base_ref=row.base_ref,
         target_job_id=row.target_job_id,
+        takes=msgspec.convert(row.takes, tuple[Take, ...]),
     )
 
 
@@ -211,4 +214,5 @@ def request_values(request: JobRequest) -> dict[str, Any]:
         "requested_head_sha": request.head_sha,
         "base_ref": request.base_ref,
         "target_job_id": request.target_job_id,
+        "takes": msgspec.to_builtins(request.takes),
     }

@@ -24,19 +24,19 @@ _one_at_a_time: Final = threading.Lock()
 """Alembic's context belongs to the whole process."""
 
 
-async def upgrade(url: str) -> None:
-    """Migrate to the newest tables, in one transaction; several processes at once wait for each other.
+async def upgrade(url: str, *, revision: str = "head") -> None:
+    """Migrate to the newest tables (or those of ``revision``), in one transaction; several processes wait in turn.
 
     Raises:
         SettingsError: the URL names no database that can be used.
         StoreUnavailableError: the database did not answer.
     """
-    await asyncio.to_thread(_migrate, url, up=True)
+    await asyncio.to_thread(_migrate, url, revision, up=True)
 
 
-async def downgrade(url: str) -> None:
-    """Take all migrations back, with everything that the tables hold. Raises as ``upgrade``."""
-    await asyncio.to_thread(_migrate, url, up=False)
+async def downgrade(url: str, *, revision: str = "base") -> None:
+    """Take the migrations after ``revision`` back, with all that they made room for. Raises as ``upgrade``."""
+    await asyncio.to_thread(_migrate, url, revision, up=False)
 
 
 async def is_current(database: str | AsyncEngine) -> bool:
@@ -57,32 +57,32 @@ async def _heads(engine: AsyncEngine) -> set[str]:
             return set(await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_heads()))
 
 
-def _migrate(url: str, *, up: bool) -> None:
+def _migrate(url: str, revision: str, *, up: bool) -> None:
     """In a thread with a loop of its own, since Alembic reads files and runs code of its own."""
     with _one_at_a_time:
-        asyncio.run(_migrate_alone(url, up=up))
+        asyncio.run(_migrate_alone(url, revision, up=up))
 
 
-async def _migrate_alone(url: str, *, up: bool) -> None:
+async def _migrate_alone(url: str, revision: str, *, up: bool) -> None:
     parsed = parse_url(url)
     with translated():
         _make_private(parsed)
     database = Database(create_engine(url, busy_seconds=_MIGRATE_SECONDS), busy_seconds=_MIGRATE_SECONDS)
     try:
         async with database.writing() as connection:
-            await connection.run_sync(run_migrations, up=up)
+            await connection.run_sync(run_migrations, revision, up=up)
     finally:
         await database.close()
 
 
-def run_migrations(connection: Connection, *, up: bool) -> None:
+def run_migrations(connection: Connection, revision: str, *, up: bool) -> None:
     """Migrate in the transaction of a connection; nobody else in this process may do so at the same time."""
     config = _config()
     config.attributes["connection"] = connection
     if up:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     else:
-        command.downgrade(config, "base")
+        command.downgrade(config, revision)
 
 
 def _make_private(url: URL) -> None:

@@ -5,18 +5,22 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store import audit
 from app.store.engine import Database
 from app.store.engine import insert as insert_or
+from app.store.job_rows import of_pull_request
 from app.store.tables import approvals, conflict_resolutions, gate_results, git_operations, jobs, proposals
 from app.store.types import Values
+from bot.model.cases import Suggestion, Take
+from bot.model.conflicts import Side, Stage
 from bot.model.forge import Actor
+from bot.model.jobs import Job
 from bot.model.proposals import Approval, Proposal, ProposalState, ProposedFile, Publication, PushPurpose
 from bot.model.reports import ConflictRecord
-from bot.model.resolutions import Finding, GateResult
+from bot.model.resolutions import Finding, GateResult, HunkAnswer, ProvenanceSpan
 from bot.ports.system import Clock
 
 log = structlog.get_logger(__name__)
@@ -56,6 +60,23 @@ class SqlProposals:
         )
         async with self._database.reading() as connection:
             return tuple(_conflict(row) for row in await connection.execute(query))
+
+    async def earlier_conflicts(self, job: Job) -> tuple[ConflictRecord, ...]:
+        """The records of the newest earlier job on the same pull request that has any, for its answers."""
+        has_any = exists().where(
+            conflict_resolutions.c.job_id == jobs.c.id,
+            conflict_resolutions.c.attempt == jobs.c.conflicts_attempt,
+        )
+        this = select(jobs.c.serial).where(jobs.c.id == job.id).scalar_subquery()
+        query = (
+            of_pull_request(select(jobs.c.id), job.request.repository, job.request.number)
+            .where(jobs.c.serial < this, has_any)
+            .order_by(jobs.c.serial.desc())
+            .limit(1)
+        )
+        async with self._database.reading() as connection:
+            earlier: str | None = (await connection.execute(query)).scalar_one_or_none()
+        return () if earlier is None else await self.conflicts(earlier)
 
     async def save_gate(self, job_id: str, attempt: int, result: GateResult) -> None:
         """Keep what the gate found."""
@@ -297,6 +318,12 @@ def _conflict_values(record: ConflictRecord) -> Values:
         "prompt": record.prompt,
         "response": record.response,
         "final_resolution": record.oid,
+        "stages": msgspec.to_builtins(dict(record.stages)),
+        "answers": msgspec.to_builtins(record.answers),
+        "candidates": msgspec.to_builtins(record.candidates),
+        "provenance": msgspec.to_builtins(record.provenance),
+        "taken": msgspec.to_builtins(record.taken),
+        "suggestion": msgspec.to_builtins(record.suggestion),
     }
 
 
@@ -311,6 +338,12 @@ def _conflict(row: Row[Any]) -> ConflictRecord:
         oid=row.final_resolution,
         prompt=row.prompt,
         response=row.response,
+        stages=msgspec.convert(row.stages, dict[Side, Stage]),
+        answers=msgspec.convert(row.answers, tuple[HunkAnswer, ...]),
+        candidates=msgspec.convert(row.candidates, tuple[HunkAnswer, ...]),
+        provenance=msgspec.convert(row.provenance, tuple[ProvenanceSpan, ...]),
+        taken=msgspec.convert(row.taken, Take | None),
+        suggestion=msgspec.convert(row.suggestion, Suggestion | None),
     )
 
 

@@ -12,7 +12,7 @@ from app.store.job_rows import stop_for
 from app.store.tables import jobs, model_usage, run_archives, runs
 from bot.errors import FencingLostError
 from bot.model.jobs import Job
-from bot.model.runs import Run, RunLimits, RunOutcome, RunState, Usage
+from bot.model.runs import Run, RunKind, RunLimits, RunOutcome, RunState, Usage
 from bot.ports.system import Clock
 
 _WORKSPACE: Final = "workspace"
@@ -26,7 +26,16 @@ class SqlRuns:
         self._database = database
         self._clock = clock
 
-    async def create(self, *, run_id: str, job: Job, token_sha256: str, model: str, limits: RunLimits) -> Run:
+    async def create(
+        self,
+        *,
+        run_id: str,
+        job: Job,
+        token_sha256: str,
+        model: str,
+        limits: RunLimits,
+        kind: RunKind = RunKind.AGENT,
+    ) -> Run:
         """Insert a run of a job; of one that was asked to end meanwhile, a run that is asked to stop.
 
         Raises:
@@ -45,6 +54,7 @@ class SqlRuns:
                 id=run_id,
                 job_id=job.id,
                 attempt=held.attempt,
+                kind=kind,
                 state=RunState.CREATED,
                 model=model,
                 limits=msgspec.to_builtins(limits),
@@ -63,10 +73,10 @@ class SqlRuns:
         return None if row is None else _run(row)
 
     async def latest(self, job_id: str) -> Run | None:
-        """The newest run of a job."""
-        query = select(runs).where(runs.c.job_id == job_id).order_by(runs.c.serial.desc()).limit(1)
+        """The newest run of a job in a sandbox; direct calls are left out."""
+        query = select(runs).where(runs.c.job_id == job_id, runs.c.kind != RunKind.DIRECT)
         async with self._database.reading() as connection:
-            row = (await connection.execute(query)).one_or_none()
+            row = (await connection.execute(query.order_by(runs.c.serial.desc()).limit(1))).one_or_none()
         return None if row is None else _run(row)
 
     async def started(self, run_id: str, *, owner: str, deadline: datetime, lease_until: datetime) -> None:
@@ -245,4 +255,5 @@ def _run(row: Row[Any]) -> Run:
         started_at=row.started_at,
         deadline_at=row.deadline_at,
         ended_at=row.ended_at,
+        kind=row.kind,
     )

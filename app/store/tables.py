@@ -30,7 +30,7 @@ from bot.model.jobs import JobKind, JobState
 from bot.model.proposals import ApprovalVia, ProposalKind, ProposalState, PushPurpose
 from bot.model.reports import ResolutionStatus, Surface
 from bot.model.resolutions import GateVerdict
-from bot.model.runs import RunOutcome, RunState
+from bot.model.runs import RunKind, RunOutcome, RunState
 
 metadata: Final = MetaData(
     naming_convention={
@@ -142,6 +142,7 @@ jobs: Final = Table(
     Column("requested_head_sha", digest(), nullable=False),
     Column("base_ref", AnyText, nullable=False),
     Column("target_job_id", key(), ForeignKey("jobs.id")),
+    Column("takes", JSON, nullable=False, server_default="[]"),
     # where it stands
     Column("state", choice(JobState), nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -217,6 +218,7 @@ runs: Final = Table(
     Column("id", key(), nullable=False, unique=True),
     Column("job_id", key(), ForeignKey("jobs.id"), nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("kind", choice(RunKind), nullable=False, server_default=RunKind.AGENT.value),
     Column("state", choice(RunState), nullable=False),
     Column("model", AnyText, nullable=False),
     Column("limits", JSON, nullable=False),
@@ -289,6 +291,13 @@ conflict_resolutions: Final = Table(
     Column("prompt", AnyText, nullable=False),
     Column("response", AnyText, nullable=False),
     Column("final_resolution", digest()),
+    # texts in answers and candidates are base64
+    Column("stages", JSON, nullable=False, server_default="{}"),
+    Column("answers", JSON, nullable=False, server_default="[]"),
+    Column("candidates", JSON, nullable=False, server_default="[]"),
+    Column("provenance", JSON, nullable=False, server_default="[]"),
+    Column("taken", JSON(none_as_null=True)),
+    Column("suggestion", JSON(none_as_null=True)),
 )
 
 gate_results: Final = Table(
@@ -361,6 +370,40 @@ git_operations: Final = Table(
     Column("ended_at", UtcDateTime),
     # Proposals.begin_push, end_push, publication
     Index("ix_git_operations_job", "job_id", "serial"),
+)
+
+recorded_resolutions: Final = Table(
+    "recorded_resolutions",
+    metadata,
+    Column("serial", SERIAL, primary_key=True),
+    Column("forge", choice(ForgeKind), nullable=False),
+    Column("repository_id", BigInteger, nullable=False),
+    # a hash over the path and the three blobs: a path may be longer than an index takes
+    Column("key_sha256", digest(), nullable=False),
+    Column("path", AnyText, nullable=False),
+    Column("ancestor", digest()),
+    Column("ours", digest()),
+    Column("theirs", digest()),
+    Column("content", LargeBinary, nullable=False),
+    Column("source", AnyText, nullable=False),
+    # No foreign key: what was imported from another database has no job here.
+    Column("job_id", key(), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["forge", "repository_id"], ["repositories.forge", "repositories.id"]),
+    # Recorded.find, remember
+    UniqueConstraint("forge", "repository_id", "key_sha256", "job_id"),
+)
+
+recorded_hunks: Final = Table(
+    "recorded_hunks",
+    metadata,
+    Column("forge", choice(ForgeKind), primary_key=True),
+    Column("repository_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("digest", digest(), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("source", AnyText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    ForeignKeyConstraint(["forge", "repository_id"], ["repositories.forge", "repositories.id"]),
 )
 
 report_targets: Final = Table(

@@ -9,6 +9,7 @@ from sqlalchemy import Row, select
 from app.store.database import SqlStore
 from app.store.tables import audit_events, job_executions
 from bot.errors import FencingLostError, IllegalTransitionError, StoreError
+from bot.model.cases import Choice, Take
 from bot.model.forge import ForgeKind
 from bot.model.jobs import TERMINAL, TRANSITIONS, JobKind, JobState
 from tests.app.store.words import (
@@ -50,7 +51,12 @@ async def events(store: SqlStore, subject: str) -> list[Row[tuple[object, ...]]]
 
 
 async def test_a_job_comes_back_as_it_was_asked_for(store: SqlStore, clock: HandClock) -> None:
-    asked = request(instructions="NUL \x00 and a lone \ud800 surrogate \x10", dry_run=True, comment_id=None)
+    takes = (
+        Take(path="caf\udce9/\x10 ü", choice=Choice.BASE, taken_by="alice"),
+        Take(path="b", choice=Choice.OURS, taken_by="bob"),
+    )
+    odd = "NUL \x00 and a lone \ud800 surrogate \x10"
+    asked = request(instructions=odd, dry_run=True, comment_id=None, takes=takes)
     await store.registry.config_version(REPOSITORY, asked.config_version, "")
     job_id = new_id()
     job = await store.jobs.create(asked, job_id=job_id)

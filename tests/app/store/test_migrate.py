@@ -3,6 +3,7 @@
 import asyncio
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ from app.store.tables import metadata
 from bot.model.proposals import Publication
 from bot.model.reports import CommentContent, Surface
 from bot.model.resolutions import GateResult, GateVerdict
+from bot.model.runs import RunKind
 from tests.app.store.backends import Backend
 from tests.app.store.test_proposals import RECORD, approval_of, proposed, push_of
+from tests.app.store.test_recorded import APPROVED, KEY
 from tests.app.store.words import (
     ALICE,
     REPOSITORY,
@@ -30,6 +33,7 @@ from tests.app.store.words import (
     delivery,
     model_call,
     new_run,
+    sha256,
 )
 
 
@@ -48,6 +52,8 @@ async def fill(store: SqlStore) -> Publication:
     await store.proposals.approve(approval_of(made))
     push = push_of(job, made)
     await store.proposals.begin_push(push)
+    await store.recorded.remember(REPOSITORY, {KEY: APPROVED}, job_id=job.id)
+    await store.recorded.import_hunks(REPOSITORY, {sha256("hunk"): b"text"}, source="a cache")
     await store.reports.want(REPOSITORY, 7, job.id, Surface.REPLY, CommentContent(marker="m", body="b"))
     return push
 
@@ -103,6 +109,34 @@ async def test_up_down_and_up_again_on_tables_with_rows(backend: Backend, clock:
     await backend.drop(url)
 
 
+async def test_rows_of_the_first_tables_get_what_the_resolvers_add(backend: Backend, clock: HandClock) -> None:
+    url = await backend.empty()
+    await upgrade(url)
+    store = SqlStore.open(url, clock, CountedIds())
+    push = await fill(store)
+    await store.close()
+
+    await downgrade(url, revision="0001")
+    assert not await is_current(url)
+    engine = create_engine(url)
+    assert not {"recorded_resolutions", "recorded_hunks"} & await tables_of(engine)
+    await engine.dispose()
+
+    await upgrade(url)
+    store = SqlStore.open(url, clock, CountedIds())
+    job = await store.jobs.get(push.job_id)
+    assert job is not None
+    assert job.request.takes == ()
+    run = await store.runs.latest(job.id)
+    assert run is not None
+    assert run.kind is RunKind.AGENT
+    plain = replace(RECORD, stages={}, answers=(), candidates=(), provenance=(), taken=None, suggestion=None)
+    assert await store.proposals.conflicts(job.id) == (plain,)
+    assert await store.recorded.export(REPOSITORY) == []
+    await store.close()
+    await backend.drop(url)
+
+
 async def test_several_processes_may_migrate_at_once(backend: Backend) -> None:
     url = await backend.empty()
     code = f"import asyncio; from app.store.migrate import upgrade; asyncio.run(upgrade({url!r}))"
@@ -120,7 +154,7 @@ async def test_who_comes_during_a_migration_waits_for_it(backend: Backend) -> No
         await engine.dispose()
         pytest.skip("SQLite's transactions that write are one at a time; PostgreSQL needs a lock")
     async with engine.begin() as connection, engine.connect() as observer:
-        await connection.run_sync(migrate.run_migrations, up=True)
+        await connection.run_sync(migrate.run_migrations, "head", up=True)
         second = asyncio.create_task(upgrade(url))
         waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
         async with asyncio.timeout(30):

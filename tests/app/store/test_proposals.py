@@ -6,14 +6,33 @@ import pytest
 
 from app.store.database import SqlStore
 from bot.errors import StoreError
+from bot.model.cases import Choice, Suggestion, Take
+from bot.model.conflicts import Side, Stage
 from bot.model.forge import ActorKind
-from bot.model.jobs import Job
+from bot.model.jobs import Job, JobState
 from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalState, Publication, PushPurpose
 from bot.model.reports import ConflictRecord, ResolutionStatus
-from bot.model.resolutions import Finding, GateResult, GateVerdict
+from bot.model.resolutions import (
+    Confidence,
+    Finding,
+    GateResult,
+    GateVerdict,
+    HunkAnswer,
+    LineOrigin,
+    ProvenanceSpan,
+    Tier,
+)
 from tests.app.store.test_jobs import events
 from tests.app.store.words import ALICE, ROBOT, new_id, new_job, proposal, sha1
 
+ANSWER = HunkAnswer(
+    index=1,
+    content=b"caf\xe9\x00\r\n",
+    resolver="agent",
+    tier=Tier.AGENT,
+    reason="both \ud83d",
+    confidence=Confidence.LOW,
+)
 RECORD = ConflictRecord(
     path="caf\udce9/ü.py",
     kind="content",
@@ -24,6 +43,12 @@ RECORD = ConflictRecord(
     oid=sha1("blob"),
     prompt="what the agent saw",
     response="what it said",
+    stages={Side.OURS: Stage(mode="100644", oid=sha1("ours")), Side.THEIRS: Stage(mode="120000", oid=sha1("theirs"))},
+    answers=(ANSWER,),
+    candidates=(replace(ANSWER, tier=Tier.B, resolver="union", content=b""), ANSWER),
+    provenance=(ProvenanceSpan(first=1, last=3, origin=LineOrigin.NEW),),
+    taken=Take(path="caf\udce9/ü.py", choice=Choice.BASE, taken_by="alice"),
+    suggestion=Suggestion(choice=Choice.DELETE, reason="people delete \x00"),
 )
 
 
@@ -179,6 +204,25 @@ async def test_the_conflicts_of_the_newest_attempt_are_shown(store: SqlStore) ->
     assert await store.proposals.conflicts(job.id) == (RECORD,)
     await store.proposals.save_conflicts(job.id, 3, [])
     assert await store.proposals.conflicts(job.id) == (), "the newest attempt found none"
+
+
+async def test_the_answers_of_the_newest_earlier_job_that_has_any_are_found(store: SqlStore) -> None:
+    jobs = []
+    for _ in range(4):
+        jobs.append(job := await new_job(store))
+        await store.jobs.request_end(job.id, JobState.CANCELLED, actor=ALICE, message="enough")
+    elsewhere = await new_job(store, number=8)
+    first, second, third, fourth = jobs
+    await store.proposals.save_conflicts(first.id, 1, [RECORD])
+    await store.proposals.save_conflicts(second.id, 1, [replace(RECORD, path="x")])
+    await store.proposals.save_conflicts(second.id, 2, [replace(RECORD, path="b"), RECORD])
+    await store.proposals.save_conflicts(third.id, 1, [replace(RECORD, path="x")])
+    await store.proposals.save_conflicts(third.id, 2, [])
+    await store.proposals.save_conflicts(fourth.id, 1, [replace(RECORD, path="own")])
+    assert await store.proposals.earlier_conflicts(fourth) == (replace(RECORD, path="b"), RECORD)
+    assert await store.proposals.earlier_conflicts(second) == (RECORD,)
+    assert await store.proposals.earlier_conflicts(first) == ()
+    assert await store.proposals.earlier_conflicts(elsewhere) == ()
 
 
 async def test_the_newest_result_of_the_gate_is_shown(store: SqlStore) -> None:

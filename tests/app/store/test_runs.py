@@ -7,7 +7,7 @@ import pytest
 
 from app.store.database import SqlStore
 from bot.errors import FencingLostError, StoreError
-from bot.model.runs import ModelGrant, RunOutcome, RunState, Usage
+from bot.model.runs import ModelGrant, RunKind, RunOutcome, RunState, Usage
 from tests.app.store.words import (
     LIMITS,
     REPOSITORY,
@@ -44,6 +44,17 @@ async def test_a_run_comes_back_as_it_was_made(store: SqlStore) -> None:
     assert (run.started_at, run.deadline_at, run.ended_at) == (None, None, None)
     second = await new_run(store, job)
     assert await store.runs.latest(job.id) == second
+
+
+async def test_a_direct_call_is_not_the_latest_run_in_a_sandbox(store: SqlStore) -> None:
+    job = await new_job(store)
+    agent = await new_run(store, job)
+    direct = await new_run(store, job, kind=RunKind.DIRECT)
+    assert await store.runs.get(direct.id) == direct
+    assert (agent.kind, direct.kind) == (RunKind.AGENT, RunKind.DIRECT)
+    assert await store.runs.latest(job.id) == agent
+    made_anew = await new_run(store, job, kind=RunKind.REGENERATE)
+    assert await store.runs.latest(job.id) == made_anew
 
 
 async def test_an_unknown_run_is_none(store: SqlStore, clock: HandClock) -> None:

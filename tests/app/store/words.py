@@ -11,7 +11,7 @@ from bot.model.forge import Actor, ActorKind, ForgeKind, RepositoryRef
 from bot.model.intents import Strategy
 from bot.model.jobs import Job, JobKind, JobLease, JobRequest, JobState
 from bot.model.proposals import Proposal, ProposalKind, ProposalState, ProposedFile
-from bot.model.runs import ModelCall, Run, RunLimits
+from bot.model.runs import ModelCall, Run, RunKind, RunLimits
 from bot.ports.store import Store
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -127,7 +127,7 @@ async def moved(store: Store, lease: JobLease, *states: JobState) -> JobLease:
     return lease
 
 
-async def new_run(store: Store, job: Job, *, token: str | None = None) -> Run:
+async def new_run(store: Store, job: Job, *, token: str | None = None, kind: RunKind = RunKind.AGENT) -> Run:
     run_id = new_id()
     return await store.runs.create(
         run_id=run_id,
@@ -135,6 +135,7 @@ async def new_run(store: Store, job: Job, *, token: str | None = None) -> Run:
         token_sha256=sha256(token or run_id),
         model="claude-test",
         limits=LIMITS,
+        kind=kind,
     )
 
 
