@@ -10,14 +10,15 @@ import pygit2
 from pygit2.enums import ConfigLevel
 
 from bot.errors import GitError, LeaseRejectedError
-from bot.git import diffs, merge_tree, objects
+from bot.git import diffs, history, merge_tree, objects
 from bot.git.mirror import Mirrors
 from bot.git.process import GitCommand
 from bot.git.push import RefMove, refusal
 from bot.git.workspace import read_workspace
+from bot.model.cases import PathHistory
 from bot.model.conflicts import ImpossibleMerge, Verdict
 from bot.model.forge import GitAccess, RepositoryRef
-from bot.ports.git import CommitSpec, WorkspaceFile, WrittenCommit
+from bot.ports.git import CommitSpec, PickedCommit, WorkspaceFile, WrittenCommit
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -138,6 +139,46 @@ class GitMirrors:
         if reversal is None:
             return ImpossibleMerge(reason=f"{published} is not in the history of {head}")
         return await self.merge(repository, ours=head, theirs=reversal)
+
+    async def pick(self, repository: RepositoryRef, *, commit: str, onto: str) -> Verdict:
+        """The verdict on bringing the change of ``commit`` (against its first parent) onto ``onto``.
+
+        Raises:
+            GitError: an id is malformed, or git failed for reasons that lie in this machine.
+        """
+        mirror = await self._mirrors.ensure(repository)
+        pick = await asyncio.to_thread(merge_tree.write_pick, mirror, commit=commit, onto=onto)
+        if isinstance(pick, ImpossibleMerge):
+            return pick
+        return await self.merge(repository, ours=pick.ours, theirs=pick.theirs)
+
+    async def commits(self, repository: RepositoryRef, *, since: str, until: str, limit: int) -> list[PickedCommit]:
+        """The commits reachable from ``until`` and not from ``since``, parents first; of too many, the newest.
+
+        Raises:
+            GitError: a commit is missing, or has no author or date that another commit could be given.
+        """
+        return await self._opened(repository, history.commits, since=since, until=until, limit=limit)
+
+    async def merge_bases(self, repository: RepositoryRef, *, ours: str, theirs: str) -> tuple[str, ...]:
+        """The best common ancestors of two commits; several after a criss-cross, none for unrelated histories.
+
+        Raises:
+            GitError: an id is malformed, or a commit is missing.
+        """
+        mirror = await self._mirrors.ensure(repository)
+        return await history.merge_bases(self._command, mirror, ours, theirs)
+
+    async def path_history(
+        self, repository: RepositoryRef, *, ours: str, theirs: str, paths: Sequence[str]
+    ) -> Mapping[str, PathHistory]:
+        """Which blobs each path had on each side since the merge base. Bounded: what took too long is left out.
+
+        Raises:
+            GitError: an id is malformed, a commit is missing, or git failed.
+        """
+        mirror = await self._mirrors.ensure(repository)
+        return await history.path_history(self._command, mirror, ours=ours, theirs=theirs, paths=paths)
 
     async def read_blob(self, repository: RepositoryRef, oid: str, *, limit: int) -> bytes | None:
         """A blob's bytes, None when it has more than ``limit``.

@@ -1,6 +1,7 @@
 """The verdict: does head merge with base, and if not, what is in conflict and how. git decides, libgit2 only reads."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -141,4 +142,34 @@ def write_reversal(mirror: Path, *, head: str, published: str, before: str) -> s
         if tip.id != wanted.id and not repo.descendant_of(tip.id, wanted.id):
             return None
         tree = commit_of(repo, before).tree_id
-        return write_child(repo, tree=tree, parent=wanted.id, message=f"Take back {published}")
+        return write_child(repo, tree=tree, parents=[wanted.id], message=f"Take back {published}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """Two commits whose merge brings one commit's change onto another commit."""
+
+    ours: str
+    theirs: str
+
+
+def write_pick(mirror: Path, *, commit: str, onto: str) -> Pick | ImpossibleMerge:
+    """The two commits to be merged for a pick: theirs has the tree of ``onto`` and the picked commit's first parent.
+
+    So that parent becomes the only merge base (git before 2.40 cannot be told one). A root commit is given an empty
+    parent. Blocks.
+    """
+    with opened(mirror) as repo:
+        for name, oid in (("commit", check_oid(commit)), ("new base", check_oid(onto))):
+            if oid not in repo:
+                return ImpossibleMerge(reason=f"the {name} {oid} is not in the mirror")
+        picked, below = commit_of(repo, commit), commit_of(repo, onto)
+        message = f"Pick {commit}"
+        if picked.parent_ids:
+            child = write_child(repo, tree=below.tree_id, parents=[picked.parent_ids[0]], message=message)
+            return Pick(ours=commit, theirs=child)
+        root = pygit2.Oid(hex=write_child(repo, tree=repo.TreeBuilder().write(), parents=[], message=message))
+        return Pick(
+            ours=write_child(repo, tree=picked.tree_id, parents=[root], message=message),
+            theirs=write_child(repo, tree=below.tree_id, parents=[root], message=message),
+        )

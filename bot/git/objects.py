@@ -15,13 +15,16 @@ from pygit2.enums import FileMode, ObjectType, SortMode
 from bot.errors import GitError
 from bot.git.names import check_path, shown
 from bot.git.refs import check_oid
-from bot.ports.git import CommitSpec, WrittenCommit
+from bot.ports.git import Authorship, CommitSpec, WrittenCommit
 
 KEEP: Final = "refs/flowforge/keep/"
 """A ref here for each commit we wrote: what a proposal needs is never garbage."""
 
 _MODES: Final = frozenset({"100644", "100755", "120000", "160000"})
 _MAX_SUBJECT: Final = 300
+
+_CRUD: Final = " .,:;\"\\'"
+"""What git strips from both ends of a name (ident.c)."""
 
 _Change = tuple[int, pygit2.Oid] | None
 _Changes = Mapping[tuple[str, ...], _Change]
@@ -109,17 +112,31 @@ def write_commit(repo: pygit2.Repository, spec: CommitSpec) -> WrittenCommit:
     tree = _edited(repo, base if isinstance(base, pygit2.Tree) else None, changes)
     if tree is None:
         tree = repo.TreeBuilder().write()
-    who = pygit2.Signature(spec.author_name, spec.author_email, int(spec.when.astimezone(UTC).timestamp()), 0)
+    bot = pygit2.Signature(spec.author_name, spec.author_email, int(spec.when.astimezone(UTC).timestamp()), 0)
+    author = bot if spec.author is None else _signature(spec.author)
     parents = [commit_of(repo, parent).id for parent in spec.parents]
-    commit = repo.create_commit(None, who, who, spec.message, tree, list(parents))
+    commit = repo.create_commit(None, author, bot, spec.message, tree, list(parents))
     _keep(repo, commit)
     return WrittenCommit(commit=str(commit), tree=str(tree))
 
 
-def write_child(repo: pygit2.Repository, *, tree: pygit2.Oid, parent: pygit2.Oid, message: str) -> str:
+def _signature(author: Authorship) -> pygit2.Signature:
+    """An author as a commit can have one: no brackets or control characters, and as in git nothing may be empty."""
+    offset = author.when.utcoffset()
+    if offset is None:
+        raise GitError("the time of an author must say its time zone")
+    name, email = (
+        "".join(char for char in text if char.isprintable() and char not in "<>").strip(_CRUD)
+        for text in (author.name, author.email)
+    )
+    minutes = int(offset.total_seconds() // 60)
+    return pygit2.Signature(name or email or "unknown", email or "unknown", int(author.when.timestamp()), minutes)
+
+
+def write_child(repo: pygit2.Repository, *, tree: pygit2.Oid, parents: list[pygit2.Oid], message: str) -> str:
     """A commit that only serves a computation: fixed author and time, no ref."""
     nobody = pygit2.Signature("FlowForge", "flowforge@invalid", 0, 0)
-    return str(repo.create_commit(None, nobody, nobody, message, tree, [parent]))
+    return str(repo.create_commit(None, nobody, nobody, message, tree, [*parents]))
 
 
 def _keep(repo: pygit2.Repository, commit: pygit2.Oid) -> None:
