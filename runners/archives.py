@@ -5,18 +5,32 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.errors import IngestError
-from bot.model.runs import AgentAnswer, AgentBrief, AnsweredFile, AnsweredHunk, BriefFile, RunLimits
+from bot.model.runs import (
+    AgentAnswer,
+    AgentBrief,
+    AnsweredFile,
+    AnsweredHunk,
+    BriefFile,
+    CommandAnswer,
+    CommandBrief,
+    RunLimits,
+)
 from bot.ports.git import WorkspaceFile
 from runners.events import Event, parse_events
 from runners.ingest import read_result
 from runners.pack import pack_workspace
 from runners.protocol import AgentReport, Context, ContextFile, ContextHunk, ReportFile
 from runners.report import ReportError, read_report
+from runners.text import readable
 
 TASK: Final = (
     "Resolve every hunk of every file in files, in place: put what both sides intended in its place and remove the "
     "markers. Leave everything else as it is, then report."
 )
+
+COMMANDS: Final = "Run the commands."
+
+_LOG_TAIL: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +40,41 @@ class TarArchives:
     def pack(self, brief: AgentBrief, files: Sequence[WorkspaceFile]) -> bytes:
         """The workspace archive of a run. Raises ``SandboxError`` for a path that no workspace may have."""
         return pack_workspace(files, _context(brief))
+
+    def pack_commands(self, brief: CommandBrief, files: Sequence[WorkspaceFile]) -> bytes:
+        """The workspace archive of a run without a model. Raises ``SandboxError`` for a path no workspace may have."""
+        context = Context(
+            task=COMMANDS,
+            number=0,
+            title="",
+            head="",
+            base="",
+            files=(),
+            ours_subjects=(),
+            theirs_subjects=(),
+            instructions="",
+            feedback=(),
+            commands=brief.commands,
+        )
+        return pack_workspace(files, context)
+
+    def read_commands(self, archive: bytes, *, limits: RunLimits) -> CommandAnswer:
+        """Ingest the result archive of a run without a model.
+
+        Raises:
+            IngestError: it breaks a rule, or is over a limit.
+        """
+        result = read_result(archive, limits)
+        if result.guest.over_limit is not None:
+            raise IngestError("the workspace that the commands left is over the limits of their run")
+        tail = result.transcript[-_LOG_TAIL:].decode("utf-8", "replace")
+        return CommandAnswer(
+            changed=result.changed,
+            deleted=result.deleted,
+            oddities=result.guest.oddities,
+            log_tail=readable(tail),
+            duration_ms=result.guest.duration_ms,
+        )
 
     def read(self, archive: bytes, *, limits: RunLimits) -> AgentAnswer:
         """Ingest a result archive.

@@ -5,12 +5,29 @@ from typing import Final
 from bot.errors import IngestError
 from bot.model.runs import RunLimits, RunOutcome, SandboxExited, SandboxMissing
 from runners.ingest import read_result
-from runners.outcome import Verdict, classify
+from runners.outcome import PEOPLE, Verdict, classify
 from runners.protocol import EXIT_CLAUDE_MISSING, EXIT_MISUSED, GUEST_PREFIX
 from runners.text import one_line
 
 _MAX_DETAIL: Final = 500
 _OURS: Final = frozenset({EXIT_CLAUDE_MISSING, EXIT_MISUSED})
+
+
+def verdict_of_commands(archive: bytes, limits: RunLimits, *, stop_requested: RunOutcome | None) -> Verdict:
+    """The verdict on a run of the repository's commands whose result archive was accepted."""
+    try:
+        guest = read_result(archive, limits).guest
+    except IngestError as error:
+        return Verdict(outcome=stop_requested or RunOutcome.INVALID_OUTPUT, detail=one_line(str(error), _MAX_DETAIL))
+    if stop_requested in PEOPLE:
+        return Verdict(outcome=stop_requested, detail="")
+    if guest.exit_code != 0:
+        how = f"signal {guest.signal}" if guest.exit_code is None else f"status {guest.exit_code}"
+        words = one_line(f"a command ended with {how}: {guest.stderr_tail}", _MAX_DETAIL)
+        return Verdict(outcome=stop_requested or RunOutcome.COMMAND_FAILED, detail=words)
+    if guest.over_limit is not None:
+        return Verdict(outcome=RunOutcome.INVALID_OUTPUT, detail=one_line(guest.over_limit, _MAX_DETAIL))
+    return Verdict(outcome=RunOutcome.SUCCEEDED, detail="")
 
 
 def verdict_of_result(
@@ -20,7 +37,7 @@ def verdict_of_result(
     stop_requested: RunOutcome | None,
     model_calls: int,
 ) -> Verdict:
-    """The verdict on a run whose result archive was accepted."""
+    """The verdict on an agent's run whose result archive was accepted."""
     try:
         result = read_result(archive, limits)
     except IngestError as error:
@@ -60,8 +77,21 @@ def verdict_of_log(
         model_calls=model_calls,
         out_of_memory=isinstance(sandbox, SandboxExited) and sandbox.out_of_memory,
     )
-    if verdict.outcome is not RunOutcome.INFRA_RETRYABLE:
-        return verdict
+    return verdict if verdict.outcome is not RunOutcome.INFRA_RETRYABLE else _lost(lines, sandbox)
+
+
+def verdict_of_lost_commands(
+    log: bytes, sandbox: SandboxExited | SandboxMissing, *, stop_requested: RunOutcome | None
+) -> Verdict:
+    """The verdict on a run of commands without a result. What commands print is not read for reasons."""
+    if stop_requested is not None:
+        return Verdict(outcome=stop_requested, detail="")
+    if isinstance(sandbox, SandboxExited) and sandbox.out_of_memory:
+        return Verdict(outcome=RunOutcome.OUT_OF_MEMORY, detail="the sandbox ran out of memory")
+    return _lost(log.splitlines(), sandbox)
+
+
+def _lost(lines: list[bytes], sandbox: SandboxExited | SandboxMissing) -> Verdict:
     ours = isinstance(sandbox, SandboxExited) and sandbox.exit_code in _OURS
     outcome = RunOutcome.MISCONFIGURED if ours else RunOutcome.INFRA_RETRYABLE
     return Verdict(outcome=outcome, detail=_guest_words(lines) or _end(sandbox))

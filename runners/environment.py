@@ -1,6 +1,6 @@
 """What a guest is told through its environment; the same for every backend."""
 
-from bot.model.runs import RunTask
+from bot.model.runs import RunKind, RunTask
 from runners.protocol import (
     ENV_BUDGET_USD,
     ENV_CLAUDE,
@@ -16,6 +16,9 @@ from runners.protocol import (
     ENV_RUNNER_URL,
     ENV_STALL_SECONDS,
     ENV_TASK_DIR,
+    ENV_WORK,
+    WORK_AGENT,
+    WORK_COMMANDS,
 )
 
 
@@ -27,6 +30,7 @@ def guest_environment(task: RunTask, *, claude: str, task_dir: str) -> dict[str,
     limits = task.limits
     return {
         ENV_RUN_ID: task.run_id,
+        ENV_WORK: WORK_AGENT if task.kind is RunKind.AGENT else WORK_COMMANDS,
         ENV_RUN_TOKEN: task.token,
         ENV_RUNNER_URL: task.runner_url,
         ENV_GATEWAY_URL: task.gateway_url,

@@ -22,7 +22,8 @@ _STOPS: Final = {
     RunOutcome.MAX_OUTPUT: "its log grew over the limit",
     RunOutcome.BUDGET_EXHAUSTED: "its budget is spent",
 }
-_PEOPLE: Final = frozenset({RunOutcome.CANCELLED, RunOutcome.SUPERSEDED})
+PEOPLE: Final = frozenset({RunOutcome.CANCELLED, RunOutcome.SUPERSEDED})
+"""Ends that people asked for: their wish counts whatever a run has done by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +98,7 @@ def classify(
         model_calls: how many calls the gateway forwarded for this run.
         out_of_memory: the sandbox says that it ran out of memory.
     """
-    if stop_requested in _PEOPLE:
+    if stop_requested in PEOPLE:
         return _stopped(stop_requested)
     stream = _read(lines)
     natural = _natural(stream, exit_code=exit_code, signal=signal, stderr=stderr, model_calls=model_calls)

@@ -4,8 +4,8 @@ Workspace archive: an uncompressed tar with ``context.json`` (a ``Context``) and
 ``workspace/``. There is no ``.git`` in it and no credential.
 
 Result archive: an uncompressed tar with ``result.json`` (a ``GuestResult``), ``transcript.jsonl`` (Claude Code's event
-stream, raw) and the files that differ from the workspace archive under ``changed/``; a deleted file is named in
-``result.json``. Everything in it is hostile.
+stream, or what the commands printed, raw) and the files that differ from the workspace archive under ``changed/``; a
+deleted file is named in ``result.json``. Everything in it is hostile.
 
 The guest prints Claude Code's event stream to its standard output as it comes: that is the run's log. What the guest
 itself has to say goes to its standard error, each line beginning with ``GUEST_PREFIX``.
@@ -41,6 +41,7 @@ EXIT_STOPPED: Final = 143
 GUEST_PREFIX: Final = "flowforge-guest: "
 
 ENV_RUN_ID: Final = "FLOWFORGE_RUN_ID"
+ENV_WORK: Final = "FLOWFORGE_WORK"
 ENV_RUN_TOKEN: Final = "FLOWFORGE_RUN_TOKEN"  # noqa: S105 - the variable's name
 ENV_RUNNER_URL: Final = "FLOWFORGE_RUNNER_URL"
 ENV_GATEWAY_URL: Final = "FLOWFORGE_GATEWAY_URL"
@@ -57,10 +58,16 @@ ENV_MAX_LOG_BYTES: Final = "FLOWFORGE_MAX_LOG_BYTES"
 ENV_LIFELINE: Final = "FLOWFORGE_LIFELINE"
 """How the guest is told its task. All but the last are required.
 
-``FLOWFORGE_TASK_DIR`` is an existing empty directory of the guest's own, its path absolute and without characters that
-mean something in Claude Code's rules. ``FLOWFORGE_LIFELINE=stdin`` says that standard input is a pipe held by whoever
-started the guest: its end means that the starter is gone, and the guest ends as on SIGTERM.
+``FLOWFORGE_WORK`` is ``agent`` (Claude Code works on the files) or ``commands`` (the repository's own commands of
+``context.json`` run, without a model). ``FLOWFORGE_TASK_DIR`` is an existing empty directory of the guest's own, its
+path absolute and without characters that mean something in Claude Code's rules. ``FLOWFORGE_LIFELINE=stdin`` says that
+standard input is a pipe held by whoever started the guest: its end means that the starter is gone, and the guest ends
+as on SIGTERM.
 """
+
+WORK_AGENT: Final = "agent"
+WORK_COMMANDS: Final = "commands"
+WORKS: Final = frozenset({WORK_AGENT, WORK_COMMANDS})
 
 MAX_DEPTH: Final = 100
 """Directories above a file in either archive."""
@@ -103,7 +110,8 @@ class ContextFile:
 class Context:
     """What the agent is told, as data, in ``context.json``. Every text in it except ``task`` is untrusted.
 
-    ``feedback`` holds the gate's reasons when an earlier try was turned down.
+    ``feedback`` holds the gate's reasons when an earlier try was turned down. ``commands`` are argument lists from the
+    base branch's configuration, run one after the other in the workspace; an agent's task has none.
     """
 
     task: str
@@ -116,12 +124,13 @@ class Context:
     theirs_subjects: tuple[str, ...]
     instructions: str
     feedback: tuple[str, ...]
+    commands: tuple[tuple[str, ...], ...] = ()
     version: int = PROTOCOL_VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestResult:
-    """What the guest says about Claude Code's process. Hostile like all that comes out of a sandbox.
+    """What the guest says about the process that did the work. Hostile like all that comes out of a sandbox.
 
     ``exit_code`` is None when ``signal`` ended it. ``deleted`` are workspace paths where no regular file is any more.
     ``oddities`` name what no honest run leaves behind: links, devices, reserved names, changed modes. ``over_limit``

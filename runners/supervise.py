@@ -17,6 +17,7 @@ import structlog
 from bot.errors import FencingLostError, FlowForgeError, SandboxError, StoreError, StoreUnavailableError
 from bot.model.runs import (
     AgentProgress,
+    RunKind,
     RunLimits,
     RunOutcome,
     RunTask,
@@ -28,7 +29,7 @@ from bot.model.runs import (
 from bot.ports.runner import AgentRunner
 from bot.ports.store import Runs
 from bot.ports.system import Clock
-from runners.ending import verdict_of_log, verdict_of_result
+from runners.ending import verdict_of_commands, verdict_of_log, verdict_of_lost_commands, verdict_of_result
 from runners.outcome import Verdict
 from runners.progress import START, ProgressState, advance
 
@@ -43,12 +44,19 @@ _MAX_LINE: Final = 2**20
 
 
 @dataclass(slots=True, kw_only=True)
-class _Watch:
-    """One run under supervision, and what was seen of it so far."""
+class _Watched:
+    """One run that somebody has to see to its end."""
 
     run_id: str
     job_id: str
+    kind: RunKind
     limits: RunLimits
+
+
+@dataclass(slots=True, kw_only=True)
+class _Watch(_Watched):
+    """One run under supervision, and what was seen of it so far."""
+
     deadline: datetime
     lease_until: datetime
     grew_at: datetime
@@ -124,6 +132,7 @@ class Supervisor:
         watch = _Watch(
             run_id=task.run_id,
             job_id=job_id,
+            kind=task.kind,
             limits=task.limits,
             deadline=deadline,
             lease_until=lease_until,
@@ -143,7 +152,8 @@ class Supervisor:
             except FencingLostError:
                 continue  # another supervisor was quicker
             log.warning("run abandoned", run_id=run.id, job_id=run.job_id)
-            await self._finish(run.id, run.job_id, run.limits, SandboxMissing(), asked)
+            left = _Watched(run_id=run.id, job_id=run.job_id, kind=run.kind, limits=run.limits)
+            await self._finish(left, SandboxMissing(), asked)
 
     async def close(self) -> None:
         """Stop every run of this supervisor and record that; returns when no sandbox of it is left."""
@@ -156,7 +166,7 @@ class Supervisor:
             if seen is None:
                 await self._shut_down(watch.run_id)
             else:
-                await self._finish(watch.run_id, watch.job_id, watch.limits, seen, stop)
+                await self._finish(watch, seen, stop)
         except StoreError as error:
             # Somebody else's now, or nobody's until the lease runs out and the sweep finds it.
             log.warning("run left to the sweep", run_id=watch.run_id, error=type(error).__name__)
@@ -232,34 +242,28 @@ class Supervisor:
         if newest is not None:
             await self._call(self._on_progress(watch.run_id, newest), watch.run_id)
 
-    async def _finish(
-        self,
-        run_id: str,
-        job_id: str,
-        limits: RunLimits,
-        seen: SandboxExited | SandboxMissing,
-        stop: RunOutcome | None,
-    ) -> None:
+    async def _finish(self, run: _Watched, seen: SandboxExited | SandboxMissing, stop: RunOutcome | None) -> None:
         """End what is left, name the end, record it, tidy up, tell."""
-        await self._stop(run_id)
-        verdict = await self._verdict(run_id, limits, seen, stop)
-        await self._runs.ended(run_id, verdict.outcome, detail=verdict.detail)
-        log.info("run ended", run_id=run_id, job_id=job_id, outcome=verdict.outcome.value, detail=verdict.detail)
-        await self._remove(run_id)
-        await self._call(self._on_end(job_id, run_id), run_id)
+        await self._stop(run.run_id)
+        verdict = await self._verdict(run, seen, stop)
+        await self._runs.ended(run.run_id, verdict.outcome, detail=verdict.detail)
+        outcome = verdict.outcome.value
+        log.info("run ended", run_id=run.run_id, job_id=run.job_id, outcome=outcome, detail=verdict.detail)
+        await self._remove(run.run_id)
+        await self._call(self._on_end(run.job_id, run.run_id), run.run_id)
 
-    async def _verdict(
-        self,
-        run_id: str,
-        limits: RunLimits,
-        seen: SandboxExited | SandboxMissing,
-        stop: RunOutcome | None,
-    ) -> Verdict:
-        calls = await self._runs.model_calls(run_id)
-        archive = await self._runs.result(run_id)
+    async def _verdict(self, run: _Watched, seen: SandboxExited | SandboxMissing, stop: RunOutcome | None) -> Verdict:
+        archive = await self._runs.result(run.run_id)
+        written = b"" if archive is not None else await self._whole_log(run.run_id, run.limits.max_log_bytes)
+        if run.kind is not RunKind.AGENT:
+            if archive is not None:
+                return await asyncio.to_thread(verdict_of_commands, archive, run.limits, stop_requested=stop)
+            return verdict_of_lost_commands(written, seen, stop_requested=stop)
+        calls = await self._runs.model_calls(run.run_id)
         if archive is not None:
-            return await asyncio.to_thread(verdict_of_result, archive, limits, stop_requested=stop, model_calls=calls)
-        written = await self._whole_log(run_id, limits.max_log_bytes)
+            return await asyncio.to_thread(
+                verdict_of_result, archive, run.limits, stop_requested=stop, model_calls=calls
+            )
         return await asyncio.to_thread(verdict_of_log, written, seen, stop_requested=stop, model_calls=calls)
 
     async def _whole_log(self, run_id: str, cap: int) -> bytes:

@@ -14,6 +14,14 @@ def one_line(text: str, limit: int) -> str:
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
+def readable(text: str) -> str:
+    """``text`` with its lines and tabs; every other character that is not shown as itself is replaced."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if is_unsafe(character) and character not in "\n\t" else character
+        for character in text
+    )
+
+
 def is_unsafe(character: str) -> bool:
     """True for a character that is not shown as itself: control, format, surrogate, private, unassigned, separator."""
     return unicodedata.category(character) in _UNSAFE

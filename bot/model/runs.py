@@ -38,6 +38,8 @@ class RunOutcome(StrEnum):
     INFRA_RETRYABLE = "infra_retryable"
     INFRA_TERMINAL = "infra_terminal"
     OUT_OF_MEMORY = "oom"
+    # the repository's own doing
+    COMMAND_FAILED = "command_failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +111,8 @@ class Run:
 class RunTask:
     """What a backend needs to start a sandbox: no repository content, no long-lived secret.
 
-    ``token`` is this run's own, worth one workspace download, one result upload and the run's model budget.
+    ``token`` is this run's own, worth one workspace download, one result upload and the run's model budget. A direct
+    call has no sandbox and so no task.
     """
 
     run_id: str
@@ -118,6 +121,7 @@ class RunTask:
     gateway_url: str
     model: str
     limits: RunLimits
+    kind: RunKind = RunKind.AGENT
 
     def __repr__(self) -> str:
         return f"RunTask(run_id={self.run_id!r}, token=<hidden>, model={self.model!r})"
@@ -219,6 +223,27 @@ class AgentBrief:
     theirs_subjects: tuple[str, ...]
     instructions: str
     feedback: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandBrief:
+    """Commands of the repository's own, as argument lists, to be run over a workspace without a model."""
+
+    commands: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandAnswer:
+    """What commands left in their workspace, after ingestion: hostile content in safe shapes.
+
+    ``log_tail`` is the end of what they printed, ``duration_ms`` what the guest says they took.
+    """
+
+    changed: Mapping[str, bytes]
+    deleted: tuple[str, ...]
+    oddities: tuple[str, ...]
+    log_tail: str
+    duration_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from bot.model.runs import AgentAnswer, AgentBrief, RunLimits, RunTask, SandboxObservation
+from bot.model.runs import AgentAnswer, AgentBrief, CommandAnswer, CommandBrief, RunLimits, RunTask, SandboxObservation
 from bot.ports.git import WorkspaceFile
 
 
@@ -51,6 +51,14 @@ class RunArchives(Protocol):
         """The workspace archive of a run."""
         ...
 
+    def pack_commands(self, brief: CommandBrief, files: Sequence[WorkspaceFile]) -> bytes:
+        """The workspace archive of a run without a model."""
+        ...
+
     def read(self, archive: bytes, *, limits: RunLimits) -> AgentAnswer:
-        """Ingest a result archive. Raises ``IngestError`` naming the broken rule."""
+        """Ingest an agent's result archive. Raises ``IngestError`` naming the broken rule."""
+        ...
+
+    def read_commands(self, archive: bytes, *, limits: RunLimits) -> CommandAnswer:
+        """Ingest the result archive of a run without a model. Raises ``IngestError`` naming the broken rule."""
         ...

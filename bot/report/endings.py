@@ -59,6 +59,11 @@ def run_ended(outcome: RunOutcome) -> str:  # noqa: C901, PLR0911, PLR0912 - one
             return "The sandbox could not be run; that is no fault of the agent. `/flowforge retry` tries again."
         case RunOutcome.OUT_OF_MEMORY:
             return "The sandbox ran out of memory. The operator of this FlowForge can raise its limit."
+        case RunOutcome.COMMAND_FAILED:
+            return (
+                "The repository's own command for a generated file failed; its output stands in the report. "
+                "Run it by hand, or `/flowforge retry`."
+            )
         case _:
             assert_never(outcome)
 

@@ -4,13 +4,14 @@ import os
 import sys
 
 from runners.guest.claude import run_claude
+from runners.guest.commands import run_commands
 from runners.guest.result import build_result
 from runners.guest.stopping import StoppedError, arm, disarm, end_descendants
 from runners.guest.task import GuestError, task_from_environment
 from runners.guest.transfer import fetch_workspace, upload_result
 from runners.guest.unpack import unpack
 from runners.guest.walk import find_changes
-from runners.protocol import ENV_LIFELINE, EXIT_OK, EXIT_STOPPED, GUEST_PREFIX, TRANSCRIPT_NAME
+from runners.protocol import ENV_LIFELINE, EXIT_OK, EXIT_STOPPED, GUEST_PREFIX, TRANSCRIPT_NAME, WORK_COMMANDS
 
 _GRACE_SECONDS = 1.0
 
@@ -19,7 +20,7 @@ def run() -> int:
     """Do the task. Raises ``GuestError`` and ``StoppedError``."""
     task = task_from_environment(os.environ)
     marks = unpack(fetch_workspace(task), task.directory)
-    ended = run_claude(task)
+    ended = run_commands(task) if task.work == WORK_COMMANDS else run_claude(task)
     changes = find_changes(
         task.workspace,
         marks,

@@ -9,16 +9,11 @@ Variables: https://code.claude.com/docs/en/env-vars
 """
 
 import contextlib
+import dataclasses
 import json
-import os
-import subprocess
-import threading
-import time
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
-from runners.guest.stopping import end_descendants
+from runners.guest.program import Ended, make_places, run_program
 from runners.guest.task import GuestError, GuestTask
 from runners.protocol import CONTEXT_NAME, EXIT_CLAUDE_MISSING, REPORT_SCHEMA, TRANSCRIPT_NAME
 
@@ -60,20 +55,6 @@ _DENIED: Final = (
 _MAX_RETRIES: Final = 3
 # The smallest value that the CLI takes for its byte watchdog.
 _MIN_IDLE_SECONDS: Final = 10.0
-_LINE_CHUNK: Final = 2**20
-_STDERR_TAIL: Final = 4096
-_GRACE_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaudeEnded:
-    """How Claude Code ended. ``exit_code`` is None when ``signal`` ended it."""
-
-    exit_code: int | None
-    signal: int | None
-    version: str
-    stderr_tail: str
-    duration_ms: int
 
 
 def command_line(task: GuestTask) -> list[str]:
@@ -127,115 +108,35 @@ def environment(task: GuestTask) -> dict[str, str]:
     }
 
 
-def run_claude(task: GuestTask) -> ClaudeEnded:
+def run_claude(task: GuestTask) -> Ended:
     """Run Claude Code to its end; when this returns or raises, no process of it is left.
 
     Raises:
         GuestError: there is no such program.
         StoppedError: a stop was asked for.
     """
-    for name in ("home", "tmp", "config"):
-        (task.directory / name).mkdir(mode=0o700)
-    started = time.monotonic()
-    process = _start(task)
-    with contextlib.ExitStack() as stack:
-        stack.callback(process.kill)  # for systems where descendants cannot be seen; does nothing once it ended
-        stack.callback(end_descendants, grace=_GRACE_SECONDS)
-        out = _OutputPump(_pipe(process.stdout), task.directory / TRANSCRIPT_NAME, cap=task.max_log_bytes)
-        err = _TailPump(_pipe(process.stderr))
-        _say(process, PROMPT)
-        status = process.wait()
-        # Whoever else holds the pipes is ended before the last lines are read.
-        end_descendants(grace=_GRACE_SECONDS)
-        out.join()
-        err.join()
-    return ClaudeEnded(
-        exit_code=status if status >= 0 else None,
-        signal=-status if status < 0 else None,
-        version=out.version,
-        stderr_tail=err.tail.decode("utf-8", "replace"),
-        duration_ms=int((time.monotonic() - started) * 1000),
-    )
+    make_places(task.directory)
+    version = ""
 
+    def read(line: bytes) -> None:
+        nonlocal version
+        version = version or _version_in(line)
 
-def _start(task: GuestTask) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(
-            command_line(task),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd=task.workspace,
-            env=environment(task),
-        )
+        with (task.directory / TRANSCRIPT_NAME).open("wb", buffering=0) as transcript:
+            ended = run_program(
+                command_line(task),
+                directory=task.workspace,
+                environment=environment(task),
+                said=PROMPT,
+                transcript=transcript,
+                cap=task.max_log_bytes,
+                on_line=read,
+            )
     except OSError as error:
         message = f"Claude Code cannot be started ({type(error).__name__})"
         raise GuestError(message, exit_code=EXIT_CLAUDE_MISSING) from None
-
-
-def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    if pipe is None:
-        raise AssertionError  # all three were asked for
-    return pipe
-
-
-def _say(process: subprocess.Popen[bytes], prompt: str) -> None:
-    stdin = _pipe(process.stdin)
-    with contextlib.suppress(BrokenPipeError):  # it ended before it read; its exit status says why
-        stdin.write(prompt.encode())
-        stdin.flush()
-    with contextlib.suppress(BrokenPipeError):
-        stdin.close()
-
-
-class _OutputPump:
-    """Copies the event stream to our standard output as it comes, and to the transcript up to ``cap`` bytes."""
-
-    def __init__(self, pipe: IO[bytes], transcript: Path, *, cap: int) -> None:
-        self.version = ""
-        self._pipe = pipe
-        self._transcript = transcript
-        self._left = cap
-        self._thread = threading.Thread(target=self._pump, name="stdout", daemon=True)
-        self._thread.start()
-
-    def join(self) -> None:
-        """Wait for the end of the stream."""
-        self._thread.join()
-
-    def _pump(self) -> None:
-        with self._pipe, self._transcript.open("wb", buffering=0) as transcript:
-            while line := self._pipe.readline(_LINE_CHUNK):
-                _write_all(1, line)
-                if not self.version:
-                    self.version = _version_in(line)
-                if len(line) <= self._left:
-                    self._left -= len(line)
-                    transcript.write(line)
-
-
-class _TailPump:
-    """Reads a stream and keeps its end."""
-
-    def __init__(self, pipe: IO[bytes]) -> None:
-        self.tail = b""
-        self._pipe = pipe
-        self._thread = threading.Thread(target=self._pump, name="stderr", daemon=True)
-        self._thread.start()
-
-    def join(self) -> None:
-        """Wait for the end of the stream."""
-        self._thread.join()
-
-    def _pump(self) -> None:
-        with self._pipe:
-            while chunk := self._pipe.readline(_LINE_CHUNK):
-                self.tail = (self.tail + chunk)[-_STDERR_TAIL:]
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
+    return dataclasses.replace(ended, version=version)
 
 
 def _version_in(line: bytes) -> str:

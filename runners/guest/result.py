@@ -6,13 +6,13 @@ import json
 import tarfile
 from pathlib import Path
 
-from runners.guest.claude import ClaudeEnded
+from runners.guest.program import Ended
 from runners.guest.walk import Changes
 from runners.protocol import CHANGED_PREFIX, RESULT_NAME, TRANSCRIPT_NAME, GuestResult
 
 
-def build_result(ended: ClaudeEnded, changes: Changes, transcript: Path) -> bytes:
-    """The archive to upload: what became of Claude Code, its transcript, and the changed files."""
+def build_result(ended: Ended, changes: Changes, transcript: Path) -> bytes:
+    """The archive to upload: what became of the program, its transcript, and the changed files."""
     result = GuestResult(
         exit_code=ended.exit_code,
         signal=ended.signal,

@@ -22,7 +22,9 @@ from runners.protocol import (
     ENV_RUNNER_URL,
     ENV_STALL_SECONDS,
     ENV_TASK_DIR,
+    ENV_WORK,
     EXIT_MISUSED,
+    WORKS,
 )
 
 _RUN_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
@@ -42,9 +44,10 @@ class GuestError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestTask:
-    """The guest's task: where from, where to, with what, within which limits."""
+    """The guest's task: what, where from, where to, with what, within which limits."""
 
     run_id: str
+    work: str
     token: str
     runner_url: str
     gateway_url: str
@@ -72,6 +75,7 @@ def task_from_environment(environ: Mapping[str, str]) -> GuestTask:
     """Read the task. Raises ``GuestError`` naming the variable that is missing or wrong, never its value."""
     return GuestTask(
         run_id=_matching(environ, ENV_RUN_ID, _RUN_ID),
+        work=_work(environ),
         token=_matching(environ, ENV_RUN_TOKEN, _TOKEN),
         runner_url=_url(environ, ENV_RUNNER_URL),
         gateway_url=_url(environ, ENV_GATEWAY_URL),
@@ -92,6 +96,13 @@ def _value(environ: Mapping[str, str], name: str) -> str:
     value = environ.get(name, "")
     if not value:
         raise GuestError(f"{name} is not set", exit_code=EXIT_MISUSED)
+    return value
+
+
+def _work(environ: Mapping[str, str]) -> str:
+    value = _value(environ, ENV_WORK)
+    if value not in WORKS:
+        raise GuestError(f"{ENV_WORK} names no work that this guest does", exit_code=EXIT_MISUSED)
     return value
 
 

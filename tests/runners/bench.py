@@ -26,7 +26,10 @@ from bot.model.runs import (
     AgentProgress,
     BriefFile,
     BriefHunk,
+    CommandAnswer,
+    CommandBrief,
     Run,
+    RunKind,
     RunLimits,
     RunOutcome,
     RunState,
@@ -69,6 +72,7 @@ class Ended:
 
     run: Run
     answer: AgentAnswer | None
+    left: CommandAnswer | None
     progress: tuple[AgentProgress, ...]
 
     @property
@@ -130,6 +134,33 @@ class Bench:
         await self.supervisor.launch(task, job_id=job_id)
         return task.run_id
 
+    async def command(self, commands: Sequence[Sequence[str]], files: Mapping[str, bytes], **limits: Any) -> Ended:
+        """Run commands of a repository over some files and wait for their end."""
+        job = await new_job(self.store, number=len(self.tokens) + 1)
+        ids = SystemIds()
+        run_id, token = ids.new_id(), ids.new_token()
+        self.tokens[run_id] = token
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        limits_ = replace(LIMITS, **limits)
+        await self.store.runs.create(
+            run_id=run_id, job=job, token_sha256=digest, model=MODEL, limits=limits_, kind=RunKind.REGENERATE
+        )
+        brief = CommandBrief(commands=tuple(tuple(command) for command in commands))
+        workspace = [_workspace_file(path, content) for path, content in files.items()]
+        await self.store.runs.put_workspace(run_id, TarArchives().pack_commands(brief, workspace))
+        self.ends[run_id] = asyncio.Event()
+        task = RunTask(
+            run_id=run_id,
+            token=token,
+            runner_url=self.runner_url,
+            gateway_url=self.gateway_url,
+            model=MODEL,
+            limits=limits_,
+            kind=RunKind.REGENERATE,
+        )
+        await self.supervisor.launch(task, job_id=job.id)
+        return await self.ended(run_id)
+
     async def run(
         self, script: Script, files: Mapping[str, bytes | WorkspaceFile] | None = None, **options: Any
     ) -> Ended:
@@ -144,11 +175,14 @@ class Bench:
         assert run is not None
         assert run.state is RunState.ENDED
         archive = await self.store.runs.result(run_id)
-        answer = None
+        answer, left = None, None
         if run.outcome is RunOutcome.SUCCEEDED:
             assert archive is not None
-            answer = TarArchives().read(archive, limits=run.limits)
-        return Ended(run=run, answer=answer, progress=tuple(self.progress.get(run_id, ())))
+            if run.kind is RunKind.AGENT:
+                answer = TarArchives().read(archive, limits=run.limits)
+            else:
+                left = TarArchives().read_commands(archive, limits=run.limits)
+        return Ended(run=run, answer=answer, left=left, progress=tuple(self.progress.get(run_id, ())))
 
     async def asked(self, calls: int = 1) -> None:
         """Wait until the model was asked ``calls`` times: the agent is at work."""

@@ -85,6 +85,7 @@ def cut(handler: http.server.BaseHTTPRequestHandler) -> None:
 def task(url: str) -> GuestTask:
     return GuestTask(
         run_id="a1",
+        work="agent",
         token=TOKEN,
         runner_url=url,
         gateway_url=url,
