@@ -72,7 +72,14 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
         | _ENDS,
         JobState.RUNNING: frozenset({JobState.VALIDATING, JobState.QUEUED, JobState.UNRESOLVED}) | _ENDS,
         JobState.VALIDATING: frozenset(
-            {JobState.RUNNING, JobState.QUEUED, JobState.AWAITING_APPROVAL, JobState.UNRESOLVED},
+            {
+                # the next commit of a rebase
+                JobState.PREPARING,
+                JobState.RUNNING,
+                JobState.QUEUED,
+                JobState.AWAITING_APPROVAL,
+                JobState.UNRESOLVED,
+            },
         )
         | _ENDS,
         JobState.AWAITING_APPROVAL: frozenset({JobState.PUBLISHING, JobState.REJECTED}) | _ENDS,
