@@ -7,7 +7,7 @@ from typing import Final
 
 from bot.model.cases import FileCase
 from bot.model.resolutions import HunkAnswer, Tier
-from bot.resolvers.rules import identical
+from bot.resolvers.rules import identical, recorded
 
 Rule = Callable[[FileCase], Iterable[HunkAnswer]]
 """A pure function: facts of one file in, answers to some of its hunks out. It may be slow: call it in a thread."""
@@ -34,6 +34,7 @@ class Resolver:
 
 RESOLVERS: Final = (
     Resolver(name=identical.NAME, tier=Tier.A, summary=identical.SUMMARY, answer=identical.answer),
+    Resolver(name=recorded.NAME, tier=Tier.RECORDED, summary=recorded.SUMMARY, answer=recorded.answer),
     Resolver(
         name="regenerate",
         tier=Tier.REGENERATED,
