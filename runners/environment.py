@@ -1,5 +1,8 @@
 """What a guest is told through its environment; the same for every backend."""
 
+from typing import assert_never
+
+from bot.errors import SandboxError
 from bot.model.runs import RunKind, RunTask
 from runners.protocol import (
     ENV_BUDGET_USD,
@@ -26,11 +29,14 @@ def guest_environment(task: RunTask, *, claude: str, task_dir: str) -> dict[str,
     """The variables of ``runners.protocol`` for one run. ``claude`` and ``task_dir`` are paths as the guest sees them.
 
     One of them is the run's token: backends must not log the mapping.
+
+    Raises:
+        SandboxError: this kind of run has no guest.
     """
     limits = task.limits
     return {
         ENV_RUN_ID: task.run_id,
-        ENV_WORK: WORK_AGENT if task.kind is RunKind.AGENT else WORK_COMMANDS,
+        ENV_WORK: _work(task.kind),
         ENV_RUN_TOKEN: task.token,
         ENV_RUNNER_URL: task.runner_url,
         ENV_GATEWAY_URL: task.gateway_url,
@@ -45,3 +51,15 @@ def guest_environment(task: RunTask, *, claude: str, task_dir: str) -> dict[str,
         ENV_MAX_RESULT_FILES: str(limits.max_result_files),
         ENV_MAX_LOG_BYTES: str(limits.max_log_bytes),
     }
+
+
+def _work(kind: RunKind) -> str:
+    match kind:
+        case RunKind.AGENT:
+            return WORK_AGENT
+        case RunKind.REGENERATE:
+            return WORK_COMMANDS
+        case RunKind.DIRECT:
+            raise SandboxError("a direct call has no sandbox")
+        case _:
+            assert_never(kind)

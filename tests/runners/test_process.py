@@ -24,12 +24,12 @@ from tests.runners.bench import CLAUDE, Bench
 PARENT = """
 import asyncio, json, sys
 from pathlib import Path
-from bot.model.runs import RunLimits, RunTask
+from bot.model.runs import RunKind, RunLimits, RunTask
 from runners.backends.process import ProcessRunner
 
 async def main():
     given = json.loads(sys.stdin.readline())
-    task = RunTask(**given | {"limits": RunLimits(**given["limits"])})
+    task = RunTask(**given | {"kind": RunKind(given["kind"]), "limits": RunLimits(**given["limits"])})
     await ProcessRunner(Path(sys.argv[1]), claude=Path(sys.argv[2]), development=True).start(task)
     await asyncio.Event().wait()
 
