@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from app.gateway.usage import TokenUsage
+from bot.model.runs import Usage
 
 _PER: Final = 1_000_000
 _SNAPSHOT: Final = re.compile(r"-20\d{6}\Z")
@@ -83,6 +84,18 @@ class PriceTable:
         """What a metered call costs, in US dollars."""
         factor = self.us_inference if usage.in_us else 1.0
         return self.find(model).rates(usage.prompt).cost(usage) * factor
+
+    def price_of(self, model: str, usage: Usage) -> float:
+        """What calls with the cache's usual time of five minutes cost together, in US dollars."""
+        return self.price(
+            model,
+            TokenUsage(
+                input=usage.input_tokens,
+                output=usage.output_tokens,
+                cache_write_5m=usage.cache_write_tokens,
+                cache_read=usage.cache_read_tokens,
+            ),
+        )
 
     def input_bound(self, model: str, tokens: int) -> float:
         """The most that a prompt of at most ``tokens`` can cost, in US dollars.
