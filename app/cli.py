@@ -48,6 +48,7 @@ def main() -> None:
     help="JSON object, path to resolved text: what the scripted model answers.",
 )
 @click.option("--until", type=click.Choice([step.value for step in Step]), help="Stop after this step.")
+@click.option("--direct", is_flag=True, help="Let small conflicts go to the model in one call, without an agent's run.")
 def demo(**options: Any) -> None:
     """Run the main job on embedded parts: SQLite, its own Redis, a simulated forge, the real Claude Code."""
     options["until"] = None if options["until"] is None else Step(options["until"])

@@ -95,7 +95,9 @@ def _steps(progress: Progress, steps: Sequence[Step]) -> Group:
     waiting = True
     for step in steps:
         at = progress.reached.get(step)
-        if at is not None:
+        if step in progress.not_needed:
+            table.add_row("[green]-[/]", f"[dim]{step.value}[/]", "[dim]not needed: no conflict was left for it[/]", "")
+        elif at is not None:
             table.add_row("[green]✓[/]", step.value, MEANING[step], f"{at:,} ms")
         elif waiting:
             table.add_row(Spinner("dots"), step.value, MEANING[step], "")

@@ -49,6 +49,7 @@ class DemoOptions:
     base: str | None = None
     answers: Path | None = None
     until: Step | None = None
+    direct: bool = False
 
 
 async def run_demo(options: DemoOptions) -> int:
@@ -138,7 +139,7 @@ async def _run(options: DemoOptions, source: Source, directory: Path, display: D
     upstream = real_upstream()
     model = "anthropic" if upstream is not None and options.answers is None else "scripted"
     script = HonestResolver(answers=answers) if model == "scripted" else None
-    async with open_stage(directory, script=script) as stage:
+    async with open_stage(directory, script=script, overrides={"direct_calls": options.direct}) as stage:
         display.opening(model=_who_answers(options, upstream), claude_code=stage.claude_code, directory=str(directory))
         scene = await set_up(stage, source)
         progress = Progress(until=options.until)
@@ -240,7 +241,12 @@ def _document(
         "model": model,
         "claude_code": stage.claude_code,
         "steps": [
-            {"name": step.value, "ok": step in progress.reached, "at_ms": progress.reached.get(step)}
+            {
+                "name": step.value,
+                "ok": step in progress.reached,
+                "at_ms": progress.reached.get(step),
+                **({"needed": False} if step in progress.not_needed else {}),
+            }
             for step in progress.wanted
         ],
         "pull_request": {
@@ -258,6 +264,10 @@ def _document(
             "diff_sha256": proposal.diff_sha256,
             "files": [{"path": one.path, "kind": one.kind, "resolver": one.resolver} for one in proposal.files],
         },
+        "conflicts": [
+            {"path": one.path, "kind": one.kind, "status": one.status.value, "resolver": one.resolver}
+            for one in scene.conflicts
+        ],
         "check_run": scene.check,
         "comment": scene.comment,
         "usage": {

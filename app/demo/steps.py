@@ -36,10 +36,14 @@ MEANING = {
 
 @dataclass(slots=True)
 class Progress:
-    """Which steps were reached, and when, in milliseconds since the comment was posted."""
+    """Which steps were reached, and when, in milliseconds since the comment was posted.
+
+    ``not_needed`` are those of an agent's run where every conflict was settled without one.
+    """
 
     until: Step | None = None
     reached: dict[Step, int] = field(default_factory=dict)
+    not_needed: set[Step] = field(default_factory=set)
     line: str = ""
     _began: float = field(default_factory=monotonic)
 
@@ -50,6 +54,13 @@ class Progress:
     def mark(self, step: Step) -> None:
         """``step`` was reached now; the first time counts."""
         self.reached.setdefault(step, round((monotonic() - self._began) * 1000))
+
+    def skip(self, *steps: Step) -> None:
+        """What ``steps`` stand for was not needed: they count as reached now."""
+        for step in steps:
+            if step not in self.reached:
+                self.not_needed.add(step)
+                self.mark(step)
 
     @property
     def wanted(self) -> list[Step]:

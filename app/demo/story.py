@@ -15,6 +15,7 @@ from bot.errors import BadInputError
 from bot.model.forge import ForgeKind, RepositoryRef
 from bot.model.jobs import TERMINAL, Job, JobState
 from bot.model.proposals import Proposal
+from bot.model.reports import ConflictRecord
 from bot.model.resolutions import GateVerdict
 from bot.model.runs import RunOutcome, RunState, Usage
 from bot.report.messages import heading
@@ -50,6 +51,7 @@ class Scene:
     head_before: str
     base: str
     job: Job | None = None
+    conflicts: tuple[ConflictRecord, ...] = ()
     proposal: Proposal | None = None
     check_run: CheckRun | None = None
     check: dict[str, object] | None = None
@@ -185,7 +187,10 @@ class Story:
             self.progress.mark(Step.AGENT_DONE)
         if gate is not None and gate.verdict is GateVerdict.PASS:
             self.progress.mark(Step.GATE_PASSED)
+        scene.conflicts = await store.proposals.conflicts(job.id)
         if job.state is JobState.AWAITING_APPROVAL and self._shows_proposal():
+            if run is None:
+                self.progress.skip(Step.RUN_STARTED, Step.AGENT_DONE)
             self.progress.mark(Step.PROPOSED)
 
     def _look_at_forge(self, job: Job) -> None:
