@@ -1,6 +1,8 @@
 """Installations, repositories and versions of their configuration."""
 
-from sqlalchemy import select
+from typing import Any
+
+from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.engine import Database, insert
@@ -53,15 +55,22 @@ class SqlRegistry:
         query = select(repositories).where(repositories.c.forge == forge, repositories.c.id == repository_id)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
-        if row is None:
-            return None
-        return RepositoryRef(
-            forge=row.forge,
-            id=row.id,
-            owner=row.owner,
-            name=row.name,
-            installation_id=row.installation_id,
+        return None if row is None else _repository(row)
+
+    async def named(self, forge: ForgeKind, full_name: str) -> list[RepositoryRef]:
+        """The repositories recorded under ``owner/name``, in any case; after renames there may be more than one."""
+        owner, _, name = full_name.partition("/")
+        query = (
+            select(repositories)
+            .where(
+                repositories.c.forge == forge,
+                func.lower(repositories.c.owner) == owner.lower(),
+                func.lower(repositories.c.name) == name.lower(),
+            )
+            .order_by(repositories.c.id)
         )
+        async with self._database.reading() as connection:
+            return [_repository(row) for row in await connection.execute(query)]
 
     async def config_version(self, repository: RepositoryRef, version: str, text: str) -> None:
         """Keep a configuration's text under its content hash."""
@@ -92,6 +101,16 @@ async def know_repository(connection: AsyncConnection, repository: RepositoryRef
         updated_at=clock.now(),
     )
     await connection.execute(row.on_conflict_do_nothing(index_elements=["forge", "id"]))
+
+
+def _repository(row: Row[Any]) -> RepositoryRef:
+    return RepositoryRef(
+        forge=row.forge,
+        id=row.id,
+        owner=row.owner,
+        name=row.name,
+        installation_id=row.installation_id,
+    )
 
 
 def _seen(repository: RepositoryRef) -> dict[str, str | int]:
