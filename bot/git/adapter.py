@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import pygit2
-from pygit2.enums import ConfigLevel
 
 from bot.errors import GitError, LeaseRejectedError
 from bot.git import diffs, history, merge_tree, objects
@@ -51,9 +50,7 @@ class GitMirrors:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         home = root.absolute() / "home"
         home.mkdir(exist_ok=True)
-        # libgit2 would read the machine's and the user's configuration; the setting is the whole process's.
-        for level in (ConfigLevel.PROGRAMDATA, ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL):
-            pygit2.settings.search_path[level] = str(home)
+        objects.read_no_configuration(home)
         self._command = GitCommand(git=git, home=home, timeout_seconds=timeout_seconds, allow_file=allow_file)
         self._mirrors = Mirrors(root.absolute(), self._command)
 
@@ -118,11 +115,7 @@ class GitMirrors:
             GitError: an id is malformed, or git failed for reasons that lie in this machine.
         """
         mirror = await self._mirrors.ensure(repository)
-        reason = await asyncio.to_thread(merge_tree.check_mergeable, mirror, ours, theirs)
-        if reason is not None:
-            return ImpossibleMerge(reason=reason)
-        done = await merge_tree.run_merge(self._command, mirror, ours, theirs)
-        return await asyncio.to_thread(merge_tree.read_verdict, mirror, done)
+        return await merge_tree.merge(self._command, mirror, ours=ours, theirs=theirs)
 
     async def revert(self, repository: RepositoryRef, *, head: str, published: str, before: str) -> Verdict:
         """The verdict on ``head`` with the change from ``before`` to ``published`` taken back.
@@ -147,10 +140,7 @@ class GitMirrors:
             GitError: an id is malformed, or git failed for reasons that lie in this machine.
         """
         mirror = await self._mirrors.ensure(repository)
-        pick = await asyncio.to_thread(merge_tree.write_pick, mirror, commit=commit, onto=onto)
-        if isinstance(pick, ImpossibleMerge):
-            return pick
-        return await self.merge(repository, ours=pick.ours, theirs=pick.theirs)
+        return await merge_tree.pick(self._command, mirror, commit=commit, onto=onto)
 
     async def commits(self, repository: RepositoryRef, *, since: str, until: str, limit: int) -> list[PickedCommit]:
         """The commits reachable from ``until`` and not from ``since``, parents first; of too many, the newest.
@@ -240,10 +230,7 @@ class GitMirrors:
         Raises:
             GitError: there is no such commit.
         """
-        return await self._opened(
-            repository,
-            lambda repo: tuple(str(parent) for parent in objects.commit_of(repo, commit).parent_ids),
-        )
+        return await self._opened(repository, objects.parents_of, commit)
 
     async def diff(self, repository: RepositoryRef, old: str, new: str, *, paths: Sequence[str] = ()) -> bytes:
         """The unified diff between two commits or trees, optionally of some paths; full, never truncated.

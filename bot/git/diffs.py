@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import pygit2
+from pygit2.enums import DiffOption
 
 from bot.errors import GitError, TreeRefusedError
+from bot.git.names import shown
 from bot.git.objects import commit_of, tree_oid
-from bot.git.trees import TREE, check_size
+from bot.git.trees import TREE, check_size, find
+from bot.model.conflicts import Stage
 
 MAX_DIFF_INPUT: Final = 256 * 1024 * 1024
 """Bytes of changed blobs, old and new, beyond which nobody could read the diff and we do not make it."""
@@ -39,6 +42,33 @@ def diff(repo: pygit2.Repository, old: str, new: str, *, paths: Sequence[str] = 
     _check_input(repo, [deltas[number] for number in numbers])
     patches = (made[number] for number in numbers)
     return b"".join(patch.data for patch in patches if patch is not None)
+
+
+def changes(repo: pygit2.Repository, old: str, new: str) -> dict[str, tuple[Stage | None, Stage | None]]:
+    """What differs between two commits or trees: paths with what stood and stands there. Renames are not followed.
+
+    Raises:
+        GitError: a tree is a bomb, or a changed path is not UTF-8.
+    """
+    before, after = (_tree(repo, tree_oid(repo, oid)) for oid in (old, new))
+    found: dict[str, tuple[Stage | None, Stage | None]] = {}
+    for delta in before.diff_to_tree(after, DiffOption.INCLUDE_TYPECHANGE).deltas:
+        try:
+            path = delta.new_file.raw_path.decode("utf-8")
+        except UnicodeDecodeError:
+            raise TreeRefusedError(f"the changed path {shown(delta.new_file.raw_path)} is not UTF-8") from None
+        found[path] = (_stage(delta.old_file), _stage(delta.new_file))
+    return found
+
+
+def _stage(file: pygit2.DiffFile) -> Stage | None:
+    return Stage(mode=f"{int(file.mode):06o}", oid=str(file.id)) if int(file.mode) else None
+
+
+def entry(repo: pygit2.Repository, tree: str, path: str) -> Stage | None:
+    """What stands at a path of a tree or of a commit's tree, None when nothing or a directory does."""
+    found = find(repo, tree_oid(repo, tree), path.encode("utf-8", "surrogateescape"))
+    return Stage(mode=f"{found.mode:06o}", oid=str(found.oid)) if found is not None and found.mode != TREE else None
 
 
 def proposal_diff_sha256(repo: pygit2.Repository, commit: str) -> str:

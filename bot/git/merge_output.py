@@ -8,7 +8,7 @@ Format: https://git-scm.com/docs/git-merge-tree#OUTPUT . Traps, all met in real 
 * kinds cannot be told from the stages alone, and a path may be in several logical conflicts.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -131,13 +131,27 @@ def parse_output(output: bytes) -> MergeOutput:
     """
     fields = _Fields(output.split(b"\0")[:-1])
     tree = check_oid((fields.next() or b"").decode("ascii", "replace"))
+    lines: list[bytes] = []
+    while line := fields.next():
+        lines.append(line)
+    return MergeOutput(tree=tree, stages=_stages(lines), messages=tuple(_messages(fields)))
+
+
+def parse_stages(output: bytes) -> dict[str, dict[Side, Stage]]:
+    """The stages of each path, from the output of ``git ls-files --unmerged -z``, in git's order.
+
+    Raises:
+        GitError: it is not what git documents.
+    """
+    return _stages(output.split(b"\0")[:-1])
+
+
+def _stages(lines: Iterable[bytes]) -> dict[str, dict[Side, Stage]]:
     stages: dict[str, dict[Side, Stage]] = {}
-    for line in iter(fields.next, None):
-        if not line:
-            break
+    for line in lines:
         path, side, stage = _stage(line)
         stages.setdefault(path, {})[side] = stage
-    return MergeOutput(tree=tree, stages=stages, messages=tuple(_messages(fields)))
+    return stages
 
 
 def _stage(line: bytes) -> tuple[str, Side, Stage]:
@@ -147,7 +161,7 @@ def _stage(line: bytes) -> tuple[str, Side, Stage]:
         case [mode, oid, ("1" | "2" | "3") as number] if path:
             return _path(path), _STAGES[number], Stage(mode=mode, oid=check_oid(oid))
         case _:
-            raise GitError(f"git merge-tree wrote a line that is no conflicted file: {line[:100]!r}")
+            raise GitError(f"git wrote a line that is no conflicted file: {line[:100]!r}")
 
 
 def _messages(fields: _Fields) -> Iterator[Message]:

@@ -1,5 +1,6 @@
 """The verdict: does head merge with base, and if not, what is in conflict and how. git decides, libgit2 only reads."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +52,54 @@ def check_mergeable(mirror: Path, ours: str, theirs: str) -> str | None:
     return None
 
 
-async def run_merge(command: GitCommand, mirror: Path, ours: str, theirs: str) -> Completed:
+async def merge(command: GitCommand, mirror: Path, *, ours: str, theirs: str) -> Verdict:
+    """The verdict of git on two commits; equal commits give equal verdicts.
+
+    Raises:
+        GitError: an id is malformed, or git failed for reasons that lie in this machine.
+    """
+    reason = await asyncio.to_thread(check_mergeable, mirror, ours, theirs)
+    if reason is not None:
+        return ImpossibleMerge(reason=reason)
+    done = await _run_merge(command, mirror, ours, theirs)
+    return await asyncio.to_thread(read_verdict, mirror, done)
+
+
+async def pick(command: GitCommand, mirror: Path, *, commit: str, onto: str) -> Verdict:
+    """The verdict on bringing the change of ``commit`` against its first parent onto ``onto``; ours is ``commit``.
+
+    Raises:
+        GitError: an id is malformed, or git failed for reasons that lie in this machine.
+    """
+    made = await asyncio.to_thread(write_pick, mirror, commit=commit, onto=onto)
+    if isinstance(made, ImpossibleMerge):
+        return made
+    return await merge(command, mirror, ours=made.ours, theirs=made.theirs)
+
+
+async def cherry_pick(command: GitCommand, mirror: Path, *, commit: str, onto: str) -> Verdict:
+    """The same as ``pick`` with the sides as ``git cherry-pick`` has them: ours is ``onto``.
+
+    Raises:
+        GitError: an id is malformed, or git failed for reasons that lie in this machine.
+    """
+    made = await asyncio.to_thread(write_pick, mirror, commit=commit, onto=onto)
+    if isinstance(made, ImpossibleMerge):
+        return made
+    return await merge(command, mirror, ours=made.theirs, theirs=made.ours)
+
+
+async def take_back(command: GitCommand, mirror: Path, *, commit: str, head: str) -> Verdict:
+    """The verdict on ``head`` with the change of ``commit`` against its first parent taken back, as in ``git revert``.
+
+    Raises:
+        GitError: a commit is missing, or git failed for reasons that lie in this machine.
+    """
+    ours, theirs = await asyncio.to_thread(_write_revert, mirror, commit=commit, head=head)
+    return await merge(command, mirror, ours=ours, theirs=theirs)
+
+
+async def _run_merge(command: GitCommand, mirror: Path, ours: str, theirs: str) -> Completed:
     """Ask git. Its exit status is the verdict."""
     return await command.run(mirror, "merge-tree", "--write-tree", "-z", "--messages", "--end-of-options", ours, theirs)
 
@@ -143,6 +191,17 @@ def write_reversal(mirror: Path, *, head: str, published: str, before: str) -> s
             return None
         tree = commit_of(repo, before).tree_id
         return write_child(repo, tree=tree, parents=[wanted.id], message=f"Take back {published}")
+
+
+def _write_revert(mirror: Path, *, commit: str, head: str) -> tuple[str, str]:
+    """Two commits whose merge base has the tree of ``commit``: one with the tree of ``head``, one with that before."""
+    with opened(mirror) as repo:
+        wanted, tip = commit_of(repo, commit), commit_of(repo, head)
+        before = commit_of(repo, str(wanted.parent_ids[0])).tree_id if wanted.parent_ids else repo.TreeBuilder().write()
+        message = f"Take back {commit}"
+        root = pygit2.Oid(hex=write_child(repo, tree=wanted.tree_id, parents=[], message=message))
+        ours = write_child(repo, tree=tip.tree_id, parents=[root], message=message)
+        return ours, write_child(repo, tree=before, parents=[root], message=message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

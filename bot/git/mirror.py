@@ -68,7 +68,7 @@ class Mirrors:
         async with self._exclusive(mirror):
             if not await asyncio.to_thread(_is_mirror, mirror):
                 await self._create(mirror)
-            await asyncio.to_thread(_set_up, mirror)
+            await asyncio.to_thread(set_up, mirror)
         self._ready.add(mirror)
 
     async def _create(self, mirror: Path) -> None:
@@ -77,7 +77,7 @@ class Mirrors:
         done = await self._command.run(unfinished, "init", "--quiet", "--bare", "--template=")
         if done.status != 0:
             raise GitError(f"git init failed: {done.words}")
-        await asyncio.to_thread(_set_up, unfinished)
+        await asyncio.to_thread(set_up, unfinished)
         await asyncio.to_thread(unfinished.rename, mirror)
 
     @contextlib.asynccontextmanager
@@ -160,8 +160,8 @@ def _is_mirror(mirror: Path) -> bool:
     return (mirror / "HEAD").is_file()
 
 
-def _set_up(mirror: Path) -> None:
-    """Write our files into a mirror unless they are as they should be; another version may have made it."""
+def set_up(mirror: Path) -> None:
+    """Write our files into a bare repository unless they are as they should be; another version may have made it."""
     for name, text in (("HEAD", _HEAD), ("info/attributes", _ATTRIBUTES)):
         _write(mirror / name, text)
     config = mirror / "config"

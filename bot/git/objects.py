@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import pygit2
-from pygit2.enums import FileMode, ObjectType, SortMode
+from pygit2.enums import ConfigLevel, FileMode, ObjectType, SortMode
 
 from bot.errors import GitError
 from bot.git.names import check_path, shown
@@ -26,8 +26,17 @@ _MAX_SUBJECT: Final = 300
 _CRUD: Final = " .,:;\"\\'"
 """What git strips from both ends of a name (ident.c)."""
 
+Changes = Mapping[str, tuple[str, bytes] | None]
+"""What is put at paths: file mode and content, or None to delete."""
+
 _Change = tuple[int, pygit2.Oid] | None
 _Changes = Mapping[tuple[str, ...], _Change]
+
+
+def read_no_configuration(home: Path) -> None:
+    """Keep libgit2, in the whole process, from the machine's and the user's configuration; ``home`` is empty."""
+    for level in (ConfigLevel.PROGRAMDATA, ConfigLevel.SYSTEM, ConfigLevel.XDG, ConfigLevel.GLOBAL):
+        pygit2.settings.search_path[level] = str(home)
 
 
 @contextlib.contextmanager
@@ -90,6 +99,11 @@ def tree_oid(repo: pygit2.Repository, oid: str) -> pygit2.Oid:
     raise GitError(f"{oid} is neither a tree nor a commit")
 
 
+def parents_of(repo: pygit2.Repository, commit: str) -> tuple[str, ...]:
+    """The parent ids of a commit."""
+    return tuple(str(parent) for parent in commit_of(repo, commit).parent_ids)
+
+
 def subjects(repo: pygit2.Repository, *, since: str, until: str, limit: int) -> tuple[str, ...]:
     """The subjects of the newest commits reachable from ``until`` and not from ``since``."""
     walker = repo.walk(commit_of(repo, until).id, SortMode.TIME)
@@ -106,18 +120,27 @@ def write_commit(repo: pygit2.Repository, spec: CommitSpec) -> WrittenCommit:
     """Write a commit and what it needs; the same spec gives the same id."""
     if spec.when.tzinfo is None:
         raise GitError("the time of a commit must say its time zone")
-    changes = {check_path(path): _written(repo, path, change) for path, change in spec.changes.items()}
-    _check_consistent(changes)
-    base = repo[tree_oid(repo, spec.base_tree)]
-    tree = _edited(repo, base if isinstance(base, pygit2.Tree) else None, changes)
-    if tree is None:
-        tree = repo.TreeBuilder().write()
+    tree = write_tree(repo, spec.base_tree, spec.changes)
     bot = pygit2.Signature(spec.author_name, spec.author_email, int(spec.when.astimezone(UTC).timestamp()), 0)
     author = bot if spec.author is None else _signature(spec.author)
     parents = [commit_of(repo, parent).id for parent in spec.parents]
     commit = repo.create_commit(None, author, bot, spec.message, tree, list(parents))
     _keep(repo, commit)
     return WrittenCommit(commit=str(commit), tree=str(tree))
+
+
+def write_tree(repo: pygit2.Repository, base_tree: str, changes: Changes) -> pygit2.Oid:
+    """Write a tree: that of a tree or commit, with (mode, content) put at paths, or None to delete what is there.
+
+    Raises:
+        GitError: a path or mode is not allowed, or changes contradict each other.
+        KeyError: an object is missing.
+    """
+    written = {check_path(path): _written(repo, path, change) for path, change in changes.items()}
+    _check_consistent(written)
+    base = repo[tree_oid(repo, base_tree)]
+    tree = _edited(repo, base if isinstance(base, pygit2.Tree) else None, written)
+    return tree if tree is not None else repo.TreeBuilder().write()
 
 
 def _signature(author: Authorship) -> pygit2.Signature:

@@ -1,8 +1,10 @@
-"""The one way in which the git command is run: only on our own bare mirrors, with an environment of our own making.
+"""The one way in which the git command is run: with an environment of our own making.
 
 Nothing of the machine's or a user's configuration has a say, no hook or filter runs, no prompt appears, and no protocol
-but HTTP is spoken. A credential reaches git only as configuration in its environment (``GIT_CONFIG_KEY_0`` and so on,
-https://git-scm.com/docs/git-config#ENVIRONMENT): it is in no argument, no URL, no file and no message.
+but HTTP is spoken, offline none at all. What attributes or a repository's configuration could change is asked of bare
+repositories of our own, never of a user's clone. A credential reaches git only as configuration in its environment
+(``GIT_CONFIG_KEY_0`` and so on, https://git-scm.com/docs/git-config#ENVIRONMENT): it is in no argument, no URL, no file
+and no message.
 """
 
 import asyncio
@@ -72,12 +74,15 @@ class GitCommand:
         home: an empty directory, git's home and working directory.
         timeout_seconds: how long one command may take.
         allow_file: also allow ``file://`` URLs, for tests.
+        offline: allow no network at all.
 
     Raises:
         SettingsError: there is no such program.
     """
 
-    def __init__(self, *, git: str, home: Path, timeout_seconds: float, allow_file: bool = False) -> None:
+    def __init__(
+        self, *, git: str, home: Path, timeout_seconds: float, allow_file: bool = False, offline: bool = False
+    ) -> None:
         program = shutil.which(git)
         if program is None:
             raise SettingsError(f"the git program {git!r} was not found")
@@ -85,6 +90,7 @@ class GitCommand:
         self._home = home
         self._timeout = timeout_seconds
         self._allow_file = allow_file
+        self._offline = offline
 
     @property
     def timeout_seconds(self) -> float:
@@ -97,25 +103,30 @@ class GitCommand:
         *arguments: str,
         access: GitAccess | None = None,
         keep_open: Sequence[int] = (),
+        work_tree: Path | None = None,
+        stdin: bytes = b"",
     ) -> Completed:
-        """Run one command on a bare repository and wait for its end, whatever its exit status.
+        """Run one command on a repository and wait for its end, whatever its exit status.
 
-        ``keep_open`` are file descriptors that git and its children hold as long as they live. When this call is
-        cancelled or takes too long, git and all its children have ended before it returns.
+        ``keep_open`` are file descriptors that git and its children hold as long as they live; ``work_tree`` is where a
+        clone's files are. When this call is cancelled or takes too long, git and all its children have ended before it
+        returns.
 
         Raises:
             GitTimeoutError: it took longer than the limit.
             GitError: it cannot be started, or it wrote too much.
         """
         environment = self._environment(git_dir, access)
+        if work_tree is not None:
+            environment["GIT_WORK_TREE"] = str(work_tree)
         try:
             process = await asyncio.create_subprocess_exec(
                 self._program,
                 *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
-                cwd=self._home,
+                cwd=work_tree or self._home,
                 env=environment,
                 start_new_session=True,
                 pass_fds=keep_open,
@@ -124,7 +135,7 @@ class GitCommand:
             raise GitError(f"git {arguments[0]} could not be started: {error.strerror}") from error
         try:
             async with asyncio.timeout(self._timeout):
-                output, errors = await _read_all(process)
+                output, errors = await _talk(process, stdin)
                 status = await process.wait()
         except TimeoutError:
             raise GitTimeoutError(f"git {arguments[0]} took longer than {self._timeout:g} s") from None
@@ -136,6 +147,8 @@ class GitCommand:
 
     def _environment(self, git_dir: Path, access: GitAccess | None) -> dict[str, str]:
         config = [*_CONFIG]
+        if self._offline:
+            config += [("protocol.http.allow", "never"), ("protocol.https.allow", "never")]
         if self._allow_file:
             config.append(("protocol.file.allow", "always"))
         if access is not None:
@@ -206,11 +219,23 @@ def _secrets(access: GitAccess | None) -> set[str]:
     return {secret for secret in found if len(secret) >= _SHORT}
 
 
-async def _read_all(process: asyncio.subprocess.Process) -> tuple[bytes, bytes]:
+async def _talk(process: asyncio.subprocess.Process, stdin: bytes) -> tuple[bytes, bytes]:
     if process.stdout is None or process.stderr is None:
         raise GitError("git was started without pipes")
-    output, errors = await asyncio.gather(_read(process, process.stdout), _read(process, process.stderr))
+    output, errors, _ = await asyncio.gather(
+        _read(process, process.stdout), _read(process, process.stderr), _write(process, stdin)
+    )
     return output, errors
+
+
+async def _write(process: asyncio.subprocess.Process, stdin: bytes) -> None:
+    """Give git its input; git may end before it has read all of it, which its exit status then tells."""
+    if process.stdin is None:
+        return
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(stdin)
+        await process.stdin.drain()
+    process.stdin.close()
 
 
 async def _read(process: asyncio.subprocess.Process, stream: asyncio.StreamReader) -> bytes:

@@ -82,6 +82,7 @@ async def test_the_environment_is_of_our_making(tmp_path: Path, monkeypatch: pyt
         "GIT_ATTR_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_LITERAL_PATHSPECS": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_PROTOCOL_FROM_USER": "0",
         "GIT_TERMINAL_PROMPT": "0",
@@ -91,6 +92,31 @@ async def test_the_environment_is_of_our_making(tmp_path: Path, monkeypatch: pyt
     allowed = {key for key, value in config.items() if key.startswith("protocol.") and value != "never"}
     assert allowed == {"protocol.http.allow", "protocol.https.allow"}
     assert not any("extraheader" in key.lower() for key in config)
+
+
+async def test_offline_no_protocol_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    offline = GitCommand(
+        git=str(program(tmp_path, "env")), home=tmp_path / "home", timeout_seconds=20, allow_file=False, offline=True
+    )
+    found = environment_of(await offline.run(tmp_path / "x.git", "status"))
+    config = [
+        (found[f"GIT_CONFIG_KEY_{index}"], found[f"GIT_CONFIG_VALUE_{index}"])
+        for index in range(int(found["GIT_CONFIG_COUNT"]))
+    ]
+    # Of a setting that is there twice, git takes the last.
+    assert {value for key, value in dict(config).items() if key.startswith("protocol.")} == {"never"}
+
+
+@pytest.mark.parametrize("size", [0, 1, 1_000_000])
+async def test_input_reaches_git(tmp_path: Path, size: int) -> None:
+    done = await command(tmp_path, "wc -c").run(tmp_path, "x", stdin=b"x" * size)
+    assert int(done.output) == size
+
+
+async def test_a_git_that_does_not_read_its_input_still_ends(tmp_path: Path) -> None:
+    done = await command(tmp_path, "exit 3").run(tmp_path, "x", stdin=b"x" * 10_000_000)
+    assert done.status == 3
 
 
 async def test_the_credential_is_configuration_for_its_address_only(tmp_path: Path) -> None:
