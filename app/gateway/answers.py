@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from app.gateway.refusals import CallRefusedError, error_body
+from bot.model.direct import REFUSED_HEADER
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -53,8 +54,13 @@ class Answer:
         """
         body = msgspec.json.encode(error_body(error.kind, str(error)))
         if not self.begun:
-            # Without this Claude Code asks again after a 401.
-            await self.whole(error.status, {"content-type": _JSON, "x-should-retry": retry_word(error.status)}, body)
+            headers = {
+                "content-type": _JSON,
+                # Without this Claude Code asks again after a 401.
+                "x-should-retry": retry_word(error.status),
+                REFUSED_HEADER: error.reason,
+            }
+            await self.whole(error.status, headers, body)
         elif self._events:
             await self.end(b"event: error\ndata: " + body + b"\n\n")
         else:

@@ -1,4 +1,4 @@
-"""The body of a call: only what an agent without a shell needs, read and written anew.
+"""The body of a call: only what an agent without a shell and the direct resolver need, read and written anew.
 
 A body is decoded, looked at, and encoded again before it goes on: what was looked at is what the model API reads,
 whatever it makes of repeated keys. Everything is refused that would let a sandbox use the API to reach somewhere else
@@ -35,6 +35,10 @@ _FIELDS: Final = frozenset(
         "top_p",
     },
 )
+_COUNT_FIELDS: Final = frozenset(
+    {"cache_control", "messages", "model", "output_config", "system", "thinking", "tool_choice", "tools"},
+)
+_OUTPUT_FIELDS: Final = frozenset({"effort", "format", "task_budget"})
 _MESSAGE_FIELDS: Final = frozenset({"role", "content", "output_config"})
 _ROLES: Final = frozenset({"user", "assistant", "system"})
 _BLOCKS: Final = frozenset(
@@ -66,6 +70,10 @@ class CallBody:
         """Whether the answer comes as events."""
         return bool(self.value.get("stream", False))
 
+    def as_is(self) -> bytes:
+        """The body that goes on when tokens are only counted."""
+        return msgspec.json.encode(self.value)
+
     def encoded(self, *, max_tokens: int) -> bytes:
         """The body that goes on, asking for ``max_tokens`` tokens of output.
 
@@ -83,34 +91,55 @@ class CallBody:
 
 
 def parse_body(content: bytes) -> CallBody:
-    """Decode and check a body.
+    """Decode and check the body of a call.
 
     Raises:
         CallRefusedError: it is no request of the Messages API, or asks for what does not pass.
     """
+    value = _object(content, _FIELDS)
+    limit = value.get("max_tokens")
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise invalid("max_tokens: a positive number is needed", reason="shape")
+    _check_prompt(value)
+    return CallBody(value=value)
+
+
+def parse_count(content: bytes) -> CallBody:
+    """Decode and check the body of a request to count tokens: a call's, less all that is no prompt.
+
+    Raises:
+        CallRefusedError: as ``parse_body``.
+    """
+    value = _object(content, _COUNT_FIELDS)
+    _check_prompt(value)
+    return CallBody(value=value)
+
+
+def _object(content: bytes, fields: frozenset[str]) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(content)
     except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
         raise invalid("the body is not JSON", reason="json") from None
     if not isinstance(value, dict):
         raise invalid("the body is not an object", reason="json")
-    unknown = sorted(set(value) - _FIELDS)
+    unknown = sorted(set(value) - fields)
     if unknown:
         raise forbidden(f"the field {unknown[0][:40]!r} does not pass", reason="field")
+    return value
+
+
+def _check_prompt(value: Mapping[str, Any]) -> None:
     if not isinstance(value.get("model"), str):
         raise invalid("model: a name is needed", reason="shape")
-    limit = value.get("max_tokens")
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise invalid("max_tokens: a positive number is needed", reason="shape")
     _check_thinking(value.get("thinking"))
     _check_tools(value.get("tools", []))
+    _check_output(value.get("output_config"))
     _check_context_edits(value.get("context_management"))
     _check_blocks(value.get("system", []))
     for message in _objects(value.get("messages"), "messages"):
         if set(message) - _MESSAGE_FIELDS or message.get("role") not in _ROLES:
             raise forbidden("a message of this kind does not pass", reason="message")
         _check_blocks(message.get("content", []))
-    return CallBody(value=value)
 
 
 def blocks_of(content: object) -> Iterable[Mapping[str, Any]]:
@@ -140,6 +169,16 @@ def _check_tools(tools: object) -> None:
         # A tool without a type, or of type custom, is run by the client. All others may run at Anthropic.
         if tool.get("type", "custom") != "custom":
             raise forbidden("only tools that Claude Code runs itself pass", reason="tool")
+
+
+def _check_output(config: object) -> None:
+    if config is None:
+        return
+    if not isinstance(config, dict) or set(config) - _OUTPUT_FIELDS:
+        raise forbidden("this configuration of the output does not pass", reason="output_config")
+    form = config.get("format")
+    if form is not None and (not isinstance(form, dict) or form.get("type") != "json_schema"):
+        raise forbidden("this format of the output does not pass", reason="output_config")
 
 
 def _check_context_edits(management: object) -> None:

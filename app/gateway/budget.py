@@ -30,7 +30,8 @@ log = structlog.get_logger(__name__)
 class _Account:
     """What this process knows of a run.
 
-    ``out`` counts the calls that money is set ``aside`` for; ``users`` also those that wait to be let out.
+    ``out`` counts the calls that money is set ``aside`` for; ``users`` also those that wait to be let out. ``counts``
+    is how often tokens were counted for it.
     """
 
     settled: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -38,6 +39,7 @@ class _Account:
     unrecorded: float = 0.0
     out: int = 0
     users: int = 0
+    counts: int = 0
     counted: CountedPrompt = field(default_factory=CountedPrompt)
 
 
@@ -55,11 +57,14 @@ class Admission:
 class Budget:
     """Lets calls out while their run's money lasts."""
 
-    def __init__(self, *, ledger: ModelLedger, runs: Runs, prices: PriceTable, min_output_tokens: int) -> None:
+    def __init__(
+        self, *, ledger: ModelLedger, runs: Runs, prices: PriceTable, min_output_tokens: int, max_counts: int
+    ) -> None:
         self._ledger = ledger
         self._runs = runs
         self._prices = prices
         self._min_output_tokens = min_output_tokens
+        self._max_counts = max_counts
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
 
     async def admit(self, token_sha256: str, body: CallBody) -> Admission:
@@ -102,6 +107,28 @@ class Budget:
         if grant.stop_requested is not None:
             raise forbidden("this run was asked to stop", reason="stopped")
         return grant
+
+    async def admit_count(self, token_sha256: str, body: CallBody) -> ModelGrant:
+        """Let tokens be counted: it costs nothing, so no money is set aside.
+
+        Raises:
+            CallRefusedError: no such run (401), another model, the run was asked to stop, or counted too often (403).
+            StoreError: the database did not answer.
+        """
+        grant = await self.grant(token_sha256)
+        check_model(grant, body.model)
+        account = self._open(token_sha256)
+        account.users -= 1
+        if account.counts >= self._max_counts:
+            raise forbidden("this run had tokens counted too often", reason="counts")
+        account.counts += 1
+        return grant
+
+    def counted(self, token_sha256: str, body: CallBody, tokens: int) -> None:
+        """The API has counted ``tokens`` for a prompt: less money needs to be set aside for a call that begins so."""
+        account = self._accounts.get(token_sha256)
+        if account is not None:
+            account.counted.remember(prompt_of(body), tokens)
 
     async def settle(self, admission: Admission, call: ModelCall, usage: TokenUsage | None) -> None:
         """Record what the call cost and free what was set aside for it.

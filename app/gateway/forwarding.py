@@ -11,7 +11,7 @@ from app.gateway.answers import Answer
 from app.gateway.bodies import CallBody
 from app.gateway.budget import Admission, Budget
 from app.gateway.metrics import GatewayMetrics
-from app.gateway.policy import Headers
+from app.gateway.policy import Endpoint, Headers
 from app.gateway.prices import PriceTable
 from app.gateway.refusals import CallRefusedError
 from app.gateway.upstream import ModelApi, headers_down
@@ -38,7 +38,7 @@ class Call:
     token_sha256: str
     body: CallBody
     headers: Headers
-    beta: bool
+    endpoint: Endpoint
     arrived: float = field(default_factory=time.monotonic)
     status: int = 0
     meter: Meter | None = None
@@ -78,12 +78,12 @@ class Forwarder:
         await answer.end()
 
     async def _exchange(self, call: Call, content: bytes, answer: Answer) -> None:
-        response = await self._api.call(content, call.headers, beta=call.beta)
+        response = await self._api.call(content, call.headers, call.endpoint)
         try:
             call.status = response.status_code
             self._metrics.answered(call.body.model, time.monotonic() - call.arrived)
             if response.status_code != _OK:
-                await self._pass_error(response, answer)
+                await pass_error(self._api, response, answer)
                 return
             headers = headers_down(response)
             call.meter = meter_for(headers.get("content-type", ""))
@@ -93,18 +93,6 @@ class Forwarder:
                 await answer.pass_on(chunk)
         finally:
             await response.aclose()
-
-    async def _pass_error(self, response: httpx.Response, answer: Answer) -> None:
-        """Errors go through as they are, with Retry-After: Claude Code is who retries."""
-        if response.status_code in _REDIRECTS:
-            raise CallRefusedError(502, "api_error", "the model API sent us elsewhere", reason="upstream")
-        body = await self._api.error_body(response)
-        headers = headers_down(response)
-        if response.status_code in _OUR_KEY:
-            headers.setdefault("x-should-retry", "false")
-        # Without a length: the answer ends once the call is recorded, so that whoever asks again finds it so.
-        await answer.begin(response.status_code, headers)
-        await answer.pass_on(body)
 
     async def _record(
         self, call: Call, admission: Admission, request_bytes: int, started_at: datetime, seconds: float
@@ -141,3 +129,20 @@ class Forwarder:
             cost_usd=round(cost, 6),
             duration_ms=record.duration_ms,
         )
+
+
+async def pass_error(api: ModelApi, response: httpx.Response, answer: Answer) -> None:
+    """Errors go through as they are, with Retry-After: the client is who retries.
+
+    Raises:
+        CallRefusedError: it is a redirect, which nobody follows.
+    """
+    if response.status_code in _REDIRECTS:
+        raise CallRefusedError(502, "api_error", "the model API sent us elsewhere", reason="upstream")
+    body = await api.error_body(response)
+    headers = headers_down(response)
+    if response.status_code in _OUR_KEY:
+        headers.setdefault("x-should-retry", "false")
+    # Without a length: the answer ends once the call is recorded, so that whoever asks again finds it so.
+    await answer.begin(response.status_code, headers)
+    await answer.pass_on(body)

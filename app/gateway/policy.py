@@ -1,8 +1,9 @@
-"""What of a request may pass: one method, one path, known hosts, one credential, a bounded body."""
+"""What of a request may pass: few paths, known hosts, one credential, a bounded body."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -10,11 +11,20 @@ from app.gateway.refusals import CallRefusedError, forbidden
 
 LOOPBACK_HOSTS: Final = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
-_PATH: Final = b"/v1/messages"
-_QUERIES: Final = frozenset({b"", b"beta=true"})
 _MAX_TOKEN: Final = 512
 
 Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Endpoint(StrEnum):
+    """What of the model API is open: the path and query, as they must come over the wire and as they go on.
+
+    ``CALL_BETA`` is how Claude Code calls, ``CALL`` and ``COUNT`` how Anthropic's SDK does.
+    """
+
+    CALL = "/v1/messages"
+    CALL_BETA = "/v1/messages?beta=true"
+    COUNT = "/v1/messages/count_tokens"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +35,7 @@ class GatewayPolicy:
         hosts: names, without port, by which sandboxes may address the gateway.
         max_body_bytes: largest request body.
         min_output_tokens: where the money left buys fewer tokens of output than this, a call is refused.
+        max_counts: how often one run may have tokens counted, which costs nothing.
         stop_poll_seconds: how often a call under way looks whether its run was asked to stop.
         connect_seconds: longest wait for a connection to the model API.
         read_seconds: longest silence of the model API. Claude Code's own watchdog is shorter.
@@ -33,6 +44,7 @@ class GatewayPolicy:
     hosts: frozenset[str] = LOOPBACK_HOSTS
     max_body_bytes: int = 8 * 2**20
     min_output_tokens: int = 1024
+    max_counts: int = 64
     stop_poll_seconds: float = 1.0
     connect_seconds: float = 10.0
     read_seconds: float = 600.0
@@ -53,8 +65,8 @@ class Target:
     query: bytes
 
 
-def check_target(target: Target, headers: Headers, policy: GatewayPolicy) -> bool:
-    """Let the two requests pass that Claude Code makes; True for a call of the model, False for ``HEAD /``.
+def check_target(target: Target, headers: Headers, policy: GatewayPolicy) -> Endpoint | None:
+    """Let the requests pass that Claude Code and the direct resolver make; None for ``HEAD /``.
 
     The comparison is with the bytes of the request line: nothing is decoded or normalised that a later reader could
     read differently. Where a call goes to is never taken from it.
@@ -66,12 +78,14 @@ def check_target(target: Target, headers: Headers, policy: GatewayPolicy) -> boo
     if len(hosts) != 1 or _without_port(hosts[0]) not in policy.hosts:
         raise forbidden("this host is not served here", reason="host")
     if (target.method, target.path, target.query) == ("HEAD", b"/", b""):
-        return False
-    if target.path != _PATH or target.query not in _QUERIES:
+        return None
+    asked = target.path + (b"?" + target.query if target.query else b"")
+    endpoint = next((endpoint for endpoint in Endpoint if endpoint.value.encode() == asked), None)
+    if endpoint is None:
         raise forbidden("this path is not open", reason="path")
     if target.method != "POST":
         raise forbidden("this method is not open", reason="method")
-    return True
+    return endpoint
 
 
 def token_sha256(headers: Headers) -> str:

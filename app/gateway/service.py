@@ -14,11 +14,20 @@ from litestar.enums import ScopeType
 from litestar.types import HTTPScope, Receive, Scope, Send
 
 from app.gateway.answers import Answer
-from app.gateway.bodies import CallBody, parse_body
+from app.gateway.bodies import parse_body, parse_count
 from app.gateway.budget import Budget
+from app.gateway.counting import TokenCounter
 from app.gateway.forwarding import Call, Forwarder
 from app.gateway.metrics import METRICS, GatewayMetrics
-from app.gateway.policy import GatewayPolicy, Target, check_encoding, check_target, declared_length, token_sha256
+from app.gateway.policy import (
+    Endpoint,
+    GatewayPolicy,
+    Target,
+    check_encoding,
+    check_target,
+    declared_length,
+    token_sha256,
+)
 from app.gateway.prices import PriceTable, load_prices
 from app.gateway.refusals import CallRefusedError
 from app.gateway.upstream import ModelApi
@@ -60,10 +69,17 @@ def create_gateway(
     """
     policy = policy or GatewayPolicy()
     prices = prices or load_prices()
-    budget = Budget(ledger=ledger, runs=runs, prices=prices, min_output_tokens=policy.min_output_tokens)
+    budget = Budget(
+        ledger=ledger,
+        runs=runs,
+        prices=prices,
+        min_output_tokens=policy.min_output_tokens,
+        max_counts=policy.max_counts,
+    )
     api = ModelApi(http=http, base_url=upstream, api_key=api_key, policy=policy)
     forwarder = Forwarder(budget=budget, api=api, prices=prices, metrics=metrics, clock=clock)
-    gateway = _Gateway(budget=budget, forwarder=forwarder, policy=policy, metrics=metrics)
+    counter = TokenCounter(budget=budget, api=api)
+    gateway = _Gateway(budget=budget, forwarder=forwarder, counter=counter, policy=policy, metrics=metrics)
 
     @asgi("/", is_mount=True, copy_scope=True)
     async def everything(scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,9 +93,18 @@ def create_gateway(
 class _Gateway:
     """Takes requests in, and ends calls whose client left or whose run was asked to stop."""
 
-    def __init__(self, *, budget: Budget, forwarder: Forwarder, policy: GatewayPolicy, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self,
+        *,
+        budget: Budget,
+        forwarder: Forwarder,
+        counter: TokenCounter,
+        policy: GatewayPolicy,
+        metrics: GatewayMetrics,
+    ) -> None:
         self._budget = budget
         self._forwarder = forwarder
+        self._counter = counter
         self._policy = policy
         self._metrics = metrics
 
@@ -103,15 +128,17 @@ class _Gateway:
     async def _accept(self, target: Target, scope: HTTPScope, receive: Receive) -> Call | None:
         """Look at the request, cheapest checks first: no body is read for an unknown token. None for ``HEAD /``."""
         headers = tuple(scope["headers"])
-        if not check_target(target, headers, self._policy):
+        endpoint = check_target(target, headers, self._policy)
+        if endpoint is None:
             return None
         token = token_sha256(headers)
         await self._budget.grant(token)
         check_encoding(headers)
-        body = await self._body(declared_length(headers), receive)
-        return Call(token_sha256=token, body=body, headers=headers, beta=bool(target.query))
+        content = await self._body(declared_length(headers), receive)
+        body = parse_count(content) if endpoint is Endpoint.COUNT else parse_body(content)
+        return Call(token_sha256=token, body=body, headers=headers, endpoint=endpoint)
 
-    async def _body(self, declared: int, receive: Receive) -> CallBody:
+    async def _body(self, declared: int, receive: Receive) -> bytes:
         limit = self._policy.max_body_bytes
         content = bytearray()
         more = declared <= limit
@@ -122,11 +149,12 @@ class _Gateway:
         if declared > limit or len(content) > limit:
             message = f"the request is larger than {limit} bytes"
             raise CallRefusedError(413, "request_too_large", message, reason="size")
-        return parse_body(bytes(content))
+        return bytes(content)
 
     async def _carry_out(self, call: Call, answer: Answer, receive: Receive) -> None:
         """Forward the call until it is done, its client is gone, or its run must stop."""
-        work = asyncio.create_task(self._forwarder.forward(call, answer))
+        way = self._counter if call.endpoint is Endpoint.COUNT else self._forwarder
+        work = asyncio.create_task(way.forward(call, answer))
         gone = asyncio.create_task(_disconnected(receive))
         stop = asyncio.create_task(self._stop_asked(call.token_sha256))
         try:

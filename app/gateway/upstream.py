@@ -4,7 +4,7 @@ from typing import Final
 
 import httpx
 
-from app.gateway.policy import GatewayPolicy, Headers
+from app.gateway.policy import Endpoint, GatewayPolicy, Headers
 
 _UP: Final = frozenset({"accept", "anthropic-beta", "anthropic-version", "user-agent", "x-app"})
 _DOWN: Final = frozenset({"content-type", "request-id", "retry-after", "retry-after-ms", "x-should-retry"})
@@ -18,16 +18,15 @@ class ModelApi:
     def __init__(self, *, http: httpx.AsyncClient, base_url: str, api_key: str, policy: GatewayPolicy) -> None:
         self._http = http
         self._key = api_key
-        # The address is fixed here once; no part of a request ever gets into it.
-        self._plain = httpx.URL(base_url.rstrip("/") + "/v1/messages")
-        self._beta = httpx.URL(base_url.rstrip("/") + "/v1/messages?beta=true")
+        # The addresses are fixed here once; no part of a request ever gets into them.
+        self._urls = {endpoint: httpx.URL(base_url.rstrip("/") + endpoint.value) for endpoint in Endpoint}
         timeout = httpx.Timeout(policy.read_seconds, connect=policy.connect_seconds, pool=policy.connect_seconds)
         self._timeout = timeout.as_dict()
 
     def __repr__(self) -> str:
-        return f"ModelApi({self._plain.host!r}, api_key=<hidden>)"
+        return f"ModelApi({self._urls[Endpoint.CALL].host!r}, api_key=<hidden>)"
 
-    async def call(self, content: bytes, headers: Headers, *, beta: bool) -> httpx.Response:
+    async def call(self, content: bytes, headers: Headers, endpoint: Endpoint) -> httpx.Response:
         """Send a body; the answer's head has come when this returns, its body has not.
 
         Built without the client's defaults: no cookie of one run's answer goes along with another's call.
@@ -37,7 +36,7 @@ class ModelApi:
         """
         request = httpx.Request(
             "POST",
-            self._beta if beta else self._plain,
+            self._urls[endpoint],
             headers=self._headers_up(headers),
             content=content,
             extensions={"timeout": self._timeout},

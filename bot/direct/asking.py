@@ -58,12 +58,16 @@ class AskedHunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedFile:
-    """One file. ``lines`` is the number of its lines with markers; ``ours`` and ``theirs`` are the whole sides."""
+    """One file. ``lines`` is the number of its lines with markers; ``ours`` and ``theirs`` are the whole sides.
+
+    ``open_hunks`` is how many hunks nobody has settled; ``hunks`` are those of them that are asked.
+    """
 
     path: str
     kind: ConflictKind
     lines: int
     ends_with_newline: bool
+    open_hunks: int
     hunks: tuple[AskedHunk, ...]
     ours: str
     theirs: str
@@ -126,6 +130,7 @@ def _asked_file(progress: FileProgress) -> AskedFile:
         kind=case.kind,
         lines=left.marked.hunks[-1].last_line + tail.count(_LF) + (1 if tail and not tail.endswith(_LF) else 0),
         ends_with_newline=not tail or tail.endswith(_LF),
+        open_hunks=len(hunks),
         hunks=tuple(hunks),
         ours=_plain(ours),
         theirs=_plain(theirs),

@@ -10,10 +10,8 @@ import anthropic
 
 from bot.errors import ModelError
 from bot.model.characters import shown
+from bot.model.direct import REFUSED_HEADER
 from bot.model.runs import RunOutcome
-
-REFUSED_HEADER: Final = "x-flowforge-refused"
-"""The header by which the gateway says why it did not forward a call."""
 
 _MAX_WORDS: Final = 300
 

@@ -1,6 +1,7 @@
-"""Texts of others, fenced: nothing in them can end the fence, since nobody can write its word into them beforehand.
+"""Texts of others, fenced: nothing in them can end the fence.
 
-The word is a hash over all the texts. A text that contained it would have to contain its own hash.
+The fence's word is a hash over all the texts: who writes one of them would have to know all others to guess it, and to
+put the hash of a text into that text. Should a text hold the word nevertheless, another word is taken.
 """
 
 import hashlib
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-_LENGTH: Final = 32
+_LENGTH: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,12 +100,13 @@ SCHEMA: Final[dict[str, Any]] = {
 
 def request_body(question: DirectQuestion, scope: Scope) -> dict[str, Any]:
     """The body of the call: the same question in the same scope gives the same body."""
+    # In the order in which the SDK writes them.
     return {
-        "model": question.model,
         "max_tokens": question.limits.max_output_tokens,
-        "system": [{"type": "text", "text": INSTRUCTIONS, "cache_control": {"type": "ephemeral"}}],
         "messages": [{"role": "user", "content": [{"type": "text", "text": _message(question.context, scope)}]}],
+        "model": question.model,
         "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}},
+        "system": [{"type": "text", "text": INSTRUCTIONS, "cache_control": {"type": "ephemeral"}}],
     }
 
 
@@ -141,7 +142,8 @@ def _words(context: MergeContext) -> Iterator[Part]:
 
 def _file(number: int, file: AskedFile, scope: Scope) -> Iterator[Part]:
     end = "" if file.ends_with_newline else ", no newline at its end"
-    yield Heading(text=f"# File {number}: {file.lines} lines with conflict markers{end}, conflict {file.kind.value}")
+    hunks = f"{len(file.hunks)} of {file.open_hunks} open hunks asked"
+    yield Heading(text=f"# File {number}: {file.kind.value}, {hunks}, {file.lines} lines with conflict markers{end}")
     yield Data(label="path", text=shown(file.path))
     for hunk in file.hunks:
         yield from _hunk(number, hunk, scope.detail.surrounding)

@@ -1,10 +1,14 @@
 """Direct calls: small conflicts put to the model in one request, without a sandbox."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from bot.model.cases import FileProgress
 from bot.model.resolutions import HunkAnswer
 from bot.model.runs import Usage
+
+REFUSED_HEADER: Final = "x-flowforge-refused"
+"""The header in which the gateway says, in a stable word such as ``budget``, why it did not forward a call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

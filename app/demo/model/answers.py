@@ -17,7 +17,7 @@ def edits_to_answer(view: FileView, hunks: Sequence[SeenHunk], answer: str) -> l
     """
     if answer.startswith(_BYTE_ORDER_MARK) and not (hunks and hunks[0].first_line == 1):
         answer = answer[1:]  # the file's own mark, which Read does not show and Edit keeps
-    if _mixes_line_ends(answer) or _line_ends_conflict(view, hunks):
+    if mixes_line_ends(answer) or _line_ends_conflict(view, hunks):
         if not view.complete:
             raise NotEnoughShownError
         return rewrite(view, answer)
@@ -85,7 +85,8 @@ def _difference(view: FileView, answer: Sequence[str]) -> Change:
     return Change(first=head + 1, last=len(lines) - tail, lines=tuple(answer[head : len(answer) - tail]))
 
 
-def _mixes_line_ends(text: str) -> bool:
+def mixes_line_ends(text: str) -> bool:
+    """Whether some lines of a text end with CRLF and others do not."""
     return 0 < text.count("\r\n") < text.count("\n")
 
 

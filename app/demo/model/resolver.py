@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from app.demo.model.answers import edits_to_answer
 from app.demo.model.conversation import EDIT, READ, REPORT, Conversation
+from app.demo.model.direct import SeenQuestion
+from app.demo.model.direct_answers import answer_from
 from app.demo.model.edits import Change, Edit, NotEnoughShownError, edits_for
 from app.demo.model.hunks import Resolution, SeenHunk, resolve_by_rule, see_hunk
 from app.demo.model.messages import ModelRequest
@@ -21,7 +23,7 @@ class HonestResolver:
     """Resolves every hunk: by the given answers, else by a fixed rule.
 
     ``answers`` maps repository paths to the whole resolved text. ``second_answers`` take their place when the context
-    brings feedback about an earlier try.
+    brings feedback about an earlier try. Direct questions are answered by ``answers`` alone.
     """
 
     answers: Mapping[str, str] = field(default_factory=dict)
@@ -43,6 +45,10 @@ class HonestResolver:
         if edits := [edit for file in files for edit in file.next_edits()]:
             return Message(content=(Text(text=f"Making {_count(len(edits), 'edit')}."), *_calls(talk, EDIT, edits)))
         return Message(content=_calls(talk, REPORT, [_report(files, by_answers=bool(answers))]))
+
+    def direct(self, question: SeenQuestion) -> Reply:
+        """The known answers; a hunk without one is undecided."""
+        return answer_from(question, self.answers)
 
     def _read_context(self, talk: Conversation, path: str) -> Reply:
         tried = talk.uses(READ, path)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mutabl
 from dataclasses import dataclass, field
 from typing import Any, Final, assert_never
 
+from app.demo.model.direct import reply_of
 from app.demo.model.messages import JsonObject, ModelRequest, parse_request
 from app.demo.model.replies import Failure, Held, Message, Raw, Reply, Script, Slow, Truncated
 from app.demo.model.wire import failure_json, message_events, message_json
@@ -16,6 +17,10 @@ from app.http.server import serving_loopback
 from bot.errors import BadInputError
 
 SERVER_NAME: Final = "FlowForge scripted model"
+
+_CALL: Final = ("POST", "/v1/messages")
+_COUNT: Final = ("POST", "/v1/messages/count_tokens")
+_BYTES_PER_TOKEN: Final = 4
 
 _SECRET_HEADERS: Final = frozenset({"x-api-key", "authorization", "cookie", "proxy-authorization"})
 
@@ -57,11 +62,15 @@ def _quiet_cuts() -> Iterator[None]:
 
 @dataclass(slots=True)
 class ScriptedModel:
-    """A running scripted model. ``requests`` grows as requests arrive; ``changed`` is notified each time."""
+    """A running scripted model. ``requests`` grows as requests arrive; ``changed`` is notified each time.
+
+    ``counts`` says whether tokens can be counted here.
+    """
 
     script: Script
     base_url: str = ""
     api_key: str | None = field(default=None, repr=False)
+    counts: bool = True
     requests: list[RecordedRequest] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition, repr=False)
     _played: int = 0
@@ -69,12 +78,14 @@ class ScriptedModel:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def serve(cls, script: Script, *, api_key: str | None = None) -> AsyncIterator["ScriptedModel"]:
+    async def serve(
+        cls, script: Script, *, api_key: str | None = None, counts: bool = True
+    ) -> AsyncIterator["ScriptedModel"]:
         """Serve ``script`` on loopback until the block ends.
 
         With ``api_key``, requests that do not carry exactly this key get 401.
         """
-        model = cls(script=script, api_key=api_key)
+        model = cls(script=script, api_key=api_key, counts=counts)
         with _quiet_cuts():
             async with serving_loopback(model.asgi) as base_url:
                 model.base_url = base_url
@@ -86,7 +97,7 @@ class ScriptedModel:
     @property
     def calls(self) -> list[RecordedRequest]:
         """The calls of the Messages API among the requests."""
-        return [request for request in self.requests if request.method == "POST" and request.path == "/v1/messages"]
+        return [request for request in self.requests if (request.method, request.path) == _CALL]
 
     async def asgi(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
@@ -106,16 +117,20 @@ class ScriptedModel:
             disconnected.cancel()
 
     def _reply(self, scope: Scope, headers: dict[str, str], body: bytes) -> tuple[Reply, ModelRequest | None]:
-        if (scope["method"], scope["path"]) != ("POST", "/v1/messages"):
+        asked = (scope["method"], scope["path"])
+        if asked not in ({_CALL, _COUNT} if self.counts else {_CALL}):
             return Failure(status=404, kind="not_found_error", message="the scripted model does not have this"), None
         if not self._authorized(headers):
             return Failure(status=401, kind="authentication_error", message="invalid x-api-key"), None
+        if asked == _COUNT:
+            tokens = json.dumps({"input_tokens": max(1, len(body) // _BYTES_PER_TOKEN)})
+            return Raw(status=200, content_type="application/json", body=tokens.encode()), None
         try:
             request = parse_request(body, index=self._played)
         except BadInputError as error:
             return Failure(status=400, kind="invalid_request_error", message=str(error)), None
         self._played += 1
-        return self.script.reply(request), request
+        return reply_of(self.script, request), request
 
     def _authorized(self, headers: dict[str, str]) -> bool:
         if self.api_key is None:
