@@ -17,7 +17,7 @@ import pygit2
 from bot.errors import GitError
 from bot.git import diffs, discovery, history, merge_tree, objects, transfer, worktree
 from bot.git.discovery import Activity, Places, UnderWay
-from bot.git.merge_output import parse_stages
+from bot.git.merge_output import parse_index, parse_stages
 from bot.git.mirror import set_up
 from bot.git.names import shown
 from bot.git.process import GitCommand
@@ -93,6 +93,11 @@ class LocalClone:
         return self._places.git_dir
 
     @property
+    def rr_cache(self) -> Path:
+        """Where ``git rerere`` keeps what people resolved; there need be nothing."""
+        return self._places.common / "rr-cache"
+
+    @property
     def work_tree(self) -> Path | None:
         """The root of the files that a person works on, None in a bare repository."""
         return self._places.work_tree
@@ -135,6 +140,34 @@ class LocalClone:
         if done.status != 0:
             raise GitError(f"git ls-files failed: {done.words}")
         return parse_stages(done.output)
+
+    async def staged(self, paths: Iterable[str]) -> Mapping[str, Stage]:
+        """What stands in the index at paths that are in no conflict there; a path that is not in it is left out.
+
+        Raises:
+            GitError: there is no index, or it cannot be read.
+        """
+        done = await self._command.run(
+            self._places.git_dir, "ls-files", "--stage", "--full-name", "-z", work_tree=self._tree()
+        )
+        if done.status != 0:
+            raise GitError(f"git ls-files failed: {done.words}")
+        return parse_index(done.output, frozenset(paths))
+
+    async def newest(self, *patterns: str) -> str | None:
+        """The commit of the newest ref that one of the patterns of full ref names covers, None when none does.
+
+        Raises:
+            GitError: the refs cannot be read.
+        """
+        done = await self._command.run(
+            self._places.git_dir,
+            *("for-each-ref", "--sort=-committerdate", "--count=1", "--format=%(objectname)", *patterns),
+        )
+        if done.status != 0:
+            raise GitError(f"git for-each-ref failed: {done.words}")
+        oid = done.output.decode("ascii", "replace").strip()
+        return check_oid(oid) if oid else None
 
     # ---- verdicts
 

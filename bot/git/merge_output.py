@@ -8,7 +8,7 @@ Format: https://git-scm.com/docs/git-merge-tree#OUTPUT . Traps, all met in real 
 * kinds cannot be told from the stages alone, and a path may be in several logical conflicts.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -144,6 +144,26 @@ def parse_stages(output: bytes) -> dict[str, dict[Side, Stage]]:
         GitError: it is not what git documents.
     """
     return _stages(output.split(b"\0")[:-1])
+
+
+def parse_index(output: bytes, paths: Container[str]) -> dict[str, Stage]:
+    """What stands at those of ``paths`` that are in no conflict, from the output of ``git ls-files --stage -z``.
+
+    Raises:
+        GitError: it is not what git documents.
+    """
+    found = {}
+    for line in output.split(b"\0")[:-1]:
+        facts, _, name = line.partition(b"\t")
+        path = _path(name)
+        match facts.decode("ascii", "replace").split(" "):
+            case [mode, oid, "0"] if path in paths:
+                found[path] = Stage(mode=mode, oid=check_oid(oid))
+            case [_, _, _]:
+                pass
+            case _:
+                raise GitError(f"git wrote a line that is no entry of an index: {line[:100]!r}")
+    return found
 
 
 def _stages(lines: Iterable[bytes]) -> dict[str, dict[Side, Stage]]:
