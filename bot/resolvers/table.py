@@ -7,7 +7,20 @@ from typing import Final
 
 from bot.model.cases import FileCase
 from bot.model.resolutions import HunkAnswer, Tier
-from bot.resolvers.rules import identical, recorded
+from bot.resolvers.rules import (
+    additions,
+    adjacent,
+    both,
+    history,
+    identical,
+    recorded,
+    removed,
+    superset,
+    tokens,
+    union,
+    version,
+    whitespace,
+)
 
 Rule = Callable[[FileCase], Iterable[HunkAnswer]]
 """A pure function: facts of one file in, answers to some of its hunks out. It may be slow: call it in a thread."""
@@ -34,6 +47,11 @@ class Resolver:
 
 RESOLVERS: Final = (
     Resolver(name=identical.NAME, tier=Tier.A, summary=identical.SUMMARY, answer=identical.answer),
+    Resolver(name=history.NAME, tier=Tier.A, summary=history.SUMMARY, answer=history.answer),
+    Resolver(name=whitespace.NAME, tier=Tier.A, summary=whitespace.SUMMARY, answer=whitespace.answer),
+    Resolver(name=superset.NAME, tier=Tier.A, summary=superset.SUMMARY, answer=superset.answer),
+    Resolver(name=version.NAME, tier=Tier.A, summary=version.SUMMARY, answer=version.answer),
+    Resolver(name=removed.NAME, tier=Tier.A, summary=removed.SUMMARY, answer=removed.answer),
     Resolver(name=recorded.NAME, tier=Tier.RECORDED, summary=recorded.SUMMARY, answer=recorded.answer),
     Resolver(
         name="regenerate",
@@ -41,6 +59,11 @@ RESOLVERS: Final = (
         summary="A generated file is made anew by the repository's own command, in a sandbox.",
         answer=Outside.REGENERATE,
     ),
+    Resolver(name=additions.NAME, tier=Tier.B, summary=additions.SUMMARY, answer=additions.answer),
+    Resolver(name=tokens.NAME, tier=Tier.B, summary=tokens.SUMMARY, answer=tokens.answer),
+    Resolver(name=adjacent.NAME, tier=Tier.B, summary=adjacent.SUMMARY, answer=adjacent.answer),
+    Resolver(name=union.NAME, tier=Tier.B, summary=union.SUMMARY, answer=union.answer),
+    Resolver(name=both.NAME, tier=Tier.B, summary=both.SUMMARY, answer=both.answer),
     Resolver(
         name="direct",
         tier=Tier.DIRECT,
