@@ -33,7 +33,8 @@ from bot.forges.github.transport import open_http
 from bot.git.adapter import GitMirrors
 from bot.handlers.act import ActOnIntent
 from bot.handlers.advance import AdvanceJob
-from bot.handlers.collect import CollectRun, ValidateResult
+from bot.handlers.cases import GatherCases
+from bot.handlers.collect import CollectRun
 from bot.handlers.conclude import Conclude
 from bot.handlers.deeds import Deeds
 from bot.handlers.installations import FollowInstallation
@@ -45,8 +46,12 @@ from bot.handlers.replies import Replies
 from bot.handlers.reporting import DeliverReport, RefreshReports
 from bot.handlers.rollback import RollBack
 from bot.handlers.route import RouteDelivery
+from bot.handlers.settle import SettleMerge
 from bot.handlers.standing import CheckStanding
 from bot.handlers.sweep import Sweep
+from bot.handlers.takes import TakeSides
+from bot.handlers.unresolved import EndUnresolved, LoadMerge
+from bot.handlers.validate import ValidateResult
 from bot.model.forge import ForgeKind
 from bot.model.jobs import Job
 from bot.model.runs import AgentProgress, RunTask
@@ -293,19 +298,36 @@ def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: Ref
         gateway_url=parts.settings.gateway_url,
     )
     standing = CheckStanding(store=store, forge=forge)
+    settle = SettleMerge(
+        proposals=store.proposals,
+        cases=GatherCases(git=git, recorded=store.recorded),
+        takes=TakeSides(git=git),
+    )
+    load = LoadMerge(store=store, git=git, settle=settle)
+    unresolved = EndUnresolved(store=store, forge=forge, load=load, propose=propose, standing=standing)
     return AdvanceJob(
         store=store,
         clock=clock,
         fetch=FetchMerge(store=store, forge=forge, git=git),
-        prepare=PrepareMerge(store=store, forge=forge, git=git, launch=launch, server=limits),
-        collect=CollectRun(store=store, clock=clock),
-        validate=ValidateResult(
+        prepare=PrepareMerge(
             store=store,
             forge=forge,
             git=git,
+            settle=settle,
+            direct=None,
+            launch=launch,
+            unresolved=unresolved,
+            server=limits,
+        ),
+        collect=CollectRun(store=store, clock=clock, unresolved=unresolved),
+        validate=ValidateResult(
+            store=store,
+            forge=forge,
             archives=archives,
+            load=load,
             launch=launch,
             propose=propose,
+            unresolved=unresolved,
             standing=standing,
             server=limits,
         ),

@@ -16,12 +16,13 @@ from bot.errors import (
     StoreError,
     TreeRefusedError,
 )
-from bot.handlers.collect import CollectRun, ValidateResult
+from bot.handlers.collect import CollectRun
 from bot.handlers.conclude import Conclude
 from bot.handlers.prepare import FetchMerge, PrepareMerge
 from bot.handlers.publish import Publish
 from bot.handlers.reporting import RefreshReports
 from bot.handlers.rollback import RollBack
+from bot.handlers.validate import ValidateResult
 from bot.model.jobs import TERMINAL, Job, JobKind, JobLease, JobState
 from bot.model.runs import RunState
 from bot.ports.store import Store

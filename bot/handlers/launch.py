@@ -5,10 +5,14 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bot.handlers.triage import MergePlan
+from bot.handlers.progress import MergeProgress
+from bot.merge.markers import render
+from bot.merge.remainder import Remainder, remainder
+from bot.model.cases import FileProgress
+from bot.model.direct import MergeContext
 from bot.model.jobs import Job
 from bot.model.runs import AgentBrief, BriefFile, BriefHunk, RunLimits, RunTask
-from bot.ports.git import Git
+from bot.ports.git import Git, WorkspaceFile
 from bot.ports.runner import RunArchives, RunLauncher
 from bot.ports.store import Runs
 from bot.ports.system import Ids
@@ -32,27 +36,28 @@ class LaunchRun:
     async def __call__(
         self,
         job: Job,
-        plan: MergePlan,
+        progress: MergeProgress,
         *,
         title: str,
         limits: RunLimits,
         feedback: tuple[str, ...] = (),
     ) -> None:
-        """Launch a run for ``job``.
+        """Launch a run over the open hunks of a merge; what is settled stands in the workspace's files already.
 
         Raises:
             GitError: the workspace cannot be made.
             SandboxError: the sandbox cannot be started.
         """
         repository = job.request.repository
-        brief = await self._brief(job, plan, title=title, feedback=feedback)
-        files = await self.git.workspace(
+        brief = await self._brief(job, progress, title=title, feedback=feedback)
+        found = await self.git.workspace(
             repository,
-            plan.merge.tree,
-            first=[conflict.path for conflict in plan.for_agent],
+            progress.plan.merge.tree,
+            first=progress.open_files,
             max_bytes=limits.max_workspace_bytes,
             max_files=_MAX_FILES,
         )
+        files = [file for found_file in found if (file := _as_settled(progress, found_file)) is not None]
         token = self.ids.new_token()
         run_id = self.ids.new_id()
         await self.runs.create(
@@ -79,28 +84,58 @@ class LaunchRun:
         spent = (await self.runs.usage(job.id)).cost_usd
         return replace(limits, budget_usd=max(0.0, limits.budget_usd - spent))
 
-    async def _brief(self, job: Job, plan: MergePlan, *, title: str, feedback: tuple[str, ...]) -> AgentBrief:
-        repository = job.request.repository
-        base = job.base_sha or ""
-        files = tuple(
-            BriefFile(
-                path=conflict.path,
-                kind=conflict.kind.value,
-                hunks=tuple(
-                    BriefHunk(index=hunk.index, first_line=hunk.first_line, last_line=hunk.last_line)
-                    for hunk in plan.marked[conflict.path].hunks
-                ),
-            )
-            for conflict in plan.for_agent
-        )
+    async def _brief(self, job: Job, progress: MergeProgress, *, title: str, feedback: tuple[str, ...]) -> AgentBrief:
+        context = await merge_context(self.git, job, title=title, body="")
         return AgentBrief(
             number=job.request.number,
-            title=title,
-            head=job.request.head_ref,
-            base=job.request.base_ref,
-            files=files,
-            ours_subjects=await self.git.subjects(repository, since=base, until=job.head_sha, limit=_SUBJECTS),
-            theirs_subjects=await self.git.subjects(repository, since=job.head_sha, until=base, limit=_SUBJECTS),
-            instructions=job.request.instructions,
+            title=context.title,
+            head=context.head,
+            base=context.base,
+            files=tuple(_brief_file(progress.files[path]) for path in progress.open_files),
+            ours_subjects=context.ours_subjects,
+            theirs_subjects=context.theirs_subjects,
+            instructions=context.instructions,
             feedback=feedback,
         )
+
+
+async def merge_context(git: Git, job: Job, *, title: str, body: str) -> MergeContext:
+    """What models are told about the two sides."""
+    repository, base = job.request.repository, job.base_sha or ""
+    return MergeContext(
+        title=title,
+        body=body,
+        head=job.request.head_ref,
+        base=job.request.base_ref,
+        ours_subjects=await git.subjects(repository, since=base, until=job.head_sha, limit=_SUBJECTS),
+        theirs_subjects=await git.subjects(repository, since=job.head_sha, until=base, limit=_SUBJECTS),
+        instructions=job.request.instructions,
+    )
+
+
+def _brief_file(file: FileProgress) -> BriefFile:
+    """The open hunks, by their numbers in the file as git left it, at their places in the file as the agent gets it."""
+    rest = _rest(file)
+    return BriefFile(
+        path=file.case.path,
+        kind=file.case.kind.value,
+        hunks=tuple(
+            BriefHunk(index=index, first_line=hunk.first_line, last_line=hunk.last_line)
+            for index, hunk in zip(rest.indexes, rest.marked.hunks, strict=True)
+        ),
+    )
+
+
+def _as_settled(progress: MergeProgress, found: WorkspaceFile) -> WorkspaceFile | None:
+    """A file of git's merge as the agent gets it; None where a person deleted it."""
+    if found.path in progress.taken:
+        content = progress.taken[found.path][1].content
+        return None if content is None else replace(found, content=content)
+    file = progress.files.get(found.path)
+    if file is None or not file.settled:
+        return found
+    return replace(found, content=render(_rest(file).marked))
+
+
+def _rest(file: FileProgress) -> Remainder:
+    return remainder(file.case.marked, {index: answer.content for index, answer in file.settled.items()})

@@ -1,17 +1,22 @@
-"""From a queued job to a launched run: fetch, verdict, plan, launch."""
+"""From a queued job to its resolvers: fetch, verdict, and each conflict to the cheapest that can settle it."""
 
 from dataclasses import dataclass
 from typing import assert_never
 
 from bot.errors import GitError
 from bot.handlers.configuration import job_config
-from bot.handlers.launch import LaunchRun
-from bot.handlers.triage import MergePlan, plan_merge
+from bot.handlers.direct import AskDirect, is_small
+from bot.handlers.launch import LaunchRun, merge_context
+from bot.handlers.progress import MergeProgress, nothing_done
+from bot.handlers.records import records_of
+from bot.handlers.settle import SettleMerge
+from bot.handlers.triage import all_left, plan_merge
+from bot.handlers.unresolved import EndUnresolved
 from bot.model.conflicts import CleanMerge, ConflictedMerge, ImpossibleMerge
 from bot.model.forge import PullRequest
 from bot.model.intents import Refused
 from bot.model.jobs import Job, JobLease, JobState
-from bot.model.runs import RunLimits, RunState
+from bot.model.runs import RunState
 from bot.policy.limits import ServerLimits, check_conflicts, run_limits
 from bot.ports.forge import Forge
 from bot.ports.git import Git
@@ -58,16 +63,22 @@ class FetchMerge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareMerge:
-    """A prepared resolve job: ask git for the verdict, sort the conflicts, launch what an agent may do."""
+    """A prepared resolve job: ask git for the verdict, then the resolvers; only what is open moves on to the next.
+
+    ``direct`` is None where nobody may be asked directly.
+    """
 
     store: Store
     forge: Forge
     git: Git
+    settle: SettleMerge
+    direct: AskDirect | None
     launch: LaunchRun
+    unresolved: EndUnresolved
     server: ServerLimits
 
     async def __call__(self, lease: JobLease) -> JobLease:
-        """Move the job to ``running``, or to the end that its conflicts lead to."""
+        """Move the job to ``running``, to ``validating``, or to the end that its conflicts lead to."""
         job = lease.job
         repository = job.request.repository
         base = job.base_sha
@@ -95,23 +106,36 @@ class PrepareMerge:
         job = lease.job
         repository = job.request.repository
         config = await job_config(job, registry=self.store.registry)
-        plan = await plan_merge(merge, repository=repository, config=config, git=self.git)
-        await self.store.proposals.save_conflicts(job.id, job.attempt, plan.records())
-        if job.request.dry_run:
-            return await self._end(lease, JobState.REPORTED, "dry_run", endings.DRY_RUN)
         size = check_conflicts(config, len(merge.conflicts))
         if isinstance(size, Refused):
-            return await self._end(lease, JobState.UNRESOLVED, size.rule, size.message)
-        if plan.open:
-            message = endings.left_to_people(len(plan.open))
-            return await self._end(lease, JobState.UNRESOLVED, "needs_person", message)
+            progress = nothing_done(all_left(merge, size.message))
+            return await self.unresolved(lease, progress, config, rule=size.rule, message=size.message)
+        plan = await plan_merge(merge, repository=repository, config=config, git=self.git)
+        progress = await self.settle(job, plan, config)
+        await self._save(job, progress)
+        if job.request.dry_run:
+            return await self._end(lease, JobState.REPORTED, "dry_run", endings.DRY_RUN)
+        pull_request = await self.forge.pull_request(repository, job.request.number)
         limits = run_limits(config, budget_usd=job.request.budget_usd, server=self.server)
-        await self._start(job, plan, limits=await self.launch.remaining(job, limits))
-        return await self.store.jobs.move(lease, JobState.RUNNING, progress="the agent is starting")
+        if self.direct is not None and progress.open_files:
+            context = await merge_context(self.git, job, title=pull_request.title, body=pull_request.body)
+            left = await self.launch.remaining(job, limits)
+            progress = await self.direct(job, progress, context=context, limits=left)
+            # At once: what was paid for is not asked again by another worker.
+            await self._save(job, progress)
+        if progress.open_files:
+            left = await self.launch.remaining(job, limits)
+            await self.launch(job, progress, title=pull_request.title, limits=left)
+            return await self.store.jobs.move(lease, JobState.RUNNING, progress="the agent is starting")
+        if progress.files or progress.taken:
+            return await self.store.jobs.move(lease, JobState.VALIDATING, progress="checking the result")
+        message = endings.left_to_people(len(progress.left))
+        return await self.unresolved(lease, progress, config, rule="needs_person", message=message)
 
-    async def _start(self, job: Job, plan: MergePlan, *, limits: RunLimits) -> None:
-        pull_request = await self.forge.pull_request(job.request.repository, job.request.number)
-        await self.launch(job, plan, title=pull_request.title, limits=limits)
+    async def _save(self, job: Job, progress: MergeProgress) -> None:
+        resolver = "direct" if self.direct is not None and is_small(progress) else "agent"
+        records = records_of(progress, next_resolver=resolver)
+        await self.store.proposals.save_conflicts(job.id, job.attempt, records)
 
     async def _end(self, lease: JobLease, state: JobState, rule: str, message: str) -> JobLease:
         return await self.store.jobs.move(lease, state, rule=rule, message=message)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bot.errors import LeaseRejectedError, PushRefusedError
+from bot.handlers.progress import MODELS
 from bot.model.conflicts import ConflictedMerge
 from bot.model.jobs import Job, JobLease, JobState
 from bot.model.proposals import Proposal, ProposalKind, ProposalState, ProposedFile, Publication, PushPurpose
@@ -13,7 +15,7 @@ from bot.ports.forge import Forge
 from bot.ports.git import CommitSpec, Git, WrittenCommit
 from bot.ports.store import Store
 from bot.ports.system import Clock
-from bot.report.commit_message import merge_message, revert_message
+from bot.report.commit_message import merge_message, revert_message, unfinished_message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,22 +40,34 @@ class Propose:
             base_tree=merge.tree,
             changes={item.path: None if item.content is None else (item.mode, item.content) for item in resolutions},
             parents=(job.head_sha, base),
-            message=merge_message(job, [item.path for item in resolutions]),
+            message=merge_message(job, [item.path for item in resolutions], by_model=_by_model(resolutions)),
             author_name=self.bot_name,
             author_email=await self._email(),
             when=await self._when(job, (job.head_sha, base)),
         )
         commit = await self.git.write_commit(job.request.repository, spec)
-        files = tuple(
-            ProposedFile(
-                path=item.path,
-                kind=item.kind.value,
-                resolver=item.resolver,
-                reasons=tuple(hunk.reason for hunk in item.hunks),
-            )
-            for item in resolutions
+        return await self._offer(lease, ProposalKind.MERGE, commit, spec.parents, _files(resolutions))
+
+    async def partial(self, job: Job, resolutions: Sequence[Resolution], left: Sequence[str]) -> None:
+        """Put what is safe of a merge on a branch, for a person to finish; nobody can approve it.
+
+        Where the forge takes no branch from us, there is none: the job's end does not depend on it.
+        """
+        spec = CommitSpec(
+            base_tree=await self.git.tree_of(job.request.repository, job.head_sha),
+            changes={item.path: None if item.content is None else (item.mode, item.content) for item in resolutions},
+            parents=(job.head_sha,),
+            message=unfinished_message(job, [item.path for item in resolutions], left),
+            author_name=self.bot_name,
+            author_email=await self._email(),
+            when=await self._when(job, (job.head_sha,)),
         )
-        return await self._offer(lease, ProposalKind.MERGE, commit, spec.parents, files)
+        commit = await self.git.write_commit(job.request.repository, spec)
+        proposal = await self._kept(job, ProposalKind.PARTIAL, commit, spec.parents, _files(resolutions))
+        try:
+            await self._push_branch(job, proposal)
+        except (LeaseRejectedError, PushRefusedError):
+            await self.store.proposals.settle(proposal.id, ProposalState.STALE)
 
     async def revert(self, lease: JobLease, *, tree: str, head: str, undone: str) -> JobLease:
         """Propose a commit on top of ``head`` that takes the published commit ``undone`` back."""
@@ -85,7 +99,18 @@ class Propose:
         parents: tuple[str, ...],
         files: tuple[ProposedFile, ...],
     ) -> JobLease:
-        job = lease.job
+        proposal = await self._kept(lease.job, kind, commit, parents, files)
+        await self._push_branch(lease.job, proposal)
+        return await self.store.jobs.move(lease, JobState.AWAITING_APPROVAL, progress="waiting for approval")
+
+    async def _kept(
+        self,
+        job: Job,
+        kind: ProposalKind,
+        commit: WrittenCommit,
+        parents: tuple[str, ...],
+        files: tuple[ProposedFile, ...],
+    ) -> Proposal:
         proposal = Proposal(
             id=hashlib.sha256(f"{job.id}:{commit.commit}".encode()).hexdigest()[:32],
             job_id=job.id,
@@ -102,8 +127,7 @@ class Propose:
             created_at=self.clock.now(),
         )
         await self.store.proposals.add(proposal)
-        await self._push_branch(job, proposal)
-        return await self.store.jobs.move(lease, JobState.AWAITING_APPROVAL, progress="waiting for approval")
+        return proposal
 
     async def _push_branch(self, job: Job, proposal: Proposal) -> None:
         """Create the branch, and only create it: a branch of that name with other content is somebody else's."""
@@ -121,6 +145,22 @@ class Propose:
         access = await self.forge.git_access(repository, write=True)
         await self.git.push(repository, access, ref=ref, new=proposal.commit, expected=None)
         await self.store.proposals.end_push(operation, status="done")
+
+
+def _files(resolutions: Sequence[Resolution]) -> tuple[ProposedFile, ...]:
+    return tuple(
+        ProposedFile(
+            path=item.path,
+            kind=item.kind.value,
+            resolver=item.resolver,
+            reasons=tuple(hunk.reason for hunk in item.hunks),
+        )
+        for item in resolutions
+    )
+
+
+def _by_model(resolutions: Sequence[Resolution]) -> bool:
+    return any(hunk.tier in MODELS for item in resolutions for hunk in item.hunks)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Who resolves which conflict: what an agent may work on, and what only a person decides."""
+"""Which conflicts can be worked on as text, and which only a person decides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,49 +9,28 @@ from bot.errors import FlowForgeError
 from bot.merge.markers import parse_marked
 from bot.model.conflicts import Conflict, ConflictedMerge, ConflictKind, MarkedFile, Side
 from bot.model.forge import RepositoryRef
-from bot.model.reports import ConflictRecord, ResolutionStatus
 from bot.model.resolutions import OpenConflict, SideTexts
 from bot.ports.git import Git
 
 MAX_TEXT_BYTES: Final = 2 * 1024 * 1024
-"""Largest conflicted file that is given to an agent; Claude Code's own reading tools give up beyond this."""
+"""Largest conflicted file that is worked on as text; Claude Code's own reading tools give up beyond this."""
 
-AGENT: Final = "agent"
-
-_FOR_AGENTS: Final = frozenset({ConflictKind.CONTENT, ConflictKind.ADD_ADD})
+_TEXT_KINDS: Final = frozenset({ConflictKind.CONTENT, ConflictKind.ADD_ADD})
 _REGULAR: Final = frozenset({"100644", "100755"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergePlan:
-    """A conflicted merge, sorted: text conflicts for an agent, taken apart; and those left to a person."""
+    """A conflicted merge, sorted: text conflicts, taken apart; and those left to a person, with the reason."""
 
     merge: ConflictedMerge
     marked: dict[str, MarkedFile]
     open: tuple[OpenConflict, ...]
 
     @property
-    def for_agent(self) -> tuple[Conflict, ...]:
-        """The conflicts an agent may resolve."""
+    def as_text(self) -> tuple[Conflict, ...]:
+        """The conflicts that rules and models may work on."""
         return tuple(conflict for conflict in self.merge.conflicts if conflict.path in self.marked)
-
-    def records(self) -> list[ConflictRecord]:
-        """The plan as rows: nothing is resolved yet."""
-        left = {item.path: item.reason for item in self.open}
-        return [
-            ConflictRecord(
-                path=conflict.path,
-                kind=conflict.kind.value,
-                hunks=len(self.marked[conflict.path].hunks) if conflict.path in self.marked else 0,
-                resolver="person" if conflict.path in left else AGENT,
-                status=ResolutionStatus.OPEN,
-                reasons=(left[conflict.path],) if conflict.path in left else (),
-                oid=None,
-                prompt="",
-                response="",
-            )
-            for conflict in self.merge.conflicts
-        ]
 
 
 async def plan_merge(
@@ -72,6 +51,12 @@ async def plan_merge(
         else:
             left.append(OpenConflict(path=conflict.path, kind=conflict.kind, reason=taken))
     return MergePlan(merge=merge, marked=marked, open=tuple(left))
+
+
+def all_left(merge: ConflictedMerge, reason: str) -> MergePlan:
+    """A merge of which everything is left to people, for one reason. Nothing is read."""
+    left = tuple(OpenConflict(path=item.path, kind=item.kind, reason=reason) for item in merge.conflicts)
+    return MergePlan(merge=merge, marked={}, open=left)
 
 
 async def _take_apart(
@@ -99,8 +84,8 @@ async def _take_apart(
 
 
 def _barred(conflict: Conflict, protected: Sequence[str]) -> str | None:
-    """Why no agent may work on this path, whatever is in it."""
-    if conflict.kind not in _FOR_AGENTS:
+    """Why no rule and no model may work on this path, whatever is in it."""
+    if conflict.kind not in _TEXT_KINDS:
         return f"a {conflict.kind.value} conflict is for a person to decide"
     pattern = matches(conflict.path, protected)
     if pattern is not None:

@@ -2,6 +2,7 @@
 
 from typing import assert_never
 
+from bot.model.resolutions import GateResult, GateVerdict
 from bot.model.runs import RunOutcome
 from bot.model.text import code_span
 
@@ -87,17 +88,41 @@ def may_no_longer_ask(login: str) -> str:
 
 
 def left_to_people(count: int) -> str:
-    """Some conflicts are not for an agent, so nothing was started."""
+    """Some conflicts are for people only."""
     what = "One conflict is" if count == 1 else f"{count} conflicts are"
-    return f"{what} for a person to decide, so no agent was started and no money spent."
+    return f"{what} for a person to decide."
+
+
+def rules_did_not_pass(result: GateResult) -> str:
+    """Rules settled a file, and the gate turned that down."""
+    return f"Rules answered this, but their result did not pass the checks: {_first(result)}"
+
+
+def did_not_pass(result: GateResult) -> str:
+    """A file was resolved, and the gate turned that down."""
+    return f"Its resolution did not pass the checks: {_first(result)}"
+
+
+def _first(result: GateResult) -> str:
+    return next(finding.message for finding in result.findings if finding.verdict is not GateVerdict.PASS)
+
+
+def undecided_hunk(index: int, reason: str) -> str:
+    """Why a model leaves a conflict open; ``reason`` is its own word, untrusted."""
+    return f"Conflict {index + 1} was left open: {reason}"
 
 
 def gate_failed(tries: int, first: str) -> str:
-    """The agent's work was turned down by the gate, for the last time; ``first`` is the first check it failed."""
-    times = "once" if tries == 1 else f"{tries} times"
+    """A result was turned down by the gate, for the last time; ``first`` is the first check it failed.
+
+    ``tries`` counts the agent's; 0 where none took part.
+    """
+    who = {0: "The resolution", 1: "The agent answered once, and its work"}.get(
+        tries, f"The agent answered {tries} times, and its work"
+    )
     return (
-        f"The agent answered {times}, and its work did not pass every check ({first} first of all). "
-        "Nothing of it was taken; the report says what was wrong."
+        f"{who} did not pass every check ({first} first of all). "
+        "What did not pass was not taken; the report says what was wrong."
     )
 
 
@@ -108,7 +133,7 @@ def tree_refused(why: str) -> str:
 
 CLEAN = "The pull request merges cleanly with its base: there is no conflict to resolve."
 UP_TO_DATE = "The pull request holds everything of its base already: there is nothing to merge."
-DRY_RUN = "This was a dry run: it shows what conflicts and starts no agent."
+DRY_RUN = "This was a dry run: it shows what conflicts and who would resolve it. No model was asked."
 IMPOSSIBLE = "git cannot merge these two histories. They may have no common ancestor; merge them by hand."
 CLOSED = "The pull request was closed, so there is nothing left to do here."
 GONE = "FlowForge may no longer work in this repository."
@@ -125,7 +150,7 @@ REVERT_CONFLICTS = (
 def undecided(count: int) -> str:
     """The agent itself says that it cannot decide."""
     what = "one file" if count == 1 else f"{count} files"
-    return f"The agent could not decide {what}. Its reasons stand below; nothing of its work was taken."
+    return f"The agent could not decide {what}. Its reasons stand below."
 
 
 def push_refused(reason: str) -> str:

@@ -1,0 +1,63 @@
+"""Gather, for each text conflict of a merge, the facts that resolvers may use."""
+
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from bot.errors import GitError
+from bot.handlers.triage import MergePlan, side_texts
+from bot.model.cases import FileCase, PathHistory, RecordedKey
+from bot.model.conflicts import Conflict, Side
+from bot.model.jobs import Job
+from bot.ports.git import Git
+from bot.ports.store import Recorded
+
+
+def recorded_key(conflict: Conflict) -> RecordedKey:
+    """What a resolution of this conflict is remembered by."""
+
+    def oid(side: Side) -> str | None:
+        stage = conflict.stages.get(side)
+        return None if stage is None else stage.oid
+
+    return RecordedKey(path=conflict.path, ancestor=oid(Side.ANCESTOR), ours=oid(Side.OURS), theirs=oid(Side.THEIRS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatherCases:
+    """Read the sides of text conflicts, and look up what git and earlier approvals know about them."""
+
+    git: Git
+    recorded: Recorded
+
+    async def plain(self, job: Job, plan: MergePlan) -> dict[str, FileCase]:
+        """The cases without facts from elsewhere: they depend on the merge alone."""
+        repository = job.request.repository
+        return {
+            conflict.path: FileCase(
+                path=conflict.path,
+                kind=conflict.kind,
+                stages=conflict.stages,
+                sides=await side_texts(conflict, repository=repository, git=self.git),
+                marked=plan.marked[conflict.path],
+            )
+            for conflict in plan.as_text
+        }
+
+    async def with_facts(self, job: Job, plan: MergePlan, plain: Iterable[FileCase]) -> dict[str, FileCase]:
+        """The cases with the histories of their paths and with what was approved for exactly them before."""
+        cases = {case.path: case for case in plain}
+        if not cases:
+            return {}
+        repository = job.request.repository
+        keys = {conflict.path: recorded_key(conflict) for conflict in plan.as_text if conflict.path in cases}
+        found = await self.recorded.find(repository, list(keys.values()))
+        histories: Mapping[str, PathHistory] = {}
+        with contextlib.suppress(GitError):  # a fact that cannot be had costs a rule its answer, nothing else
+            histories = await self.git.path_history(
+                repository, ours=job.head_sha, theirs=job.base_sha or "", paths=list(cases)
+            )
+        return {
+            path: replace(case, history=histories.get(path, case.history), recorded=found.get(keys[path]))
+            for path, case in cases.items()
+        }

@@ -1,0 +1,116 @@
+"""Put what the rules leave open to the model in one call, where it is little."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from bot.errors import ModelError
+from bot.handlers.progress import Asked, MergeProgress, settle
+from bot.model.cases import FileProgress
+from bot.model.conflicts import MarkedFile
+from bot.model.direct import DirectLimits, DirectQuestion, DirectReply, MergeContext, ModelAccess, NotAsked
+from bot.model.jobs import Job
+from bot.model.resolutions import HunkAnswer
+from bot.model.runs import RunKind, RunLimits, RunOutcome
+from bot.ports.direct import DirectModel
+from bot.ports.store import Runs
+from bot.ports.system import Clock, Ids
+from bot.report import endings
+
+MAX_HUNKS: Final = 6
+"""More open hunks than this, in all files together, are the agent's: it can look around."""
+
+MAX_INPUT_TOKENS: Final = 24_000
+MAX_OUTPUT_TOKENS: Final = 8_000
+
+TIMEOUT_SECONDS: Final = 40.0
+"""With what comes before and after, the step that asks has to end within a worker's minute."""
+
+_OWNER: Final = "direct"
+_MIN_BUDGET_USD: Final = 0.01
+
+
+def is_small(progress: MergeProgress) -> bool:
+    """Whether the open hunks are few enough for one call."""
+    return 0 < sum(len(progress.files[path].open) for path in progress.open_files) <= MAX_HUNKS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskDirect:
+    """One call through the gateway, metered like any run. A failure costs nothing but time: the hunks stay open."""
+
+    model: DirectModel
+    runs: Runs
+    clock: Clock
+    ids: Ids
+    gateway_url: str
+
+    async def __call__(
+        self, job: Job, progress: MergeProgress, *, context: MergeContext, limits: RunLimits
+    ) -> MergeProgress:
+        """The merge with the model's answers applied; each file that was asked about is marked as asked."""
+        paths = [path for path in progress.open_files if path not in progress.asked]
+        if not paths or not is_small(progress) or limits.budget_usd < _MIN_BUDGET_USD:
+            return progress
+        question = DirectQuestion(
+            model=job.request.model,
+            files=tuple(progress.files[path] for path in paths),
+            context=context,
+            limits=DirectLimits(
+                max_hunks=MAX_HUNKS,
+                max_input_tokens=MAX_INPUT_TOKENS,
+                max_output_tokens=MAX_OUTPUT_TOKENS,
+                budget_usd=limits.budget_usd,
+                timeout_seconds=TIMEOUT_SECONDS,
+            ),
+        )
+        reply = await self._ask(job, question, limits)
+        return progress if isinstance(reply, NotAsked) else _applied(progress, paths, reply)
+
+    async def _ask(self, job: Job, question: DirectQuestion, limits: RunLimits) -> DirectReply | NotAsked:
+        token, run_id = self.ids.new_token(), self.ids.new_id()
+        await self.runs.create(
+            run_id=run_id,
+            job=job,
+            token_sha256=hashlib.sha256(token.encode()).hexdigest(),
+            model=job.request.model,
+            limits=replace(limits, deadline_seconds=TIMEOUT_SECONDS, max_turns=1),
+            kind=RunKind.DIRECT,
+        )
+        end = self.clock.now() + timedelta(seconds=TIMEOUT_SECONDS)
+        # Supervised by nobody: the sweep ends the run, and its token, when this worker dies.
+        await self.runs.started(run_id, owner=_OWNER, deadline=end, lease_until=end + timedelta(seconds=20))
+        try:
+            reply = await self.model.ask(question, ModelAccess(base_url=self.gateway_url, api_key=token))
+        except ModelError as error:
+            await self.runs.ended(run_id, RunOutcome(error.outcome), detail=str(error))
+            return NotAsked(reason=str(error))
+        except BaseException:
+            await self.runs.ended(run_id, RunOutcome.INFRA_RETRYABLE, detail="the call was cut off")
+            raise
+        detail = reply.reason if isinstance(reply, NotAsked) else ""
+        await self.runs.ended(run_id, RunOutcome.SUCCEEDED, detail=detail)
+        return reply
+
+
+def _applied(progress: MergeProgress, paths: Sequence[str], reply: DirectReply) -> MergeProgress:
+    asked = Asked(prompt=reply.prompt, response=reply.response)
+    for path in paths:
+        file = progress.files[path]
+        answers = _usable(file, {answer.index: answer for name, answer in reply.answers if name == path})
+        undecided = [item for item in reply.undecided if item.path == path and item.index in file.open]
+        notes = [endings.undecided_hunk(item.index, item.reason) for item in undecided]
+        progress = progress.with_file(settle(file, answers), note=" ".join(notes)).with_asked(path, asked)
+    return progress
+
+
+def _usable(file: FileProgress, answers: Mapping[int, HunkAnswer]) -> dict[int, HunkAnswer]:
+    """The answers to open hunks that are whole lines."""
+    return {index: item for index, item in answers.items() if index in file.open and _fits(file.case.marked, item)}
+
+
+def _fits(marked: MarkedFile, answer: HunkAnswer) -> bool:
+    at_end = answer.index == len(marked.hunks) - 1 and not marked.segments[-1]
+    return at_end or not answer.content or answer.content.endswith(b"\n")
