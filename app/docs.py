@@ -100,8 +100,8 @@ def _command(spec: CommandSpec) -> str:
         facts.append(f"- Other names: {', '.join(f'`{alias}`' for alias in spec.aliases)}.")
     facts.append(f"- Where: {' and '.join(sorted((place.value for place in spec.where), reverse=True))}.")
     parts = [f"## {spec.name}", f"`{PREFIX} {spec.usage}`", spec.summary, "\n".join(facts)]
-    if spec.options or spec.argument:
-        parameters = [*spec.options, *([spec.argument] if spec.argument else [])]
+    if spec.options or spec.arguments:
+        parameters = [*spec.options, *spec.arguments]
         rows = [_parameter(each, option=each in spec.options) for each in parameters]
         parts.append("| Parameter | Value | What it means |\n|---|---|---|\n" + "\n".join(rows))
     if spec.options:
@@ -115,7 +115,7 @@ def _command(spec: CommandSpec) -> str:
 
 def _parameter(parameter: Parameter, *, option: bool) -> str:
     name = f"--{parameter.name}" if option else parameter.name
-    free = parameter.kind in {ValueKind.TEXT, ValueKind.MODEL}
+    free = parameter.kind in {ValueKind.TEXT, ValueKind.MODEL, ValueKind.PATH}
     length = f"; at most {parameter.max_length} characters" if free else ""
     return f"| `{name}` | {_cell(parameter.allowed)}{length} | {_cell(parameter.summary)} |"
 

@@ -31,6 +31,10 @@ class ParsedCommand:
         """The text given for a parameter, None when it was left out."""
         return next((value for key, value in self.values if key == name and isinstance(value, str)), None)
 
+    def required(self, name: str) -> str:
+        """The text given for a parameter that the table requires; a command without it is a fault."""
+        return next(value for key, value in self.values if key == name and isinstance(value, str))
+
     def number(self, name: str) -> float | None:
         """The number given for a parameter, None when it was left out."""
         return next((value for key, value in self.values if key == name and isinstance(value, float)), None)
@@ -101,17 +105,37 @@ def _parse(rest: str) -> tuple[CommandName, dict[str, Value]]:
     if spec is None:
         raise _FaultError(FaultKind.UNKNOWN_COMMAND, _unknown_command(word))
     values, rest = _options(spec, rest)
-    if spec.argument is not None and spec.argument.kind is ValueKind.TEXT:
-        given = _instructions(spec, rest)
-    else:
-        given, rest = _quoted_word(rest)
-        if rest:
-            raise _unexpected(spec, rest)
-    if given and spec.argument is None:
-        raise _unexpected(spec, given)
-    if given and spec.argument is not None:
-        values[spec.argument.name] = _value(spec.argument, given, called=spec.argument.name)
+    for argument in spec.arguments:
+        given, rest = _argument(spec, argument, rest)
+        if given:
+            values[argument.name] = _value(argument, given, called=argument.name)
+        elif argument.required:
+            message = f"`{spec.name}` lacks its {argument.name}. Write `{PREFIX} {spec.usage}`."
+            raise _FaultError(FaultKind.MISSING_VALUE, message)
+    if rest:
+        raise _unexpected(spec, rest)
     return spec.name, values
+
+
+def _argument(spec: CommandSpec, argument: Parameter, rest: str) -> tuple[str, str]:
+    """One argument as it stands, and what comes after it. Free text and paths take the rest of the line."""
+    if argument.kind is ValueKind.TEXT:
+        return _instructions(spec, rest), ""
+    if argument.kind is ValueKind.PATH:
+        return _path(rest), ""
+    return _quoted_word(rest)
+
+
+def _path(rest: str) -> str:
+    """A path, which may hold spaces; it may stand in quotes or, as people copy it from reports, in backticks."""
+    mark = rest[:1]
+    if mark not in ("'", '"', "`"):
+        return rest
+    width = len(rest) - len(rest.lstrip(mark)) if mark == "`" else 1
+    inside = rest[width:-width]
+    if len(rest) < 2 * width or rest[-width:] != rest[:width] or mark in inside[-1:]:
+        raise _FaultError(FaultKind.UNCLOSED_QUOTE, f"The quote in {code_span(rest)} is not closed.")
+    return inside.strip(" ") if mark == "`" else inside
 
 
 def _options(spec: CommandSpec, rest: str) -> tuple[dict[str, Value], str]:
@@ -225,7 +249,9 @@ def _unknown_option(spec: CommandSpec, word: str, name: str) -> str:
         return f"`{spec.name}` has no options; {code_span(word)} is not understood."
     close = difflib.get_close_matches(name[:60].lower(), names, n=1)
     known = ", ".join(f"`--{each}`" for each in names)
-    hint = f"Did you mean `--{close[0]}`?" if close else f"It has {known}; instructions may stand behind `--`."
+    free = any(argument.kind is ValueKind.TEXT for argument in spec.arguments)
+    has = f"It has {known}" + ("; instructions may stand behind `--`." if free else ".")
+    hint = f"Did you mean `--{close[0]}`?" if close else has
     return f"`{spec.name}` has no option {code_span(word)}. {hint}"
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from bot.config import DEFAULT_CONFIG, MAX_BUDGET_USD, MODEL_PATTERN, RepositoryConfig, json_schema, level
 from bot.config_schema import at
+from bot.model.cases import Choice
 from bot.model.forge import PermissionLevel
 from bot.model.intents import Strategy
 
@@ -30,13 +31,18 @@ _UNSEEN: Final = (
 )
 
 
+_COMMIT: Final = "[0-9a-fA-F]{7,64}"
+_COMMIT_WORDS: Final = "the first 7 or more hexadecimal digits of a commit"
+
+
 class CommandName(StrEnum):
-    """The commands' names. The permission a command asks for has the same name in the configuration."""
+    """The commands' names."""
 
     HELP = "help"
     RESOLVE = "resolve"
     STATUS = "status"
     APPROVE = "approve"
+    TAKE = "take"
     REJECT = "reject"
     RETRY = "retry"
     CANCEL = "cancel"
@@ -58,6 +64,7 @@ class ValueKind(StrEnum):
     MONEY = "money"
     MODEL = "model"
     COMMIT = "commit"
+    PATH = "path"
     FLAG = "flag"
 
 
@@ -76,36 +83,45 @@ class Parameter:
     allowed: str
     max_length: int
     choices: tuple[str, ...] = ()
+    required: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandSpec:
-    """One command. ``argument`` is what may follow the name (and, for free text, the options)."""
+    """One command. ``arguments`` follow the name and the options; free text and a path can only be the last.
+
+    ``permission`` names the command whose permission it asks for where that is not its own.
+    """
 
     name: CommandName
     summary: str
     examples: tuple[str, ...]
     aliases: tuple[str, ...] = ()
-    argument: Parameter | None = None
+    arguments: tuple[Parameter, ...] = ()
     options: tuple[Parameter, ...] = ()
     where: frozenset[Place] = frozenset({Place.PULL_REQUEST})
+    permission: CommandName | None = None
 
     @property
     def permission_key(self) -> str:
         """The key in the configuration that says who may run it."""
-        return f"permissions.{self.name}"
+        return f"permissions.{self.permission or self.name}"
 
     @property
     def default_permission(self) -> PermissionLevel:
         """The least permission it asks for where the configuration says nothing else."""
-        return level(DEFAULT_CONFIG, self.name)
+        return self.needed_permission(DEFAULT_CONFIG)
+
+    def needed_permission(self, config: RepositoryConfig) -> PermissionLevel:
+        """The least permission that it asks for in a repository with this configuration."""
+        return level(config, self.permission or self.name)
 
     @property
     def usage(self) -> str:
         """What can be written, without the prefix."""
         options = [f"[--{option.name} {option.placeholder}".rstrip() + "]" for option in self.options]
-        argument = [] if self.argument is None else [f"[{self.argument.placeholder}]"]
-        return " ".join([self.name, *options, *argument])
+        arguments = [each.placeholder if each.required else f"[{each.placeholder}]" for each in self.arguments]
+        return " ".join([self.name, *options, *arguments])
 
 
 COMMANDS: Final = (
@@ -118,20 +134,23 @@ COMMANDS: Final = (
     CommandSpec(
         name=CommandName.RESOLVE,
         summary="Prepare the merge with the base branch, resolve its conflicts, and propose the result.",
-        argument=Parameter(
-            name="instructions",
-            kind=ValueKind.TEXT,
-            summary="What the agent should know, in your words; the rest of the line.",
-            placeholder="instructions…",
-            pattern=f"[^{_UNSEEN}]*",
-            allowed="text without control characters and without characters that cannot be seen",
-            max_length=2000,
+        arguments=(
+            Parameter(
+                name="instructions",
+                kind=ValueKind.TEXT,
+                summary="What the agent should know, in your words; the rest of the line.",
+                placeholder="instructions…",
+                pattern=f"[^{_UNSEEN}]*",
+                allowed="text without control characters and without characters that cannot be seen",
+                max_length=2000,
+            ),
         ),
         options=(
             Parameter(
                 name="strategy",
                 kind=ValueKind.CHOICE,
-                summary="How the pull request is brought up to date.",
+                summary="`merge` adds one merge commit; `rebase` makes the commits anew on top of the base branch, one "
+                "by one, and replaces the old ones by a force push.",
                 placeholder="STRATEGY",
                 pattern="|".join(Strategy),
                 allowed=" or ".join(f"`{strategy}`" for strategy in Strategy),
@@ -169,6 +188,7 @@ COMMANDS: Final = (
         examples=(
             "/flowforge resolve",
             "/flowforge resolve --budget 2.50 keep the new names from our side",
+            "/flowforge resolve --strategy rebase",
             "/flowforge resolve --dry-run",
         ),
     ),
@@ -180,16 +200,67 @@ COMMANDS: Final = (
     CommandSpec(
         name=CommandName.APPROVE,
         summary="Push exactly what was proposed to the pull request.",
-        argument=Parameter(
-            name="sha",
-            kind=ValueKind.COMMIT,
-            summary="The proposed commit you looked at; the approval then counts for no other.",
-            placeholder="sha",
-            pattern="[0-9a-fA-F]{7,64}",
-            allowed="the first 7 or more hexadecimal digits of a commit",
-            max_length=64,
+        arguments=(
+            Parameter(
+                name="sha",
+                kind=ValueKind.COMMIT,
+                summary="The proposed commit you looked at; the approval then counts for no other.",
+                placeholder="sha",
+                pattern=_COMMIT,
+                allowed=_COMMIT_WORDS,
+                max_length=64,
+            ),
         ),
-        examples=("/flowforge approve", "/flowforge approve 1f3870b"),
+        options=(
+            Parameter(
+                name="old-head",
+                kind=ValueKind.COMMIT,
+                summary="The commit that the push replaces. Approving a rebase has to name it: it is pushed by force.",
+                placeholder="SHA",
+                pattern=_COMMIT,
+                allowed=_COMMIT_WORDS,
+                max_length=64,
+            ),
+        ),
+        examples=(
+            "/flowforge approve",
+            "/flowforge approve 1f3870b",
+            "/flowforge approve --old-head 9ae0f6c 1f3870b",
+        ),
+    ),
+    CommandSpec(
+        name=CommandName.TAKE,
+        summary="Settle one open conflict yourself, whole: `ours` is the pull request's version, `theirs` the base "
+        "branch's, `base` the one that both started from; `delete` removes the path. Several add up.",
+        permission=CommandName.RESOLVE,
+        arguments=(
+            Parameter(
+                name="side",
+                kind=ValueKind.CHOICE,
+                summary="Whose version the path gets: `ours` is that of the pull request.",
+                placeholder="|".join(Choice),
+                pattern="|".join(Choice),
+                allowed="one of " + ", ".join(f"`{choice}`" for choice in Choice),
+                max_length=20,
+                choices=tuple(Choice),
+                required=True,
+            ),
+            Parameter(
+                name="path",
+                kind=ValueKind.PATH,
+                summary="The path as the report shows it; the rest of the line, with or without quotes or backticks.",
+                placeholder="path",
+                pattern=rf"[^\t{_UNSEEN}]+",
+                allowed="a path without control characters and without characters that cannot be seen",
+                max_length=4096,
+                required=True,
+            ),
+        ),
+        examples=(
+            "/flowforge take theirs package-lock.json",
+            "/flowforge take delete docs/old name.md",
+            "/flowforge take ours `src/app.py`",
+        ),
     ),
     CommandSpec(
         name=CommandName.REJECT,
@@ -227,11 +298,11 @@ BY_NAME: Final[Mapping[CommandName, CommandSpec]] = MappingProxyType({spec.name:
 def help_text(mention: str, config: RepositoryConfig = DEFAULT_CONFIG) -> str:
     """The answer to ``help``: the commands as they are in a repository with this configuration, as Markdown."""
     rows = [
-        f"| `{PREFIX} {_cell(spec.usage)}` | {spec.summary}{_aliases(spec)} | {level(config, spec.name).name.lower()} |"
+        f"| `{PREFIX} {_cell(spec.usage)}` | {spec.summary}{_aliases(spec)} | {_needed(spec, config)} |"
         for spec in COMMANDS
     ]
     options = [
-        f"- `--{option.name}{' ' + option.placeholder if option.placeholder else ''}`: {option.summary}"
+        f"- `{spec.name} --{option.name}{' ' + option.placeholder if option.placeholder else ''}`: {option.summary}"
         for spec in COMMANDS
         for option in spec.options
     ]
@@ -243,7 +314,7 @@ def help_text(mention: str, config: RepositoryConfig = DEFAULT_CONFIG) -> str:
             "|---|---|---|",
             *rows,
             "",
-            "Options stand before the instructions:",
+            "Options stand right after the command's name:",
             "",
             *options,
             "",
@@ -255,6 +326,10 @@ def help_text(mention: str, config: RepositoryConfig = DEFAULT_CONFIG) -> str:
 def commands_as_json() -> dict[str, Any]:
     """The table as plain data, for the API and for tools."""
     return {"prefix": PREFIX, "max_commands": MAX_COMMANDS, "commands": [_command_json(spec) for spec in COMMANDS]}
+
+
+def _needed(spec: CommandSpec, config: RepositoryConfig) -> str:
+    return spec.needed_permission(config).name.lower()
 
 
 def _cell(text: str) -> str:
@@ -272,13 +347,13 @@ def _command_json(spec: CommandSpec) -> dict[str, Any]:
         "aliases": list(spec.aliases),
         "summary": spec.summary,
         "usage": f"{PREFIX} {spec.usage}",
-        "argument": None if spec.argument is None else _parameter_json(spec.argument),
+        "arguments": [_parameter_json(argument) for argument in spec.arguments],
         "options": [_parameter_json(option) for option in spec.options],
         "where": sorted(place.value for place in spec.where),
         "permission": {
             "key": spec.permission_key,
             "default": spec.default_permission.name.lower(),
-            "allowed": at(schema, ("permissions", spec.name.value))["enum"],
+            "allowed": at(schema, tuple(spec.permission_key.split(".")))["enum"],
         },
         "examples": list(spec.examples),
     }
@@ -292,4 +367,5 @@ def _parameter_json(parameter: Parameter) -> dict[str, Any]:
         "allowed": parameter.allowed,
         "max_length": parameter.max_length,
         "choices": list(parameter.choices),
+        "required": parameter.required,
     }

@@ -4,12 +4,14 @@ Pure: nothing is looked up. Whether an intent is allowed is for ``bot.policy``, 
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Final, assert_never
 
 from bot.command_parser import Parsed, added_commands, fault_message, parse_comment
 from bot.command_words import CommandFault, ParsedCommand
 from bot.commands import BY_NAME, PREFIX, CommandName, Place
+from bot.model.cases import Choice
 from bot.model.events import (
     BranchPushed,
     CheckActionRequested,
@@ -37,9 +39,19 @@ from bot.model.intents import (
     Rollback,
     Status,
     Strategy,
+    TakeSide,
     Withdraw,
 )
 from bot.model.reports import CheckActionName
+
+_TAKES: Final[Mapping[str, Choice]] = MappingProxyType(
+    {
+        CheckActionName.TAKE_OURS: Choice.OURS,
+        CheckActionName.TAKE_THEIRS: Choice.THEIRS,
+        CheckActionName.TAKE_DELETE: Choice.DELETE,
+    },
+)
+"""What a button takes for the only open conflict."""
 
 QUOTED_CHARACTERS: Final = 300
 """How much of a command's line an intent keeps for the answer."""
@@ -139,7 +151,9 @@ def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0
         case CommandName.STATUS:
             return Status(origin=origin)
         case CommandName.APPROVE:
-            return Approve(origin=origin, sha=command.word("sha"))
+            return Approve(origin=origin, sha=command.word("sha"), old_head=command.word("old-head"))
+        case CommandName.TAKE:
+            return TakeSide(origin=origin, choice=Choice(command.required("side")), path=command.required("path"))
         case CommandName.REJECT:
             return Reject(origin=origin)
         case CommandName.RETRY:
@@ -152,7 +166,7 @@ def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0
             assert_never(command.name)
 
 
-def _of_click(event: CheckActionRequested | CheckRerequested, action: str) -> list[Intent]:
+def _of_click(event: CheckActionRequested | CheckRerequested, action: str) -> list[Intent]:  # noqa: PLR0911 - one return for every action
     """A click on one of our check runs.
 
     Approving and discarding are bound to the proposal that the check run showed; without one they mean nothing.
@@ -170,6 +184,8 @@ def _of_click(event: CheckActionRequested | CheckRerequested, action: str) -> li
     )
     if action in (CheckActionName.RETRY, "rerequested"):
         return [Retry(origin=origin, proposal_id=about.proposal_id)]
+    if action in _TAKES:
+        return [TakeSide(origin=origin, choice=_TAKES[action])]
     if about.proposal_id is None:
         return []
     if action == CheckActionName.APPROVE:

@@ -24,10 +24,12 @@ from bot.model.intents import (
     Retry,
     Rollback,
     Status,
+    TakeSide,
     Withdraw,
 )
 from bot.model.jobs import Job, JobState
 from bot.model.proposals import Proposal, ProposalState
+from bot.model.reports import ConflictRecord
 from bot.policy.facts import Facts
 from bot.policy.limits import ServerLimits
 from bot.policy.rules import decide
@@ -102,6 +104,9 @@ class ActOnIntent:
                 return await self.deeds.resolve(intent, facts, config_version=version)
             case Approve():
                 return await self.deeds.approve(intent, facts)
+            case TakeSide():
+                version = "" if loaded is None else loaded.version
+                return await self.deeds.take(intent, facts, config_version=version)
             case Reject():
                 return await self.deeds.reject(intent, facts)
             case Retry():
@@ -159,8 +164,15 @@ class ActOnIntent:
             published=await store.jobs.last_published(repository, number),
             limits=self.server,
             installation_active=installed,
+            conflicts=await self._conflicts(intent, latest),
         )
         return loaded, facts
+
+    async def _conflicts(self, intent: Intent, latest: Job | None) -> tuple[ConflictRecord, ...]:
+        """The newest job's conflicts; there may be thousands of them, with texts."""
+        if latest is None or not isinstance(intent, Approve | TakeSide):
+            return ()
+        return await self.store.proposals.conflicts(latest.id)
 
     async def _pull_request(self, origin: Origin) -> PullRequest | None:
         try:

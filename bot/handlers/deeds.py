@@ -5,7 +5,7 @@ Every deed can be done again without harm: a worker may die between the deed and
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.errors import StoreError
@@ -13,10 +13,26 @@ from bot.handlers.conclude import Conclude
 from bot.handlers.publish import CheckFresh
 from bot.handlers.replies import Replies
 from bot.handlers.reporting import RefreshReports
-from bot.model.intents import Approve, Cancel, Origin, Refused, Reject, Resolve, Retry, Rollback, Strategy, Withdraw
+from bot.model.cases import Take
+from bot.model.forge import PullRequest
+from bot.model.intents import (
+    Allowed,
+    Approve,
+    Cancel,
+    Origin,
+    Refused,
+    Reject,
+    Resolve,
+    Retry,
+    Rollback,
+    Strategy,
+    TakeSide,
+    Withdraw,
+)
 from bot.model.jobs import Job, JobKind, JobLease, JobRequest, JobState
 from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalState
 from bot.model.reports import HandOver
+from bot.policy.conflicts import check_unmoved, taken_path, with_take
 from bot.policy.facts import Facts
 from bot.policy.limits import ServerLimits, chosen_budget, chosen_model
 from bot.policy.publication import route
@@ -65,25 +81,29 @@ class Deeds:
         latest, pull_request = facts.latest, facts.pull_request
         if latest is None or pull_request is None:
             return None
-        old = latest.request
-        request = JobRequest(
-            kind=old.kind,
-            origin_key=intent.origin.key,
-            repository=intent.origin.repository,
-            number=old.number,
-            requested_by=intent.origin.actor,
-            comment_id=intent.origin.comment_id,
-            instructions=old.instructions,
-            strategy=old.strategy,
-            budget_usd=old.budget_usd,
-            model=old.model,
-            dry_run=old.dry_run,
-            config_version=config_version,
-            head_ref=pull_request.head_ref,
-            head_sha=pull_request.head_sha,
-            base_ref=pull_request.base_ref,
-            target_job_id=old.target_job_id,
-        )
+        request = _again(latest.request, intent.origin, pull_request, config_version)
+        if request.takes and isinstance(await self._unmoved(latest, pull_request), Refused):
+            # Decided for other versions of the files.
+            request = replace(request, takes=())
+        return await self._queue(intent.origin, request, facts.active)
+
+    async def take(self, intent: TakeSide, facts: Facts, *, config_version: str) -> str | None:
+        """Queue the newest job's request anew with one more decision of a person; several of them add up."""
+        latest, pull_request = facts.latest, facts.pull_request
+        if latest is None or pull_request is None:
+            return None
+        if latest.request.origin_key == intent.origin.key:
+            return await self._queue(intent.origin, latest.request, None)
+        path = taken_path(intent, facts.conflicts)
+        unmoved = await self._unmoved(latest, pull_request)
+        if isinstance(unmoved, Refused):
+            await self.replies.refuse(intent.origin, unmoved)
+            return None
+        if path is None:
+            raise StoreError("policy allowed a take without a path")
+        taken = Take(path=path, choice=intent.choice, taken_by=intent.origin.actor.login)
+        request = _again(latest.request, intent.origin, pull_request, config_version)
+        request = replace(request, takes=with_take(request.takes, taken))
         return await self._queue(intent.origin, request, facts.active)
 
     async def rollback(self, intent: Rollback, facts: Facts) -> str | None:
@@ -214,6 +234,14 @@ class Deeds:
             base_ref=pull_request.base_ref,
         )
 
+    async def _unmoved(self, job: Job, pull_request: PullRequest) -> Allowed | Refused:
+        """Whether head and base are live where the job saw them; what people decided then, they decided for that."""
+        repository = job.request.repository
+        git = self.check_fresh.git
+        access = await self.forge.git_access(repository, write=False)
+        live_base = await git.remote_ref(repository, access, f"refs/heads/{pull_request.base_ref}")
+        return check_unmoved(job, pull_request=pull_request, live_base=live_base)
+
     async def _queue(self, origin: Origin, request: JobRequest, supersede: Job | None) -> str | None:
         if supersede is not None and supersede.request.origin_key == request.origin_key:
             supersede = None
@@ -255,3 +283,18 @@ class Deeds:
             yield lease
         finally:
             await self.store.jobs.release(lease)
+
+
+def _again(old: JobRequest, origin: Origin, pull_request: PullRequest, config_version: str) -> JobRequest:
+    """The same request, on behalf of whoever asks now and for the pull request as it is now."""
+    return replace(
+        old,
+        origin_key=origin.key,
+        repository=origin.repository,
+        requested_by=origin.actor,
+        comment_id=origin.comment_id,
+        config_version=config_version,
+        head_ref=pull_request.head_ref,
+        head_sha=pull_request.head_sha,
+        base_ref=pull_request.base_ref,
+    )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.model.cases import Choice
 from bot.model.forge import Actor, RepositoryRef
 
 
@@ -62,12 +63,23 @@ class Status:
 class Approve:
     """Push exactly what was shown.
 
-    ``sha`` (a prefix of the proposal's commit) pins it for comments, ``proposal_id`` for clicks.
+    ``sha`` (a prefix of the proposal's commit) pins it for comments, ``proposal_id`` for clicks. ``old_head`` (a prefix
+    of the commit that a force push would replace) is what the approval of a rebase has to name.
     """
 
     origin: Origin
     sha: str | None = None
     proposal_id: str | None = None
+    old_head: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeSide:
+    """Settle one open conflict as a person says; ``path`` None means the only open one, as buttons do."""
+
+    origin: Origin
+    choice: Choice
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +128,7 @@ class Withdraw:
     reason: str
 
 
-Intent = Help | Resolve | Status | Approve | Reject | Retry | Cancel | Rollback | Misspelt | Withdraw
+Intent = Help | Resolve | Status | Approve | TakeSide | Reject | Retry | Cancel | Rollback | Misspelt | Withdraw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,9 @@ class CheckActionName(StrEnum):
     APPROVE = "approve"
     RETRY = "retry"
     DISCARD = "discard"
+    TAKE_OURS = "take_ours"
+    TAKE_THEIRS = "take_theirs"
+    TAKE_DELETE = "take_delete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

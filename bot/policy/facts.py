@@ -7,6 +7,7 @@ from bot.errors import ConfigError
 from bot.model.forge import PermissionLevel, PullRequest
 from bot.model.jobs import Job
 from bot.model.proposals import Proposal
+from bot.model.reports import ConflictRecord
 from bot.policy.limits import ServerLimits
 
 
@@ -20,6 +21,7 @@ class Facts:
     ``config`` is None with ``config_error`` when the base branch's file is invalid, and None without it when there is
     no file. ``pull_request`` is None for an issue. ``active`` is the job that has not ended, ``latest`` the newest
     whatever its state, ``proposal`` that of the latest job, ``published`` the job that a rollback would undo.
+    ``conflicts`` are the latest job's, looked up only for those who approve or take.
     """
 
     permission: PermissionLevel
@@ -33,6 +35,7 @@ class Facts:
     published: Job | None
     limits: ServerLimits
     installation_active: bool
+    conflicts: tuple[ConflictRecord, ...] = ()
 
     @property
     def settings(self) -> RepositoryConfig:

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from bot.commands import PREFIX
 from bot.model.forge import PullRequest
@@ -38,26 +39,42 @@ def check_fresh(
 
     ``live_head`` and ``live_base`` are where the two branches are on the forge right now, None for one that is gone;
     ``tree``, ``parents`` and ``diff_sha256`` are read and computed anew from the commit that would be pushed. The base
-    does not matter to a revert, which is made of the head alone.
+    does not matter to a revert, which is made of the head alone. A partial proposal is never fresh.
     """
-    merge = proposal.kind is ProposalKind.MERGE
-    wanted_parents = (proposal.head_sha, proposal.base_sha) if merge else (proposal.head_sha,)
+    revert = proposal.kind is ProposalKind.REVERT
     pinned = (
         ("The head", proposal.head_sha, pull_request.head_sha),
         ("The head", proposal.head_sha, live_head),
-        ("The base branch", proposal.base_sha, live_base if merge else proposal.base_sha),
+        ("The base branch", proposal.base_sha, proposal.base_sha if revert else live_base),
         ("The tree of the proposed commit", proposal.tree, tree),
         ("The diff", proposal.diff_sha256, diff_sha256),
     )
     changed = [_changed(what, was, now) for what, was, now in pinned if was != now]
-    if tuple(parents) != proposal.parents or tuple(parents) != wanted_parents:
+    if tuple(parents) != proposal.parents or not _parents_fit(proposal):
         changed.append("The proposed commit does not have the parents that were shown.")
+    if proposal.kind is ProposalKind.PARTIAL:
+        changed.append("It leaves conflicts open.")
     if not pull_request.open:
         changed.append("The pull request is no longer open.")
     if changed:
         message = " ".join([*dict.fromkeys(changed), f"Nothing was pushed; `{PREFIX} resolve` makes a new proposal."])
         return Refused(rule="stale", message=message)
     return Allowed(reasons=("head, base, tree, parents and diff are those that were shown",))
+
+
+def _parents_fit(proposal: Proposal) -> bool:
+    """Whether the commit stands where its kind has to stand. What a rebase ends in has one parent, itself new."""
+    match proposal.kind:
+        case ProposalKind.MERGE:
+            return proposal.parents == (proposal.head_sha, proposal.base_sha)
+        case ProposalKind.REVERT:
+            return proposal.parents == (proposal.head_sha,)
+        case ProposalKind.REBASE:
+            return len(proposal.parents) == 1
+        case ProposalKind.PARTIAL:
+            return True
+        case _:
+            assert_never(proposal.kind)
 
 
 def route(proposal: Proposal, *, pull_request: PullRequest, clone_url: str) -> Route:
@@ -89,14 +106,22 @@ def hand_over(proposal: Proposal, *, pull_request: PullRequest, clone_url: str, 
     """Give the push to people: the commands that bring exactly the approved commit to the head branch.
 
     Names of branches are chosen by strangers; each word is quoted for a POSIX shell. The last command pushes the commit
-    by its id and without force, so a head that moved meanwhile is not overwritten.
+    by its id and without force, so a head that moved meanwhile is not overwritten. A rebase can only be pushed by
+    force, which is bound to the old head for the same end.
     """
     base_name = pull_request.repository.full_name
     before, _, after = clone_url.rpartition(base_name)
     head_url = f"{before}{pull_request.head_full_name or base_name}{after}"
-    push = _shell("git", "push", head_url, f"{proposal.commit}:refs/heads/{pull_request.head_ref}")
-    merge = _shell("git", "merge", "--ff-only", proposal.commit)
-    return HandOver(reason=reason, commands=(*_take(proposal, clone_url), merge, push))
+    ref = f"refs/heads/{pull_request.head_ref}"
+    rebase = proposal.kind is ProposalKind.REBASE
+    lease = (f"--force-with-lease={ref}:{proposal.head_sha}",) if rebase else ()
+    move = ("reset", "--keep") if rebase else ("merge", "--ff-only")
+    commands = (
+        *_take(proposal, clone_url),
+        _shell("git", *move, proposal.commit),
+        _shell("git", "push", *lease, head_url, f"{proposal.commit}:{ref}"),
+    )
+    return HandOver(reason=reason, commands=commands)
 
 
 def _take(proposal: Proposal, clone_url: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from bot.commands import BY_NAME, PREFIX, CommandName, CommandSpec
-from bot.config import CONFIG_PATH, level, listed_bot
+from bot.config import CONFIG_PATH, listed_bot
 from bot.model.forge import ActorKind, PermissionLevel
 from bot.model.intents import (
     Allowed,
@@ -27,11 +27,13 @@ from bot.model.intents import (
     Retry,
     Rollback,
     Status,
+    TakeSide,
     Withdraw,
 )
 from bot.model.jobs import JobState
 from bot.model.proposals import ProposalState
 from bot.model.text import code_span
+from bot.policy.conflicts import check_old_head, check_partial, check_take
 from bot.policy.facts import Facts
 from bot.policy.limits import chosen_model
 
@@ -72,7 +74,7 @@ def command_of(intent: Intent) -> CommandSpec | None:
     return None if name is None else BY_NAME[name]
 
 
-def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911 - one return for every intent
+def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911, C901 - one return for every intent
     match intent:
         case Help():
             return CommandName.HELP
@@ -82,6 +84,8 @@ def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911 - one retur
             return CommandName.STATUS
         case Approve():
             return CommandName.APPROVE
+        case TakeSide():
+            return CommandName.TAKE
         case Reject():
             return CommandName.REJECT
         case Retry():
@@ -124,7 +128,7 @@ def _permission(intent: Intent, facts: Facts) -> Decision | None:
     spec = command_of(intent)
     if spec is None:
         return None
-    needed, actual = level(facts.settings, spec.name), facts.permission
+    needed, actual = spec.needed_permission(facts.settings), facts.permission
     if actual >= needed:
         return Allowed(reasons=(f"{_word(actual)} is enough, {_word(needed)} is needed",))
     message = f"`{PREFIX} {spec.name}` needs {_word(needed)} permission on this repository; you have {_word(actual)}."
@@ -175,7 +179,7 @@ def _pull_request(intent: Intent, facts: Facts) -> Decision | None:
 
 def _fork(intent: Intent, facts: Facts) -> Decision | None:
     pull_request = facts.pull_request
-    if not isinstance(intent, Resolve | Retry) or pull_request is None or not pull_request.from_fork:
+    if not isinstance(intent, Resolve | Retry | TakeSide) or pull_request is None or not pull_request.from_fork:
         return None
     if pull_request.head_repository_id is None:
         message = "The repository that this pull request comes from was deleted, so nothing can be brought there."
@@ -207,7 +211,7 @@ def _budget(intent: Intent, facts: Facts) -> Decision | None:
 
 
 def _asked_budget(intent: Intent, facts: Facts) -> float | None:
-    if isinstance(intent, Retry):
+    if isinstance(intent, Retry | TakeSide):
         return None if facts.latest is None else facts.latest.request.budget_usd
     return intent.budget_usd if isinstance(intent, Resolve) else None
 
@@ -219,7 +223,7 @@ def _money(amount: float) -> str:
 def _model(intent: Intent, facts: Facts) -> Decision | None:
     if isinstance(intent, Resolve):
         asked = intent.model
-    elif isinstance(intent, Retry) and facts.latest is not None:
+    elif isinstance(intent, Retry | TakeSide) and facts.latest is not None:
         asked = facts.latest.request.model
     else:
         return None
@@ -237,30 +241,35 @@ def _model(intent: Intent, facts: Facts) -> Decision | None:
 
 def _stale(intent: Intent, facts: Facts) -> Decision | None:
     """A click counts for what its check run showed, an approval for the state that was proposed for."""
-    if not isinstance(intent, Approve | Reject | Retry) or _begun(intent, facts):
+    if not isinstance(intent, Approve | Reject | Retry | TakeSide) or _begun(intent, facts):
         return None
-    clicked_job, clicked_proposal = intent.origin.job_id, intent.proposal_id
+    clicked_job = intent.origin.job_id
+    clicked_proposal = None if isinstance(intent, TakeSide) else intent.proposal_id
     current = None if facts.proposal is None else facts.proposal.id
     if clicked_job is not None and (facts.latest is None or facts.latest.id != clicked_job):
         return Refused(rule="stale", message="This button belongs to an older job. Look at the newest check run.")
     if clicked_proposal is not None and clicked_proposal != current:
         return Refused(rule="stale", message="This button belongs to an older proposal. Look at the newest check run.")
-    moved = _moved(facts) if isinstance(intent, Approve) else None
+    moved = None
+    if isinstance(intent, Approve) and facts.proposal is not None:
+        moved = _moved(facts, facts.proposal.head_sha, was="proposed")
+    elif isinstance(intent, TakeSide) and facts.latest is not None:
+        moved = _moved(facts, facts.latest.head_sha, was="left open")
     return None if moved is None else Refused(rule="stale", message=moved)
 
 
-def _moved(facts: Facts) -> str | None:
-    proposal, pull_request, job = facts.proposal, facts.pull_request, facts.latest
-    if proposal is None or pull_request is None or job is None:
+def _moved(facts: Facts, head_sha: str, *, was: str) -> str | None:
+    pull_request, job = facts.pull_request, facts.latest
+    if pull_request is None or job is None:
         return None
-    if pull_request.head_sha != proposal.head_sha:
+    if pull_request.head_sha != head_sha:
         return (
-            f"The head moved from `{proposal.head_sha[:12]}` to `{pull_request.head_sha[:12]}` since this was "
-            f"proposed. `{PREFIX} resolve` makes a new proposal."
+            f"The head moved from `{head_sha[:12]}` to `{pull_request.head_sha[:12]}` since this was {was}. "
+            f"`{PREFIX} resolve` makes a new proposal."
         )
     if pull_request.base_ref != job.request.base_ref:
         return (
-            f"The pull request goes to {code_span(pull_request.base_ref)} now; this was proposed for "
+            f"The pull request goes to {code_span(pull_request.base_ref)} now; this was {was} for "
             f"{code_span(job.request.base_ref)}. `{PREFIX} resolve` makes a new proposal."
         )
     return None
@@ -273,6 +282,18 @@ _SETTLED: Final = {
     ProposalState.REJECTED: f"The proposal was thrown away. {_AGAIN}",
     ProposalState.STALE: f"The proposal is out of date. {_AGAIN}",
 }
+
+
+def _partial(intent: Intent, facts: Facts) -> Decision | None:
+    if not isinstance(intent, Approve) or facts.proposal is None:
+        return None
+    return check_partial(facts.proposal, facts.conflicts)
+
+
+def _take(intent: Intent, facts: Facts) -> Decision | None:
+    if not isinstance(intent, TakeSide) or _begun(intent, facts):
+        return None
+    return check_take(intent, facts.latest, facts.conflicts)
 
 
 def _proposal(intent: Intent, facts: Facts) -> Decision | None:
@@ -295,6 +316,12 @@ def _commit(intent: Intent, facts: Facts) -> Decision | None:
         return Allowed(reasons=(f"{intent.sha} is the proposed commit",))
     message = f"The proposed commit is `{commit[:12]}`, not {code_span(intent.sha)}. Look at it before you approve."
     return Refused(rule="commit", message=message)
+
+
+def _old_head(intent: Intent, facts: Facts) -> Decision | None:
+    if not isinstance(intent, Approve) or facts.proposal is None:
+        return None
+    return check_old_head(facts.proposal, named=intent.old_head)
 
 
 def _nothing(intent: Intent, facts: Facts) -> Decision | None:
@@ -328,7 +355,7 @@ def _busy(intent: Intent, facts: Facts) -> Decision | None:
             message = "The job is being stopped already."
         case Rollback() if waiting:
             message = f"A proposal is waiting. Decide on it first: `{PREFIX} approve` or `{PREFIX} reject`."
-        case Retry() | Rollback() if not waiting:
+        case Retry() | Rollback() | TakeSide() if not waiting:
             message = f"A job is under way (`{active.state}`). Wait for it, or stop it with `{PREFIX} cancel`."
         case _:
             pass
@@ -402,13 +429,29 @@ RULES: Final = (
     Rule(name="model", says="The model has to be one that the server allows.", check=_model),
     Rule(
         name="stale",
-        says="A button counts only for what it was shown with, an approval only for the head and base it was made for.",
+        says="A button counts only for what it was shown with; `approve` and `take` only for the head and base that "
+        "the job saw.",
         check=_stale,
+    ),
+    Rule(
+        name="partial",
+        says="A proposal that leaves conflicts open is never pushed to the pull request.",
+        check=_partial,
     ),
     Rule(name="proposal", says="`approve` and `reject` need a proposal that waits for an answer.", check=_proposal),
     Rule(name="commit", says="`approve <sha>` counts for that commit alone.", check=_commit),
+    Rule(
+        name="old-head",
+        says="A rebase is pushed by force: `approve` has to name the head that it replaces, which no button can.",
+        check=_old_head,
+    ),
     Rule(name="nothing", says="`cancel`, `retry` and `rollback` need something to act on.", check=_nothing),
     Rule(name="busy", says="What is under way is not disturbed halfway.", check=_busy),
+    Rule(
+        name="take",
+        says="`take` needs a conflict that the last job left open, and a version that there is.",
+        check=_take,
+    ),
     Rule(
         name="unchanged",
         says="What was prepared is kept while head and base stay where they are.",

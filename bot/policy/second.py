@@ -75,6 +75,7 @@ def _difference(intent: Resolve, active: Job, facts: Facts) -> str | None:
         (request.base_ref != base_ref, "the pull request has another base branch now"),
         (request.strategy is not intent.strategy, "the strategy differs"),
         (request.instructions != intent.instructions, "the instructions differ"),
+        (bool(request.takes), "it holds people's decisions about single conflicts"),
         (request.dry_run != intent.dry_run, "one of the two is a dry run"),
         (request.budget_usd != budget, "the budget differs"),
         (request.model != model, "the model differs"),

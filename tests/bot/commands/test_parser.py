@@ -8,6 +8,7 @@ from markdown_it import MarkdownIt
 from bot.command_parser import MAX_CHARACTERS, added_commands, fault_message, parse_comment
 from bot.command_words import CommandFault, FaultKind, ParsedCommand
 from bot.commands import BY_WORD, MAX_COMMANDS, CommandName
+from bot.model.cases import Choice
 
 BOT = "flowforge-bot"
 
@@ -268,8 +269,31 @@ def test_what_was_written_is_what_is_read(
 
 @given(st.sampled_from(sorted(BY_WORD)))
 def test_every_word_of_the_table_is_understood_in_any_case(word: str) -> None:
+    more = " ours a.py" if BY_WORD[word].name is CommandName.TAKE else ""
     for spelling in (word, word.upper(), word.title()):
-        assert names(f"/flowforge {spelling}") == [BY_WORD[word].name]
+        assert names(f"/flowforge {spelling}{more}") == [BY_WORD[word].name]
+
+
+PATHS = st.text(alphabet="abcxyz-._/*~$();&|<>äß日本 \"'`\\", min_size=1, max_size=30).map(str.strip).filter(bool)
+
+
+@given(st.sampled_from(list(Choice)), PATHS, st.sampled_from(["'", '"', "`", "``` "]))
+def test_a_path_is_taken_to_the_letter_however_it_is_quoted(choice: Choice, path: str, quote: str) -> None:
+    quoted = f"{quote}{path}{quote[::-1]}"
+    written = [path] if path[0] not in "'\"`" else []
+    written += [quoted] if not path.startswith("`") and path[-1] != quote[0] and "```" not in path else []
+    for way in written:
+        (item,) = parse_comment(f"/flowforge take {choice} {way}", mention=BOT)
+        assert isinstance(item, ParsedCommand)
+        assert (item.word("side"), item.word("path")) == (choice, path)
+
+
+@given(st.text(max_size=20).filter(lambda text: not set(text) & set("\r\n")))
+def test_a_path_never_holds_what_cannot_be_seen(text: str) -> None:
+    for body in (f"/flowforge take ours a{text}", f"/flowforge take ours `{text}`"):
+        for item in parse_comment(body, mention=BOT):
+            path = item.word("path") if isinstance(item, ParsedCommand) else None
+            assert path is None or (path and not set(path) & set("\t\0\x1b\u202e\u200b\ud800\u2028"))
 
 
 @pytest.mark.parametrize("length", [2000, 2001])

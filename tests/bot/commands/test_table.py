@@ -16,7 +16,13 @@ EACH = pytest.mark.parametrize("spec", COMMANDS, ids=lambda spec: spec.name)
 
 
 def parameters(spec: CommandSpec) -> list[str]:
-    return [f"--{option.name}" for option in spec.options] + ([spec.argument.placeholder] if spec.argument else [])
+    options = [f"--{option.name}" for option in spec.options]
+    return [*options, *(shown(argument.placeholder) for argument in spec.arguments)]
+
+
+def shown(text: str) -> str:
+    """As it stands in a table of Markdown."""
+    return text.replace("|", "\\|")
 
 
 def test_every_command_has_one_row() -> None:
@@ -30,12 +36,19 @@ def test_no_word_means_two_commands() -> None:
 
 
 def test_every_permission_of_the_configuration_belongs_to_a_command() -> None:
-    assert set(Permissions.__struct_fields__) == {spec.name.value for spec in COMMANDS}
+    assert {f"permissions.{name}" for name in Permissions.__struct_fields__} == {
+        spec.permission_key for spec in COMMANDS
+    }
+    borrowed = {spec.name: spec.permission for spec in COMMANDS if spec.permission is not None}
+    assert borrowed == {CommandName.TAKE: CommandName.RESOLVE}
 
 
 @EACH
 def test_the_default_permission_is_that_of_the_configuration(spec: CommandSpec) -> None:
-    assert spec.default_permission is level(DEFAULT_CONFIG, spec.name)
+    assert spec.default_permission is level(DEFAULT_CONFIG, spec.permission or spec.name)
+    strict = RepositoryConfig(version=1, permissions=Permissions(resolve="admin"))
+    asks_as_resolve = spec.name in {CommandName.RESOLVE, CommandName.TAKE}
+    assert (spec.needed_permission(strict) is PermissionLevel.ADMIN) is asks_as_resolve
     looks_only = spec.name in {CommandName.HELP, CommandName.STATUS}
     assert spec.default_permission is (PermissionLevel.READ if looks_only else PermissionLevel.WRITE)
 
@@ -43,7 +56,9 @@ def test_the_default_permission_is_that_of_the_configuration(spec: CommandSpec) 
 @EACH
 def test_examples_and_names_are_understood(spec: CommandSpec) -> None:
     assert spec.examples
-    for line in (*spec.examples, *(f"/flowforge {word}" for word in (spec.name.value, *spec.aliases))):
+    needs_more = any(argument.required for argument in spec.arguments)
+    bare = () if needs_more else (spec.name.value, *spec.aliases)
+    for line in (*spec.examples, *(f"/flowforge {word}" for word in bare)):
         (parsed,) = parse_comment(line, mention="flowforge-bot")
         assert isinstance(parsed, ParsedCommand)
         assert parsed.name is spec.name
@@ -52,7 +67,7 @@ def test_examples_and_names_are_understood(spec: CommandSpec) -> None:
 @EACH
 def test_help_shows_everything(spec: CommandSpec) -> None:
     text = help_text("flowforge-bot")
-    assert f"`/flowforge {spec.usage}`" in text
+    assert f"`/flowforge {shown(spec.usage)}`" in text
     assert spec.summary in text
     for word in (*spec.aliases, *parameters(spec)):
         assert word in text
@@ -63,7 +78,10 @@ def test_the_documentation_shows_everything(spec: CommandSpec) -> None:
     section = commands_page().split(f"\n## {spec.name}\n", 1)[1].split("\n## ", 1)[0]
     assert f"`/flowforge {spec.usage}`" in section
     assert spec.permission_key in section
-    for word in (spec.summary, *spec.examples, *spec.aliases, *parameters(spec), *spec.where):
+    # Long paragraphs are wrapped.
+    assert " ".join(spec.summary.split()) in " ".join(section.split())
+    names = [*(f"--{option.name}" for option in spec.options), *(argument.name for argument in spec.arguments)]
+    for word in (*spec.examples, *spec.aliases, *names, *spec.where):
         assert word in section
 
 
@@ -74,10 +92,11 @@ def test_the_json_shows_everything(spec: CommandSpec) -> None:
     assert row["summary"] == spec.summary
     assert row["aliases"] == list(spec.aliases)
     assert row["examples"] == list(spec.examples)
-    assert row["permission"]["key"] == f"permissions.{spec.name}"
+    assert row["permission"]["key"] == spec.permission_key
     assert row["permission"]["default"] in row["permission"]["allowed"]
     assert [option["name"] for option in row["options"]] == [option.name for option in spec.options]
-    assert (row["argument"] or {}).get("name") == (spec.argument.name if spec.argument else None)
+    arguments = [(argument["name"], argument["required"]) for argument in row["arguments"]]
+    assert arguments == [(argument.name, argument.required) for argument in spec.arguments]
 
 
 def test_the_json_is_as_agreed(golden: Golden) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bot.commands import COMMANDS, CommandName, Place
 from bot.intents import QUOTED_CHARACTERS, intents_of
+from bot.model.cases import Choice
 from bot.model.events import (
     BranchPushed,
     CheckActionRequested,
@@ -36,8 +37,10 @@ from bot.model.intents import (
     Rollback,
     Status,
     Strategy,
+    TakeSide,
     Withdraw,
 )
+from bot.model.reports import CheckActionName
 
 REPOSITORY = RepositoryRef(forge=ForgeKind.GITHUB, id=7, owner="acme", name="shop", installation_id=3)
 ADA = Actor(id=11, login="ada")
@@ -122,6 +125,15 @@ def test_each_command_becomes_its_intent() -> None:
     ]
 
 
+def test_take_and_approve_carry_what_they_name() -> None:
+    body = "/flowforge take THEIRS `docs/old name.md`\n/flowforge approve --old-head 9AE0F6C 1f3870b"
+    lines = body.splitlines()
+    assert intents(posted(body)) == [
+        TakeSide(origin=comment_origin(body, 0, lines[0]), choice=Choice.THEIRS, path="docs/old name.md"),
+        Approve(origin=comment_origin(body, 1, lines[1]), sha="1f3870b", old_head="9ae0f6c"),
+    ]
+
+
 def test_resolve_carries_what_was_asked_for() -> None:
     body = "/flowforge resolve --budget 2.50 --model claude-x --strategy merge --dry-run keep both"
     plain, options = (
@@ -163,19 +175,20 @@ def test_a_comment_without_commands_asks_for_nothing() -> None:
 
 
 def test_on_an_issue_only_help_helps() -> None:
-    body = "\n\n".join(f"/flowforge {spec.name}" for spec in COMMANDS[:5])
+    body = "\n\n".join(f"/flowforge {name}" for name in ("help", "resolve", "status", "approve", "take ours x"))
     helped, misspelt = intents(posted(body, on_pull_request=False))
     assert isinstance(helped, Help)
     assert isinstance(misspelt, Misspelt)
     assert misspelt.message == (
-        "`/flowforge resolve`, `/flowforge status`, `/flowforge approve`, `/flowforge reject` "
+        "`/flowforge resolve`, `/flowforge status`, `/flowforge approve`, `/flowforge take` "
         "work on pull requests only; this is an issue."
     )
 
 
 @pytest.mark.parametrize("name", [spec.name for spec in COMMANDS if Place.ISSUE not in spec.where])
 def test_on_an_issue_nothing_is_done(name: CommandName) -> None:
-    (intent,) = intents(posted(f"/flowforge {name}", on_pull_request=False))
+    more = " ours a.py" if name is CommandName.TAKE else ""
+    (intent,) = intents(posted(f"/flowforge {name}{more}", on_pull_request=False))
     assert isinstance(intent, Misspelt)
     assert intent.message == f"`/flowforge {name}` works on pull requests only; this is an issue."
 
@@ -234,6 +247,20 @@ def test_buttons_are_bound_to_what_they_were_shown_with() -> None:
     assert intents(clicked("approve")) == [Approve(origin=click_origin("approve"), proposal_id=PROPOSAL)]
     assert intents(clicked("discard")) == [Reject(origin=click_origin("discard"), proposal_id=PROPOSAL)]
     assert intents(clicked("retry")) == [Retry(origin=click_origin("retry"), proposal_id=PROPOSAL)]
+
+
+@pytest.mark.parametrize("external_id", [JOB, make_external_id(JOB, PROPOSAL)])
+def test_a_button_takes_a_side_of_the_only_open_conflict(external_id: str) -> None:
+    wanted = {"take_ours": Choice.OURS, "take_theirs": Choice.THEIRS, "take_delete": Choice.DELETE}
+    for action, choice in wanted.items():
+        assert intents(clicked(action, external_id)) == [TakeSide(origin=click_origin(action), choice=choice)]
+    assert intents(clicked("take_base", external_id)) == []
+
+
+def test_every_button_means_something_and_fits_the_forge() -> None:
+    for action in CheckActionName:
+        assert len(action) <= 20
+        assert len(intents(clicked(action))) == 1
 
 
 def test_without_a_proposal_only_retry_has_a_meaning() -> None:

@@ -5,10 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.config import RepositoryConfig
+from bot.model.conflicts import Side, Stage
 from bot.model.forge import Actor, ForgeKind, PermissionLevel, PullRequest, RepositoryRef
 from bot.model.intents import Origin, Strategy
 from bot.model.jobs import Job, JobKind, JobRequest, JobState
 from bot.model.proposals import Proposal, ProposalKind, ProposalState
+from bot.model.reports import ConflictRecord, ResolutionStatus
 from bot.policy.facts import Facts
 from bot.policy.limits import ServerLimits
 
@@ -125,6 +127,22 @@ QUIET = Facts(
 """Nothing is under way."""
 
 
+def record(path: str, status: ResolutionStatus = ResolutionStatus.OPEN, *sides: Side) -> ConflictRecord:
+    """What became of one conflict."""
+    return ConflictRecord(
+        path=path,
+        kind="content",
+        hunks=1,
+        resolver="",
+        status=status,
+        reasons=(),
+        oid=None,
+        prompt="",
+        response="",
+        stages={side: Stage(mode="100644", oid="0" * 40) for side in sides or tuple(Side)},
+    )
+
+
 def during(active: Job) -> Facts:
     """A job is under way."""
     return replace(QUIET, active=active, latest=active)
@@ -137,6 +155,20 @@ def after(latest: Job) -> Facts:
 
 WAITING = replace(during(job(JobState.AWAITING_APPROVAL)), proposal=PROPOSAL)
 """A proposal waits for an answer."""
+
+ONE_OPEN = replace(
+    after(job(JobState.UNRESOLVED)),
+    conflicts=(record("done.py", ResolutionStatus.PROPOSED), record("src/a b.py")),
+)
+"""The last job left one conflict open."""
+
+TWO_OPEN = replace(ONE_OPEN, conflicts=(*ONE_OPEN.conflicts, record("new.bin", ResolutionStatus.OPEN, Side.OURS)))
+
+PARTIAL = replace(ONE_OPEN, proposal=replace(PROPOSAL, kind=ProposalKind.PARTIAL))
+"""What is safe was prepared for a person."""
+
+REBASE = replace(WAITING, proposal=replace(PROPOSAL, kind=ProposalKind.REBASE, parents=(OTHER,)))
+"""A rebase waits for an answer."""
 
 PUBLISHED = replace(
     after(job(JobState.PUBLISHED)),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.config import Permissions, RepositoryConfig, level
+from bot.model.cases import Choice
 from bot.model.forge import PermissionLevel
 from bot.model.intents import (
     Allowed,
@@ -21,15 +22,19 @@ from bot.model.intents import (
     Retry,
     Rollback,
     Status,
+    TakeSide,
     Withdraw,
 )
 from bot.model.jobs import JobState
-from bot.model.proposals import ProposalState
+from bot.model.proposals import ProposalKind, ProposalState
+from bot.model.reports import ResolutionStatus
 from bot.policy.facts import Facts
 from bot.policy.rules import command_of, decide
 from tests.bot.policy.build import (
     COMMIT,
     FORK,
+    HEAD,
+    ONE_OPEN,
     ORIGIN,
     OTHER,
     PROPOSAL,
@@ -37,6 +42,8 @@ from tests.bot.policy.build import (
     PUBLISHED,
     PULL_REQUEST,
     QUIET,
+    REBASE,
+    TWO_OPEN,
     WAITING,
     job,
 )
@@ -75,7 +82,11 @@ PULL_REQUESTS = st.sampled_from(
 )
 
 
-PROPOSALS = st.sampled_from(list(ProposalState)).map(lambda state: replace(PROPOSAL, state=state))
+PROPOSALS = st.builds(
+    lambda state, kind: replace(PROPOSAL, state=state, kind=kind),
+    st.sampled_from(list(ProposalState)),
+    st.sampled_from(list(ProposalKind)),
+)
 CHANGES: tuple[st.SearchStrategy[dict[str, Any]], ...] = (
     st.fixed_dictionaries({"permission": st.sampled_from(list(PermissionLevel))}),
     st.just({"actor_is_self": True}),
@@ -88,13 +99,14 @@ CHANGES: tuple[st.SearchStrategy[dict[str, Any]], ...] = (
     JOBS.map(lambda each: {"active": each, "latest": each}),
     st.fixed_dictionaries({"proposal": st.none() | PROPOSALS}),
     st.fixed_dictionaries({"published": st.none() | JOBS}),
+    st.fixed_dictionaries({"conflicts": st.sampled_from([(), ONE_OPEN.conflicts, TWO_OPEN.conflicts])}),
 )
 
 
 @st.composite
 def situations(draw: st.DrawFn) -> Facts:
     """A common situation with up to four things changed: close enough to a yes that a wrong yes is found."""
-    facts = draw(st.sampled_from([QUIET, RUNNING, WAITING, WAITING, PUSHING, PUBLISHED, ENDED]))
+    facts = draw(st.sampled_from([QUIET, RUNNING, WAITING, REBASE, PUSHING, PUBLISHED, ENDED, ONE_OPEN, TWO_OPEN]))
     for changes in draw(st.lists(st.one_of(*CHANGES), max_size=4)):
         facts = replace(facts, **changes)
     return facts
@@ -115,6 +127,13 @@ INTENTS = st.one_of(
         origin=ORIGINS,
         sha=st.sampled_from([None, COMMIT[:7], "1f3870b"]),
         proposal_id=st.sampled_from([None, PROPOSAL_ID, "8" * 32]),
+        old_head=st.sampled_from([None, HEAD[:7], HEAD, OTHER[:7]]),
+    ),
+    st.builds(
+        TakeSide,
+        origin=ORIGINS,
+        choice=st.sampled_from(list(Choice)),
+        path=st.sampled_from([None, "src/a b.py", "new.bin", "done.py"]),
     ),
     st.builds(Reject, origin=ORIGINS, proposal_id=st.sampled_from([None, PROPOSAL_ID, "8" * 32])),
     st.builds(Retry, origin=ORIGINS),
@@ -129,9 +148,9 @@ INTENTS = st.one_of(
 def test_nobody_below_the_needed_permission_is_ever_allowed(intent: Intent, facts: Facts) -> None:
     spec = command_of(intent)
     decision = decide(intent, facts)
-    if spec is not None and facts.permission < level(facts.settings, spec.name):
+    if spec is not None and facts.permission < level(facts.settings, spec.permission or spec.name):
         assert not isinstance(decision, Allowed)
-    acts = isinstance(intent, Resolve | Approve | Reject | Retry | Rollback)
+    acts = isinstance(intent, Resolve | Approve | TakeSide | Reject | Retry | Rollback)
     if acts and isinstance(decision, Allowed):
         assert facts.permission >= PermissionLevel.WRITE
 
@@ -149,6 +168,25 @@ def test_an_allowed_approval_is_of_an_open_proposal_for_the_live_head(intent: In
     assert intent.sha is None or proposal.commit.startswith(intent.sha)
     assert facts.active is not None
     assert facts.active.state is JobState.AWAITING_APPROVAL
+    assert proposal.kind is not ProposalKind.PARTIAL
+    if proposal.kind is ProposalKind.REBASE:
+        assert intent.old_head is not None
+    assert intent.old_head is None or pull_request.head_sha.startswith(intent.old_head)
+
+
+@given(INTENTS, situations())
+def test_an_allowed_take_is_of_an_open_conflict_of_the_live_head(intent: Intent, facts: Facts) -> None:
+    if not isinstance(intent, TakeSide) or not isinstance(decide(intent, facts), Allowed):
+        return
+    latest, pull_request = facts.latest, facts.pull_request
+    assert latest is not None
+    assert pull_request is not None
+    if latest.request.origin_key == intent.origin.key:
+        return
+    open_paths = [each.path for each in facts.conflicts if each.status is ResolutionStatus.OPEN]
+    assert (intent.path in open_paths) if intent.path is not None else len(open_paths) == 1
+    assert pull_request.head_sha == latest.head_sha
+    assert facts.active is None or facts.active.state is JobState.AWAITING_APPROVAL
 
 
 @given(INTENTS, situations())

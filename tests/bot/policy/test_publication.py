@@ -28,6 +28,7 @@ LIVE: dict[str, Any] = {
     "parents": (HEAD, BASE),
 }
 REVERT = replace(PROPOSAL, kind=ProposalKind.REVERT, parents=(HEAD,))
+REBASE = replace(PROPOSAL, kind=ProposalKind.REBASE, parents=(OTHER,))
 ANEW = "Nothing was pushed; `/flowforge resolve` makes a new proposal."
 
 
@@ -90,6 +91,20 @@ def test_a_revert_does_not_depend_on_the_base() -> None:
     assert isinstance(fresh(REVERT, parents=(HEAD,), live_base=None), Allowed)
     assert isinstance(fresh(REVERT, parents=(HEAD,), live_head=OTHER), Refused)
     assert isinstance(fresh(REVERT, parents=(HEAD, BASE)), Refused)
+
+
+def test_a_rebase_stands_on_a_commit_of_its_own_and_depends_on_the_base() -> None:
+    assert isinstance(fresh(REBASE, parents=(OTHER,)), Allowed)
+    assert isinstance(fresh(REBASE, parents=(OTHER,), live_base=OTHER), Refused)
+    assert isinstance(fresh(REBASE, parents=(OTHER,), live_head=OTHER), Refused)
+    assert isinstance(fresh(REBASE, parents=(HEAD,)), Refused)
+    two = replace(REBASE, parents=(OTHER, BASE))
+    assert isinstance(fresh(two, parents=(OTHER, BASE)), Refused)
+
+
+def test_what_leaves_conflicts_open_is_never_fresh() -> None:
+    partial = replace(PROPOSAL, kind=ProposalKind.PARTIAL)
+    assert fresh(partial) == Refused(rule="stale", message=f"It leaves conflicts open. {ANEW}")
 
 
 def test_a_branch_of_the_repository_itself_is_pushed_to() -> None:
@@ -197,7 +212,8 @@ def test_the_commands_do_what_they_say_whatever_the_branch_is_called(head_ref: s
     assert not [path for path in tmp_path.rglob("pwned*") if "refs" not in path.parts]
 
 
-def test_the_last_command_overwrites_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [ProposalKind.MERGE, ProposalKind.REBASE])
+def test_the_last_command_overwrites_nothing(tmp_path: Path, kind: ProposalKind) -> None:
     forge, work = tmp_path / "forge", tmp_path / "work"
     (forge / "acme").mkdir(parents=True)
     git(forge, "init", "-q", "--bare", "-b", "main", "acme/shop.git")
@@ -211,8 +227,32 @@ def test_the_last_command_overwrites_nothing(tmp_path: Path) -> None:
     git(work, "push", "-q", str(forge / "grace/shop.git"), f"{newer}:refs/heads/cart")
 
     pull_request = replace(FORK, head_sha=head)
-    proposal = replace(PROPOSAL, commit=proposed)
+    proposal = replace(PROPOSAL, kind=kind, commit=proposed, head_sha=head)
     way = hand_over(proposal, pull_request=pull_request, clone_url=str(forge / "acme/shop.git"), reason="")
     push = subprocess.run([SHELL, "-c", way.commands[-1]], cwd=work, capture_output=True, check=False)
     assert push.returncode != 0
     assert git(forge / "grace/shop.git", "rev-parse", "refs/heads/cart") == newer
+
+
+def test_a_rebase_is_handed_over_as_a_push_by_force_that_names_the_old_head(tmp_path: Path) -> None:
+    forge, work, fork = tmp_path / "forge", tmp_path / "work", tmp_path / "fork"
+    (forge / "acme").mkdir(parents=True)
+    git(forge, "init", "-q", "--bare", "-b", "main", "acme/shop.git")
+    git(tmp_path, "init", "-q", "-b", "main", str(work))
+    base = commit(work, "one")
+    git(work, "push", "-q", str(forge / "acme/shop.git"), "HEAD:refs/heads/main")
+    bare_fork(forge, "grace/shop")
+    head = commit(work, "two")
+    git(work, "push", "-q", str(forge / "grace/shop.git"), "HEAD:refs/heads/cart")
+    git(work, "checkout", "-q", "--detach", base)
+    commit(work, "three")
+    rebased = commit(work, "two")
+    proposal = replace(REBASE, commit=rebased, head_sha=head)
+    git(work, "push", "-q", str(forge / "acme/shop.git"), f"HEAD:refs/heads/{proposal.branch}")
+    git(tmp_path, "clone", "-q", "-b", "cart", str(forge / "grace/shop.git"), str(fork))
+
+    way = route(proposal, pull_request=replace(FORK, head_sha=head), clone_url=str(forge / "acme/shop.git"))
+    assert isinstance(way, HandOver)
+    for command in way.commands:
+        subprocess.run([SHELL, "-c", command], cwd=fork, capture_output=True, check=True)
+    assert git(forge / "grace/shop.git", "rev-parse", "refs/heads/cart") == rebased == git(fork, "rev-parse", "HEAD")

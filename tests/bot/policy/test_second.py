@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from bot.config import RepositoryConfig
+from bot.model.cases import Choice, Take
 from bot.model.intents import Resolve
 from bot.model.jobs import TERMINAL, Job, JobKind, JobState
 from bot.policy.facts import Facts
@@ -42,6 +43,11 @@ def test_what_comes_to_the_same_is_the_same() -> None:
 DIFFERENT: dict[str, tuple[Resolve, Job, Facts]] = {
     "the instructions differ": (Resolve(origin=ORIGIN, instructions="keep ours"), job(), QUIET),
     "one of the two is a dry run": (Resolve(origin=ORIGIN, dry_run=True), job(), QUIET),
+    "it holds people's decisions about single conflicts": (
+        RESOLVE,
+        job(takes=(Take(path="a", choice=Choice.OURS, taken_by="ada"),)),
+        QUIET,
+    ),
     "the budget differs": (Resolve(origin=ORIGIN, budget_usd=1.0), job(), QUIET),
     "the model differs": (Resolve(origin=ORIGIN, model="opus"), job(), QUIET),
     "the head moved": (RESOLVE, job(), replace(QUIET, pull_request=replace(PULL_REQUEST, head_sha=OTHER))),
