@@ -1,22 +1,20 @@
 """The ``flowforge`` command."""
 
-import asyncio
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import rich_click as click
 
 from app import __version__
 from app.demo.main import DemoOptions, run_demo
 from app.demo.steps import Step
+from app.local.commands import mergetool, resolve, verify
 from app.processes import Role, run_until_signal
+from app.recorded import recorded
+from app.running import run_to_end
 from app.settings import CommonSettings, load_settings
 from app.store.migrate import upgrade
-from bot.errors import FlowForgeError
-
-T = TypeVar("T")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,37 +50,37 @@ def main() -> None:
 def demo(**options: Any) -> None:
     """Run the main job on embedded parts: SQLite, its own Redis, a simulated forge, the real Claude Code."""
     options["until"] = None if options["until"] is None else Step(options["until"])
-    sys.exit(_run(run_demo(DemoOptions(**options))))
+    sys.exit(run_to_end(run_demo(DemoOptions(**options))))
 
 
 @main.command()
 def serve() -> None:
     """Run web service, worker and gateway in one process."""
-    _run(run_until_signal(frozenset(Role)))
+    run_to_end(run_until_signal(frozenset(Role)))
 
 
 @main.command()
 def web() -> None:
     """Run the web service alone."""
-    _run(run_until_signal(frozenset({Role.WEB})))
+    run_to_end(run_until_signal(frozenset({Role.WEB})))
 
 
 @main.command()
 def worker() -> None:
     """Run a worker alone."""
-    _run(run_until_signal(frozenset({Role.WORKER})))
+    run_to_end(run_until_signal(frozenset({Role.WORKER})))
 
 
 @main.command()
 def gateway() -> None:
     """Run the model gateway alone."""
-    _run(run_until_signal(frozenset({Role.GATEWAY})))
+    run_to_end(run_until_signal(frozenset({Role.GATEWAY})))
 
 
 @main.command()
 def migrate() -> None:
     """Bring the database's tables up to date."""
-    _run(_migrate())
+    run_to_end(_migrate())
     click.echo("The tables are current.", err=True)
 
 
@@ -90,12 +88,10 @@ async def _migrate() -> None:
     await upgrade(load_settings(CommonSettings).database_url.get_secret_value())
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine; an error of ours is a sentence, not a traceback."""
-    try:
-        return asyncio.run(work)
-    except FlowForgeError as error:
-        raise click.ClickException(str(error)) from None
+main.add_command(recorded)
+main.add_command(resolve)
+main.add_command(verify)
+main.add_command(mergetool)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,16 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from app.local.outcome import HunkOutcome, PathOutcome, Progress, ResolveOutcome, Status, VerifyOutcome
+from app.local.outcome import (
+    HunkOutcome,
+    PathOutcome,
+    Progress,
+    ResolveOutcome,
+    Status,
+    Tooled,
+    VerifyOutcome,
+    Written,
+)
 from bot.model.characters import is_hidden
 from bot.model.resolutions import Finding, GateResult, GateVerdict, LineOrigin, ProvenanceSpan
 
@@ -90,6 +99,21 @@ class Display:
         for path, kind in outcome.conflicts:
             self._line(f"  {harmless(path)} · {kind.value}")
         self._gate(outcome.gate)
+
+    def written(self, written: Written) -> None:
+        """What became of which file, and what is left to do."""
+        for path in written.staged:
+            self._line(f"written and staged: {harmless(path, limit=_MAX_WORDS)}")
+        for path in written.prepared:
+            self._line(f"written, markers are left in it: {harmless(path, limit=_MAX_WORDS)}")
+        for path in written.left:
+            self._line(f"not written, it is not as it was looked at: {harmless(path, limit=_MAX_WORDS)}")
+
+    def tooled(self, tooled: Tooled) -> None:
+        """What became of one file."""
+        for finding in tooled.findings:
+            self._finding(finding)
+        self._line(f"{tooled.settled} of {tooled.hunks} hunks resolved.")
 
     def say(self, sentence: str) -> None:
         """One sentence of our own, with nothing of anybody else's in it."""

@@ -8,7 +8,7 @@ from typing import Final
 from bot.git.positions import Place
 from bot.model.cases import Suggestion
 from bot.model.conflicts import ConflictKind, Hunk, Side, Stage
-from bot.model.resolutions import GateResult, GateVerdict, HunkAnswer, ProvenanceSpan, Tier
+from bot.model.resolutions import Finding, GateResult, GateVerdict, HunkAnswer, ProvenanceSpan, Tier
 from bot.model.runs import NO_USAGE, Usage
 from bot.resolvers.table import RESOLVERS
 
@@ -136,3 +136,26 @@ class VerifyOutcome:
     remerge: Remerge
     conflicts: tuple[tuple[str, ConflictKind], ...]
     gate: GateResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Paths: ``staged`` were written whole, ``prepared`` with markers around what is open, ``left`` not at all."""
+
+    staged: tuple[str, ...]
+    prepared: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tooled:
+    """One file of ``git mergetool``: its hunks, how many are settled, and what the checks have against the result."""
+
+    hunks: int
+    settled: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def done(self) -> bool:
+        """Whether the file is wholly resolved, and written so."""
+        return self.settled == self.hunks and not self.findings

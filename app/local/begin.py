@@ -1,0 +1,231 @@
+"""Find out what a person wants merged: what is under way in the clone, or the branch that they name."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+from app.local.files import read_file
+from app.local.merge import LeftAlone, Merge
+from app.local.outcome import SideNames
+from app.local.standing import MarkerStyle, Standing, work_file
+from app.local.survey import MAX_TEXT_BYTES, marked_of
+from bot.config import BUILTIN_PROTECTED_PATHS, CONFIG_PATH, parse_config
+from bot.errors import BadInputError, ConfigError
+from bot.git.clone import LocalClone
+from bot.git.discovery import Activity, UnderWay, read_line
+from bot.model.conflicts import (
+    CleanMerge,
+    Conflict,
+    ConflictedMerge,
+    ConflictKind,
+    ImpossibleMerge,
+    Side,
+    Stage,
+    Verdict,
+)
+
+_SHORT: Final = 10
+_MAX_WORK_FILE: Final = 2 * MAX_TEXT_BYTES
+_MAX_CONFIG: Final = 1024 * 1024
+_OTHER_SIDE: Final = {Side.OURS: Side.THEIRS, Side.THEIRS: Side.OURS, Side.ANCESTOR: Side.ANCESTOR}
+
+_OTHER_VERSIONS: Final = (
+    "git's index has other versions of it than a merge of the two commits has; it is left as it is."
+)
+_BEGUN: Final = "It is not as git left it in the work tree: somebody has begun on it, so it is left as it is."
+_NO_FILE: Final = "It is no plain file in the work tree, so it is left as it is."
+
+
+async def merge_of(clone: LocalClone, theirs: str) -> Merge:
+    """What merging the named commit into HEAD comes to.
+
+    Raises:
+        BadInputError: something is under way in the clone, or the two cannot be merged.
+        GitError: a name names no commit, or the clone cannot be read.
+    """
+    if await clone.under_way() is not None:
+        raise BadInputError("Something is under way in this clone already; leave --theirs out to resolve that.")
+    head, other = await clone.resolve("HEAD"), await clone.resolve(theirs)
+    verdict = _possible(await clone.merge(ours=head, theirs=other))
+    return Merge(
+        ours=head,
+        theirs=other,
+        names=SideNames(ours=_head_name(clone, head), theirs=f"{theirs} ({other[:_SHORT]})"),
+        merge_bases=await clone.merge_bases(ours=head, theirs=other),
+        verdict=verdict,
+        protected_paths=await protected(clone, head, other),
+    )
+
+
+async def merge_under_way(clone: LocalClone) -> Merge:
+    """What is under way in the clone, and what the person has done about its conflicts.
+
+    Raises:
+        BadInputError: nothing is, or its two sides cannot be merged.
+        GitError: the clone cannot be read.
+    """
+    under_way = await clone.under_way()
+    if under_way is None:
+        raise BadInputError(
+            "No merge, rebase or cherry-pick is under way here. Name the branch to merge: --theirs REF."
+        )
+    verdict = _possible(await clone.verdict(under_way))
+    unmerged = await clone.unmerged()
+    if under_way.swapped:
+        unmerged = {path: _turned(stages) for path, stages in unmerged.items()}
+    merge = Merge(
+        ours=under_way.ours,
+        theirs=under_way.theirs,
+        names=await _names(clone, under_way),
+        merge_bases=await _bases(clone, under_way),
+        verdict=_with_unknown(verdict, unmerged),
+        protected_paths=await protected(clone, under_way.ours, under_way.theirs),
+        swapped=under_way.swapped,
+    )
+    return await _looked_at(clone, merge, unmerged)
+
+
+def _possible(verdict: Verdict) -> CleanMerge | ConflictedMerge:
+    if isinstance(verdict, ImpossibleMerge):
+        raise BadInputError(f"git cannot merge the two: {verdict.reason}")
+    return verdict
+
+
+def _turned(stages: Mapping[Side, Stage]) -> dict[Side, Stage]:
+    return {_OTHER_SIDE[side]: stage for side, stage in stages.items()}
+
+
+def _with_unknown(
+    verdict: CleanMerge | ConflictedMerge, unmerged: Mapping[str, Mapping[Side, Stage]]
+) -> CleanMerge | ConflictedMerge:
+    """The verdict with the paths that are in conflict in the index, but not when the two commits are merged anew."""
+    known = {conflict.path for conflict in verdict.conflicts} if isinstance(verdict, ConflictedMerge) else set()
+    strange = tuple(
+        Conflict(
+            path=path,
+            kind=ConflictKind.UNKNOWN,
+            stages=stages,
+            merged_oid=None,
+            merged_mode=None,
+            paths=(path,),
+            messages=(),
+        )
+        for path, stages in unmerged.items()
+        if path not in known
+    )
+    if not strange:
+        return verdict
+    conflicts = verdict.conflicts if isinstance(verdict, ConflictedMerge) else ()
+    return ConflictedMerge(tree=verdict.tree, conflicts=(*conflicts, *strange))
+
+
+async def _looked_at(clone: LocalClone, merge: Merge, unmerged: Mapping[str, Mapping[Side, Stage]]) -> Merge:
+    """The merge with what the person has done: in the index, and in the files."""
+    if not isinstance(merge.verdict, ConflictedMerge):
+        return merge
+    conflicts = [conflict for conflict in merge.verdict.conflicts if conflict.stages]
+    settled = [conflict.path for conflict in conflicts if conflict.path not in unmerged]
+    left_alone = await _staged(clone, settled)
+    styles: dict[str, MarkerStyle] = {}
+    open_paths = [conflict.path for conflict in conflicts if conflict.path in unmerged]
+    looked = await clone.look(open_paths) if clone.work_tree is not None else {}
+    for conflict in conflicts:
+        if conflict.path in unmerged:
+            if dict(unmerged[conflict.path]) != dict(conflict.stages):
+                left_alone[conflict.path] = LeftAlone(reason=_OTHER_VERSIONS)
+            else:
+                seen = await _in_work_tree(clone, conflict, swapped=merge.swapped)
+                match seen:
+                    case LeftAlone():
+                        left_alone[conflict.path] = seen
+                    case MarkerStyle():
+                        styles[conflict.path] = seen
+                    case None:
+                        pass
+    return replace(merge, left_alone=left_alone, looked=looked, styles=styles)
+
+
+async def _staged(clone: LocalClone, paths: list[str]) -> dict[str, LeftAlone]:
+    """What the person staged for paths that were in conflict."""
+    found = await clone.staged(paths)
+    alone = {}
+    for path in paths:
+        stage = found.get(path)
+        content = None if stage is None else await clone.read_blob(stage.oid, limit=MAX_TEXT_BYTES)
+        alone[path] = LeftAlone() if stage is None else LeftAlone(content=content, mode=stage.mode)
+    return alone
+
+
+async def _in_work_tree(clone: LocalClone, conflict: Conflict, *, swapped: bool) -> LeftAlone | MarkerStyle | None:
+    """How a text conflict stands in the work tree; None for other kinds, which are a person's anyway."""
+    marked = await marked_of(clone, conflict)
+    if marked is None or clone.work_tree is None:
+        return None
+    content = await asyncio.to_thread(read_file, clone.work_tree / conflict.path, limit=_MAX_WORK_FILE)
+    if content is None:
+        return LeftAlone(reason=_NO_FILE)
+    file = await asyncio.to_thread(work_file, content, marked, swapped=swapped)
+    match file.standing:
+        case Standing.UNTOUCHED:
+            return file.style
+        case Standing.SETTLED:
+            return LeftAlone(content=content, mode=conflict.merged_mode or "100644")
+        case Standing.BEGUN:
+            return LeftAlone(reason=_BEGUN)
+
+
+async def _bases(clone: LocalClone, under_way: UnderWay) -> tuple[str, ...]:
+    """What the two sides are compared with: for a commit that is taken over its parent, taken back itself."""
+    match under_way.activity:
+        case Activity.MERGE:
+            return await clone.merge_bases(ours=under_way.ours, theirs=under_way.theirs)
+        case Activity.REBASE | Activity.CHERRY_PICK:
+            return (await clone.parents_of(under_way.other))[:1]
+        case Activity.REVERT:
+            return (under_way.other,)
+
+
+async def _names(clone: LocalClone, under_way: UnderWay) -> SideNames:
+    head, other = under_way.head, under_way.other
+    subjects = await clone.subjects(since=head, until=other, limit=1)
+    commit = f"{other[:_SHORT]}" + (f" {subjects[0]!r}" if subjects else "")
+    match under_way.activity:
+        case Activity.MERGE:
+            return SideNames(ours=_head_name(clone, head), theirs=f"{commit}, which you are merging")
+        case Activity.REBASE:
+            return SideNames(
+                ours=f"your commit {commit}, which you are rebasing",
+                theirs=f"{head[:_SHORT]}, the history that it goes onto",
+            )
+        case Activity.CHERRY_PICK:
+            return SideNames(ours=_head_name(clone, head), theirs=f"{commit}, which you are picking")
+        case Activity.REVERT:
+            return SideNames(ours=_head_name(clone, head), theirs=f"the undoing of {commit}")
+
+
+def _head_name(clone: LocalClone, head: str) -> str:
+    """The branch that a person is on, or that they are on none."""
+    prefix = "ref: refs/heads/"
+    line = read_line(clone.git_dir / "HEAD")
+    branch = line.removeprefix(prefix) if line.startswith(prefix) else "no branch"
+    return f"{branch} ({head[:_SHORT]}), where you are"
+
+
+async def protected(clone: LocalClone, *commits: str) -> tuple[str, ...]:
+    """The patterns of protected paths of all these commits: no side can take the other's protection away.
+
+    Raises:
+        ConfigError: one of them has a configuration that cannot be read.
+    """
+    patterns = dict.fromkeys(BUILTIN_PROTECTED_PATHS)
+    for commit in commits:
+        stage = await clone.entry(commit, CONFIG_PATH)
+        content = None if stage is None else await clone.read_blob(stage.oid, limit=_MAX_CONFIG)
+        if content is not None:
+            try:
+                patterns |= dict.fromkeys(parse_config(content).protected_paths)
+            except ConfigError as error:
+                where = f"{CONFIG_PATH} of {commit[:_SHORT]}"
+                raise BadInputError(f"{where} cannot be read: {error}") from error
+    return tuple(patterns)

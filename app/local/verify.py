@@ -1,0 +1,131 @@
+"""``flowforge verify``: prove a merge commit, whoever made it, by merging its parents again."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from app.local.begin import protected
+from app.local.outcome import Remerge, VerifyOutcome
+from app.local.survey import marked_of, sides_of
+from bot.errors import BadInputError
+from bot.git.clone import LocalClone
+from bot.model.conflicts import Conflict, ConflictedMerge, ImpossibleMerge, MarkedFile, Stage
+from bot.model.resolutions import Candidate, Confidence, HunkRationale, Resolution, SideTexts, Tier
+from bot.validation.gate import run_gate
+
+_MAX_BYTES: Final = 256 * 1024 * 1024
+_SUBMODULE: Final = "160000"
+_PARENTS: Final = 2
+_PERSON: Final = "person"
+
+
+async def verify(clone: LocalClone, name: str) -> VerifyOutcome:
+    """What the checks say of the named merge commit.
+
+    For the checks, what the commit has in a conflict's place is the resolution, and whatever else differs from git's
+    own merge of the parents is an edit beyond the merge.
+
+    Raises:
+        BadInputError: it is no merge of two commits, or git cannot merge its parents.
+        GitError: there is no such commit, or the clone cannot be read.
+        SandboxError: a check cannot be run on this machine.
+    """
+    commit = await clone.resolve(name)
+    ours, theirs = _two(await clone.parents_of(commit), commit)
+    verdict = await clone.merge(ours=ours, theirs=theirs)
+    if isinstance(verdict, ImpossibleMerge):
+        raise BadInputError(f"git cannot merge the parents of {commit} again: {verdict.reason}")
+    conflicts = verdict.conflicts if isinstance(verdict, ConflictedMerge) else ()
+    candidate = await _candidate(clone, commit, verdict.tree, conflicts)
+    return VerifyOutcome(
+        commit=commit,
+        parents=(ours, theirs),
+        remerge=Remerge.CONFLICTED if conflicts else Remerge.CLEAN,
+        conflicts=tuple((conflict.path, conflict.kind) for conflict in conflicts),
+        gate=await asyncio.to_thread(run_gate, candidate),
+    )
+
+
+def _two(parents: tuple[str, ...], commit: str) -> tuple[str, str]:
+    if len(parents) != _PARENTS:
+        has = {0: "no parent", 1: "one parent"}.get(len(parents), f"{len(parents)} parents")
+        raise BadInputError(f"{commit} is not a merge of two commits: it has {has}.")
+    return parents[0], parents[1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Edits:
+    """What a commit has where git's merge has something else: content and mode by path."""
+
+    contents: Mapping[str, bytes | None]
+    modes: Mapping[str, str]
+
+
+async def _candidate(clone: LocalClone, commit: str, merged: str, conflicts: tuple[Conflict, ...]) -> Candidate:
+    parents = await clone.parents_of(commit)
+    edits = await _beyond(clone, commit, merged, conflicts)
+    sides: dict[str, SideTexts] = {}
+    marked: dict[str, MarkedFile] = {}
+    resolutions = []
+    for conflict in conflicts:
+        sides[conflict.path] = await sides_of(clone, conflict)
+        taken = await marked_of(clone, conflict)
+        if taken is not None:
+            marked[conflict.path] = taken
+        resolutions.append(await _resolution(clone, commit, conflict, taken))
+    return Candidate(
+        conflicts=conflicts,
+        sides=sides,
+        marked=marked,
+        resolutions=tuple(resolutions),
+        changed=edits.contents,
+        modes=edits.modes,
+        protected_paths=await protected(clone, *parents),
+    )
+
+
+async def _beyond(clone: LocalClone, commit: str, merged: str, conflicts: tuple[Conflict, ...]) -> _Edits:
+    """All that differs from git's merge at paths that are in no conflict."""
+    known = {conflict.path for conflict in conflicts}
+    contents: dict[str, bytes | None] = {}
+    modes: dict[str, str] = {}
+    for path, (_, now) in (await clone.changes(merged, commit)).items():
+        if path in known:
+            continue
+        contents[path] = None if now is None else await _content(clone, now)
+        if now is not None:
+            modes[path] = now.mode
+    return _Edits(contents=contents, modes=modes)
+
+
+async def _content(clone: LocalClone, stage: Stage) -> bytes:
+    if stage.mode == _SUBMODULE:
+        return stage.oid.encode("ascii")
+    content = await clone.read_blob(stage.oid, limit=_MAX_BYTES)
+    if content is None:
+        raise BadInputError(f"A file in it is larger than {_MAX_BYTES // 1024**2} MiB, which cannot be looked at.")
+    return content
+
+
+async def _resolution(clone: LocalClone, commit: str, conflict: Conflict, marked: MarkedFile | None) -> Resolution:
+    """What the commit has in a conflict's place. Whoever made it gave no reasons: that is no fault here."""
+    now = await clone.entry(commit, conflict.path)
+    return Resolution(
+        path=conflict.path,
+        kind=conflict.kind,
+        resolver=_PERSON,
+        mode=(conflict.merged_mode or "100644") if now is None else now.mode,
+        content=None if now is None else await _content(clone, now),
+        hunks=tuple(
+            HunkRationale(
+                index=hunk.index,
+                resolved=True,
+                reason="As committed.",
+                confidence=Confidence.HIGH,
+                resolver=_PERSON,
+                tier=Tier.PERSON,
+            )
+            for hunk in (() if marked is None else marked.hunks)
+        ),
+    )
