@@ -1,4 +1,4 @@
-"""Take what is settled out of a file with conflict markers: what is left for the next resolver, and what it must keep."""
+"""Put what is settled into a file with conflict markers: what is left is open, what stands outside must stay."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Paths that no resolution may touch, and modes that none may have."""
+"""Paths and modes that no resolution may have, or only a person's."""
 
 import re
 import unicodedata
@@ -30,13 +30,17 @@ names that Windows may give to such files.
 https://git-scm.com/docs/git-config#Documentation/git-config.txt-coreprotectNTFS
 """
 
+_REPOSITORY: Final = re.compile(r"\.git(?![a-z])|git~[0-9]|gi(?:7eba|7d29|250a)~[0-9]")
+"""Of these, the repository itself: no file of a tree may be called so."""
+
 _WORKFLOWS: Final = ("/.github/workflows", "/.gitlab-ci.yml", "/.gitea/workflows", "/.forgejo/workflows")
 
 
 def check(candidate: Candidate) -> list[Finding]:
     """Promise: no path that is git's own, a workflow, protected, or no proper path; regular files with their mode only.
 
-    ``.git`` counts in every spelling that some file system takes for it.
+    ``.git`` counts in every spelling that some file system takes for it. Such a path, one that is none, and a mode that
+    git did not merge are refused; the others need a person, also where all lines are from the sides.
     """
     conflicts = {conflict.path: conflict for conflict in candidate.conflicts}
     modes: dict[str, set[str]] = {path: {mode} for path, mode in candidate.modes.items()}
@@ -46,10 +50,14 @@ def check(candidate: Candidate) -> list[Finding]:
             modes[resolution.path].add(resolution.mode)
     findings = []
     for path in sorted({*candidate.changed, *modes}):
+        conflict = conflicts.get(path)
         reason = forbidden(path, candidate.protected_paths)
-        reason = reason or _forbidden_mode(modes.get(path, set()), conflicts.get(path))
+        verdict = GateVerdict.REFUSED if _impossible(path) else GateVerdict.NEEDS_PERSON
+        if reason is None:
+            reason = _forbidden_mode(modes.get(path, set()), conflict)
+            verdict = _mode_verdict(modes.get(path, set()), conflict)
         if reason is not None:
-            findings.append(Finding(check=NAME, verdict=GateVerdict.REFUSED, path=path, message=reason))
+            findings.append(Finding(check=NAME, verdict=verdict, path=path, message=reason))
     return findings
 
 
@@ -64,6 +72,11 @@ def forbidden(path: str, protected_paths: Iterable[str]) -> str | None:
     if (pattern := matches(path, protected_paths)) is not None:
         return f"This path is protected by the pattern `{pattern}`, so a person has to change it."
     return None
+
+
+def _impossible(path: str) -> bool:
+    """Whether no file of a repository may be there."""
+    return _malformed(path) is not None or any(_REPOSITORY.match(_folded(name)) for name in path.split("/"))
 
 
 def _malformed(path: str) -> str | None:
@@ -90,6 +103,12 @@ def _forbidden_mode(modes: set[str], conflict: Conflict | None) -> str | None:
         if conflict is not None and mode not in _expected_modes(conflict):
             return f"The file's mode became {mode}, which is not what git merged."
     return None
+
+
+def _mode_verdict(modes: set[str], conflict: Conflict | None) -> GateVerdict:
+    """A link or submodule that a side has is for a person to settle; a mode from nowhere is refused."""
+    settled = conflict is not None and modes <= _UNUSUAL_MODES.keys() and modes <= _expected_modes(conflict)
+    return GateVerdict.NEEDS_PERSON if settled else GateVerdict.REFUSED
 
 
 def _expected_modes(conflict: Conflict) -> set[str]:

@@ -1,71 +1,64 @@
-"""No byte outside the conflicting hunks changes."""
+"""Nothing outside the conflicting hunks changes, and nothing in those that were settled before."""
 
+from collections.abc import Iterator
 from typing import Final
 
+from bot.merge.fit import Outside
 from bot.merge.markers import align
-from bot.model.conflicts import MarkedFile
-from bot.model.resolutions import Candidate, Finding, GateVerdict, Resolution
-from bot.validation.texts import provable
+from bot.merge.remainder import remainder
+from bot.model.resolutions import Finding, GateVerdict
+from bot.validation.traced import TracedFile
 
 NAME: Final = "scope_hunks"
 
 
-def check(candidate: Candidate) -> list[Finding]:
-    """Promise: what git merged without conflict is in the result byte for byte, in order.
+def check(file: TracedFile) -> Iterator[Finding]:
+    """Promise: what git merged without conflict, and every hunk that a rule settled, is in the result byte for byte.
 
-    A conflict without hunks (a file deleted here and modified there, a binary file) ends as one of its sides.
+    Else a person is asked: people edit outside the hunks in one file of seven, and no such edit can be shown to be
+    safe, not even a text that a side has, since it takes back what the other side changed. What a rule settled nobody
+    may change, so that is refused. A conflict without hunks (a file deleted here and modified there, a binary file)
+    ends as one of its sides, or a person is asked.
     """
-    findings = []
-    for resolution, content, sides in provable(candidate):
-        marked = candidate.marked.get(resolution.path)
-        if marked is not None:
-            if align(marked, content) is None:
-                findings.append(_first_difference(marked, content))
-        elif content not in sides:
-            findings.append(_mixed(resolution))
-    return findings
+    if file.marked is None or file.fit is None:
+        if file.content not in {file.sides.ours, file.sides.theirs}:
+            message = "This conflict has no hunks, and its result is not one of the sides as it is."
+            yield Finding(check=NAME, verdict=GateVerdict.NEEDS_PERSON, path=file.path, message=message)
+        return
+    for edit in file.fit.outside:
+        message = _said(edit)
+        lines = _within(file, edit.first, max(edit.first, edit.last))
+        yield Finding(check=NAME, verdict=GateVerdict.NEEDS_PERSON, path=file.path, message=message, lines=lines)
+    if align(remainder(file.marked, file.settled).marked, file.content) is None:
+        yield from _unsettled(file)
 
 
-def _mixed(resolution: Resolution) -> Finding:
-    message = "This conflict has no hunks, so its result must be one of the sides as it is."
-    return Finding(check=NAME, verdict=GateVerdict.REFUSED, path=resolution.path, message=message)
+def _within(file: TracedFile, first: int, last: int) -> tuple[int, int]:
+    end = max(len(file.lines), 1)
+    return min(first, end), min(last, end)
 
 
-def _first_difference(marked: MarkedFile, content: bytes) -> Finding:
-    """Where the first text outside a hunk is missing or different."""
-    place = _common_length(marked.segments[0], content)
-    if place < len(marked.segments[0]):
-        return _outside(marked, content, place)
-    for segment in marked.segments[1:-1]:
-        found = content.find(segment, place)
-        if found < 0:
-            return _between(marked, content, place)
-        place = found + len(segment)
-    last = marked.segments[-1]
-    kept = _common_length(last[::-1], content[place:][::-1])
-    return _outside(marked, content, len(content) - kept if kept < len(last) else place)
+def _said(edit: Outside) -> str:
+    new = edit.last - edit.first + 1
+    if not edit.lost:
+        return f"Outside the conflicts, {_lines(new)} of the result {_is(new)} not in what git merged."
+    lost = len(edit.lost)
+    if new > 0:
+        return f"Outside the conflicts, {_lines(lost)} that git merged {_is(lost)} changed."
+    return f"Outside the conflicts, {_lines(lost)} that git merged {_is(lost)} missing here."
 
 
-def _common_length(one: bytes, other: bytes) -> int:
-    """How many bytes the two begin with in common; halving, so that large texts are compared quickly."""
-    low, high = 0, min(len(one), len(other))
-    while low < high:
-        middle = (low + high + 1) // 2
-        if one[low:middle] == other[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+def _lines(count: int) -> str:
+    return "a line" if count == 1 else f"{count:,} lines"
 
 
-def _outside(marked: MarkedFile, content: bytes, place: int) -> Finding:
-    line = content.count(b"\n", 0, place) + 1
-    message = "This differs from what git merged outside the conflict."
-    return Finding(check=NAME, verdict=GateVerdict.REFUSED, path=marked.path, message=message, lines=(line, line))
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
-def _between(marked: MarkedFile, content: bytes, place: int) -> Finding:
-    """A text between two hunks is nowhere after the one before: it starts somewhere below ``place``."""
-    line = content.count(b"\n", 0, place) + 1
-    message = "Below this line, a text that git merged between two conflicts is missing or different."
-    return Finding(check=NAME, verdict=GateVerdict.REFUSED, path=marked.path, message=message, lines=(line, line))
+def _unsettled(file: TracedFile) -> Iterator[Finding]:
+    for index, (first, text) in enumerate(file.hunk_texts()):
+        if index in file.settled and file.settled[index] != text:
+            message = f"Conflict {index + 1} was settled by a rule before, and its text changed."
+            lines = _within(file, first, first + max(text.count(b"\n") - 1, 0))
+            yield Finding(check=NAME, verdict=GateVerdict.REFUSED, path=file.path, message=message, lines=lines)
