@@ -49,9 +49,9 @@ RESOLVERS: Final = (
     Resolver(name=identical.NAME, tier=Tier.A, summary=identical.SUMMARY, answer=identical.answer),
     Resolver(name=history.NAME, tier=Tier.A, summary=history.SUMMARY, answer=history.answer),
     Resolver(name=whitespace.NAME, tier=Tier.A, summary=whitespace.SUMMARY, answer=whitespace.answer),
-    Resolver(name=superset.NAME, tier=Tier.A, summary=superset.SUMMARY, answer=superset.answer),
     Resolver(name=version.NAME, tier=Tier.A, summary=version.SUMMARY, answer=version.answer),
     Resolver(name=removed.NAME, tier=Tier.A, summary=removed.SUMMARY, answer=removed.answer),
+    Resolver(name=superset.NAME, tier=Tier.A, summary=superset.SUMMARY, answer=superset.answer),
     Resolver(name=recorded.NAME, tier=Tier.RECORDED, summary=recorded.SUMMARY, answer=recorded.answer),
     Resolver(
         name="regenerate",
