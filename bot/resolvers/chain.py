@@ -17,29 +17,33 @@ MAX_CANDIDATES: Final = 4
 def run_rules(case: FileCase, resolvers: tuple[Resolver, ...] = RESOLVERS) -> FileProgress:
     """Let every rule answer; the first answer to a hunk is applied unless its tier is ``B``.
 
-    A rule that fails costs nothing but its time: its name is noted and the next one is asked. An answer that is no
-    hunk's, or not whole lines, counts as a failure. Equal candidates are kept once.
+    A rule that fails costs nothing but its time: its name is noted and the next one is asked. An answer that is for no
+    hunk of the file, or not whole lines, counts as a failure; the rule's other answers stand. Equal candidates are kept
+    once, in the place of the first.
     """
     settled: dict[int, HunkAnswer] = {}
-    candidates: dict[int, list[HunkAnswer]] = {hunk.index: [] for hunk in case.marked.hunks}
+    candidates: dict[int, dict[bytes, HunkAnswer]] = {hunk.index: {} for hunk in case.marked.hunks}
     failures: list[str] = []
     for resolver in resolvers:
-        if len(settled) == len(case.marked.hunks):
+        if len(settled) == len(candidates):
             break
         if isinstance(resolver.answer, Outside):
             continue
         try:
-            answers = [answer for answer in resolver.answer(case) if _fits(case.marked, answer)]
+            answers = list(resolver.answer(case))
         except Exception:  # noqa: BLE001 - a rule reads hostile text; whatever it meets there, the next one is asked
             failures.append(resolver.name)
             continue
-        for answer in answers:
+        fitting = [answer for answer in answers if _fits(case.marked, answer)]
+        if len(fitting) < len(answers):
+            failures.append(resolver.name)
+        for answer in fitting:
             if answer.tier is Tier.B:
-                candidates[answer.index].append(answer)
+                candidates[answer.index].setdefault(answer.content, answer)
             else:
                 settled.setdefault(answer.index, answer)
     left = {
-        index: tuple({item.content: item for item in reversed(found)}.values())[::-1][:MAX_CANDIDATES]
+        index: tuple(found.values())[:MAX_CANDIDATES]
         for index, found in candidates.items()
         if found and index not in settled
     }
