@@ -21,6 +21,7 @@ from bot.resolvers.rules import (
     version,
     whitespace,
 )
+from bot.resolvers.structural import resolver as structural
 
 Rule = Callable[[FileCase], Iterable[HunkAnswer]]
 """A pure function: facts of one file in, answers to some of its hunks out. It may be slow: call it in a thread."""
@@ -53,6 +54,7 @@ RESOLVERS: Final = (
     Resolver(name=removed.NAME, tier=Tier.A, summary=removed.SUMMARY, answer=removed.answer),
     Resolver(name=superset.NAME, tier=Tier.A, summary=superset.SUMMARY, answer=superset.answer),
     Resolver(name=recorded.NAME, tier=Tier.RECORDED, summary=recorded.SUMMARY, answer=recorded.answer),
+    Resolver(name=structural.NAME, tier=Tier.STRUCTURAL, summary=structural.SUMMARY, answer=structural.answer),
     Resolver(
         name="regenerate",
         tier=Tier.REGENERATED,
