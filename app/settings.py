@@ -92,6 +92,10 @@ class ServiceSettings(CommonSettings):
         description="models that repositories and commands may choose, separated by commas",
     )
     max_budget_usd: float = Field(default=10.0, gt=0, description="money no job may exceed, whoever asks")
+    direct_calls: bool = Field(
+        default=True,
+        description="`true` or `false`: whether a few small hunks may be put to the model in one call, without sandbox",
+    )
     runner: RunnerKind = Field(default=RunnerKind.PROCESS, description="backend that executes agent runs")
     claude_path: Path | None = Field(
         default=None,

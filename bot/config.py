@@ -8,6 +8,7 @@ from these declarations. An unknown key is an error: a misspelt protection must 
 import difflib
 import hashlib
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
@@ -60,8 +61,68 @@ _Glob = Annotated[
         max_length=256,
     ),
 ]
+_SHELL_WORDS: Final = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "<<", "2>", "2>&1"})
 _Login = Annotated[str, Meta(description="the login of a bot, such as `renovate`", pattern=_LOGIN, max_length=106)]
 _Model = Annotated[str, Meta(description="the name of a model", pattern=f"^{MODEL_PATTERN}$", max_length=100)]
+
+
+class Regenerate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Generated files, and the repository's own command that makes them anew."""
+
+    paths: Annotated[
+        tuple[_Glob, ...],
+        Meta(
+            description="The files that the command writes. Their conflicts are not merged: the command is run.",
+            min_length=1,
+            max_length=20,
+        ),
+    ]
+    command: Annotated[
+        str,
+        Meta(
+            description="a command such as `npm install --package-lock-only`, in one line",
+            pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
+            max_length=500,
+        ),
+    ]
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command's words, as it is run: by nobody's shell."""
+        return split_command(self.command)
+
+
+class Resolvers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who may resolve conflicts here, cheapest first."""
+
+    rules: Annotated[
+        bool,
+        Meta(description="Rules that settle a hunk by themselves, such as both sides having made the same change."),
+    ] = True
+    recorded: Annotated[
+        bool,
+        Meta(description="What people approved for exactly the same conflict before, and imported rerere caches."),
+    ] = True
+    regenerate: Annotated[
+        tuple[Regenerate, ...],
+        Meta(description="Generated files such as lock files, and the commands that make them anew.", max_length=10),
+    ] = ()
+    structural: Annotated[
+        bool,
+        Meta(description="Merges by syntax tree: imports, class members, keys of JSON, TOML and YAML."),
+    ] = True
+    direct: Annotated[
+        bool,
+        Meta(description="One call of the model for a few small hunks, where the server allows it."),
+    ] = True
+    direct_max_hunks: Annotated[
+        int,
+        Meta(description="The most hunks that are put into such a call; more are left to the agent.", ge=1, le=50),
+    ] = 6
+    agent: Annotated[
+        bool,
+        Meta(description="The agent in a sandbox. Without it, what is left goes to people."),
+    ] = True
 
 
 class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -112,6 +173,10 @@ class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             max_length=100,
         ),
     ] = ()
+    resolvers: Annotated[
+        Resolvers,
+        Meta(description="Who may resolve conflicts, and with which of the repository's own commands."),
+    ] = Resolvers()
     allow_fork_pull_requests: Annotated[
         bool,
         Meta(description="Whether the bot works on pull requests that come from forks."),
@@ -158,9 +223,21 @@ def parse_config(data: bytes, *, path: str = CONFIG_PATH) -> RepositoryConfig:
         raise ConfigError("The file is empty. It has to say `version: 1`.", path=path, key="version")
     _refuse_unknown_keys(document.data, (), document, path)
     try:
-        return msgspec.convert(document.data, RepositoryConfig)
+        config = msgspec.convert(document.data, RepositoryConfig)
     except msgspec.ValidationError as error:
         raise _explain(str(error), document, path) from error
+    _check_commands(config, document, path)
+    return config
+
+
+def _check_commands(config: RepositoryConfig, document: Document, file: str) -> None:
+    for index, entry in enumerate(config.resolvers.regenerate):
+        where: Path = ("resolvers", "regenerate", index, "command")
+        try:
+            split_command(entry.command)
+        except ValueError as error:
+            message = f"{code_span(dotted(where))} cannot be run: {error}."
+            raise ConfigError(message, path=file, line=document.line_of(where), key=dotted(where)) from None
 
 
 def config_version(data: bytes) -> str:
@@ -183,6 +260,31 @@ def listed_bot(config: RepositoryConfig, login: str) -> str | None:
     """The entry of ``bots`` that names ``login``, None when there is none; case and ``[bot]`` do not matter."""
     wanted = _plain_login(login)
     return next((entry for entry in config.bots if _plain_login(entry) == wanted), None)
+
+
+def split_command(command: str) -> tuple[str, ...]:
+    """The words of a command, quoted as in a shell; there is no shell, so nothing else of one works.
+
+    Raises:
+        ValueError: a quote is not closed, no word is there, or something is there that only a shell understands.
+    """
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError:
+        raise ValueError("a quote or backslash is not closed") from None
+    if not words or not words[0]:
+        raise ValueError("it names no program")
+    if "=" in words[0]:
+        raise ValueError("there is no shell to set variables; write a script and name that")
+    shellish = next((word for word in words if word in _SHELL_WORDS), None)
+    if shellish is not None:
+        raise ValueError(f"there is no shell to understand {code_span(shellish)}; write a script and name that")
+    return words
+
+
+def regenerating(config: RepositoryConfig, path: str) -> Regenerate | None:
+    """The first entry of ``resolvers.regenerate`` that covers a path, None when there is none."""
+    return next((entry for entry in config.resolvers.regenerate if matches(path, entry.paths) is not None), None)
 
 
 def protected_paths(config: RepositoryConfig) -> tuple[str, ...]:
@@ -239,6 +341,9 @@ def _plain_login(login: str) -> str:
     return login.casefold().removesuffix("[bot]")
 
 
+_MAX_MAPPINGS: Final = 20
+"""Items of a list that are looked into for strange keys; no list of mappings may be as long."""
+
 _PATH: Final = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>.*)`)?", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `(.*)`")
 _STEP: Final = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
@@ -263,6 +368,11 @@ def _explain(message: str, document: Document, file: str) -> ConfigError:
 def _refuse_unknown_keys(data: Any, path: Path, document: Document, file: str) -> None:
     """Done before msgspec is asked, whose message about a strange key could not be taken apart for certain."""
     root = json_schema()
+    if isinstance(data, list):
+        of_mappings = bool(keys(root, (*path, 0)))
+        for index, item in enumerate(data[:_MAX_MAPPINGS] if of_mappings else ()):
+            _refuse_unknown_keys(item, (*path, index), document, file)
+        return
     known = keys(root, path)
     if not isinstance(data, dict) or not known:
         return

@@ -49,9 +49,11 @@ def expectation(schema: Schema, root: Schema) -> str:
             return _number(schema)
         case "array":
             each = expectation(schema["items"], root)
-            return f"a list of at most {schema['maxItems']} items, each {each}"
+            least = f"{schema['minItems']} to" if "minItems" in schema else "at most"
+            return f"a list of {least} {schema['maxItems']} items, each {each}"
         case "object":
-            return f"a mapping with any of the keys {', '.join(map(code_span, schema['properties']))}"
+            some = "the" if set(schema["required"]) == set(schema["properties"]) else "any of the"
+            return f"a mapping with {some} keys {', '.join(map(code_span, schema['properties']))}"
         case _:
             return f"{schema['description']}, at most {schema['maxLength']} characters"
 

@@ -16,7 +16,7 @@ from bot.model.text import code_span
 
 MAX_BYTES: Final = 64 * 1024
 MAX_DEPTH: Final = 8
-"""Levels of lists and mappings; the schema uses three."""
+"""Levels of lists and mappings; the schema uses five."""
 
 Path = tuple[str | int, ...]
 """Where a value stands: keys of mappings and indexes of lists, from the outside in."""

@@ -125,8 +125,9 @@ class SqlRecorded:
             if path is None and job_id is None:
                 hunks = delete(recorded_hunks).where(_in(recorded_hunks, repository))
                 count += (await connection.execute(hunks)).rowcount
-            told = {"path": path or "", "job": job_id or "", "count": str(count)}
-            await self._tell(connection, repository, "recorded.forgotten", told)
+            if count:
+                told = {"path": path or "", "job": job_id or "", "count": str(count)}
+                await self._tell(connection, repository, "recorded.forgotten", told)
             return count
 
     async def _tell(
@@ -137,7 +138,7 @@ class SqlRecorded:
         data: Mapping[str, str],
     ) -> None:
         subject = f"repository:{repository.forge.value}:{repository.id}"
-        await audit.append(connection, self._clock.now(), actor="operator", verb=verb, subject=subject, data=data)
+        await audit.append(connection, self._clock.now(), actor="flowforge", verb=verb, subject=subject, data=data)
 
 
 def _in(table: Table, repository: RepositoryRef) -> ColumnElement[bool]:

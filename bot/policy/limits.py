@@ -9,7 +9,10 @@ from bot.model.runs import RunLimits
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLimits:
-    """What whoever runs the server allows. Times in seconds, sizes in bytes, money in US dollars per job."""
+    """What whoever runs the server allows. Times in seconds, sizes in bytes, money in US dollars per job.
+
+    ``direct_calls`` says whether the model may be asked without a sandbox.
+    """
 
     default_model: str
     allowed_models: tuple[str, ...]
@@ -21,6 +24,7 @@ class ServerLimits:
     max_result_bytes: int
     max_result_files: int
     max_log_bytes: int
+    direct_calls: bool = True
 
 
 def chosen_model(config: RepositoryConfig, asked: str | None, server: ServerLimits) -> str:
@@ -46,6 +50,12 @@ def run_limits(config: RepositoryConfig, *, budget_usd: float, server: ServerLim
         max_result_files=server.max_result_files,
         max_log_bytes=server.max_log_bytes,
     )
+
+
+def direct_hunks(config: RepositoryConfig, server: ServerLimits) -> int:
+    """How many hunks may be put to the model in one direct call; 0 where there are no such calls."""
+    wanted = server.direct_calls and config.resolvers.direct
+    return config.resolvers.direct_max_hunks if wanted else 0
 
 
 def check_conflicts(config: RepositoryConfig, conflicted: int) -> Allowed | Refused:

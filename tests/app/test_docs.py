@@ -13,9 +13,11 @@ from bot.config import BUILTIN_PROTECTED_PATHS, Permissions, RepositoryConfig, p
 from bot.forges.github.app_auth import PERMISSIONS
 from bot.forges.github.deliveries import DECODED_EVENTS
 from bot.model.jobs import TERMINAL, TRANSITIONS, JobState
+from bot.model.resolutions import Tier
 from bot.model.runs import RunOutcome
 from bot.policy.rules import RULES
 from bot.report.endings import run_ended
+from bot.resolvers.table import RESOLVERS
 
 
 def page(name: str) -> str:
@@ -171,6 +173,14 @@ def test_the_page_on_jobs_shows_every_state_and_every_end_of_a_run() -> None:
         assert set(re.findall(r"`(\w+)`", row.rsplit(" | ", 1)[1])) == {one.value for one in TRANSITIONS[state]}
     for outcome in RunOutcome:
         assert f"| `{outcome.value}` | {run_ended(outcome)} |" in text
+
+
+def test_the_page_on_resolvers_is_the_table() -> None:
+    text = page("docs/resolvers.md")
+    assert re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE) == [one.name for one in RESOLVERS]
+    assert all(one.summary in text for one in RESOLVERS)
+    shown = re.findall(r"^\| `([\w-]+)` \| B \| shown \|", text, re.MULTILINE)
+    assert shown == [one.name for one in RESOLVERS if one.tier is Tier.B]
 
 
 def test_the_picture_of_the_states_is_the_table() -> None:

@@ -79,6 +79,7 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         ("log_level", "TOP-SECRET"),
         ("max_budget_usd", "-1"),
         ("runner", "TOP-SECRET"),
+        ("direct_calls", "TOP-SECRET"),
         ("environment", "TOP-SECRET"),
     ],
 )
@@ -127,6 +128,14 @@ def test_the_model_must_be_one_that_is_allowed(monkeypatch: pytest.MonkeyPatch) 
     assert load_settings(ServiceSettings).allowed_models == ("claude-one", "claude-two")
     put(monkeypatch, SERVICE, allowed_models="claude-one", model="claude-two")
     assert "FLOWFORGE_MODEL must be one of" in refusal()
+
+
+def test_direct_calls_can_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(monkeypatch, SERVICE)
+    assert load_settings(ServiceSettings).direct_calls is True
+    for word in ("false", "0"):
+        put(monkeypatch, SERVICE, direct_calls=word)
+        assert load_settings(ServiceSettings).direct_calls is False
 
 
 def test_secrets_can_be_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import contextlib
+import shlex
 import string
 import time
 from typing import Any
@@ -12,12 +14,16 @@ from bot.config import (
     CONFIG_PATH,
     DEFAULT_CONFIG,
     Permissions,
+    Regenerate,
     RepositoryConfig,
+    Resolvers,
     config_version,
     json_schema,
     level,
     listed_bot,
     parse_config,
+    regenerating,
+    split_command,
 )
 from bot.config_yaml import MAX_BYTES
 from bot.errors import ConfigError
@@ -39,6 +45,14 @@ protected_paths:
   - infra/**
   - "*.sql"
   - /Makefile
+resolvers:
+  recorded: false
+  direct_max_hunks: 3
+  regenerate:
+    - paths: [package-lock.json, "*.lock"]
+      command: npm install --package-lock-only
+    - paths: [gen/**]
+      command: "'my tools/gen' --out \\"a b\\" -x"
 allow_fork_pull_requests: false
 """
 
@@ -67,6 +81,14 @@ def test_a_full_file() -> None:
         timeout_minutes=10,
         max_conflicted_files=7,
         protected_paths=("infra/**", "*.sql", "/Makefile"),
+        resolvers=Resolvers(
+            recorded=False,
+            direct_max_hunks=3,
+            regenerate=(
+                Regenerate(paths=("package-lock.json", "*.lock"), command="npm install --package-lock-only"),
+                Regenerate(paths=("gen/**",), command="'my tools/gen' --out \"a b\" -x"),
+            ),
+        ),
         allow_fork_pull_requests=False,
     )
 
@@ -94,6 +116,15 @@ LOGIN = "the login of a bot, such as `renovate`, at most 106 characters"
 NO_ANCHORS = "Anchors and aliases are not allowed. Write the value out."
 NO_TAGS = "Tags (words with `!`) are not allowed."
 COMMANDS = ", ".join(f"`{key}`" for key in Permissions.__struct_fields__)
+
+COMMAND = "resolvers.regenerate[0].command"
+COMMAND_WORDS = "a command such as `npm install --package-lock-only`, in one line, at most 500 characters"
+
+
+def command(words: str) -> str:
+    """A file with one command, on line 5."""
+    return f"version: 1\nresolvers:\n  regenerate:\n  - paths: [a]\n    command: {words}\n"
+
 
 # text, line, key, message
 FAULTS: dict[str, tuple[str, int | None, str | None, str]] = {
@@ -198,6 +229,75 @@ FAULTS: dict[str, tuple[str, int | None, str | None, str]] = {
         2,
         "protected_paths[0]",
         f"`protected_paths[0]` must be {GLOB}.",
+    ),
+    "too many hunks": (
+        "version: 1\nresolvers:\n  direct_max_hunks: 51\n",
+        3,
+        "resolvers.direct_max_hunks",
+        "`resolvers.direct_max_hunks` must be a whole number from 1 to 50.",
+    ),
+    "no switch": (
+        "version: 1\nresolvers:\n  rules: maybe\n",
+        3,
+        "resolvers.rules",
+        "`resolvers.rules` must be `true` or `false`.",
+    ),
+    "misspelt resolver": (
+        "version: 1\nresolvers:\n  structual: false\n",
+        3,
+        "resolvers.structual",
+        "There is no key `structual` here. Did you mean `structural`?",
+    ),
+    "misspelt key in a list": (
+        "version: 1\nresolvers:\n  regenerate:\n  - paths: [a]\n    comand: x\n",
+        5,
+        "resolvers.regenerate[0].comand",
+        "There is no key `comand` here. Did you mean `command`?",
+    ),
+    "a command alone": (
+        "version: 1\nresolvers:\n  regenerate: make\n",
+        3,
+        "resolvers.regenerate",
+        "`resolvers.regenerate` must be a list of at most 10 items, each a mapping with the keys `paths`, `command`.",
+    ),
+    "commands without paths": (
+        "version: 1\nresolvers:\n  regenerate:\n  - command: make\n",
+        4,
+        "resolvers.regenerate[0].paths",
+        f"`resolvers.regenerate[0].paths` is missing; it must be a list of 1 to 20 items, each {GLOB}.",
+    ),
+    "no paths": (
+        "version: 1\nresolvers:\n  regenerate:\n  - {paths: [], command: make}\n",
+        4,
+        "resolvers.regenerate[0].paths",
+        f"`resolvers.regenerate[0].paths` must be a list of 1 to 20 items, each {GLOB}.",
+    ),
+    "too many commands": (
+        "version: 1\nresolvers:\n  regenerate:\n" + "  - {paths: [a], command: make}\n" * 11,
+        3,
+        "resolvers.regenerate",
+        "`resolvers.regenerate` must be a list of at most 10 items, each a mapping with the keys `paths`, `command`.",
+    ),
+    "an empty command": (command("' '"), 5, COMMAND, f"`{COMMAND}` must be {COMMAND_WORDS}."),
+    "a command of two lines": (command('"a\\nb"'), 5, COMMAND, f"`{COMMAND}` must be {COMMAND_WORDS}."),
+    "an open quote": (
+        command("make 'x"),
+        5,
+        COMMAND,
+        f"`{COMMAND}` cannot be run: a quote or backslash is not closed.",
+    ),
+    "no program": (command("\"'' x\""), 5, COMMAND, f"`{COMMAND}` cannot be run: it names no program."),
+    "a variable": (
+        command("CI=1 make"),
+        5,
+        COMMAND,
+        f"`{COMMAND}` cannot be run: there is no shell to set variables; write a script and name that.",
+    ),
+    "a pipe": (
+        command("make gen && make lock"),
+        5,
+        COMMAND,
+        f"`{COMMAND}` cannot be run: there is no shell to understand `&&`; write a script and name that.",
     ),
     "twice": ("version: 1\nbots: []\nbots: [evil]\n", 3, "bots", "`bots` stands here twice."),
     "twice inside": (
@@ -356,6 +456,27 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "timeout_minutes": SCALARS,
     "max_conflicted_files": SCALARS,
     "protected_paths": st.lists(GLOBS, max_size=3),
+    "resolvers": SCALARS
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            "rules": SCALARS,
+            "direct_max_hunks": st.sampled_from([0, 1, 50, 51, "6"]),
+            "regenerate": SCALARS
+            | st.lists(
+                st.fixed_dictionaries(
+                    {},
+                    optional={
+                        "paths": st.lists(GLOBS, max_size=3),
+                        "command": st.sampled_from(["make", "a b", " x", "", " ", "a\nb", "\x7f", 5, None, "x" * 501]),
+                        "more": SCALARS,
+                    },
+                ),
+                max_size=2,
+            ),
+            "unknown": SCALARS,
+        },
+    ),
     "allow_fork_pull_requests": SCALARS,
     "unknown": SCALARS,
 }
@@ -398,3 +519,33 @@ def test_a_listed_bot_in_any_spelling(login: str) -> None:
 @pytest.mark.parametrize("login", ["renovate-two", "ren", "", "[bot]", "renovate[bot][bot]"])
 def test_a_bot_that_is_not_listed(login: str) -> None:
     assert listed_bot(parse_config(FULL), login) is None
+
+
+def test_the_first_entry_that_covers_a_generated_file_counts() -> None:
+    config = parse_config(FULL)
+    found = {path: regenerating(config, path) for path in ("web/package-lock.json", "gen/x/y.lock", "gen/x.py", "a.py")}
+    argv = {path: None if entry is None else entry.argv for path, entry in found.items()}
+    assert argv == {
+        "web/package-lock.json": ("npm", "install", "--package-lock-only"),
+        "gen/x/y.lock": ("npm", "install", "--package-lock-only"),
+        "gen/x.py": ("my tools/gen", "--out", "a b", "-x"),
+        "a.py": None,
+    }
+
+
+@given(
+    st.lists(st.text(st.characters(min_codepoint=32, exclude_characters="\x7f", exclude_categories=["Cs"])), min_size=1)
+)
+def test_a_command_is_split_as_it_was_quoted(words: list[str]) -> None:
+    try:
+        found = split_command(shlex.join(words))
+    except ValueError as error:
+        assert str(error).startswith(("it names no program", "there is no shell"))  # noqa: PT017 - either may happen
+    else:
+        assert found == tuple(words)
+
+
+@given(st.text(max_size=40))
+def test_no_command_raises_anything_else(command: str) -> None:
+    with contextlib.suppress(ValueError):
+        assert split_command(command)

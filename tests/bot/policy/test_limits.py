@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config import RepositoryConfig
+from bot.config import RepositoryConfig, Resolvers
 from bot.model.intents import Allowed, Refused
 from bot.model.runs import RunLimits
-from bot.policy.limits import check_conflicts, chosen_budget, chosen_model, run_limits
+from bot.policy.limits import check_conflicts, chosen_budget, chosen_model, direct_hunks, run_limits
 from tests.bot.policy.build import SERVER
 
 CONFIG = RepositoryConfig(version=1)
@@ -56,3 +56,11 @@ def test_a_merge_with_too_many_conflicts_is_left_to_people() -> None:
         message="3 files conflict; this repository leaves merges with more than 2 to people "
         "(`max_conflicted_files` in `.flowforge.yml`).",
     )
+
+
+def test_direct_calls_need_the_server_and_the_repository() -> None:
+    few = RepositoryConfig(version=1, resolvers=Resolvers(direct_max_hunks=3))
+    none = RepositoryConfig(version=1, resolvers=Resolvers(direct=False, direct_max_hunks=3))
+    assert direct_hunks(few, SERVER) == 3
+    assert direct_hunks(none, SERVER) == 0
+    assert direct_hunks(few, replace(SERVER, direct_calls=False)) == 0
