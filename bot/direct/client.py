@@ -151,13 +151,21 @@ def _over(limits: DirectLimits, tokens: int, cost: float) -> bool:
 
 
 def _client(access: ModelAccess, limits: DirectLimits) -> anthropic.AsyncAnthropic:
-    """A client for one question: no proxies or credentials from the environment, no redirects."""
+    """A client for one question: no credentials from the environment, no redirects.
+
+    Proxies of the environment are used for https only: what is plain is our own gateway, and a proxy would read the
+    key. The SDK's own client would use them always.
+    """
     return anthropic.AsyncAnthropic(
         api_key=access.api_key,
         base_url=access.base_url,
         timeout=limits.timeout_seconds,
         max_retries=_RETRIES,
-        http_client=anthropic.DefaultAsyncHttpxClient(trust_env=False, follow_redirects=False),
+        http_client=httpx2.AsyncClient(
+            timeout=limits.timeout_seconds,
+            trust_env=access.base_url.startswith("https://"),
+            follow_redirects=False,
+        ),
     )
 
 

@@ -8,7 +8,7 @@ from app.demo.model.direct import AskedPlace, SeenQuestion, answered, resolved
 from app.demo.model.replies import Message, Reply, Text
 
 _CLAIM: Final = "Both changes are kept."
-_HUGE: Final = 300_000
+_HUGE: Final = 50_000
 
 
 def leaves_markers(question: SeenQuestion) -> Reply:

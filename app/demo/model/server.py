@@ -135,7 +135,9 @@ class ScriptedModel:
     def _authorized(self, headers: dict[str, str]) -> bool:
         if self.api_key is None:
             return True
-        return hmac.compare_digest(headers.get("x-api-key", "").encode(), self.api_key.encode())
+        # Anthropic's SDK sends the key as a bearer token, Claude Code in a header of its own.
+        shown = headers.get("x-api-key") or headers.get("authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(shown.encode(), self.api_key.encode())
 
     async def _record(self, scope: Scope, headers: dict[str, str], body: bytes) -> None:
         recorded = RecordedRequest(
