@@ -80,7 +80,7 @@ class Regenerate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     command: Annotated[
         str,
         Meta(
-            description="a command such as `npm install --package-lock-only`, in one line",
+            description="the program and its words in one line, such as `npm install --package-lock-only`",
             pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
             max_length=500,
         ),

@@ -118,7 +118,9 @@ NO_TAGS = "Tags (words with `!`) are not allowed."
 COMMANDS = ", ".join(f"`{key}`" for key in Permissions.__struct_fields__)
 
 COMMAND = "resolvers.regenerate[0].command"
-COMMAND_WORDS = "a command such as `npm install --package-lock-only`, in one line, at most 500 characters"
+COMMAND_WORDS = (
+    "the program and its words in one line, such as `npm install --package-lock-only`, at most 500 characters"
+)
 
 
 def command(words: str) -> str:
