@@ -54,6 +54,7 @@ _FIRST_TO_LOOK_AT: Final = (
     ConflictKind.DIRECTORY_FILE,
     ConflictKind.SUBMODULE,
     ConflictKind.RENAME_RENAME,
+    ConflictKind.RENAME_RENAME_TO_ONE,
     ConflictKind.RENAME_DELETE,
     ConflictKind.RENAME_ADD,
     ConflictKind.DIRECTORY_RENAME,
@@ -89,12 +90,14 @@ class Message:
 class MergeOutput:
     """The result tree, the stages of each conflicted path in git's order, and the messages.
 
-    Paths are decoded as UTF-8, other bytes as lone surrogates.
+    ``disputes`` are the messages about conflicts by each path in them. Paths are decoded as UTF-8, other bytes as lone
+    surrogates.
     """
 
     tree: str
     stages: Mapping[str, Mapping[Side, Stage]]
     messages: tuple[Message, ...]
+    disputes: Mapping[str, Sequence[Message]]
 
     def conflicted_paths(self) -> list[str]:
         """Every path in conflict: those with stages, then the first path of each conflict that has none with stages."""
@@ -106,7 +109,7 @@ class MergeOutput:
 
     def about(self, path: str) -> tuple[Message, ...]:
         """The conflicts that a path is in."""
-        return tuple(message for message in self.messages if message.is_conflict and path in message.paths)
+        return tuple(self.disputes.get(path, ()))
 
 
 @dataclass(slots=True)
@@ -134,7 +137,12 @@ def parse_output(output: bytes) -> MergeOutput:
     lines: list[bytes] = []
     while line := fields.next():
         lines.append(line)
-    return MergeOutput(tree=tree, stages=_stages(lines), messages=tuple(_messages(fields)))
+    messages = tuple(_messages(fields))
+    disputes: dict[str, list[Message]] = {}
+    for message in messages:
+        for path in dict.fromkeys(message.paths if message.is_conflict else ()):
+            disputes.setdefault(path, []).append(message)
+    return MergeOutput(tree=tree, stages=_stages(lines), messages=messages, disputes=disputes)
 
 
 def parse_stages(output: bytes) -> dict[str, dict[Side, Stage]]:

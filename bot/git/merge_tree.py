@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -10,11 +10,12 @@ import pygit2
 
 from bot.errors import GitError
 from bot.git.merge_output import TEXT_KINDS, MergeOutput, kind_of, parse_output
-from bot.git.names import shown
+from bot.git.names import is_utf8, shown
 from bot.git.objects import blob_size, commit_of, opened, read_bytes, write_child
 from bot.git.process import Completed, GitCommand
 from bot.git.refs import check_oid
-from bot.git.trees import TREE, check_size, find
+from bot.git.renames import name_collisions
+from bot.git.trees import TREE, Entry, check_size, find_all
 from bot.model.conflicts import (
     CleanMerge,
     Conflict,
@@ -34,6 +35,9 @@ _MAX_POINTER_BYTES: Final = 1024
 """https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: a pointer file is less than 1024 bytes."""
 
 _POINTER: Final = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
+
+_GAVE_UP: Final = "rename detection was skipped"
+_NOT_FOUND: Final = "git did not look for renames, for too many files were renamed: the file may have another name now."
 
 # Failures of the machine, not of the two commits: another try may succeed.
 _PASSING: Final = ("no space left", "out of memory", "unable to create", "unable to write", "cannot fork", "i/o error")
@@ -62,7 +66,11 @@ async def merge(command: GitCommand, mirror: Path, *, ours: str, theirs: str) ->
     if reason is not None:
         return ImpossibleMerge(reason=reason)
     done = await _run_merge(command, mirror, ours, theirs)
-    return await asyncio.to_thread(read_verdict, mirror, done)
+    verdict = await asyncio.to_thread(read_verdict, mirror, done)
+    if not isinstance(verdict, ConflictedMerge):
+        return verdict
+    conflicts = await name_collisions(command, mirror, verdict.conflicts, ours=ours, theirs=theirs)
+    return replace(verdict, conflicts=conflicts)
 
 
 async def pick(command: GitCommand, mirror: Path, *, commit: str, onto: str) -> Verdict:
@@ -119,15 +127,26 @@ def read_verdict(mirror: Path, done: Completed) -> Verdict:
     paths = output.conflicted_paths()
     if not paths:
         return ImpossibleMerge(reason="git reports a conflict but names no path")
-    odd = next((path for path in paths if not _is_utf8(path)), None)
+    odd = next((path for path in paths if not is_utf8(path)), None)
     if odd is not None:
         return ImpossibleMerge(reason=f"the conflicted path {shown(odd)} is not UTF-8")
     with opened(mirror) as repo:
         tree = pygit2.Oid(hex=output.tree)
-        return ConflictedMerge(
-            tree=output.tree,
-            conflicts=tuple(_conflict(repo, tree, output, path) for path in paths),
-        )
+        left = find_all(repo, tree, [path.encode("utf-8") for path in paths])
+        conflicts = tuple(_conflict(repo, left.get(path.encode("utf-8")), output, path) for path in paths)
+    return ConflictedMerge(tree=output.tree, conflicts=_doubted(conflicts, done))
+
+
+def _doubted(conflicts: tuple[Conflict, ...], done: Completed) -> tuple[Conflict, ...]:
+    """Where git gave up on finding renames, what looks deleted may have been renamed: each such conflict says so."""
+    if _GAVE_UP not in done.words:
+        return conflicts
+    return tuple(
+        replace(conflict, messages=(*conflict.messages, _NOT_FOUND))
+        if conflict.kind is ConflictKind.MODIFY_DELETE
+        else conflict
+        for conflict in conflicts
+    )
 
 
 def _impossible(done: Completed) -> ImpossibleMerge:
@@ -138,17 +157,13 @@ def _impossible(done: Completed) -> ImpossibleMerge:
     return ImpossibleMerge(reason=words or "git merge-tree gives no reason")
 
 
-def _is_utf8(path: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in path)
-
-
-def _conflict(repo: pygit2.Repository, tree: pygit2.Oid, output: MergeOutput, path: str) -> Conflict:
+def _conflict(repo: pygit2.Repository, left: Entry | None, output: MergeOutput, path: str) -> Conflict:
     messages = output.about(path)
     stages = output.stages.get(path, {})
     kind = kind_of(messages, stages)
     if kind in TEXT_KINDS and _has_pointer(repo, stages):
         kind = ConflictKind.LFS_POINTER
-    oid, mode = _left_in_tree(repo, tree, path)
+    oid, mode = _left_in_tree(left)
     together = dict.fromkeys([path, *(other for message in messages for other in message.paths)])
     return Conflict(
         path=path,
@@ -156,14 +171,13 @@ def _conflict(repo: pygit2.Repository, tree: pygit2.Oid, output: MergeOutput, pa
         stages=dict(stages),
         merged_oid=oid,
         merged_mode=mode,
-        paths=tuple(other for other in together if _is_utf8(other)),
+        paths=tuple(other for other in together if is_utf8(other)),
         messages=tuple(message.text for message in messages),
     )
 
 
-def _left_in_tree(repo: pygit2.Repository, tree: pygit2.Oid, path: str) -> tuple[str | None, str | None]:
+def _left_in_tree(entry: Entry | None) -> tuple[str | None, str | None]:
     """The blob that git left at the path and the path's mode; no blob for a submodule, nothing for a directory."""
-    entry = find(repo, tree, path.encode("utf-8"))
     if entry is None or entry.mode == TREE:
         return None, None
     return (None if entry.is_submodule else str(entry.oid)), f"{entry.mode:06o}"

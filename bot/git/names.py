@@ -65,6 +65,11 @@ def check_path(path: str) -> tuple[str, ...]:
     return parts
 
 
+def is_utf8(path: str) -> bool:
+    """False for a path with bytes that are not UTF-8 (they stand there as lone surrogates)."""
+    return not any("\ud800" <= char <= "\udfff" for char in path)
+
+
 def shown(path: str | bytes) -> str:
     """A path for a message: anything that is not plain ASCII is escaped, and it is not too long."""
     text = path.decode("utf-8", "surrogateescape") if isinstance(path, bytes) else path

@@ -48,6 +48,7 @@ _CONFIG: Final = (
     ("maintenance.auto", "false"),
     ("merge.conflictStyle", "diff3"),
     ("merge.directoryRenames", "conflict"),
+    ("merge.renameLimit", "7000"),  # git's own since 2.34: 6,900 edited and renamed files on a side take 12 s
     ("protocol.allow", "never"),
     ("protocol.http.allow", "always"),
     ("protocol.https.allow", "always"),

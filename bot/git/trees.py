@@ -6,7 +6,7 @@ what an id stands for never changes.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -153,14 +153,24 @@ def walk(repo: pygit2.Repository, tree: pygit2.Oid, prefix: bytes = b"") -> Iter
 
 def find(repo: pygit2.Repository, tree: pygit2.Oid, path: bytes) -> Entry | None:
     """The entry at a path, None when there is none."""
-    *parents, name = path.split(b"/")
-    for parent in parents:
-        entry = _child(repo, tree, parent)
-        if entry is None or entry.mode != TREE:
-            return None
-        tree = entry.oid
-    return _child(repo, tree, name)
+    return find_all(repo, tree, [path]).get(path)
 
 
-def _child(repo: pygit2.Repository, tree: pygit2.Oid, name: bytes) -> Entry | None:
-    return next((entry for entry in read_tree(repo, tree) if entry.name == name), None)
+def find_all(repo: pygit2.Repository, tree: pygit2.Oid, paths: Iterable[bytes]) -> dict[bytes, Entry]:
+    """The entries at many paths, those left out where there is nothing. Each tree on the way is read once."""
+    read: dict[bytes, dict[bytes, Entry]] = {}
+
+    def listing(oid: pygit2.Oid) -> dict[bytes, Entry]:
+        if oid.raw not in read:
+            # Of a name that is there twice, the first counts, as for git.
+            read[oid.raw] = {entry.name: entry for entry in reversed(read_tree(repo, oid))}
+        return read[oid.raw]
+
+    found: dict[bytes, Entry] = {}
+    for path in paths:
+        place: Entry | None = Entry(TREE, b"", tree.raw)
+        for name in path.split(b"/"):
+            place = listing(place.oid).get(name) if place is not None and place.mode == TREE else None
+        if place is not None:
+            found[path] = place
+    return found

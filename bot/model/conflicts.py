@@ -16,7 +16,8 @@ class ConflictKind(StrEnum):
     """What kind of disagreement git reports for a path.
 
     The stable types are those of ``merge-ort.c``, listed in git-merge-tree(1):
-    https://git-scm.com/docs/git-merge-tree#_output
+    https://git-scm.com/docs/git-merge-tree#_output . git's rename/rename is of one file to two names; of two files to
+    one name it says add/add.
     """
 
     CONTENT = "content"
@@ -24,6 +25,7 @@ class ConflictKind(StrEnum):
     MODIFY_DELETE = "modify/delete"
     RENAME_DELETE = "rename/delete"
     RENAME_RENAME = "rename/rename"
+    RENAME_RENAME_TO_ONE = "rename/rename (2to1)"
     RENAME_ADD = "rename/add"
     DIRECTORY_RENAME = "directory rename"
     DIRECTORY_FILE = "directory/file"

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,15 @@ import pytest
 from bot.git.adapter import GitMirrors
 from bot.merge.markers import align, parse_marked, splice
 from bot.model.conflicts import ConflictedMerge, ConflictKind
-from tests.bot.git.lab import OURS, REPOSITORY, THEIRS, Files, Remote, fetched
+from tests.bot.git.lab import OURS, REPOSITORY, THEIRS, Files, Remote, environment, fetched
 
 CORPUS = Path(__file__).parents[4] / "shared/corpus/conflicts"
 BUNDLES = CORPUS / "bundles"
 ROWS = CORPUS / "files.jsonl.gz"
 NAMES = {"file location": "directory rename"}
 
-# In this bundle, which holds only some of the files, git finds other renames than in the whole repository.
+# The manifest's kinds are those of the whole repository. This bundle holds only some of its files, and of the two in a
+# content conflict none that ours could have: see test_no_setting_makes_a_content_conflict_of_a_side_that_is_missing.
 OTHERWISE = {"directory-rename.bundle": {"directory rename", "rename/delete"}}
 
 BUNDLE_NAMES = [
@@ -40,6 +42,40 @@ async def test_a_bundle_gives_the_manifests_kinds_and_paths(git: GitMirrors, rem
     kinds = {conflict.kind.value for conflict in verdict.conflicts}
     assert kinds == OTHERWISE.get(file, {NAMES.get(kind, kind) for kind in entry["kinds"]})
     assert (await git.merge(REPOSITORY, ours=refs[OURS], theirs=refs["refs/heads/base"])).__class__ is not type(verdict)
+
+
+@pytest.mark.skipif(not BUNDLES.exists(), reason="needs ../shared/corpus/conflicts/bundles")
+def test_no_setting_makes_a_content_conflict_of_a_side_that_is_missing(remote: Remote) -> None:
+    """A content conflict has three stages; in the one bundle that is judged otherwise, ours has neither of the files.
+
+    Neither under its old name nor under its new one, nor any file that they could have been renamed to: whatever
+    merge.directoryRenames, merge.renames and merge.renameLimit say, ours deleted what theirs renamed and edited.
+    """
+    remote.git("fetch", "--quiet", str(BUNDLES / "directory-rename.bundle"), "refs/heads/*:refs/heads/*")
+    entry = next(item for item in manifest() if item["bundle"] == "bundles/directory-rename.bundle")
+    assert "content" in entry["kinds"]
+    names = {Path(path).name for path in entry["conflicted"]}
+    held = {Path(path).name for path in remote.text("ls-tree", "-r", "--name-only", OURS).splitlines()}
+    assert names - held == {"UnitOfWork.php", "UnitOfWorkTest.php"}
+    added = remote.text("diff", "--no-renames", "--diff-filter=A", "--name-only", "refs/heads/base", OURS).splitlines()
+    assert {Path(path).name for path in added} == names & held
+    for settings in (("directoryRenames", "true"), ("renames", "false"), ("renames", "copies"), ("renameLimit", "0")):
+        said = merged_with(remote, *settings)
+        assert "CONFLICT (content)" not in said
+        assert said.count("deleted in") >= 2
+
+
+def merged_with(remote: Remote, setting: str, value: str) -> str:
+    """What git says about the branches with one more setting."""
+    done = subprocess.run(
+        ["git", "-c", f"merge.{setting}={value}", "merge-tree", "--write-tree", "--messages", OURS, THEIRS],  # noqa: S607
+        cwd=remote.path,
+        env=environment(remote.path),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    return done.stdout.decode()
 
 
 def manifest() -> list[dict[str, Any]]:

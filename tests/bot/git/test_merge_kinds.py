@@ -2,149 +2,92 @@
 
 import pytest
 
+from bot.git import process
 from bot.git.adapter import GitMirrors
-from bot.model.conflicts import Conflict, ConflictedMerge, ConflictKind, Side
-from tests.bot.git.lab import REPOSITORY, Content, Files, Remote, fetched, numbered
+from bot.model.conflicts import Conflict, ConflictedMerge, ConflictKind, Side, Verdict
+from tests.bot.git.lab import OURS, REPOSITORY, THEIRS, Files, Remote, fetched, numbered
+from tests.kinds import CASES, LARGE, LEFT, MANY, RIGHT, TEXT, Grow, build, link
 
-TEXT = numbered()
-OURS = numbered(n3="ours")
-THEIRS = numbered(n3="theirs")
-OTHER = "".join(f"word {number}\n" for number in range(30))
-REST: Files = {"rest": "rest\n"}
+DIGITS = {Side.ANCESTOR: "1", Side.OURS: "2", Side.THEIRS: "3"}
 
 
-def link(target: str) -> Content:
-    return ("120000", target)
-
-
-def module(digit: str) -> Content:
-    return ("160000", digit * 40)
-
-
-def executable(content: str) -> Content:
-    return ("100755", content)
-
-
-def pointer(digit: str) -> str:
-    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{digit * 64}\nsize 5\n"
-
-
-def directory(name: str, **more: str) -> Files:
-    files = {f"{name}/{file}": TEXT + file for file in "abc"}
-    return files | {f"{name}/{file}": text for file, text in more.items()}
-
-
-CASES: dict[str, tuple[Files, Files, Files, dict[str, str]]] = {
-    "content": ({"a": TEXT}, {"a": OURS}, {"a": THEIRS}, {"a": "content"}),
-    "add/add": (REST, {**REST, "a": OURS}, {**REST, "a": THEIRS}, {"a": "add/add"}),
-    "deleted by us": ({"a": TEXT, **REST}, REST, {"a": THEIRS, **REST}, {"a": "modify/delete"}),
-    "deleted by them": ({"a": TEXT, **REST}, {"a": OURS, **REST}, REST, {"a": "modify/delete"}),
-    "rename/delete": ({"a": TEXT, **REST}, {"b": TEXT, **REST}, REST, {"b": "rename/delete"}),
-    "rename/delete with an edit": ({"a": TEXT, **REST}, {"b": OURS, **REST}, REST, {"b": "rename/delete"}),
-    "renamed to two names": (
-        {"a": TEXT, **REST},
-        {"b": OURS, **REST},
-        {"c": THEIRS, **REST},
-        {"a": "rename/rename", "b": "rename/rename", "c": "rename/rename"},
-    ),
-    "two renamed to one name": (
-        {"a": TEXT, "b": OTHER},
-        {"c": TEXT + "ours\n", "b": OTHER},
-        {"a": TEXT, "c": OTHER},
-        {"c": "add/add"},
-    ),
-    "rename onto an added file, edited on both sides": (
-        {"a": TEXT},
-        {"b": OURS},
-        {"a": THEIRS, "b": "something else\n"},
-        {"b": "rename/add"},
-    ),
-    "rename onto an added file": ({"a": TEXT}, {"b": TEXT}, {"a": TEXT, "b": "else\n"}, {"b": "add/add"}),
-    "rename onto an added file, deleted by them": ({"a": TEXT}, {"b": OURS}, {"b": "else\n"}, {"b": "rename/delete"}),
-    "directory renamed": (directory("d"), directory("e"), directory("d", new="n\n"), {"e/new": "directory rename"}),
-    "directory renamed, file in the way": (
-        directory("d"),
-        directory("e", new="way\n"),
-        directory("d", new="n\n"),
-        {"e/new": "directory rename"},
-    ),
-    "directory split": (
-        {"d/a": TEXT, "d/b": OTHER},
-        {"e/a": TEXT, "f/b": OTHER},
-        {"d/a": TEXT, "d/b": OTHER, "d/new": "n\n"},
-        {"d": "directory rename"},
-    ),
-    "directories renamed into one": (
-        {"d/a": TEXT, "g/b": OTHER},
-        {"e/a": TEXT, "e/b": OTHER},
-        {"d/a": TEXT, "d/new": "x\n", "g/b": OTHER, "g/new": "y\n"},
-        {"e/new": "directory rename"},
-    ),
-    "distinct types": ({"a": TEXT}, {"a": OURS}, {"a": link("x")}, {"a": "distinct types", "a~": "distinct types"}),
-    "submodule and file": (
-        REST,
-        {**REST, "a": module("1")},
-        {**REST, "a": "x"},
-        {"a": "distinct types", "a~": "distinct types"},
-    ),
-    "directory in the way": ({"a": TEXT}, {"a": OURS}, {"a/b": "x"}, {"a~": "directory/file"}),
-    "mode added differently": (REST, {**REST, "a": executable(TEXT)}, {**REST, "a": TEXT}, {"a": "mode"}),
-    "mode and text added differently": (
-        REST,
-        {**REST, "a": executable(OURS)},
-        {**REST, "a": THEIRS},
-        {"a": "mode"},
-    ),
-    "mode changed by one side": ({"a": executable(TEXT)}, {"a": OURS}, {"a": executable(THEIRS)}, {"a": "content"}),
-    "symbolic links": ({"a": link("x")}, {"a": link("y")}, {"a": link("z")}, {"a": "symlink"}),
-    "binary": ({"a": "\0a"}, {"a": "\0b"}, {"a": "\0c"}, {"a": "binary"}),
-    "binary, added": (REST, {**REST, "a": "\0b"}, {**REST, "a": "\0c"}, {"a": "binary"}),
-    "submodule": ({"a": module("1")}, {"a": module("2")}, {"a": module("3")}, {"a": "submodule"}),
-    "submodule and text behind it": (
-        {"a": module("1"), "b": TEXT},
-        {"a": module("2"), "b": OURS},
-        {"a": module("3"), "b": THEIRS},
-        {"a": "submodule", "b": "content"},
-    ),
-    "submodule, added": (REST, {**REST, "a": module("1")}, {**REST, "a": module("2")}, {"a": "submodule"}),
-    "submodule, deleted": ({**REST, "a": module("1")}, REST, {**REST, "a": module("2")}, {"a": "submodule"}),
-    "git-lfs pointers": ({"a": pointer("0")}, {"a": pointer("1")}, {"a": pointer("2")}, {"a": "lfs pointer"}),
-    "moved to git-lfs by one side": ({"a": TEXT}, {"a": OURS}, {"a": pointer("2")}, {"a": "lfs pointer"}),
-}
-
-
-async def conflicts(git: GitMirrors, remote: Remote, base: Files, ours: Files, theirs: Files) -> dict[str, Conflict]:
-    head, tip = remote.sides(base, ours, theirs)
+async def merged(git: GitMirrors, remote: Remote, name: str) -> Verdict:
+    ours, theirs = build(remote, name)
     await fetched(git, remote)
-    verdict = await git.merge(REPOSITORY, ours=head, theirs=tip)
+    return await git.merge(REPOSITORY, ours=ours, theirs=theirs)
+
+
+async def conflicts(git: GitMirrors, remote: Remote, name: str) -> dict[str, Conflict]:
+    """The conflicts by their paths; ``a~`` is the name git gives a file that another one pushed aside."""
+    verdict = await merged(git, remote, name)
     assert isinstance(verdict, ConflictedMerge)
-    # "a~<commit>" is the name git gives a file that a directory or another type pushed aside.
-    return {conflict.path.replace(head, "").replace(tip, ""): conflict for conflict in verdict.conflicts}
+    return {
+        f"{before}~" if commit else before: conflict
+        for conflict in verdict.conflicts
+        for before, commit, _ in [conflict.path.partition("~")]
+    }
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_kind_and_paths(git: GitMirrors, remote: Remote, name: str) -> None:
-    base, ours, theirs, expected = CASES[name]
-    found = await conflicts(git, remote, base, ours, theirs)
-    assert {path: conflict.kind.value for path, conflict in found.items()} == expected
+async def test_kind_paths_and_stages(git: GitMirrors, remote: Remote, name: str) -> None:
+    found = await conflicts(git, remote, name)
+    said = {
+        path: (conflict.kind, "".join(DIGITS[side] for side in conflict.stages) or "-")
+        for path, conflict in found.items()
+    }
+    assert said == dict(CASES[name].expected)
     for conflict in found.values():
         assert conflict.path in conflict.paths
         assert conflict.messages
         assert not any("Auto-merging" in message for message in conflict.messages)
 
 
+def test_every_kind_is_shown() -> None:
+    shown = {kind for case in CASES.values() for kind, _ in case.expected.values()}
+    assert shown == set(ConflictKind) - {ConflictKind.UNKNOWN}
+
+
 async def test_the_paths_of_a_logical_conflict_are_named_together(git: GitMirrors, remote: Remote) -> None:
-    found = await conflicts(git, remote, *CASES["renamed to two names"][:3])
+    found = await conflicts(git, remote, "renamed to two names")
     assert set(found["b"].paths) == {"a", "b", "c"}
-    assert set(found["b"].stages) == {Side.OURS}
     assert "renamed to b" in found["b"].messages[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "path", "paths"),
+    [
+        ("two renamed to one name", "c", {"a", "b", "c"}),
+        ("two renamed to one name, all edited", "c", {"a", "b", "c"}),
+        ("renamed onto an added file", "b", {"a", "b"}),
+        ("added by both", "a", {"a"}),
+    ],
+)
+async def test_a_collision_of_renames_names_the_old_paths(
+    git: GitMirrors, remote: Remote, name: str, path: str, paths: set[str]
+) -> None:
+    assert set((await conflicts(git, remote, name))[path].paths) == paths
+
+
+async def test_several_conflicts_on_one_path_are_all_told(git: GitMirrors, remote: Remote) -> None:
+    messages = (await conflicts(git, remote, "several on one path"))["b"].messages
+    assert [message.partition(":")[0] for message in messages] == [
+        "CONFLICT (rename/delete)",
+        "CONFLICT (distinct types)",
+    ]
+
+
+@pytest.mark.parametrize("name", ["criss-cross", "criss-cross without a base", "criss-cross of kinds"])
+async def test_criss_crosses_have_two_bases(git: GitMirrors, remote: Remote, name: str) -> None:
+    ours, theirs = build(remote, name)
+    await fetched(git, remote)
+    assert len(await git.merge_bases(REPOSITORY, ours=ours, theirs=theirs)) == 2
+
+
 async def test_stages_hold_mode_and_id_of_each_side(git: GitMirrors, remote: Remote) -> None:
-    found = await conflicts(git, remote, *CASES["mode changed by one side"][:3])
+    found = await conflicts(git, remote, "mode changed by one side")
     stages = found["a"].stages
     assert [stages[side].mode for side in Side] == ["100755", "100644", "100755"]
-    assert stages[Side.OURS].oid == remote.blob(OURS)
+    assert [stages[side].oid for side in Side] == [remote.blob(text) for text in (TEXT, LEFT, RIGHT)]
     assert found["a"].merged_mode == "100644"
 
 
@@ -155,17 +98,52 @@ async def test_stages_hold_mode_and_id_of_each_side(git: GitMirrors, remote: Rem
         ("deleted by us", "a", "100644", True),
         ("submodule", "a", "160000", False),
         ("directory split", "d", None, False),
-        ("symbolic links", "a", "120000", True),
+        ("links", "a", "120000", True),
     ],
 )
 async def test_what_git_left_at_the_path(
     git: GitMirrors, remote: Remote, name: str, path: str, mode: str | None, *, has_blob: bool
 ) -> None:
-    conflict = (await conflicts(git, remote, *CASES[name][:3]))[path]
+    conflict = (await conflicts(git, remote, name))[path]
     assert conflict.merged_mode == mode
     assert (conflict.merged_oid is not None) == has_blob
 
 
-def test_every_kind_is_shown() -> None:
-    shown = {kind for _, _, _, expected in CASES.values() for kind in expected.values()}
-    assert shown == {kind.value for kind in ConflictKind} - {"unknown"}
+async def large(git: GitMirrors, remote: Remote, grow: Grow) -> ConflictedMerge:
+    ours, theirs = grow(remote)
+    remote.set(OURS, ours)
+    remote.set(THEIRS, theirs)
+    await fetched(git, remote)
+    verdict = await git.merge(REPOSITORY, ours=ours, theirs=theirs)
+    assert isinstance(verdict, ConflictedMerge)
+    return verdict
+
+
+async def test_ten_thousand_paths(git: GitMirrors, remote: Remote) -> None:
+    verdict = await large(git, remote, LARGE["10,000 paths"])
+    assert len(verdict.conflicts) == MANY
+    assert {conflict.kind for conflict in verdict.conflicts} == {ConflictKind.CONTENT}
+
+
+async def test_a_file_of_fifty_megabytes(git: GitMirrors, remote: Remote) -> None:
+    (conflict,) = (await large(git, remote, LARGE["50 MB"])).conflicts
+    assert conflict.kind is ConflictKind.CONTENT
+    assert await git.read_blob(REPOSITORY, conflict.merged_oid or "", limit=10**6) is None
+
+
+async def test_renames_that_git_did_not_look_for_are_doubted(
+    git: GitMirrors, remote: Remote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = tuple((key, "1" if key == "merge.renameLimit" else value) for key, value in process._CONFIG)
+    monkeypatch.setattr(process, "_CONFIG", few)
+    names = {f"{number}": numbered(n1=f"file {number}") for number in range(4)}
+    moved: Files = {f"x{name}y": text + "ours\n" for name, text in names.items()}
+    edited: Files = {name: text + "theirs\n" for name, text in names.items()}
+    verdict = await large(git, remote, lambda lab: lab.sides(names, moved, edited))
+    assert {conflict.kind for conflict in verdict.conflicts} == {ConflictKind.MODIFY_DELETE}
+    assert all("may have another name now" in conflict.messages[-1] for conflict in verdict.conflicts)
+
+
+async def test_a_renamed_file_is_no_collision_where_a_link_meets_it(git: GitMirrors, remote: Remote) -> None:
+    verdict = await large(git, remote, lambda lab: lab.sides({"a": TEXT}, {"b": TEXT}, {"a": TEXT, "b": link("x")}))
+    assert {conflict.kind for conflict in verdict.conflicts} == {ConflictKind.DISTINCT_TYPES}
