@@ -31,7 +31,7 @@ from bot.model.intents import (
     Withdraw,
 )
 from bot.model.jobs import JobState
-from bot.model.proposals import ProposalState
+from bot.model.proposals import ProposalKind, ProposalState
 from bot.model.text import code_span
 from bot.policy.conflicts import check_old_head, check_partial, check_take
 from bot.policy.facts import Facts
@@ -373,7 +373,7 @@ def _unchanged(intent: Intent, facts: Facts) -> Decision | None:
         return None
     job, pull_request = facts.active, facts.pull_request
     if job is None:
-        return Ignored(rule="unchanged")
+        return _unfinished(facts)
     if pull_request is None or not pull_request.open or pull_request.base_ref != job.request.base_ref:
         return Allowed(reasons=("the pull request is closed or has another base branch",))
     ours = {job.head_sha}
@@ -382,6 +382,18 @@ def _unchanged(intent: Intent, facts: Facts) -> Decision | None:
     if pull_request.head_sha in ours:
         return Ignored(rule="unchanged")
     return Allowed(reasons=("the head moved",))
+
+
+def _unfinished(facts: Facts) -> Decision:
+    """A part of a merge that was prepared for a person goes when the pull request moves on or ends."""
+    proposal, pull_request = facts.proposal, facts.pull_request
+    if proposal is None or pull_request is None or proposal.kind is not ProposalKind.PARTIAL:
+        return Ignored(rule="unchanged")
+    if proposal.state is not ProposalState.OPEN:
+        return Ignored(rule="unchanged")
+    if pull_request.open and pull_request.head_sha == proposal.head_sha:
+        return Ignored(rule="unchanged")
+    return Allowed(reasons=("what was prepared for a person has no use any more",))
 
 
 RULES: Final = (

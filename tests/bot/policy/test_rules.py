@@ -11,12 +11,17 @@ from bot.model.intents import (
     Refused,
 )
 from bot.policy.rules import RULES, Rule, command_of, decide
+from tests.bot.policy import cases, conflict_cases
 from tests.bot.policy.build import (
     PUBLISHED,
     QUIET,
     WAITING,
 )
-from tests.bot.policy.cases import BROKEN, ENDED, EVERY, GOOD, PUSHING, REFUSED, RUNNING, SILENT
+from tests.bot.policy.cases import BROKEN, ENDED, EVERY, PUSHING, RUNNING
+
+GOOD = cases.GOOD | conflict_cases.GOOD
+SILENT = cases.SILENT | conflict_cases.SILENT
+REFUSED = cases.REFUSED | conflict_cases.REFUSED
 
 
 @pytest.mark.parametrize("name", GOOD)
