@@ -47,7 +47,7 @@ async def merge_of(clone: LocalClone, theirs: str) -> Merge:
     if await clone.under_way() is not None:
         raise BadInputError("Something is under way in this clone already; leave --theirs out to resolve that.")
     head, other = await clone.resolve("HEAD"), await clone.resolve(theirs)
-    verdict = _possible(await clone.merge(ours=head, theirs=other))
+    verdict = possible(clone, await clone.merge(ours=head, theirs=other))
     return Merge(
         ours=head,
         theirs=other,
@@ -70,7 +70,7 @@ async def merge_under_way(clone: LocalClone) -> Merge:
         raise BadInputError(
             "No merge, rebase or cherry-pick is under way here. Name the branch to merge: --theirs REF."
         )
-    verdict = _possible(await clone.verdict(under_way))
+    verdict = possible(clone, await clone.verdict(under_way))
     unmerged = await clone.unmerged()
     if under_way.swapped:
         unmerged = {path: _turned(stages) for path, stages in unmerged.items()}
@@ -86,9 +86,15 @@ async def merge_under_way(clone: LocalClone) -> Merge:
     return await _looked_at(clone, merge, unmerged)
 
 
-def _possible(verdict: Verdict) -> CleanMerge | ConflictedMerge:
+def possible(clone: LocalClone, verdict: Verdict) -> CleanMerge | ConflictedMerge:
+    """The verdict, when there is a merge.
+
+    Raises:
+        BadInputError: git cannot merge the two, for instance because a shallow clone does not reach to their base.
+    """
     if isinstance(verdict, ImpossibleMerge):
-        raise BadInputError(f"git cannot merge the two: {verdict.reason}")
+        hint = " This clone is shallow: `git fetch --unshallow` gets the rest of its history." if clone.shallow else ""
+        raise BadInputError(f"git cannot merge the two: {verdict.reason}.{hint}")
     return verdict
 
 

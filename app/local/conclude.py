@@ -16,6 +16,7 @@ from bot.merge.provenance import hunk_provenance
 from bot.model.cases import FileProgress
 from bot.model.conflicts import Conflict, ConflictedMerge, Hunk, Side
 from bot.model.resolutions import Finding, GateResult, GateVerdict, HunkAnswer
+from bot.resolvers.suggestions import suggest
 
 _COMPLETENESS: Final = "completeness"
 _NOBODY: Final = "No rule settles this."
@@ -111,7 +112,7 @@ async def _path(clone: LocalClone, merge: Merge, conflict: Conflict, facts: Fact
         return replace(blank, state=Progress.RESOLVED, blob=blob, by_hand=True)
     file = facts.asked.files.get(conflict.path)
     if file is None:
-        return replace(blank, reason=facts.reasons[conflict.path])
+        return replace(blank, reason=facts.reasons[conflict.path], suggestion=suggest(conflict))
     against = facts.against(conflict.path)
     hunks = await asyncio.to_thread(_hunks, file, facts.asked.reasons)
     if against:

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app.local.begin import protected
+from app.local.begin import possible, protected
 from app.local.outcome import Remerge, VerifyOutcome
 from app.local.survey import marked_of, sides_of
 from bot.errors import BadInputError
 from bot.git.clone import LocalClone
-from bot.model.conflicts import Conflict, ConflictedMerge, ImpossibleMerge, MarkedFile, Stage
+from bot.model.conflicts import Conflict, ConflictedMerge, MarkedFile, Stage
 from bot.model.resolutions import Candidate, Confidence, HunkRationale, Resolution, SideTexts, Tier
 from bot.validation.gate import run_gate
 
@@ -33,9 +33,7 @@ async def verify(clone: LocalClone, name: str) -> VerifyOutcome:
     """
     commit = await clone.resolve(name)
     ours, theirs = _two(await clone.parents_of(commit), commit)
-    verdict = await clone.merge(ours=ours, theirs=theirs)
-    if isinstance(verdict, ImpossibleMerge):
-        raise BadInputError(f"git cannot merge the parents of {commit} again: {verdict.reason}")
+    verdict = possible(clone, await clone.merge(ours=ours, theirs=theirs))
     conflicts = verdict.conflicts if isinstance(verdict, ConflictedMerge) else ()
     candidate = await _candidate(clone, commit, verdict.tree, conflicts)
     return VerifyOutcome(

@@ -98,6 +98,11 @@ class LocalClone:
         return self._places.common / "rr-cache"
 
     @property
+    def shallow(self) -> bool:
+        """Whether history is cut off somewhere, so that a merge base may be missing."""
+        return (self._places.common / "shallow").exists()
+
+    @property
     def work_tree(self) -> Path | None:
         """The root of the files that a person works on, None in a bare repository."""
         return self._places.work_tree
