@@ -42,11 +42,11 @@ headings outside of the fences are meant for you.
 - Parts that are not about one hunk (titles, subjects, notes, definitions) help to see what each side wanted. Parts \
 may be missing where there was no room for them.
 - Candidates are guesses of simple rules. They are often wrong: take one only if you would have written it yourself.
-- Hunks that are not asked are settled. The lines around a hunk stay as they are.
+- Hunks that are not asked are settled or left to others. The lines around a hunk stay as they are.
 
 How to resolve a hunk
 - Work out what each side changed and why, from the two differences. Keep both intentions.
-- Take as little as possible from neither side: no clean-ups, no new features, no comments about the merge.
+- Change no more than the merge needs: no clean-ups, no new features, no comments about the merge.
 - Do not drop a test, a check or a line that one side added, unless the other side's change makes it pointless.
 - Answer "undecided" where the sides want things that exclude each other, where it depends on code that you do not \
 see, or where a careful reviewer would want to be asked. An undecided hunk goes to somebody who sees the whole \

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.gateway.prices import LongPrompt, load_prices, parse_prices
 from app.gateway.usage import TokenUsage
+from bot.model.runs import Usage
 
 PRICES = load_prices()
 MILLION = 1_000_000
@@ -110,3 +111,9 @@ def test_long_prompts_are_never_cheaper() -> None:
         if isinstance(price.long_prompt, LongPrompt):
             assert price.long_prompt.input > price.input
             assert price.long_prompt.output > price.output
+
+
+def test_a_direct_call_costs_what_its_tokens_cost() -> None:
+    usage = Usage(input_tokens=1_000, output_tokens=200, cache_write_tokens=30, cache_read_tokens=4)
+    expected = (1_000 * 2 + 200 * 10 + 30 * 2.5 + 4 * 0.1) / MILLION
+    assert PRICES.price_of("claude-sonnet-5-5", usage) == pytest.approx(expected)
