@@ -109,6 +109,7 @@ def _of_hunk(hunk: Hunk, lines: Sequence[bytes]) -> list[LineOrigin]:
     pairs = [matching(lines, side) for side in sides]
     spare = [Counter(side) - Counter(lines[at] for at in paired) for side, paired in zip(sides, pairs, strict=True)]
     known = _all_tokens(sides[0] + sides[1])
+    strange: dict[bytes, LineOrigin] = {}
     found = []
     for at, line in enumerate(lines):
         has = (at in pairs[0], at in pairs[1])
@@ -116,7 +117,10 @@ def _of_hunk(hunk: Hunk, lines: Sequence[bytes]) -> list[LineOrigin]:
             has = (spare[0][line] > 0, spare[1][line] > 0)
             for side, taken in zip(spare, has, strict=True):
                 side[line] -= taken
-        found.append(_FROM.get(has) or _by_tokens(line, known))
+        origin = _FROM.get(has) or strange.get(line)
+        if origin is None:
+            origin = strange[line] = _by_tokens(line, known)
+        found.append(origin)
     return found
 
 

@@ -89,12 +89,8 @@ def _fresh_lines(text: ResolvedText) -> list[tuple[int, str]]:
     """Number and text of the lines that are on no side, each with the line before it: a key follows its header."""
     known = {line for side in text.sides for line in side.lines}
     lines = list(enumerate(text.result.lines, start=1))
-    following = [line not in known for _, line in lines[1:]]
-    return [
-        item
-        for item, next_is_new in zip(lines, [*following, False], strict=True)
-        if next_is_new or item[1] not in known
-    ]
+    fresh = [line not in known for _, line in lines] + [False]
+    return [item for at, item in enumerate(lines) if fresh[at] or fresh[at + 1]]
 
 
 def _found(

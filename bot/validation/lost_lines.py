@@ -28,7 +28,7 @@ def check(file: TracedFile) -> Iterator[Finding]:
         work = work_in(region)
         if work.lost_by_both:
             yield _finding(file, region, "lost a line that both sides keep", work.lost_by_both)
-        if not work.whole_side:
+        elif not work.whole_side:
             for name, side in (("ours", work.ours), ("theirs", work.theirs)):
                 if lost := _silently(side):
                     yield _finding(file, region, f"mixes the sides and lost a part of what {name} added", lost)

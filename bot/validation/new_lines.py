@@ -5,7 +5,7 @@ from typing import Final
 
 from bot.merge.provenance import spans
 from bot.model.resolutions import Finding, GateVerdict, LineOrigin
-from bot.validation.traced import TracedFile
+from bot.validation.traced import MAX_STRANGE, TracedFile
 
 NAME: Final = "provenance"
 
@@ -19,8 +19,11 @@ def check(file: TracedFile) -> Iterator[Finding]:
     """Promise: every line with a word that stands on no side in that place is named as new content.
 
     A note only: people write something new in 5 % of all hunks. A person is asked where such a line, or one put
-    together from the sides, is longer than ``MAX_COLUMNS``.
+    together from the sides, is longer than ``MAX_COLUMNS``, and where there are too many of them to be read.
     """
+    if len(file.strange) == MAX_STRANGE:
+        message = f"More than {MAX_STRANGE:,} lines are from neither side."
+        yield _finding(file, message, (file.strange[0][0], len(file.lines)), GateVerdict.NEEDS_PERSON)
     for number, line in file.made(*_MADE):
         if len(line) > MAX_COLUMNS:
             message = f"This line is on neither side and too long to be read: {len(line):,} characters."

@@ -1,7 +1,9 @@
 """A resolved file beside what it comes from: how it fits into git's merge, and the origin of each of its lines."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 from bot.merge.fit import Fit, fit
 from bot.merge.matching import lines_of
@@ -10,13 +12,17 @@ from bot.model.conflicts import MarkedFile
 from bot.model.resolutions import Candidate, LineOrigin, SideTexts
 from bot.validation.texts import decode, provable
 
+MAX_STRANGE: Final = 10_000
+"""So many lines from neither side are looked at in one file. With more, a person is asked: nobody reads so many."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TracedFile:
     """One resolution with content, small enough to be looked at.
 
-    ``lines`` and ``origins`` belong together; ``marked`` and ``fit`` are None for a conflict without hunks. ``text`` is
-    False where the content or a side is binary.
+    ``lines`` and ``origins`` belong together; ``strange`` are the first ``MAX_STRANGE`` from neither side: number (from
+    1), text without its end, origin. ``marked`` and ``fit`` are None for a conflict without hunks. ``text`` is False
+    where the content or a side is binary.
     """
 
     path: str
@@ -26,14 +32,15 @@ class TracedFile:
     fit: Fit | None
     lines: tuple[bytes, ...]
     origins: tuple[LineOrigin, ...]
+    strange: tuple[tuple[int, str, LineOrigin], ...]
     settled: Mapping[int, bytes]
     text: bool
 
     def made(self, *wanted: LineOrigin) -> Iterator[tuple[int, str]]:
-        """Number (from 1) and text of each line of these origins, without its end."""
-        for number, (line, origin) in enumerate(zip(self.lines, self.origins, strict=True), start=1):
+        """Number and text of the lines that are recombined, new, or both, as asked for."""
+        for number, line, origin in self.strange:
             if origin in wanted:
-                yield number, line.decode(errors="surrogateescape").rstrip("\r\n")
+                yield number, line
 
     def hunk_texts(self) -> Iterator[tuple[int, bytes]]:
         """For each hunk: the number of its first line in the result, and the text in its place."""
@@ -47,14 +54,23 @@ def traced(candidate: Candidate) -> Iterator[TracedFile]:
         marked = candidate.marked.get(resolution.path)
         sides = candidate.sides.get(resolution.path) or SideTexts(ancestor=None, ours=None, theirs=None)
         placed = None if marked is None else fit(marked, content)
+        lines = lines_of(content)
+        found = origins(sides, content, marked, placed)
         yield TracedFile(
             path=resolution.path,
             content=content,
             sides=sides,
             marked=marked,
             fit=placed,
-            lines=tuple(lines_of(content)),
-            origins=tuple(origins(sides, content, marked, placed)),
+            lines=tuple(lines),
+            origins=tuple(found),
+            strange=tuple(islice(_strange(lines, found), MAX_STRANGE)),
             settled=candidate.settled.get(resolution.path, {}),
             text=all(decode(version) is not None for version in (content, *contents)),
         )
+
+
+def _strange(lines: Sequence[bytes], found: Sequence[LineOrigin]) -> Iterator[tuple[int, str, LineOrigin]]:
+    for number, (line, origin) in enumerate(zip(lines, found, strict=True), start=1):
+        if origin is LineOrigin.NEW or origin is LineOrigin.RECOMBINED:
+            yield number, line.decode(errors="surrogateescape").rstrip("\r\n"), origin

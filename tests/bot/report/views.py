@@ -20,7 +20,7 @@ from bot.model.reports import ConflictRecord, HandOver, JobView, ResolutionStatu
 from bot.model.resolutions import Finding, GateResult, GateVerdict
 from bot.model.runs import RunOutcome, Usage
 from bot.report import endings
-from bot.validation.gate import CHECKS
+from bot.validation.gate import NAMES
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 HEAD, BASE, COMMIT, TREE = "a1" * 20, "b2" * 20, "c3" * 20, "d4" * 20
@@ -79,7 +79,7 @@ index 7777777..2222222 100644
  # the end
 """
 
-PASSED = GateResult(verdict=GateVerdict.PASS, findings=(), checks=tuple(name for name, _ in CHECKS))
+PASSED = GateResult(verdict=GateVerdict.PASS, findings=(), checks=NAMES)
 TURNED_DOWN = GateResult(
     verdict=GateVerdict.REFUSED,
     findings=(
@@ -104,7 +104,7 @@ TURNED_DOWN = GateResult(
             lines=(1, 2),
         ),
     ),
-    checks=tuple(name for name, _ in CHECKS),
+    checks=NAMES,
 )
 RECORDS = (
     ConflictRecord(

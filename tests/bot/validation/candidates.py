@@ -9,6 +9,8 @@ from typing import TypedDict
 from bot.merge.markers import parse_marked
 from bot.model.conflicts import MARKER_SIZE, Conflict, ConflictKind, MarkedFile, Side, Stage
 from bot.model.resolutions import Candidate, Finding, HunkRationale, Resolution, SideTexts
+from bot.validation.gate import FileCheck
+from bot.validation.traced import traced
 
 ANCESTOR = b"import os\n\n\ndef f(a):\n    keep = 1\n    return a\n\n\ndef last():\n    pass\n"
 OURS = b"import os\n\n\ndef f(a):\n    keep = 1\n    return a + 1\n\n\ndef last():\n    pass\n"
@@ -90,6 +92,11 @@ def candidate(
 def with_extra_change(base: Candidate, path: str, content: bytes | None = b"x\n", mode: str = "100644") -> Candidate:
     """The same, and one more file that came out of the sandbox."""
     return replace(base, changed={**base.changed, path: content}, modes={**base.modes, path: mode})
+
+
+def found(check: FileCheck, case: Candidate) -> list[Finding]:
+    """What a check of single files says to a candidate."""
+    return [finding for file in traced(case) for finding in check(file)]
 
 
 def said(findings: list[Finding]) -> list[str]:

@@ -14,8 +14,6 @@ from tests.bot.validation.candidates import OURS, candidate, conflict, said, wit
     "path",
     [
         ".git/config",
-        ".gitmodules",
-        "sub/.gitattributes",
         ".GIT/hooks/pre-commit",
         ".Git",
         "a/.git",
@@ -29,12 +27,17 @@ from tests.bot.validation.candidates import OURS, candidate, conflict, said, wit
         ".g\u200cit/config",
         "\uff0egit/config",
         ".gi\uff54",
-        ".gitlab-ci.yml",
     ],
 )
 def test_gits_own_files_are_refused_in_every_spelling(path: str) -> None:
     (finding,) = paths.check(with_extra_change(candidate(OURS), path))
     assert (finding.path, finding.verdict) == (path, GateVerdict.REFUSED)
+
+
+@pytest.mark.parametrize("path", [".gitmodules", "sub/.gitattributes", ".gitlab-ci.yml", ".GitHub/workflows/x.yml"])
+def test_what_git_or_the_forge_reads_needs_a_person(path: str) -> None:
+    (finding,) = paths.check(candidate(OURS, path=path))
+    assert (finding.path, finding.verdict) == (path, GateVerdict.NEEDS_PERSON)
 
 
 @pytest.mark.parametrize("path", [".github/workflows/ci.yml", ".GitHub/Workflows/ci.yml", ".gitea/workflows/x.yaml"])

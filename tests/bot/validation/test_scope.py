@@ -7,7 +7,7 @@ import pytest
 from bot.merge.markers import splice
 from bot.model.resolutions import GateVerdict
 from bot.validation import lost_lines, scope_hunks, scope_paths
-from tests.bot.validation.candidates import ANCESTOR, OURS, THEIRS, candidate, said, with_extra_change
+from tests.bot.validation.candidates import ANCESTOR, OURS, THEIRS, candidate, found, said, with_extra_change
 
 
 def test_the_conflicted_file_may_change() -> None:
@@ -46,7 +46,7 @@ def test_deleting_the_file_takes_a_side_that_deletes_it() -> None:
     "result", [OURS, THEIRS, OURS.replace(b"+ 1", b"+ 1 * 2"), OURS.replace(b"    return a + 1\n", b"")]
 )
 def test_whatever_happens_inside_the_hunk_is_in_scope(result: bytes) -> None:
-    assert scope_hunks.check(candidate(result)) == []
+    assert found(scope_hunks.check, candidate(result)) == []
 
 
 @pytest.mark.parametrize(
@@ -60,28 +60,29 @@ def test_whatever_happens_inside_the_hunk_is_in_scope(result: bytes) -> None:
         (b"import os", b"#\nimport os", 1),
     ],
 )
-def test_a_byte_outside_the_hunk_is_refused_with_its_line(before: bytes, after: bytes, line: int) -> None:
-    (finding,) = scope_hunks.check(candidate(OURS.replace(before, after)))
-    assert finding.verdict is GateVerdict.REFUSED
+def test_a_byte_outside_the_hunk_needs_a_person_with_its_line(before: bytes, after: bytes, line: int) -> None:
+    (finding,) = found(scope_hunks.check, candidate(OURS.replace(before, after)))
+    assert finding.verdict is GateVerdict.NEEDS_PERSON
     assert finding.lines == (line, line)
 
 
-def test_an_edit_between_two_hunks_is_refused() -> None:
+def test_an_edit_between_two_hunks_needs_a_person() -> None:
     ancestor = b"a\n" + b"same\n" * 8 + b"b\n"
     ours, theirs = ancestor.replace(b"a\n", b"A1\n").replace(b"b\n", b"B1\n"), b"A2\n" + b"same\n" * 8 + b"B2\n"
     honest = candidate(ours, ours=ours, theirs=theirs, ancestor=ancestor, path="x.txt")
     assert len(honest.marked["x.txt"].hunks) == 2
-    assert scope_hunks.check(honest) == []
+    assert found(scope_hunks.check, honest) == []
     edited = ours.replace(b"same\n" * 8, b"same\n" * 3 + b"else\n" + b"same\n" * 4)
-    (finding,) = scope_hunks.check(candidate(edited, ours=ours, theirs=theirs, ancestor=ancestor, path="x.txt"))
-    assert "between two conflicts" in finding.message
+    findings = found(scope_hunks.check, candidate(edited, ours=ours, theirs=theirs, ancestor=ancestor, path="x.txt"))
+    assert {finding.verdict for finding in findings} == {GateVerdict.NEEDS_PERSON}
+    assert (5, 5) in [finding.lines for finding in findings]
 
 
 def test_a_conflict_without_hunks_ends_as_a_side() -> None:
     ours, theirs = b"\0ours", b"\0theirs"
-    assert scope_hunks.check(candidate(ours, ours=ours, theirs=theirs, path="x.bin")) == []
-    (finding,) = scope_hunks.check(candidate(b"\0mixed", ours=ours, theirs=theirs, path="x.bin"))
-    assert finding.verdict is GateVerdict.REFUSED
+    assert found(scope_hunks.check, candidate(ours, ours=ours, theirs=theirs, path="x.bin")) == []
+    (finding,) = found(scope_hunks.check, candidate(b"\0mixed", ours=ours, theirs=theirs, path="x.bin"))
+    assert finding.verdict is GateVerdict.NEEDS_PERSON
 
 
 def lost(result: bytes) -> list[str]:
@@ -89,7 +90,7 @@ def lost(result: bytes) -> list[str]:
     ancestor = b"one\ntwo\n"
     ours = b"one\nleft()\nshared()\nleft()\ntwo\n"
     theirs = b"one\nright()\nshared()\nright()\ntwo\n"
-    return said(lost_lines.check(candidate(result, ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt")))
+    return said(found(lost_lines.check, candidate(result, ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt")))
 
 
 def test_a_line_that_both_sides_have_must_stay() -> None:
@@ -100,7 +101,7 @@ def test_a_line_that_both_sides_have_must_stay() -> None:
     "result",
     [
         b"one\nleft()\nshared()\nleft()\ntwo\n",
-        b"one\nleft()\n  shared()\nright()\ntwo\n",
+        b"one\nleft()\n  shared()\nleft()\nright()\nright()\ntwo\n",
         b"one\nshared()\ntwo\n",
         b"one\nsomething()\nelse()\nshared()\ntwo\n",
     ],
@@ -113,7 +114,7 @@ def test_a_line_that_both_have_twice_must_stay_twice() -> None:
     ours, theirs = b"x\n1\nsame\nsame\ny\n", b"x\n2\nsame\nsame\ny\n"
     one_gone = candidate(b"x\n1\nsame\ny\n", ancestor=b"x\ny\n", ours=ours, theirs=theirs, path="x.txt")
     # git sees the common lines and may leave them out of the hunk: either check may be the one that says no.
-    assert lost_lines.check(one_gone) + scope_hunks.check(one_gone)
+    assert found(lost_lines.check, one_gone) + found(scope_hunks.check, one_gone)
 
 
 def test_the_span_of_a_lost_line_is_its_hunks_place_in_the_result() -> None:
@@ -121,7 +122,7 @@ def test_the_span_of_a_lost_line_is_its_hunks_place_in_the_result() -> None:
     case = candidate(
         b"a\nL\nR\nb\n", ancestor=ancestor, ours=b"a\nL\nboth\nL\nb\n", theirs=b"a\nR\nboth\nR\nb\n", path="x.txt"
     )
-    (finding,) = lost_lines.check(case)
+    (finding,) = found(lost_lines.check, case)
     assert finding.lines == (2, 3)
 
 
@@ -134,9 +135,11 @@ def test_hunks_that_cannot_be_told_apart_count_as_one() -> None:
     marked = case.marked["x.txt"]
     assert len(marked.hunks) > 1
     for result in (ours, theirs):
-        assert lost_lines.check(candidate(result, ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt")) == []
+        assert (
+            found(lost_lines.check, candidate(result, ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt")) == []
+        )
     emptied = splice(marked, [b""] * len(marked.hunks))
-    assert lost_lines.check(candidate(emptied, ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt"))
+    assert found(lost_lines.check, candidate(emptied, ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt"))
 
 
 def test_hunks_with_one_place_are_looked_at_one_by_one() -> None:
@@ -145,7 +148,7 @@ def test_hunks_with_one_place_are_looked_at_one_by_one() -> None:
     theirs = b"top\nR\nboth\nR\nmiddle\nR2\nend\n"
     # The second conflict has one `both` too many; that does not make up for the first's.
     result = b"top\nL\nR\nmiddle\nboth\nL2\nend\n"
-    (finding,) = lost_lines.check(candidate(result, ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt"))
+    (finding,) = found(lost_lines.check, candidate(result, ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt"))
     assert finding.message.startswith("Conflict 1 lost a line")
 
 
