@@ -159,6 +159,7 @@ class SqlProposals:
             commit=approval.commit,
             diff_sha256=approval.diff_sha256,
             created_at=now,
+            old_head=approval.old_head,
         )
         async with self._database.writing() as connection:
             await connection.execute(row)
@@ -173,6 +174,7 @@ class SqlProposals:
                     "permission": approval.permission,
                     "commit": approval.commit,
                     "diff_sha256": approval.diff_sha256,
+                    **({} if approval.old_head is None else {"old_head": approval.old_head}),
                 },
             )
 
@@ -190,6 +192,7 @@ class SqlProposals:
             permission=row.permission,
             commit=row.commit,
             diff_sha256=row.diff_sha256,
+            old_head=row.old_head,
         )
 
     async def begin_push(self, publication: Publication) -> None:

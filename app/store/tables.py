@@ -348,6 +348,7 @@ approvals: Final = Table(
     Column("commit", digest(), nullable=False),
     Column("diff_sha256", digest(), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("old_head", digest()),
     # Proposals.approval
     Index("ix_approvals_proposal", "proposal_id", "serial"),
 )

@@ -156,6 +156,8 @@ class Deeds:
             permission=facts.permission.name.lower(),
             commit=proposal.commit,
             diff_sha256=proposal.diff_sha256,
+            # Policy has compared what was named with it.
+            old_head=None if intent.old_head is None else proposal.head_sha,
         )
         async with self._holding(job) as lease:
             await self.store.proposals.approve(approval)

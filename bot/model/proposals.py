@@ -71,7 +71,10 @@ class ApprovalVia(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """Who approved which bytes, with which permission; never changed afterwards."""
+    """Who approved which bytes, with which permission; never changed afterwards.
+
+    ``old_head`` is the commit that the approval allows to be replaced by force, None where it named none.
+    """
 
     proposal_id: str
     actor: Actor
@@ -79,6 +82,7 @@ class Approval:
     permission: str
     commit: str
     diff_sha256: str
+    old_head: str | None = None
 
 
 class PushPurpose(StrEnum):

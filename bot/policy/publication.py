@@ -8,7 +8,7 @@ from typing import assert_never
 from bot.commands import PREFIX
 from bot.model.forge import PullRequest
 from bot.model.intents import Allowed, Refused
-from bot.model.proposals import Proposal, ProposalKind
+from bot.model.proposals import Approval, Proposal, ProposalKind
 from bot.model.reports import HandOver
 from bot.model.text import code_span
 
@@ -60,6 +60,12 @@ def check_fresh(
         message = " ".join([*dict.fromkeys(changed), f"Nothing was pushed; `{PREFIX} resolve` makes a new proposal."])
         return Refused(rule="stale", message=message)
     return Allowed(reasons=("head, base, tree, parents and diff are those that were shown",))
+
+
+def approves(approval: Approval, proposal: Proposal) -> bool:
+    """Whether a person approved exactly this proposal, and for a rebase that the old head is replaced by force."""
+    same = (approval.commit, approval.diff_sha256) == (proposal.commit, proposal.diff_sha256)
+    return same and (proposal.kind is not ProposalKind.REBASE or approval.old_head == proposal.head_sha)
 
 
 def _parents_fit(proposal: Proposal) -> bool:

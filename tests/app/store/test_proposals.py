@@ -10,7 +10,7 @@ from bot.model.cases import Choice, Suggestion, Take
 from bot.model.conflicts import Side, Stage
 from bot.model.forge import ActorKind
 from bot.model.jobs import Job, JobState
-from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalState, Publication, PushPurpose
+from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalKind, ProposalState, Publication, PushPurpose
 from bot.model.reports import ConflictRecord, ResolutionStatus
 from bot.model.resolutions import (
     Confidence,
@@ -130,6 +130,14 @@ async def test_a_second_approval_stands_beside_the_first(store: SqlStore) -> Non
     await store.proposals.approve(again)
     assert await store.proposals.approval(made.id) == again
     assert again.actor.kind is ActorKind.BOT
+
+
+async def test_an_approval_of_a_rebase_names_the_old_head(store: SqlStore) -> None:
+    _, made = await proposed(store, kind=ProposalKind.REBASE)
+    approval = replace(approval_of(made), old_head=made.head_sha)
+    await store.proposals.approve(approval)
+    assert await store.proposals.approval(made.id) == approval
+    assert (await events(store, f"proposal:{made.id}"))[-1].data["old_head"] == made.head_sha
 
 
 async def test_an_approval_of_nothing_is_refused_without_a_trace(store: SqlStore) -> None:

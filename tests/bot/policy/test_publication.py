@@ -10,10 +10,10 @@ import pytest
 from bot.command_parser import parse_comment
 from bot.model.forge import PullRequest
 from bot.model.intents import Allowed, Refused
-from bot.model.proposals import Proposal, ProposalKind
+from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalKind
 from bot.model.reports import HandOver
-from bot.policy.publication import PushToHead, check_fresh, hand_over, route
-from tests.bot.policy.build import BASE, COMMIT, DIFF, FORK, HEAD, OTHER, PROPOSAL, PULL_REQUEST, TREE
+from bot.policy.publication import PushToHead, approves, check_fresh, hand_over, route
+from tests.bot.policy.build import ADA, BASE, COMMIT, DIFF, FORK, HEAD, OTHER, PROPOSAL, PULL_REQUEST, TREE
 
 GIT = shutil.which("git") or "git"
 SHELL = shutil.which("sh") or "sh"
@@ -100,6 +100,23 @@ def test_a_rebase_stands_on_a_commit_of_its_own_and_depends_on_the_base() -> Non
     assert isinstance(fresh(REBASE, parents=(HEAD,)), Refused)
     two = replace(REBASE, parents=(OTHER, BASE))
     assert isinstance(fresh(two, parents=(OTHER, BASE)), Refused)
+
+
+def test_an_approval_counts_for_the_bytes_and_a_rebase_s_for_the_head_it_replaces() -> None:
+    approval = Approval(
+        proposal_id=PROPOSAL.id,
+        actor=ADA,
+        via=ApprovalVia.COMMENT,
+        permission="write",
+        commit=COMMIT,
+        diff_sha256=DIFF,
+    )
+    assert approves(approval, PROPOSAL)
+    assert not approves(replace(approval, commit=OTHER), PROPOSAL)
+    assert not approves(replace(approval, diff_sha256="0" * 64), PROPOSAL)
+    assert not approves(approval, REBASE)
+    assert not approves(replace(approval, old_head=OTHER), REBASE)
+    assert approves(replace(approval, old_head=HEAD), REBASE)
 
 
 def test_what_leaves_conflicts_open_is_never_fresh() -> None:

@@ -28,6 +28,7 @@ NEW_COLUMNS = (
 
 def upgrade() -> None:
     op.add_column("runs", sa.Column("kind", WORD, nullable=False, server_default="agent"))
+    op.add_column("approvals", sa.Column("old_head", DIGEST))
     for table, name, before in NEW_COLUMNS:
         op.add_column(table, sa.Column(name, sa.JSON(), nullable=before is None, server_default=before))
     _recorded()
@@ -38,6 +39,7 @@ def downgrade() -> None:
     op.drop_table("recorded_resolutions")
     for table, name, _ in reversed(NEW_COLUMNS):
         op.drop_column(table, name)
+    op.drop_column("approvals", "old_head")
     op.drop_column("runs", "kind")
 
 
