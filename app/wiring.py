@@ -107,6 +107,7 @@ def server_limits(settings: ServiceSettings) -> ServerLimits:
         max_result_bytes=settings.max_result_bytes,
         max_result_files=settings.max_result_files,
         max_log_bytes=settings.max_log_bytes,
+        direct_calls=settings.direct_calls,
     )
 
 
