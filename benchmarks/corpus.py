@@ -131,8 +131,8 @@ def read_hunks(path: Path) -> Iterator[HunkRow]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    with path.open("rb") as file:
-        for line in gzip.open(file) if path.suffix == ".gz" else file:
+    with path.open("rb") as packed:
+        for line in gzip.GzipFile(fileobj=packed) if path.suffix == ".gz" else packed:
             if line.strip():
                 yield json.loads(line)
 
