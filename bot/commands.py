@@ -237,7 +237,7 @@ COMMANDS: Final = (
             Parameter(
                 name="side",
                 kind=ValueKind.CHOICE,
-                summary="Whose version the path gets: `ours` is that of the pull request.",
+                summary="Whose version the path gets: `ours` is the pull request. A side that lacks it deletes it.",
                 placeholder="|".join(Choice),
                 pattern="|".join(Choice),
                 allowed="one of " + ", ".join(f"`{choice}`" for choice in Choice),
