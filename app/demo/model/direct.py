@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from app.demo.model.hunks import SeenHunk
 from app.demo.model.messages import ModelRequest
 from app.demo.model.replies import Message, Reply, Script, Text
-from bot.direct.prompt import FIRST_LINE
+from bot.direct.instructions import FIRST_LINE
 
 _FENCE: Final = re.compile(r"Fence: ([0-9a-f]+)")
 _FILE: Final = re.compile(

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from bot.direct.asking import AskedFile, asked_files
 from bot.direct.fence import Data, Heading, Part, fence_word, fenced
+from bot.direct.instructions import FIRST_LINE, INSTRUCTIONS
 from bot.direct.narrow import scopes
-from bot.direct.prompt import FIRST_LINE, INSTRUCTIONS, SCHEMA, encoded, request_body
+from bot.direct.prompt import SCHEMA, encoded, request_body
 from bot.model.cases import FileProgress
 from bot.model.direct import DirectQuestion, MergeContext
 from tests.bot.direct.words import ANCESTOR, CONTEXT, MERGED, OURS, THEIRS, progress, question
@@ -86,6 +87,8 @@ def test_instructions_are_one_cached_block_of_the_same_bytes() -> None:
     assert one["system"] == [{"type": "text", "text": INSTRUCTIONS, "cache_control": {"type": "ephemeral"}}]
     assert "cache_control" not in json.dumps(one["messages"])
     assert INSTRUCTIONS.startswith(f"{FIRST_LINE}\n")
+    # A token of English has less than five bytes on average; less than 1,024 tokens are not cached by most models.
+    assert len(INSTRUCTIONS.encode()) > 1_024 * 4.5
 
 
 def test_the_schema_is_one_that_the_api_takes() -> None:
