@@ -6,7 +6,7 @@ is possible. The one is taken in which fewest lines of the texts are strangers t
 a check that asks which hunk a line belongs to then gets the answer that a reader would give.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -15,6 +15,9 @@ from bot.model.conflicts import Hunk
 
 _BUDGET: Final = 4 * 1024 * 1024
 """Bytes that may be looked at to choose between splits; beyond it, in files made for that, the leftmost is taken."""
+
+_MAX_WAYS: Final = 500
+"""So many texts are tried to find a split in which all of them fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,31 @@ def split_resolved(segments: Sequence[bytes], hunks: Sequence[Hunk], resolved: b
     places = left if left == right else _best(middle, hunks, left, right) or left
     ends = [middle.start, *(place + len(segment) for place, segment in zip(places, middle.segments, strict=True))]
     return tuple(resolved[end:place] for end, place in zip(ends, [*places, stop], strict=True))
+
+
+def some_split(segments: Sequence[bytes], text: bytes, fits: Callable[[int, bytes], bool]) -> bool | None:
+    """Whether ``text`` can be divided at ``segments`` so that what stands before, between and after them all ``fits``.
+
+    ``segments`` are known to stand in ``text`` in this order, as whole lines. None when there are too many ways to try.
+    """
+    middle = _Middle(text=text, start=0, stop=len(text), segments=tuple(segments))
+    left = _leftmost(middle)
+    choices = None if left is None else _choices(middle, left, _rightmost(middle))
+    if choices is None:
+        return None
+    ways = _MAX_WAYS
+    ends = [0]
+    for index, places in enumerate([*choices, [len(text)]]):
+        size = len(segments[index]) if index < len(segments) else 0
+        reached = []
+        for place in places:
+            ways -= len(ends)
+            if ways < 0:
+                return None
+            if any(end <= place and fits(index, text[end:place]) for end in ends):
+                reached.append(place + size)
+        ends = reached
+    return bool(ends)
 
 
 def _starts_line(text: bytes, place: int) -> bool:

@@ -1,12 +1,14 @@
 """No line is lost that both sides keep, and no part of a side's work is lost silently."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
+from bot.merge.align import some_split
 from bot.model.resolutions import Finding, GateVerdict
 from bot.validation.regions import Region, regions
 from bot.validation.traced import TracedFile
-from bot.validation.work import Lines, SideWork, work_in
+from bot.validation.work import Lines, SideWork, Work, work_in
 
 NAME: Final = "lost_lines"
 
@@ -19,19 +21,36 @@ def check(file: TracedFile) -> Iterator[Finding]:
     And where a result mixes the sides, it has, or takes up in a line of its own, each line of a side of which it took
     others, and each that a side added where the other changed nothing. That a side is dropped as a whole is no fault,
     see ``bot.validation.dropped_side``. Blank lines do not count, nor does white space within a line. Where it cannot
-    be told which of several hunks a line belongs to, they count as one.
+    be told which of several hunks a line belongs to, nothing is lost when some way to tell leaves nothing lost.
 
     A person is asked, since people do both now and then: of 4,554 hunks in the corpus 1.1 % lost a line that both sides
     have, and 3.3 % a part of a side's.
     """
     for region in regions(file):
-        work = work_in(region)
-        if work.lost_by_both:
-            yield _finding(file, region, "lost a line that both sides keep", work.lost_by_both)
-        elif not work.whole_side:
-            for name, side in (("ours", work.ours), ("theirs", work.theirs)):
-                if lost := _silently(side):
-                    yield _finding(file, region, f"mixes the sides and lost a part of what {name} added", lost)
+        if len(region.hunks) == 1 or not some_split(region.between, region.content, partial(_keeps_all, region)):
+            yield from _losses(file, region)
+
+
+def _keeps_all(region: Region, index: int, text: bytes) -> bool:
+    return not any(_lost(work_in(region.alone(index, text))))
+
+
+def _losses(file: TracedFile, region: Region) -> Iterator[Finding]:
+    """What is lost in all hunks of a region together, or else in one of them."""
+    together = list(_lost(work_in(region)))
+    for what, lost in together or (
+        item for at, text in enumerate(region.texts) for item in _lost(work_in(region.alone(at, text)))
+    ):
+        yield _finding(file, region, what, lost)
+
+
+def _lost(work: Work) -> Iterator[tuple[str, Lines]]:
+    if work.lost_by_both:
+        yield "lost a line that both sides keep", work.lost_by_both
+    elif not work.whole_side:
+        for name, side in (("ours", work.ours), ("theirs", work.theirs)):
+            if lost := _silently(side):
+                yield f"mixes the sides and lost a part of what {name} added", lost
 
 
 def _silently(side: SideWork) -> Lines:

@@ -11,12 +11,13 @@ from bot.validation.traced import TracedFile
 class Region:
     """One hunk, or several that cannot be told apart, and their texts in the result.
 
-    ``lines`` are the first and last line of the texts in the result, from 1; where they are empty, the line that
-    follows.
+    ``between`` has git's texts between the hunks. ``lines`` are the first and last line of the texts in the result,
+    from 1; where they are empty, the line that follows.
     """
 
     hunks: tuple[Hunk, ...]
     texts: tuple[bytes, ...]
+    between: tuple[bytes, ...]
     lines: tuple[int, int]
 
     @property
@@ -24,6 +25,16 @@ class Region:
         """How a reader finds it."""
         first, last = self.hunks[0].index + 1, self.hunks[-1].index + 1
         return f"Conflict {first}" if first == last else f"Conflicts {first} to {last}"
+
+    @property
+    def content(self) -> bytes:
+        """All of it, as it stands in the result."""
+        following = [*self.between, b""]
+        return b"".join(part for pair in zip(self.texts, following, strict=True) for part in pair)
+
+    def alone(self, index: int, text: bytes) -> "Region":
+        """One of the hunks, with a text in its place."""
+        return Region(hunks=(self.hunks[index],), texts=(text,), between=(), lines=self.lines)
 
 
 def regions(file: TracedFile) -> Iterator[Region]:
@@ -39,6 +50,7 @@ def regions(file: TracedFile) -> Iterator[Region]:
         yield Region(
             hunks=file.marked.hunks[first : last + 1],
             texts=tuple(text for _, text in texts[first : last + 1]),
+            between=file.marked.segments[first + 1 : last + 1],
             lines=(min(texts[first][0], end), min(start + max(text.count(b"\n") - 1, 0), end)),
         )
 
