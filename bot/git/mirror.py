@@ -201,7 +201,8 @@ def _read_refs(mirror: Path, refs: Iterable[str]) -> dict[str, str]:
 def _clear_leftovers(mirror: Path, refs: Sequence[str]) -> None:
     """Remove what a killed fetch left. The lock is ours, so no fetch runs: these files belong to nobody."""
     locks = [mirror / f"{ref}.lock" for ref in refs]
-    for path in (*locks, mirror / "packed-refs.lock", *(mirror / "objects" / "pack").glob("tmp_*")):
+    graphs = (mirror / "objects" / "info" / "commit-graphs").glob("*.lock")
+    for path in (*locks, mirror / "packed-refs.lock", *graphs, *(mirror / "objects" / "pack").glob("tmp_*")):
         # Where a ref's lock would lie, another ref may be in the way; what truly hinders git, git will say.
         with contextlib.suppress(OSError):
             path.unlink()

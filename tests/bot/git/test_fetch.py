@@ -78,6 +78,19 @@ async def test_a_mirror_made_by_an_older_version_is_brought_up_to_date(remote: R
     assert str(MARKER_SIZE) in attributes.read_text()
 
 
+async def test_a_fetch_notes_the_commit_graph(git: GitMirrors, remote: Remote, tmp_path: Path) -> None:
+    one = remote.commit({"a": "1"}, ref=MAIN)
+    await fetched(git, remote)
+    graphs = tmp_path / MIRROR / "objects/info/commit-graphs"
+    assert (graphs / "commit-graph-chain").is_file()
+    # What a killed fetch left is in nobody's way.
+    (graphs / "commit-graph-chain.lock").touch()
+    two = remote.commit({"a": "2"}, one, ref=MAIN)
+    assert await fetched(git, remote) == {MAIN: two}
+    assert not (graphs / "commit-graph-chain.lock").exists()
+    assert await git.merge_bases(REPOSITORY, ours=one, theirs=two) == (one,)
+
+
 async def test_a_mirror_that_vanished_is_made_again(git: GitMirrors, remote: Remote, tmp_path: Path) -> None:
     main = remote.commit({"a": "1"}, ref=MAIN)
     await fetched(git, remote)
