@@ -50,6 +50,10 @@ _ORIGIN: Final[Mapping[LineOrigin, str]] = {
     LineOrigin.RECOMBINED: "yellow",
     LineOrigin.NEW: "bold red",
 }
+_NOT_APPLIED: Final[Mapping[Progress, str]] = {
+    Progress.PROPOSED: "a candidate, which is not applied:",
+    Progress.OPEN: "the answer, which is not applied:",
+}
 _MARGIN: Final = max(len(origin.value) for origin in LineOrigin)
 
 
@@ -147,7 +151,7 @@ class Display:
             self._text(hunk.hunk.theirs, [LineOrigin.THEIRS])
         if hunk.answer is not None:
             if hunk.state is not Progress.RESOLVED:
-                self._line("    the answer:")
+                self._line(f"    {_NOT_APPLIED[hunk.state]}")
             self._text(hunk.answer.content, list(_origins(hunk.provenance)))
 
     def _text(self, content: bytes, origins: Sequence[LineOrigin]) -> None:
@@ -176,7 +180,8 @@ class Display:
         word, color = _VERDICT[finding.verdict]
         if finding.verdict is GateVerdict.PASS:
             word, color = "note", "dim"
-        lines = "" if finding.lines is None else f":{finding.lines[0]}-{finding.lines[1]}"
+        first, last = finding.lines or (0, 0)
+        lines = f":{first}-{last}" if last > first else f":{first}" if first else ""
         where = f" {harmless(finding.path, limit=_MAX_WORDS)}{lines}" if finding.path else ""
         self._line(f"{word} · {finding.check}{where}: {harmless(finding.message, limit=_MAX_WORDS)}", color)
 

@@ -40,9 +40,9 @@ class Program:
 
     monkeypatch: pytest.MonkeyPatch
 
-    def __call__(self, where: Path, *arguments: str, answer: str = "") -> Done:
+    def __call__(self, where: Path, *arguments: str, answer: str = "", **environment: str) -> Done:
         self.monkeypatch.chdir(where)
-        done = CliRunner().invoke(main, arguments, input=answer)
+        done = CliRunner().invoke(main, arguments, input=answer, env=environment)
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return Done(code=done.exit_code, output=done.stdout, errors=done.stderr)
 
