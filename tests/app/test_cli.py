@@ -9,7 +9,10 @@ from click.testing import CliRunner, Result
 from app import __version__
 from app.cli import main
 
-COMMANDS = ("demo", "serve", "web", "worker", "gateway", "migrate")
+COMMANDS = (
+    *("demo", "serve", "web", "worker", "gateway", "migrate"),
+    *("resolve", "verify", "mergetool", "recorded"),
+)
 
 
 @pytest.fixture
