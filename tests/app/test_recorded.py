@@ -100,7 +100,11 @@ def test_a_line_that_is_none_of_ours_is_named(line: bytes) -> None:
         list(read_lines(BytesIO(to_line(KEY, APPROVED) + line)))
 
 
-def test_an_export_can_be_imported_elsewhere_and_taken_back(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [1, 100])
+def test_an_export_can_be_imported_elsewhere_and_taken_back(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr("app.recorded._AT_ONCE", at_once)
     newer = RecordedFile(content=b"newer", source="later")
     remember(url, APPROVED, newer)
     done = run("export", "Acme/SHOP")
