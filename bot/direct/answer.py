@@ -35,7 +35,7 @@ _STOPS: Final = {
 }
 """Source: https://platform.claude.com/docs/en/build-with-claude/handling-stop-reasons"""
 
-_DONE: Final = frozenset({"end_turn", "stop_sequence"})
+_DONE: Final = ("end_turn", "stop_sequence")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ def read_answer(message: Mapping[str, Any], files: Sequence[AskedFile]) -> ReadA
     if isinstance(stop, str) and stop in _STOPS:
         outcome, words = _STOPS[stop]
         raise ModelError(words, outcome=outcome)
-    if stop not in _DONE if isinstance(stop, str) else stop is not None:
+    if stop not in _DONE:
         raise _invalid("the answer ended in an unknown way")
     value = _json(_text(message["content"]).encode(errors="replace"))
     entries = value.get("answers") if isinstance(value, dict) else None

@@ -151,7 +151,7 @@ def _over(limits: DirectLimits, tokens: int, cost: float) -> bool:
 
 
 def _client(access: ModelAccess, limits: DirectLimits) -> anthropic.AsyncAnthropic:
-    """A client for one question: no credentials from the environment, no redirects.
+    """A client for one question: no credentials from the environment, no redirects, no spans but our own.
 
     Proxies of the environment are used for https only: what is plain is our own gateway, and a proxy would read the
     key. The SDK's own client would use them always.
@@ -161,6 +161,7 @@ def _client(access: ModelAccess, limits: DirectLimits) -> anthropic.AsyncAnthrop
         base_url=access.base_url,
         timeout=limits.timeout_seconds,
         max_retries=_RETRIES,
+        open_telemetry=False,
         http_client=httpx2.AsyncClient(
             timeout=limits.timeout_seconds,
             trust_env=access.base_url.startswith("https://"),

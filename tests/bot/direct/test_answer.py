@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from bot.direct.answer import MAX_REASON, ReadAnswer, read_answer, read_count, read_message, read_usage
 from bot.direct.asking import AskedFile, asked_files
 from bot.errors import ModelError
+from bot.merge.markers import splice
 from bot.model.cases import FileProgress
+from bot.model.direct import NotAsked
 from bot.model.resolutions import Confidence, Tier
 from bot.model.runs import RunOutcome
 from tests.bot.direct.words import progress, question
@@ -170,6 +172,8 @@ def test_a_reason_is_one_line_with_nothing_hidden() -> None:
         ("pause_turn", RunOutcome.INVALID_OUTPUT),
         ("tool_use", RunOutcome.INVALID_OUTPUT),
         (7, RunOutcome.INVALID_OUTPUT),
+        (["end_turn"], RunOutcome.INVALID_OUTPUT),
+        (None, RunOutcome.INVALID_OUTPUT),
     ],
 )
 def test_an_answer_that_did_not_end_well(stop: object, outcome: RunOutcome) -> None:
@@ -244,6 +248,31 @@ def test_no_entry_does_any_harm(entries: list[Any]) -> None:
 def test_no_text_of_an_answer_does_any_harm(text: str) -> None:
     with contextlib.suppress(ModelError):
         read_answer(message(text), FILES)
+
+
+SIDE = st.lists(
+    st.sampled_from([b"a\n", b"b\n", b"\n", b"\r\n", b"a\r\n", b"x\ry\n", b"\xff\n", b"=======\n", b"\xe2\x80\xae\n"]),
+    max_size=5,
+).map(b"".join)
+
+
+@settings(max_examples=300)
+@given(ancestor=SIDE, ours=SIDE, theirs=SIDE, tail=st.sampled_from([b"", b"end"]))
+def test_our_side_as_the_answer_is_our_side_byte_for_byte(
+    ancestor: bytes, ours: bytes, theirs: bytes, tail: bytes
+) -> None:
+    file = progress(ancestor=ancestor + tail, ours=ours + tail, theirs=theirs + tail)
+    found = asked_files(question(file))
+    if isinstance(found, NotAsked):
+        assert found.reason
+        return
+    entries = [GOOD | {"hunk": hunk.index, "content": hunk.ours} for hunk in found[0].hunks]
+    read_ = read(*entries, asked=found)
+    for item in read_.undecided:
+        assert "control characters" in item.reason
+    if not read_.undecided:
+        texts = [answer.content for _, answer in read_.answers]
+        assert splice(file.case.marked, texts) == ours + tail
 
 
 @pytest.mark.parametrize("content", [b"{}", b"[]", b"x", b'{"input_tokens": 0}', b'{"input_tokens": true}'])
