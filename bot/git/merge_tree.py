@@ -62,15 +62,25 @@ async def merge(command: GitCommand, mirror: Path, *, ours: str, theirs: str) ->
     Raises:
         GitError: an id is malformed, or git failed for reasons that lie in this machine.
     """
-    reason = await asyncio.to_thread(check_mergeable, mirror, ours, theirs)
-    if reason is not None:
-        return ImpossibleMerge(reason=reason)
-    done = await _run_merge(command, mirror, ours, theirs)
+    done = await _merged_or_refused(command, mirror, check_oid(ours), check_oid(theirs))
+    if isinstance(done, ImpossibleMerge):
+        return done
     verdict = await asyncio.to_thread(read_verdict, mirror, done)
     if not isinstance(verdict, ConflictedMerge):
         return verdict
     conflicts = await name_collisions(command, mirror, verdict.conflicts, ours=ours, theirs=theirs)
     return replace(verdict, conflicts=conflicts)
+
+
+async def _merged_or_refused(command: GitCommand, mirror: Path, ours: str, theirs: str) -> Completed | ImpossibleMerge:
+    """Git's answer, unless the two must not be merged. Both are found out at once; a refusal ends git."""
+    merging = asyncio.ensure_future(_run_merge(command, mirror, ours, theirs))
+    try:
+        reason = await asyncio.to_thread(check_mergeable, mirror, ours, theirs)
+        return ImpossibleMerge(reason=reason) if reason is not None else await merging
+    finally:
+        merging.cancel()
+        await asyncio.gather(merging, return_exceptions=True)
 
 
 async def pick(command: GitCommand, mirror: Path, *, commit: str, onto: str) -> Verdict:

@@ -7,7 +7,6 @@ what an id stands for never changes.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import pygit2
@@ -24,8 +23,11 @@ _MAX_REMEMBERED: Final = 200_000
 
 # https://git-scm.com/book/en/v2/Git-Internals-Git-Objects#_tree_objects: mode, space, name, NUL, 20 bytes of id.
 _ENTRY: Final = re.compile(rb"([0-7]{5,6}) ([^\0]*)\0(.{20})", re.DOTALL)
+_CHILD: Final = re.compile(rb"([0-7]{5,6}) [^\0]*\0(.{20})", re.DOTALL)
+_WHOLE: Final = re.compile(rb"(?:[0-7]{5,6}+ [^\0]*+\0.{20})*+", re.DOTALL)
 
 TREE: Final = 0o040000
+_TREE_MODES: Final = frozenset({b"40000", b"040000"})
 _TYPE: Final = 0o170000
 _REGULAR: Final = 0o100000
 _SUBMODULE: Final = 0o160000
@@ -54,16 +56,28 @@ class Entry(NamedTuple):
         return self.mode & _TYPE == _SUBMODULE
 
 
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """What a tree comes to: entries and depth with everything below, and the first forbidden name with its reason."""
+class Measure(NamedTuple):
+    """What a tree comes to: entries and depth with everything below."""
 
     entries: int
     depth: int
-    forbidden: tuple[bytes, str] | None
 
+
+Fault = tuple[bytes, str]
+"""A forbidden name, with the directories above it, and the reason."""
 
 _measured: dict[bytes, Measure] = {}
+_faults: dict[bytes, Fault | None] = {}
+
+
+def _read(repo: pygit2.Repository, oid: pygit2.Oid) -> bytes:
+    kind, size = repo.odb.read_header(oid)
+    if kind != ObjectType.TREE or size > _MAX_TREE_BYTES:
+        raise TreeRefusedError(f"{oid} is not a tree of a sane size")
+    data = bytes(repo.odb.read(oid)[1])
+    if not _WHOLE.fullmatch(data):
+        raise TreeRefusedError(f"the tree {oid} is malformed")
+    return data
 
 
 def read_tree(repo: pygit2.Repository, oid: pygit2.Oid) -> list[Entry]:
@@ -73,18 +87,11 @@ def read_tree(repo: pygit2.Repository, oid: pygit2.Oid) -> list[Entry]:
         GitError: it is too large or not as git writes trees.
         KeyError: there is no such tree.
     """
-    kind, size = repo.odb.read_header(oid)
-    if kind != ObjectType.TREE or size > _MAX_TREE_BYTES:
-        raise TreeRefusedError(f"{oid} is not a tree of a sane size")
-    _, data = repo.odb.read(oid)
-    entries = [Entry(int(mode, 8), name, raw) for mode, name, raw in _ENTRY.findall(data)]
-    if _ENTRY.sub(b"", data):
-        raise TreeRefusedError(f"the tree {oid} is malformed")
-    return entries
+    return [Entry(int(mode, 8), name, raw) for mode, name, raw in _ENTRY.findall(_read(repo, oid))]
 
 
-def check_size(repo: pygit2.Repository, tree: pygit2.Oid) -> Measure:
-    """The measure of a tree that is not too large to be worked with.
+def check_size(repo: pygit2.Repository, tree: pygit2.Oid) -> None:
+    """Refuse a tree that is too large to be worked with.
 
     Raises:
         GitError: it has too many entries or directories too deep in each other.
@@ -92,35 +99,54 @@ def check_size(repo: pygit2.Repository, tree: pygit2.Oid) -> Measure:
     """
     if len(_measured) > _MAX_REMEMBERED:
         _measured.clear()
-    measure = _measure(repo, tree, 1)
-    if measure.entries > MAX_ENTRIES:
+    if _measure(repo, tree.raw, 1).entries > MAX_ENTRIES:
         raise TreeRefusedError(f"the tree {tree} has more than {MAX_ENTRIES} entries")
-    return measure
 
 
-def _measure(repo: pygit2.Repository, oid: pygit2.Oid, level: int) -> Measure:
-    known = _measured.get(oid.raw)
+def _measure(repo: pygit2.Repository, raw_oid: bytes, level: int) -> Measure:
+    """Only counts, and so without looking at names: every verdict waits for this."""
+    known = _measured.get(raw_oid)
     if level + (known.depth if known else 0) > MAX_DEPTH:
         raise TreeRefusedError(f"the tree has directories more than {MAX_DEPTH} levels deep")
     if known:
         return known
-    entries = read_tree(repo, oid)
-    count, depth, fault = len(entries), 0, _first_fault(entries)
-    for entry in entries:
-        if entry.mode == TREE:
-            below = _measure(repo, entry.oid, level + 1)
+    children = _CHILD.findall(_read(repo, pygit2.Oid(raw=raw_oid)))
+    count, depth = len(children), 0
+    for mode, child in children:
+        if mode in _TREE_MODES:
+            below = _measure(repo, child, level + 1)
             count += below.entries
             depth = max(depth, below.depth + 1)
-            if fault is None and below.forbidden is not None:
-                fault = (entry.name + b"/" + below.forbidden[0], below.forbidden[1])
             if count > MAX_ENTRIES:
                 break
-    measure = Measure(count, depth, fault)
-    _measured[oid.raw] = measure
+    measure = Measure(count, depth)
+    _measured[raw_oid] = measure
     return measure
 
 
-def _first_fault(entries: list[Entry]) -> tuple[bytes, str] | None:
+def check_names(repo: pygit2.Repository, tree: pygit2.Oid) -> None:
+    """Refuse a tree that must not be checked out.
+
+    Raises:
+        GitError: it is too large, or a name in it is forbidden; the message names it.
+    """
+    check_size(repo, tree)
+    if len(_faults) > _MAX_REMEMBERED:
+        _faults.clear()
+    fault = _first_fault(repo, tree)
+    if fault is not None:
+        raise TreeRefusedError(f"the tree holds {shown(fault[0])}: {fault[1]}")
+
+
+def _first_fault(repo: pygit2.Repository, tree: pygit2.Oid) -> Fault | None:
+    """The first forbidden name in a tree of a checked size, each distinct tree looked at once."""
+    if tree.raw not in _faults:
+        entries = read_tree(repo, tree)
+        _faults[tree.raw] = _fault_here(entries) or _fault_below(repo, entries)
+    return _faults[tree.raw]
+
+
+def _fault_here(entries: list[Entry]) -> Fault | None:
     seen: set[bytes] = set()
     for entry in entries:
         reason = forbidden(entry.name) or ("a name that is there twice" if entry.name in seen else None)
@@ -130,15 +156,12 @@ def _first_fault(entries: list[Entry]) -> tuple[bytes, str] | None:
     return None
 
 
-def check_names(repo: pygit2.Repository, tree: pygit2.Oid) -> None:
-    """Refuse a tree that must not be checked out.
-
-    Raises:
-        GitError: it is too large, or a name in it is forbidden; the message names it.
-    """
-    fault = check_size(repo, tree).forbidden
-    if fault is not None:
-        raise TreeRefusedError(f"the tree holds {shown(fault[0])}: {fault[1]}")
+def _fault_below(repo: pygit2.Repository, entries: list[Entry]) -> Fault | None:
+    for entry in entries:
+        fault = _first_fault(repo, entry.oid) if entry.mode == TREE else None
+        if fault is not None:
+            return entry.name + b"/" + fault[0], fault[1]
+    return None
 
 
 def walk(repo: pygit2.Repository, tree: pygit2.Oid, prefix: bytes = b"") -> Iterator[tuple[bytes, Entry]]:
