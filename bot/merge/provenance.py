@@ -42,7 +42,8 @@ def provenance(sides: SideTexts, content: bytes, marked: MarkedFile | None) -> t
 
 def hunk_provenance(marked: MarkedFile, texts: Sequence[bytes]) -> tuple[tuple[ProvenanceSpan, ...], ...]:
     """The spans of the text in the place of each hunk; lines count from 1 within each text."""
-    return tuple(spans(_of_hunk(hunk, _lines(text))) for hunk, text in zip(marked.hunks, texts, strict=True))
+    pairs = ((hunk, _lines(text)) for hunk, text in zip(marked.hunks, texts, strict=True))
+    return tuple(spans(_of_hunk(hunk, lines, [None] * len(lines))) for hunk, lines in pairs)
 
 
 def spans(found: Iterable[LineOrigin]) -> tuple[ProvenanceSpan, ...]:
@@ -62,8 +63,9 @@ def origins(sides: SideTexts, content: bytes, marked: MarkedFile | None, placed:
     ours, theirs = (_Aligned(lines, _lines(text or b"")) for text in (sides.ours, sides.theirs))
     found = [_FROM.get((at in ours.pairs, at in theirs.pairs)) for at in range(len(lines))]
     if marked is not None and placed is not None:
+        _of_gits(found, lines, placed, ours, theirs)
         for hunk, (first, stop) in zip(marked.hunks, placed.places, strict=True):
-            found[first:stop] = _of_hunk(hunk, lines[first:stop])
+            found[first:stop] = _of_hunk(hunk, lines[first:stop], found[first:stop])
     near: tuple[frozenset[str], tuple[int, ...]] = frozenset(), ()
     complete = []
     for at, origin in enumerate(found):
@@ -103,8 +105,25 @@ class _Aligned:
         return list(self.side[first:stop])
 
 
-def _of_hunk(hunk: Hunk, lines: Sequence[bytes]) -> list[LineOrigin]:
-    """The origins of the lines in the place of a hunk. A line that was moved within it keeps its side, but no copy."""
+def _of_gits(
+    found: list[LineOrigin | None], lines: Sequence[bytes], placed: Fit, ours: _Aligned, theirs: _Aligned
+) -> None:
+    """Lines outside the hunks as git merged them are from a side, even where the alignments pair them otherwise."""
+    edited = {at for edit in placed.outside for at in range(edit.first - 1, edit.last)}
+    edited.update(at for first, stop in placed.places for at in range(first, stop))
+    left = [at for at, origin in enumerate(found) if origin is None and at not in edited]
+    if left:
+        known = set(ours.side), set(theirs.side)
+        for at in left:
+            found[at] = _FROM.get((lines[at] in known[0], lines[at] in known[1]))
+
+
+def _of_hunk(hunk: Hunk, lines: Sequence[bytes], aligned: Sequence[LineOrigin | None]) -> list[LineOrigin]:
+    """The origins of the lines in the place of a hunk. A line that was moved within it keeps its side, but no copy.
+
+    ``aligned`` are the origins as far as the whole files' alignments know them: where git's text could divide the hunks
+    in more than one way, a line of the hunk may be another's.
+    """
     sides = [_lines(text) for text in (hunk.ours, hunk.theirs)]
     pairs = [matching(lines, side) for side in sides]
     spare = [Counter(side) - Counter(lines[at] for at in paired) for side, paired in zip(sides, pairs, strict=True)]
@@ -117,7 +136,7 @@ def _of_hunk(hunk: Hunk, lines: Sequence[bytes]) -> list[LineOrigin]:
             has = (spare[0][line] > 0, spare[1][line] > 0)
             for side, taken in zip(spare, has, strict=True):
                 side[line] -= taken
-        origin = _FROM.get(has) or strange.get(line)
+        origin = _FROM.get(has) or aligned[at] or strange.get(line)
         if origin is None:
             origin = strange[line] = _by_tokens(line, known)
         found.append(origin)
