@@ -108,11 +108,11 @@ def _order(found: Iterable[tuple[str, Tier]]) -> list[tuple[str, Tier]]:
     """The resolvers as the chain asks them, those that propose last; one may go by several names: ``name: way``."""
     inside = [resolver for resolver in RESOLVERS if not isinstance(resolver.answer, Outside)]
     order: list[tuple[str, Tier]] = []
-    for resolver in sorted(inside, key=lambda resolver: resolver.tier is Tier.B):
+    for resolver in inside:
         if resolver.tier in LEVELS["A + structural + B's best"]:
             ways = sorted(pair for pair in found if pair[0].partition(":")[0] == resolver.name)
             order += ways or [(resolver.name, resolver.tier)]
-    return order
+    return sorted(order, key=lambda way: way[1] is Tier.B)
 
 
 def _files(outcomes: Outcomes) -> Json:

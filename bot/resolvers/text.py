@@ -90,4 +90,4 @@ def _name(path: str) -> str:
 
 
 def _suffix(name: str) -> str:
-    return name.rsplit(".", 1)[-1]
+    return name.rpartition(".")[2] if "." in name else ""

@@ -67,8 +67,8 @@ def _answer(case: FileCase, hunk: Hunk, budget: Budget) -> HunkAnswer | None:
         resolver=NAME,
         tier=Tier.A,
         reason=(
-            f"{remover.capitalize()} removed {removal.removed} words and signs here; all that {editor} did was a small "
-            f"edit inside of them ({removal.edited})."
+            f"{remover.capitalize()} removed {removal.removed} words and signs here, and all that {editor} did was to "
+            f"change {removal.edited} of them."
         ),
         confidence=Confidence.MEDIUM,
     )
