@@ -35,7 +35,7 @@ class _Merged:
     in_order: bool
 
 
-def propose(path: str, hunks: Sequence[Hunk]) -> Mapping[int, Proposal]:
+def propose(path: str, hunks: Sequence[Hunk], deadline: float) -> Mapping[int, Proposal]:
     """The merges by name, for the hunks that are lists of named things on both sides and in the ancestor."""
     grammar = language_of(path)
     frames = frames_of(grammar)
@@ -44,7 +44,7 @@ def propose(path: str, hunks: Sequence[Hunk]) -> Mapping[int, Proposal]:
         return {}
     framed = [(hunk, frame) for hunk in probed for frame in frames]
     documents = [_document(grammar, frame, side) for hunk, frame in framed for side in _sides(hunk)]
-    answers = parse(documents)
+    answers = parse(documents, deadline)
     found: dict[int, Proposal] = {}
     for number, (hunk, frame) in enumerate(framed):
         parsed = answers[3 * number : 3 * number + 3]
@@ -112,7 +112,7 @@ def _described(hunk: Hunk, frame: Frame, merged: _Merged, text: bytes) -> Propos
             ", in the list's order." if merged.in_order else ", ours first."
         )
     else:
-        situation, certain = NAME, True
+        situation, certain = NAME, frame.data
         reason = "The sides changed different entries of the list: each is as the side that changed it has it."
     return Proposal(index=hunk.index, content=text, situation=situation, reason=reason, certain=certain)
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,6 @@ from bot.resolvers.structural import parse_child
 
 MAX_DOCUMENT_BYTES: Final = 500_000
 MAX_REQUEST_BYTES: Final = 4_000_000
-TIMEOUT_SECONDS: Final = 1.0
-"""For one child, its start included (measured: 0.04 s)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +45,11 @@ class Parsed:
     children: tuple[Child, ...]
 
 
-def parse(documents: Sequence[Document]) -> list[Parsed | None]:
-    """Parse all, in order; None for those that the parser did not come to the end of, and for all after them."""
+def parse(documents: Sequence[Document], deadline: float) -> list[Parsed | None]:
+    """Parse all, in order; None for those that the parser did not come to the end of, and for all after them.
+
+    ``deadline`` is a time of ``time.monotonic``; then the parser is ended (a start takes 0.03 s).
+    """
     sizes = [len(document.content) for document in documents]
     if not documents or max(sizes) > MAX_DOCUMENT_BYTES or sum(sizes) > MAX_REQUEST_BYTES:
         return [None] * len(documents)
@@ -60,7 +62,7 @@ def parse(documents: Sequence[Document]) -> list[Parsed | None]:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={},
-            timeout=TIMEOUT_SECONDS,
+            timeout=max(deadline - time.monotonic(), 0),
             check=False,
         )
         output = child.stdout

@@ -1,7 +1,8 @@
 """One side removed or rewrote a piece of the file, the other made a small change inside that piece.
 
 In the corpus people keep the larger change in more than eight of ten such hunks: what the small change was made to is
-no longer there. Not so when the piece was only moved: then nobody can say without reading.
+no longer there. Not so when the small change adds a line, which may be wanted elsewhere, or when the piece was only
+moved: then nobody can say without reading.
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ def propose(hunk: Hunk, elsewhere: frozenset[bytes], budget: Budget) -> Proposal
     ):
         changes = edits(ancestor, words(editor), budget)
         touched = sum(change.removed + len(change.text) for change in changes)
-        if not 0 < touched <= _SMALL * len(ancestor):
+        if not 0 < touched <= _SMALL * len(ancestor) or editor.count(b"\n") > hunk.ancestor.count(b"\n"):
             continue
         removals = edits(ancestor, words(remover), budget)
         if not _in_the_midst(changes, removals, len(ancestor)):

@@ -17,16 +17,16 @@ _MAX_SINGLE: Final = 8
 """So many proposals are tried one by one when they do not all pass together."""
 
 
-def sound(marked: MarkedFile, proposals: Sequence[Proposal]) -> list[Proposal]:
+def sound(marked: MarkedFile, proposals: Sequence[Proposal], deadline: float) -> list[Proposal]:
     """The proposals that bring no parse error into the file: it has no more of them than the worse side has.
 
-    Open hunks are filled with one side. Without a grammar there is nothing to check; where the parser gives up there is
-    no proof, so no proposal.
+    There is at most one proposal for a hunk; open hunks are filled with one side. Without a grammar there is nothing to
+    check; where the parser gives up there is no proof, so no proposal.
     """
     grammar = language_of(marked.path)
     if grammar is None or not proposals:
         return list(proposals)
-    errors = _errors(marked, grammar, [(), proposals])
+    errors = _errors(marked, grammar, [(), proposals], deadline)
     if errors is None:
         return []
     allowed, together = max(errors[0]), min(errors[1])
@@ -34,11 +34,13 @@ def sound(marked: MarkedFile, proposals: Sequence[Proposal]) -> list[Proposal]:
         return list(proposals)
     if not 1 < len(proposals) <= _MAX_SINGLE:
         return []
-    single = _errors(marked, grammar, [(proposal,) for proposal in proposals])
+    single = _errors(marked, grammar, [(proposal,) for proposal in proposals], deadline)
     return [item for item, counts in zip(proposals, single or [], strict=False) if min(counts) <= allowed]
 
 
-def _errors(marked: MarkedFile, grammar: str, attempts: Sequence[Sequence[Proposal]]) -> list[tuple[int, int]] | None:
+def _errors(
+    marked: MarkedFile, grammar: str, attempts: Sequence[Sequence[Proposal]], deadline: float
+) -> list[tuple[int, int]] | None:
     """For each attempt the errors of the file with those proposals in it, the rest filled with ours, with theirs."""
     documents = []
     opening = _OPENINGS.get(grammar, b"")
@@ -46,9 +48,7 @@ def _errors(marked: MarkedFile, grammar: str, attempts: Sequence[Sequence[Propos
         settled = {proposal.index: proposal.content for proposal in attempt}
         for side in ([hunk.ours for hunk in marked.hunks], [hunk.theirs for hunk in marked.hunks]):
             content = splice(marked, [settled.get(index, text) for index, text in enumerate(side)])
-            opening = _OPENINGS.get(grammar, b"")
-            documents.append(
-                Document(grammar=grammar, content=content if opening[:2] in content else opening + content)
-            )
-    counts = [parsed.errors for parsed in parse(documents) if parsed is not None]
+            whole = content if opening[:2] in content else opening + content
+            documents.append(Document(grammar=grammar, content=whole))
+    counts = [parsed.errors for parsed in parse(documents, deadline) if parsed is not None]
     return list(zip(counts[::2], counts[1::2], strict=True)) if len(counts) == len(documents) else None

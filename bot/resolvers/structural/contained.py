@@ -1,0 +1,58 @@
+"""One side did all that the other did, and more.
+
+Every word and line that the one brought in or took away, the other brought in or took away as well, perhaps in another
+place or order: typical of work that was merged before and then went on. In the corpus people keep the larger side in
+five of six such hunks. When theirs is the larger one and only adds, they keep ours as often; so that is not decided.
+"""
+
+from collections import Counter
+from typing import Final
+
+from bot.model.conflicts import Hunk
+from bot.resolvers.structural.proposals import Proposal
+from bot.resolvers.text import lines, words
+
+NAME: Final = "contained"
+
+_MIN_SHARED: Final = 3
+"""Fewer words and signs may be the same by chance."""
+_MIN_MORE: Final = 2
+_MAX_MORE: Final = 63
+"""Beside so much more, what both did is no sign of common work."""
+
+
+def propose(hunk: Hunk) -> Proposal | None:
+    """The side whose change contains the other's."""
+    for whose, large, other, small in (
+        ("Ours", hunk.ours, "theirs", hunk.theirs),
+        ("Theirs", hunk.theirs, "ours", hunk.ours),
+    ):
+        if _contains(hunk.ancestor, large, small, must_remove=whose == "Theirs"):
+            return Proposal(
+                index=hunk.index,
+                content=large,
+                situation=NAME,
+                reason=f"{whose} has every word that {other} added and lacks every one that {other} removed;"
+                f" besides that, {whose.lower()} changed more.",
+                certain=True,
+            )
+    return None
+
+
+def _contains(ancestor: bytes, large: bytes, small: bytes, *, must_remove: bool) -> bool:
+    before, much, little = (Counter(words(text)) for text in (ancestor, large, small))
+    shared = (little - before).total() + (before - little).total()
+    added = (much - before).total() - (little - before).total()
+    removed = (before - much).total() - (before - little).total()
+    return (
+        little - before <= much - before
+        and before - little <= before - much
+        and shared >= _MIN_SHARED
+        and _MIN_MORE <= added + removed <= _MAX_MORE
+        and (removed > 0 or not must_remove)
+        and _lines(ancestor) - _lines(small) <= _lines(ancestor) - _lines(large)
+    )
+
+
+def _lines(text: bytes) -> set[bytes]:
+    return {line.strip() for line in lines(text)} - {b""}
