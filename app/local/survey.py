@@ -18,7 +18,9 @@ from bot.resolvers.rerere import read_cache, texts
 MAX_TEXT_BYTES: Final = 4 * 1024 * 1024
 """Up to this size the gate looks at a file, so up to this size there is use in resolving it."""
 
-_TEXT_KINDS: Final = frozenset({ConflictKind.CONTENT, ConflictKind.ADD_ADD})
+TEXT_KINDS: Final = frozenset({ConflictKind.CONTENT, ConflictKind.ADD_ADD})
+"""The kinds that are about the lines of one file."""
+
 _REGULAR: Final = frozenset({"100644", "100755"})
 
 
@@ -79,7 +81,7 @@ async def marked_of(clone: LocalClone, conflict: Conflict) -> MarkedFile | None:
 
 
 async def _take_apart(clone: LocalClone, conflict: Conflict) -> MarkedFile | str:
-    if conflict.kind not in _TEXT_KINDS:
+    if conflict.kind not in TEXT_KINDS:
         return f"A {conflict.kind.value} conflict is for a person to decide."
     if conflict.merged_oid is None or conflict.merged_mode not in _REGULAR:
         return "git left no regular file to work on."

@@ -7,17 +7,28 @@ from typing import Final
 
 from app.local.begin import possible, protected
 from app.local.outcome import Remerge, VerifyOutcome
-from app.local.survey import marked_of, sides_of
+from app.local.survey import TEXT_KINDS, marked_of, sides_of
 from bot.errors import BadInputError
 from bot.git.clone import LocalClone
-from bot.model.conflicts import Conflict, ConflictedMerge, MarkedFile, Stage
-from bot.model.resolutions import Candidate, Confidence, HunkRationale, Resolution, SideTexts, Tier
+from bot.model.conflicts import Conflict, ConflictedMerge, MarkedFile, Side, Stage
+from bot.model.resolutions import (
+    Candidate,
+    Confidence,
+    Finding,
+    GateResult,
+    GateVerdict,
+    HunkRationale,
+    Resolution,
+    SideTexts,
+    Tier,
+)
 from bot.validation.gate import run_gate
 
 _MAX_BYTES: Final = 256 * 1024 * 1024
 _SUBMODULE: Final = "160000"
 _PARENTS: Final = 2
 _PERSON: Final = "person"
+_MOVES: Final = "moves"
 
 
 async def verify(clone: LocalClone, name: str) -> VerifyOutcome:
@@ -35,13 +46,15 @@ async def verify(clone: LocalClone, name: str) -> VerifyOutcome:
     ours, theirs = _two(await clone.parents_of(commit), commit)
     verdict = possible(clone, await clone.merge(ours=ours, theirs=theirs))
     conflicts = verdict.conflicts if isinstance(verdict, ConflictedMerge) else ()
-    candidate = await _candidate(clone, commit, verdict.tree, conflicts)
+    edits = await _beyond(clone, commit, verdict.tree, conflicts)
+    candidate = await _candidate(clone, commit, conflicts, edits)
+    gate = await asyncio.to_thread(run_gate, candidate)
     return VerifyOutcome(
         commit=commit,
         parents=(ours, theirs),
         remerge=Remerge.CONFLICTED if conflicts else Remerge.CLEAN,
         conflicts=tuple((conflict.path, conflict.kind) for conflict in conflicts),
-        gate=await asyncio.to_thread(run_gate, candidate),
+        gate=_with_moves(gate, edits.moved),
     )
 
 
@@ -54,15 +67,19 @@ def _two(parents: tuple[str, ...], commit: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Edits:
-    """What a commit has where git's merge has something else: content and mode by path."""
+    """What a commit has where git's merge has something else: content and mode by path.
+
+    ``moved`` are new paths at which a version stands of a conflict that git has elsewhere, and that conflict. Their
+    modes are in ``modes``, so that a path that nobody may touch stays one; their contents are a side's.
+    """
 
     contents: Mapping[str, bytes | None]
     modes: Mapping[str, str]
+    moved: Mapping[str, Conflict]
 
 
-async def _candidate(clone: LocalClone, commit: str, merged: str, conflicts: tuple[Conflict, ...]) -> Candidate:
+async def _candidate(clone: LocalClone, commit: str, conflicts: tuple[Conflict, ...], edits: _Edits) -> Candidate:
     parents = await clone.parents_of(commit)
-    edits = await _beyond(clone, commit, merged, conflicts)
     sides: dict[str, SideTexts] = {}
     marked: dict[str, MarkedFile] = {}
     resolutions = []
@@ -86,15 +103,52 @@ async def _candidate(clone: LocalClone, commit: str, merged: str, conflicts: tup
 async def _beyond(clone: LocalClone, commit: str, merged: str, conflicts: tuple[Conflict, ...]) -> _Edits:
     """All that differs from git's merge at paths that are in no conflict."""
     known = {conflict.path for conflict in conflicts}
+    versions = _versions(conflicts)
     contents: dict[str, bytes | None] = {}
     modes: dict[str, str] = {}
-    for path, (_, now) in (await clone.changes(merged, commit)).items():
+    moved: dict[str, Conflict] = {}
+    for path, (before, now) in (await clone.changes(merged, commit)).items():
         if path in known:
             continue
-        contents[path] = None if now is None else await _content(clone, now)
         if now is not None:
             modes[path] = now.mode
-    return _Edits(contents=contents, modes=modes)
+        if before is None and now is not None and now.oid in versions:
+            moved[path] = versions[now.oid]
+        else:
+            contents[path] = None if now is None else await _content(clone, now)
+    return _Edits(contents=contents, modes=modes, moved=moved)
+
+
+def _versions(conflicts: tuple[Conflict, ...]) -> Mapping[str, Conflict]:
+    """Each side's version of the conflicts that are about where a file stands, not about its lines."""
+    return {
+        stage.oid: conflict
+        for conflict in conflicts
+        if conflict.kind not in TEXT_KINDS
+        for side, stage in conflict.stages.items()
+        if side is not Side.ANCESTOR
+    }
+
+
+def _with_moves(gate: GateResult, moved: Mapping[str, Conflict]) -> GateResult:
+    """The gate's word with the files that the person put under another name; git proposed some of the names itself."""
+    findings = tuple(_moved(path, conflict) for path, conflict in moved.items())
+    asks = any(finding.verdict is GateVerdict.NEEDS_PERSON for finding in findings)
+    return GateResult(
+        verdict=GateVerdict.NEEDS_PERSON if asks and gate.verdict is GateVerdict.PASS else gate.verdict,
+        findings=(*gate.findings, *findings),
+        checks=(*gate.checks, _MOVES),
+    )
+
+
+def _moved(path: str, conflict: Conflict) -> Finding:
+    proposed = path in conflict.paths
+    return Finding(
+        check=_MOVES,
+        verdict=GateVerdict.PASS if proposed else GateVerdict.NEEDS_PERSON,
+        path=path,
+        message=f"A side's version of the conflict at {conflict.path} stands here.",
+    )
 
 
 async def _content(clone: LocalClone, stage: Stage) -> bytes:

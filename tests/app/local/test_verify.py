@@ -112,6 +112,22 @@ def test_a_deletion_settled_either_way(tmp_path: Path, flowforge: Program) -> No
     assert flowforge.verify(shop.path, "HEAD")["verdict"] == "pass"
 
 
+@pytest.mark.parametrize(("keep", "code"), [("e/new", 0), ("d/new", 0), ("f/new", 2), (".github/workflows/new", 2)])
+def test_where_a_file_goes_is_a_person_s_choice(tmp_path: Path, flowforge: Program, keep: str, code: int) -> None:
+    shop = Workshop.create(tmp_path / "shop")
+    shop.commit({"d/a": TEXT, "d/b": TEXT * 2}, "base")
+    shop.git("branch", "side")
+    shop.git("mv", "d", "e")
+    shop.commit({}, "the directory moved")
+    shop.git("checkout", "--quiet", "side")
+    shop.commit({"d/new": "new\n"}, "a file in it")
+    shop.git("checkout", "--quiet", "main")
+    resolved(shop, {"e/new": None, keep: "new\n"})
+    done = flowforge(shop.path, "verify", "HEAD", "--json")
+    assert done.code == code or (keep.startswith(".github") and done.code == 3)
+    assert done.document("verify-1.json")["remerge"]["conflicts"] == [{"path": "e/new", "kind": "directory rename"}]
+
+
 def test_the_newest_branch_of_a_proposal(tmp_path: Path, flowforge: Program) -> None:
     shop = diverge(tmp_path / "shop", {"a.txt": CLEAN})
     assert flowforge(shop.path, "verify", "--proposal", "7").code == 1
