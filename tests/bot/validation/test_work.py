@@ -1,0 +1,105 @@
+"""What of the sides' work a result keeps (lost_lines, dropped_side) and what settled hunks keep (scope_hunks)."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.model.resolutions import Candidate, GateVerdict
+from bot.validation import dropped_side, lost_lines, scope_hunks
+from tests.bot.validation.candidates import OURS, THEIRS, candidate, found, said
+
+ANCESTOR = b"start\nend\n"
+LEFT = b"start\nleft one\nleft two\nend\n"
+RIGHT = b"start\nright one\nright two\nend\n"
+
+
+def mixed(result: bytes) -> Candidate:
+    return candidate(result, ancestor=ANCESTOR, ours=LEFT, theirs=RIGHT, path="x.txt")
+
+
+def test_a_part_of_a_side_lost_in_a_mixture_needs_a_person() -> None:
+    (finding,) = found(lost_lines.check, mixed(b"start\nleft one\nright one\nright two\nend\n"))
+    assert finding.verdict is GateVerdict.NEEDS_PERSON
+    assert finding.message == "Conflict 1 mixes the sides and lost a part of what ours added: `left two`."
+    assert finding.lines == (2, 4)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        LEFT,
+        RIGHT,
+        b"start\nleft one\nleft two\nright one\nright two\nend\n",
+        b"start\nright one\nleft one\nright two\n  left two\nend\n",
+        b"start\nleft one\nleft two right\nright one\nright two\nend\n",
+        b"start\nsomething else\nend\n",
+    ],
+)
+def test_whole_sides_all_lines_and_reworked_lines_are_no_loss(result: bytes) -> None:
+    assert found(lost_lines.check, mixed(result)) == []
+
+
+def test_a_line_where_the_other_side_changed_nothing_is_missed_in_a_mixture() -> None:
+    ancestor = b"start\n1\n2\nend\n"
+    ours = b"start\n1 ours\n2\nours only\nend\n"
+    theirs = b"start\n1 theirs\n2\nend\n"
+    case = candidate(b"start\nfresh text here\n2\nend\n", ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt")
+    if len(case.marked["x.txt"].hunks) == 1 and b"ours only" in case.marked["x.txt"].hunks[0].ours:
+        assert "`ours only`" in said(found(lost_lines.check, case))[0]
+    else:
+        assert found(scope_hunks.check, case)
+
+
+def test_a_dropped_side_is_a_note() -> None:
+    (note,) = found(dropped_side.check, mixed(LEFT))
+    assert note.verdict is GateVerdict.PASS
+    assert note.message == "Conflict 1 keeps nothing of what theirs added: 2 lines."
+    assert note.lines == (2, 3)
+    assert len(found(dropped_side.check, mixed(ANCESTOR))) == 2
+    assert found(dropped_side.check, mixed(b"start\nleft one\nleft two\nright one\nright two\nend\n")) == []
+
+
+def test_of_a_conflict_without_hunks_it_is_said_which_side_it_is() -> None:
+    ours, theirs = b"\0ours", b"\0theirs"
+    (note,) = found(dropped_side.check, candidate(ours, ours=ours, theirs=theirs, path="x.bin"))
+    assert note.message == "This is ours as it is; nothing of the other side is in it."
+
+
+def test_a_settled_hunk_keeps_its_text() -> None:
+    text = b"    return a + 1\n"
+    settled = {"src/app.py": {0: text}}
+    assert found(scope_hunks.check, replace(candidate(OURS), settled=settled)) == []
+    (finding,) = found(scope_hunks.check, replace(candidate(THEIRS), settled=settled))
+    assert finding.verdict is GateVerdict.REFUSED
+    assert finding.message == "Conflict 1 was settled by a rule before, and its text changed."
+    assert finding.lines == (6, 6)
+
+
+def test_a_settled_hunk_is_looked_at_beside_an_edit_outside() -> None:
+    settled = {"src/app.py": {0: b"    return a + 1\n"}}
+    case = replace(candidate(THEIRS.replace(b"def last", b"def first")), settled=settled)
+    assert {finding.verdict for finding in found(scope_hunks.check, case)} == {
+        GateVerdict.NEEDS_PERSON,
+        GateVerdict.REFUSED,
+    }
+
+
+def test_taking_back_what_one_side_changed_outside_the_hunks_needs_a_person() -> None:
+    theirs = THEIRS.replace(b"import os", b"import os, re")
+    (finding,) = found(scope_hunks.check, candidate(OURS, theirs=theirs))
+    assert finding.message == "Outside the conflicts, a line that git merged is changed."
+    assert finding.verdict is GateVerdict.NEEDS_PERSON
+
+
+def test_lines_lost_between_hunks_that_look_alike_are_seen() -> None:
+    # The text between the hunks is there three times, and the second hunk has a `shared` too many.
+    ancestor = b"1\n}\n2\n"
+    ours = b"A1\nshared\nA2\n}\nshared\n}\nA3\n"
+    theirs = b"B1\nshared\nB2\n}\nB3\n"
+    case = candidate(b"", ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt")
+    hunks = case.marked["x.txt"].hunks
+    assert len(hunks) >= 2
+    for result in (ours, theirs):
+        assert (
+            found(lost_lines.check, candidate(result, ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt")) == []
+        )
