@@ -16,6 +16,7 @@ SUMMARY: Final = (
 )
 
 _SMALL: Final = 0.1
+_PART: Final = 0.5
 _MAX_WRITTEN: Final = 10
 _MIN_REMOVED: Final = 10
 _TELLING: Final = 8
@@ -24,17 +25,22 @@ _TELLING: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Removal:
-    """How many words one side removed around the other's edits, and in how many of them the other made those."""
+    """How many words one side removed around the other's edits, and how many of them the other changed.
+
+    ``written`` is False when that other side only removed them.
+    """
 
     removed: int
     edited: int
+    written: bool
 
 
 def answer(case: FileCase) -> Iterator[HunkAnswer]:
     """The side that removed the text, where all that the other did was a small edit inside of it.
 
-    Small means: at most ten words written, and at most a tenth of the words that were removed. Where the removed
-    lines still stand in that side's file they were moved, and the edit would be lost: nothing is said then.
+    Small means: at most ten words written, and at most a tenth of the words that were removed; or nothing written, and
+    at most half of them removed. Where the removed lines still stand in that side's file they were moved, and the edit
+    would be lost: nothing is said then.
     """
     if is_lock(case.path):
         return
@@ -61,6 +67,7 @@ def _answer(case: FileCase, hunk: Hunk, budget: Budget) -> HunkAnswer | None:
     kept, whole = (hunk.ours, case.sides.ours) if by_us else (hunk.theirs, case.sides.theirs)
     if removal is None or _moved(hunk.ancestor, kept, whole):
         return None
+    deed = "change" if removal.written else "remove"
     return HunkAnswer(
         index=hunk.index,
         content=kept,
@@ -68,7 +75,7 @@ def _answer(case: FileCase, hunk: Hunk, budget: Budget) -> HunkAnswer | None:
         tier=Tier.A,
         reason=(
             f"{remover.capitalize()} removed {removal.removed} words and signs here, and all that {editor} did was to "
-            f"change {removal.edited} of them."
+            f"{deed} {removal.edited} of them."
         ),
         confidence=Confidence.MEDIUM,
     )
@@ -88,8 +95,10 @@ def _removal(remover: Sequence[Edit], editor: Sequence[Edit]) -> _Removal | None
     removed = sum(edit.removed for edit in around)
     edited = sum(edit.size for edit in editor)
     written = sum(len(edit.text) for edit in editor)
-    small = written <= _MAX_WRITTEN and edited <= _SMALL * removed
-    return _Removal(removed=removed, edited=edited) if around and removed >= _MIN_REMOVED and small else None
+    small = written <= _MAX_WRITTEN and edited <= (_SMALL if written else _PART) * removed
+    if not around or removed < _MIN_REMOVED or not small:
+        return None
+    return _Removal(removed=removed, edited=edited, written=bool(written))
 
 
 def _moved(ancestor: bytes, kept: bytes, whole: bytes | None) -> bool:

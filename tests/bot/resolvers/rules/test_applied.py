@@ -114,6 +114,16 @@ class TestRemoved:
         assert found.reason == "Ours removed 188 words and signs here, and all that theirs did was to change 1 of them."
         assert taken(removed, self.EDITED, self.LONG, b"") == b""
 
+    def test_a_part_of_it_removed_by_the_other_side(self) -> None:
+        half = b"".join(self.LONG.splitlines(keepends=True)[:12])
+        found = only(removed, half, self.LONG, b"")
+        assert found is not None
+        assert found.content == b""
+        assert (
+            found.reason == "Theirs removed 188 words and signs here, and all that ours did was to remove 81 of them."
+        )
+        assert taken(removed, b"".join(self.LONG.splitlines(keepends=True)[:5]), self.LONG, b"") is None
+
     def test_not_when_much_was_written(self) -> None:
         assert taken(removed, b"", self.LONG, self.LONG.replace(b"weigh", b"measure")) is None
         assert (
