@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 import app.gateway.metrics  # noqa: F401 - the gateway registers its metrics
+from app.local.schema import resolve_schema, verify_schema
 from app.settings import Settings
 from app.telemetry import REGISTRY
 from bot.commands import COMMANDS, MAX_COMMANDS, PREFIX, CommandSpec, Parameter, ValueKind
@@ -364,6 +365,8 @@ PAGES: Final[tuple[tuple[str, Callable[[], str]], ...]] = (
     ("docs/metrics.md", metrics_page),
     ("docs/events.md", events_page),
     ("docs/jobs.md", jobs_page),
+    ("docs/schemas/resolve-1.json", lambda: _json(resolve_schema())),
+    ("docs/schemas/verify-1.json", lambda: _json(verify_schema())),
     ("docs/resolvers.md", resolvers_page),
 )
 """Every generated file, relative to the repository, and what makes it."""
@@ -411,6 +414,10 @@ def main(arguments: Sequence[str], *, root: Path = ROOT) -> int:
         sys.stderr.write("\n".join(diffs))
         sys.stderr.write(f"{len(diffs)} page(s) of docs/ are out of date; run: python -m app.docs\n")
     return 1 if diffs else 0
+
+
+def _json(schema: Mapping[str, Any]) -> str:
+    return json.dumps(schema, indent=2) + "\n"
 
 
 def _page(*parts: str) -> str:

@@ -1,4 +1,4 @@
-"""The JSON Schemas (draft 2020-12) of the documents; a test holds the files in ``docs/schemas`` against them."""
+"""The JSON Schemas (draft 2020-12) of the documents; ``python -m app.docs`` writes them to ``docs/schemas``."""
 
 from collections.abc import Iterable
 from enum import StrEnum
