@@ -17,7 +17,7 @@ _ALIKE: Final = 2 / 3
 
 
 def answer(case: FileCase) -> Iterator[HunkAnswer]:
-    """The side whose edits include all of the other's, word by word."""
+    """The side whose edits include all of the other's, word by word; only a candidate when the rest are insertions."""
     if is_lock(case.path):
         return
     budget = Budget()
@@ -44,11 +44,13 @@ def _answer(hunk: Hunk, budget: Budget) -> HunkAnswer | None:
         # Both removed the same and one wrote something in its place: the removal may have been all that was wanted.
         return None
     count = len(more) - len(fewer)
+    # What one side only wrote in between may be just what the other decided against: 2 of 3 people kept it.
+    sure = any(edit.removed for edit in more - fewer)
     return HunkAnswer(
         index=hunk.index,
         content=hunk.ours if taken == "ours" else hunk.theirs,
         resolver=NAME,
-        tier=Tier.A,
+        tier=Tier.A if sure else Tier.B,
         reason=f"{taken.capitalize()} has every edit that {left} made here, and {count} more.",
-        confidence=Confidence.MEDIUM,
+        confidence=Confidence.MEDIUM if sure else Confidence.LOW,
     )

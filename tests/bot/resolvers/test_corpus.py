@@ -28,8 +28,8 @@ def test_single_hunks() -> None:
         for content in applied(case_of_hunk(row)).values():
             taken += 1
             right += same(content, row.human)
-    assert taken / count > 0.145  # measured: 15.0 %
-    assert right / taken > 0.88  # measured: 88.7 %
+    assert taken / count > 0.14  # measured: 14.6 %, without any history
+    assert right / taken > 0.9  # measured: 90.6 %
 
 
 @pytest.mark.timeout(300)
@@ -47,6 +47,6 @@ def test_whole_files() -> None:
         count += len(known)
         taken += len(texts.keys() & known.keys())
         right += sum(same(texts[index], human) for index, human in known.items() if index in texts)
-    assert taken / count > 0.21  # measured: 22.1 %
-    assert right / taken > 0.92  # measured: 94.9 %
-    assert whole / files > 0.19  # measured: 19.8 %
+    assert taken / count > 0.205  # measured: 21.3 %
+    assert right / taken > 0.94  # measured: 96.1 %
+    assert whole / files > 0.185  # measured: 19.4 %

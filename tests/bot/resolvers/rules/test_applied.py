@@ -1,7 +1,7 @@
 """The rules whose answers are applied: when they answer, what they say, and when they hold back."""
 
 from bot.model.cases import PathHistory
-from bot.model.resolutions import SideTexts
+from bot.model.resolutions import SideTexts, Tier
 from bot.resolvers.rules import history, identical, removed, superset, version, whitespace
 from tests.bot.resolvers.cases import a_case, only, taken
 
@@ -146,10 +146,16 @@ class TestRemoved:
 
 class TestSuperset:
     def test_the_side_with_all_edits_is_taken(self) -> None:
-        found = only(superset, b"try call(alpha, beta, 2)\n", b"call(alpha, beta, 1)\n", b"call(alpha, beta, 2)\n")
+        found = only(superset, b"ring(alpha, beta, 2)\n", b"call(alpha, beta, 1)\n", b"call(alpha, beta, 2)\n")
         assert found is not None
-        assert found.content == b"try call(alpha, beta, 2)\n"
+        assert found.content == b"ring(alpha, beta, 2)\n"
+        assert found.tier is Tier.A
         assert found.reason == "Ours has every edit that theirs made here, and 1 more."
+
+    def test_what_is_only_inserted_is_a_candidate(self) -> None:
+        found = only(superset, b"call(alpha, beta, 2)\n", b"call(alpha, beta, 1)\n", b"try call(alpha, beta, 2)\n")
+        assert found is not None
+        assert (found.content, found.tier) == (b"try call(alpha, beta, 2)\n", Tier.B)
 
     def test_not_when_only_a_removal_is_shared(self) -> None:
         assert taken(superset, b"a b c e f g h\n", b"a b c d e f g h\n", b"a b c e f g x\n") is None
