@@ -87,6 +87,7 @@ async def test_a_take_whose_record_was_lost_is_not_done_twice(two: Bench) -> Non
         await connection.execute(text("UPDATE intents SET finished_at = NULL, job_id = NULL WHERE name = 'takeside'"))
         await connection.execute(text("UPDATE deliveries SET state = 'new' WHERE event = 'issue_comment'"))
     comments = len(two.comments)
+    await two.sim.people.commit(two.repository, "main", {"README.md": "# moved\n"}, author=two.maintainer)
     await two.work()
     assert ((await two.job()).id, two.errors, len(two.comments)) == (taken.id, [], comments)
     async with two.store.engine.begin() as connection:
