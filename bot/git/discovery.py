@@ -68,7 +68,10 @@ def find(path: Path) -> Places:
     Raises:
         GitError: there is none, or its files are not as git writes them.
     """
-    start = path.absolute()
+    try:
+        start = path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise GitError(f"{shown(str(path))} cannot be followed: {error}") from error
     for directory in (start, *start.parents):
         inner = directory / ".git"
         if inner.is_file():
@@ -88,17 +91,18 @@ def _pointed_at(file: Path) -> Path:
     """Where a ``.git`` file leads (gitrepository-layout(5)): the place of a linked work tree or a submodule."""
     prefix, _, target = read_line(file).partition("gitdir: ")
     git_dir = file.parent / target
-    if prefix or not target or not _is_git_dir(git_dir):
+    if prefix or not target or "\0" in target or not _is_git_dir(git_dir):
         raise GitError(f"{shown(str(file))} does not lead to a git directory")
     return git_dir.resolve()
 
 
 def _places(git_dir: Path, work_tree: Path | None) -> Places:
     pointer = git_dir / "commondir"
-    common = (git_dir / read_line(pointer)).resolve() if pointer.is_file() else git_dir
-    if not (common / "objects").is_dir():
+    target = read_line(pointer) if pointer.is_file() else ""
+    common = git_dir / target
+    if "\0" in target or not (common / "objects").is_dir():
         raise GitError(f"{shown(str(common))} holds no objects")
-    return Places(git_dir=git_dir, common=common, work_tree=work_tree)
+    return Places(git_dir=git_dir, common=common.resolve(), work_tree=work_tree)
 
 
 def read_line(file: Path) -> str:

@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from bot.errors import GitError, TreeRefusedError
+from bot.git import discovery
 from bot.git.clone import LocalClone, open_clone
 from bot.git.discovery import Activity, UnderWay
 from bot.merge.markers import parse_marked
@@ -100,6 +103,33 @@ async def test_where_no_repository_is(tmp_path: Path) -> None:
     with pytest.raises(GitError, match="does not lead"):
         async with open_clone(tmp_path):
             pass
+
+
+async def test_a_link_into_a_clone_leads_there(shop: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "way").symlink_to(shop.path / "d")
+    async with open_clone(tmp_path / "way") as clone:
+        assert clone.work_tree == shop.path
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(GitError):
+        async with open_clone(tmp_path / "loop"):
+            pass
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=80) | st.sampled_from(["gitdir: .", "gitdir: ..", ".."]).map(str.encode))
+def test_any_pointer_leads_somewhere_or_is_refused(tmp_path: Path, content: bytes) -> None:
+    inner = tmp_path / "inner"
+    for name in ("objects", "refs"):
+        (inner / name).mkdir(parents=True, exist_ok=True)
+    (inner / "HEAD").write_bytes(content)
+    (inner / "commondir").write_bytes(content)
+    (tmp_path / ".git").write_bytes(b"gitdir: inner" if content == b".." else content)
+    for place in (inner, tmp_path):
+        try:
+            found = discovery.find(place)
+        except GitError:
+            continue
+        assert (found.common / "objects").is_dir()
 
 
 async def test_sha_256_is_refused_in_words(tmp_path: Path) -> None:
