@@ -14,6 +14,7 @@ from litestar import Litestar
 from redis.exceptions import RedisError
 
 from app.gateway.policy import LOOPBACK_HOSTS, GatewayPolicy, hosts_of
+from app.gateway.prices import load_prices
 from app.gateway.service import create_gateway
 from app.http.health import Probe
 from app.http.service import create_service
@@ -25,6 +26,7 @@ from app.store.database import SqlStore
 from app.store.migrate import is_current
 from app.system import SystemClock, SystemIds
 from app.telemetry import JOBS_ENDED, RUNS_ENDED, RunSpans, span
+from bot.direct.client import AnthropicDirect
 from bot.errors import SettingsError, StoreError
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.deliveries import DECODED_EVENTS, SignatureVerifier
@@ -37,11 +39,13 @@ from bot.handlers.cases import GatherCases
 from bot.handlers.collect import CollectRun
 from bot.handlers.conclude import Conclude
 from bot.handlers.deeds import Deeds
+from bot.handlers.direct import AskDirect
 from bot.handlers.installations import FollowInstallation
 from bot.handlers.launch import LaunchRun
 from bot.handlers.prepare import FetchMerge, PrepareMerge
 from bot.handlers.propose import DropBranch, Propose
 from bot.handlers.publish import CheckFresh, Publish
+from bot.handlers.remember import RememberFiles
 from bot.handlers.replies import Replies
 from bot.handlers.reporting import DeliverReport, RefreshReports
 from bot.handlers.rollback import RollBack
@@ -304,6 +308,14 @@ def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: Ref
         cases=GatherCases(git=git, recorded=store.recorded),
         takes=TakeSides(git=git),
     )
+    direct = AskDirect(
+        model=AnthropicDirect(price=load_prices().price_of),
+        runs=store.runs,
+        clock=clock,
+        ids=parts.ids,
+        gateway_url=parts.settings.gateway_url,
+    )
+    remember = RememberFiles(store=store, git=git)
     load = LoadMerge(store=store, git=git, settle=settle)
     unresolved = EndUnresolved(store=store, forge=forge, load=load, propose=propose, standing=standing)
     return AdvanceJob(
@@ -315,7 +327,7 @@ def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: Ref
             forge=forge,
             git=git,
             settle=settle,
-            direct=None,
+            direct=direct,
             launch=launch,
             unresolved=unresolved,
             server=limits,
@@ -338,8 +350,9 @@ def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: Ref
             git=git,
             check_fresh=CheckFresh(forge=forge, git=git),
             standing=standing,
+            remember=remember,
         ),
-        roll_back=RollBack(store=store, forge=forge, git=git, propose=propose),
+        roll_back=RollBack(store=store, forge=forge, git=git, propose=propose, remember=remember),
         refresh=refresh,
         conclude=Conclude(
             store=store,

@@ -16,9 +16,9 @@ from app.store.tables import approvals, conflict_resolutions, gate_results, git_
 from app.store.types import Values
 from bot.model.cases import Suggestion, Take
 from bot.model.conflicts import Side, Stage
-from bot.model.forge import Actor
+from bot.model.forge import Actor, RepositoryRef
 from bot.model.jobs import Job
-from bot.model.proposals import Approval, Proposal, ProposalState, ProposedFile, Publication, PushPurpose
+from bot.model.proposals import Approval, Proposal, ProposalKind, ProposalState, ProposedFile, Publication, PushPurpose
 from bot.model.reports import ConflictRecord
 from bot.model.resolutions import Finding, GateResult, HunkAnswer, ProvenanceSpan
 from bot.ports.system import Clock
@@ -140,6 +140,14 @@ class SqlProposals:
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _proposal(row)
+
+    async def partials(self, repository: RepositoryRef, number: int) -> list[Proposal]:
+        """The open proposals of a pull request that are only a part of a merge, oldest first."""
+        partial = (proposals.c.kind == ProposalKind.PARTIAL) & (proposals.c.state == ProposalState.OPEN)
+        query = of_pull_request(select(proposals).join(jobs, jobs.c.id == proposals.c.job_id), repository, number)
+        async with self._database.reading() as connection:
+            rows = await connection.execute(query.where(partial).order_by(proposals.c.serial))
+            return [_proposal(row) for row in rows]
 
     async def settle(self, proposal_id: str, state: ProposalState) -> None:
         """Change a proposal's state."""

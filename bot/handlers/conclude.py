@@ -8,6 +8,7 @@ from typing import Final
 from bot.errors import ForgeNotFoundError, ForgeRefusedError, LeaseRejectedError, PushRefusedError
 from bot.handlers.propose import DropBranch
 from bot.handlers.reporting import RefreshReports
+from bot.model.forge import RepositoryRef
 from bot.model.jobs import Job, JobState
 from bot.model.proposals import Proposal, ProposalState
 from bot.ports.store import Store
@@ -52,7 +53,8 @@ class Conclude:
             proposal = await self._settled(job)
             await self.refresh(job.id)
             if proposal is not None and job.state in _BRANCH_GOES:
-                await self._drop(job, proposal)
+                await self._drop(job.request.repository, proposal)
+            await self.clear(job.request.repository, job.request.number, newest=job)
         except Exception:
             now = self.clock.now()
             again = now + _AGAIN if now - job.updated_at < _PATIENCE else None
@@ -71,9 +73,17 @@ class Conclude:
             await self.store.proposals.settle(proposal.id, ProposalState.STALE)
         return proposal
 
-    async def _drop(self, job: Job, proposal: Proposal) -> None:
+    async def clear(self, repository: RepositoryRef, number: int, *, newest: Job | None = None) -> None:
+        """Delete the branches of unfinished merges that a newer job came after; without one, all of them."""
+        for partial in await self.store.proposals.partials(repository, number):
+            owner = await self.store.jobs.get(partial.job_id)
+            if newest is None or (owner is not None and owner.created_at < newest.created_at):
+                await self._drop(repository, partial)
+                await self.store.proposals.settle(partial.id, ProposalState.STALE)
+
+    async def _drop(self, repository: RepositoryRef, proposal: Proposal) -> None:
         try:
-            await self.drop_branch(job, proposal)
+            await self.drop_branch(repository, proposal)
         except (LeaseRejectedError, PushRefusedError, ForgeNotFoundError, ForgeRefusedError):
             # Somebody else's now, or out of our reach: it would be the same the next time.
             return

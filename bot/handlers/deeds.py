@@ -200,6 +200,8 @@ class Deeds:
         A push of our own moves the head too: a job that is publishing, or whose proposal is the live head, goes on.
         """
         job, pull_request = facts.active, facts.pull_request
+        if job is None and pull_request is not None:
+            await self._clear(intent, facts, pull_request)
         if job is None or pull_request is None or job.state is JobState.PUBLISHING:
             return None
         if not pull_request.open:
@@ -212,6 +214,12 @@ class Deeds:
             await self._end(job, JobState.SUPERSEDED, intent.origin, message)
             return job.id
         return None
+
+    async def _clear(self, intent: Withdraw, facts: Facts, pull_request: PullRequest) -> None:
+        """An unfinished merge that was prepared for another head, or for nobody any more, has no use."""
+        moved = facts.latest is not None and facts.latest.head_sha != pull_request.head_sha
+        if moved or not pull_request.open:
+            await self.conclude.clear(intent.origin.repository, intent.origin.number)
 
     def _request(self, intent: Resolve, facts: Facts, config_version: str) -> JobRequest:
         pull_request, config = facts.pull_request, facts.settings

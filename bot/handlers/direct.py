@@ -19,9 +19,6 @@ from bot.ports.store import Runs
 from bot.ports.system import Clock, Ids
 from bot.report import endings
 
-MAX_HUNKS: Final = 6
-"""More open hunks than this, in all files together, are the agent's: it can look around."""
-
 MAX_INPUT_TOKENS: Final = 24_000
 MAX_OUTPUT_TOKENS: Final = 8_000
 
@@ -32,9 +29,9 @@ _OWNER: Final = "direct"
 _MIN_BUDGET_USD: Final = 0.01
 
 
-def is_small(progress: MergeProgress) -> bool:
-    """Whether the open hunks are few enough for one call."""
-    return 0 < sum(len(progress.files[path].open) for path in progress.open_files) <= MAX_HUNKS
+def is_small(progress: MergeProgress, *, most: int) -> bool:
+    """Whether the open hunks of all files together are few enough for one call."""
+    return 0 < sum(len(progress.files[path].open) for path in progress.open_files) <= most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +45,18 @@ class AskDirect:
     gateway_url: str
 
     async def __call__(
-        self, job: Job, progress: MergeProgress, *, context: MergeContext, limits: RunLimits
+        self, job: Job, progress: MergeProgress, *, context: MergeContext, limits: RunLimits, most_hunks: int
     ) -> MergeProgress:
         """The merge with the model's answers applied; each file that was asked about is marked as asked."""
         paths = [path for path in progress.open_files if path not in progress.asked]
-        if not paths or not is_small(progress) or limits.budget_usd < _MIN_BUDGET_USD:
+        if not paths or not is_small(progress, most=most_hunks) or limits.budget_usd < _MIN_BUDGET_USD:
             return progress
         question = DirectQuestion(
             model=job.request.model,
             files=tuple(progress.files[path] for path in paths),
             context=context,
             limits=DirectLimits(
-                max_hunks=MAX_HUNKS,
+                max_hunks=most_hunks,
                 max_input_tokens=MAX_INPUT_TOKENS,
                 max_output_tokens=MAX_OUTPUT_TOKENS,
                 budget_usd=limits.budget_usd,

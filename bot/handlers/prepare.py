@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import assert_never
 
+from bot.config import RepositoryConfig
 from bot.errors import GitError
 from bot.handlers.configuration import job_config
 from bot.handlers.direct import AskDirect, is_small
@@ -17,7 +18,7 @@ from bot.model.forge import PullRequest
 from bot.model.intents import Refused
 from bot.model.jobs import Job, JobLease, JobState
 from bot.model.runs import RunState
-from bot.policy.limits import ServerLimits, check_conflicts, run_limits
+from bot.policy.limits import ServerLimits, check_conflicts, direct_hunks, run_limits
 from bot.ports.forge import Forge
 from bot.ports.git import Git
 from bot.ports.store import Store
@@ -63,16 +64,13 @@ class FetchMerge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareMerge:
-    """A prepared resolve job: ask git for the verdict, then the resolvers; only what is open moves on to the next.
-
-    ``direct`` is None where nobody may be asked directly.
-    """
+    """A prepared resolve job: ask git for the verdict, then the resolvers; only what is open moves on to the next."""
 
     store: Store
     forge: Forge
     git: Git
     settle: SettleMerge
-    direct: AskDirect | None
+    direct: AskDirect
     launch: LaunchRun
     unresolved: EndUnresolved
     server: ServerLimits
@@ -112,30 +110,37 @@ class PrepareMerge:
             return await self.unresolved(lease, progress, config, rule=size.rule, message=size.message)
         plan = await plan_merge(merge, repository=repository, config=config, git=self.git)
         progress = await self.settle(job, plan, config)
-        await self._save(job, progress)
+        most_hunks = direct_hunks(config, self.server)
+        await self._save(job, progress, _next_resolver(progress, config, most_hunks))
         if job.request.dry_run:
             return await self._end(lease, JobState.REPORTED, "dry_run", endings.DRY_RUN)
         pull_request = await self.forge.pull_request(repository, job.request.number)
         limits = run_limits(config, budget_usd=job.request.budget_usd, server=self.server)
-        if self.direct is not None and progress.open_files:
+        if is_small(progress, most=most_hunks):
             context = await merge_context(self.git, job, title=pull_request.title, body=pull_request.body)
             left = await self.launch.remaining(job, limits)
-            progress = await self.direct(job, progress, context=context, limits=left)
+            progress = await self.direct(job, progress, context=context, limits=left, most_hunks=most_hunks)
             # At once: what was paid for is not asked again by another worker.
-            await self._save(job, progress)
-        if progress.open_files:
+            await self._save(job, progress, _next_resolver(progress, config, 0))
+        if progress.open_files and config.resolvers.agent:
             left = await self.launch.remaining(job, limits)
             await self.launch(job, progress, title=pull_request.title, limits=left)
             return await self.store.jobs.move(lease, JobState.RUNNING, progress="the agent is starting")
-        if progress.files or progress.taken:
+        if progress.settled_files or progress.taken:
             return await self.store.jobs.move(lease, JobState.VALIDATING, progress="checking the result")
-        message = endings.left_to_people(len(progress.left))
+        message = endings.left_to_people(progress.open_count)
         return await self.unresolved(lease, progress, config, rule="needs_person", message=message)
 
-    async def _save(self, job: Job, progress: MergeProgress) -> None:
-        resolver = "direct" if self.direct is not None and is_small(progress) else "agent"
-        records = records_of(progress, next_resolver=resolver)
+    async def _save(self, job: Job, progress: MergeProgress, next_resolver: str) -> None:
+        records = records_of(progress, next_resolver=next_resolver)
         await self.store.proposals.save_conflicts(job.id, job.attempt, records)
 
     async def _end(self, lease: JobLease, state: JobState, rule: str, message: str) -> JobLease:
         return await self.store.jobs.move(lease, state, rule=rule, message=message)
+
+
+def _next_resolver(progress: MergeProgress, config: RepositoryConfig, most_hunks: int) -> str:
+    """Whom open text conflicts go to: what a dry run shows."""
+    if is_small(progress, most=most_hunks):
+        return "direct"
+    return "agent" if config.resolvers.agent else "person"

@@ -8,6 +8,7 @@ from datetime import datetime
 from bot.errors import LeaseRejectedError, PushRefusedError
 from bot.handlers.progress import MODELS
 from bot.model.conflicts import ConflictedMerge
+from bot.model.forge import RepositoryRef
 from bot.model.jobs import Job, JobLease, JobState
 from bot.model.proposals import Proposal, ProposalKind, ProposalState, ProposedFile, Publication, PushPurpose
 from bot.model.resolutions import Resolution
@@ -171,16 +172,15 @@ class DropBranch:
     forge: Forge
     git: Git
 
-    async def __call__(self, job: Job, proposal: Proposal) -> None:
+    async def __call__(self, repository: RepositoryRef, proposal: Proposal) -> None:
         """Delete it if it still holds exactly the proposal."""
-        repository = job.request.repository
         access = await self.forge.git_access(repository, write=True)
         ref = f"refs/heads/{proposal.branch}"
         if await self.git.remote_ref(repository, access, ref) != proposal.commit:
             return
         operation = Publication(
             purpose=PushPurpose.CLEAN_UP,
-            job_id=job.id,
+            job_id=proposal.job_id,
             proposal_id=proposal.id,
             ref=ref,
             old=proposal.commit,

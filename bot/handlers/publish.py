@@ -1,14 +1,16 @@
 """Push exactly what was approved, once."""
 
 from dataclasses import dataclass
+from typing import assert_never
 
 from bot.commands import CommandName
 from bot.errors import GitError, LeaseRejectedError, PushRefusedError
+from bot.handlers.remember import RememberFiles
 from bot.handlers.standing import CheckStanding
 from bot.model.forge import Actor, PullRequest
 from bot.model.intents import Allowed, Refused
 from bot.model.jobs import Job, JobLease, JobState
-from bot.model.proposals import Proposal, ProposalState, Publication, PushPurpose
+from bot.model.proposals import Proposal, ProposalKind, ProposalState, Publication, PushPurpose
 from bot.policy.publication import check_fresh
 from bot.ports.forge import Forge
 from bot.ports.git import Git
@@ -49,6 +51,7 @@ class Publish:
     git: Git
     check_fresh: CheckFresh
     standing: CheckStanding
+    remember: RememberFiles
 
     async def __call__(self, lease: JobLease) -> JobLease:
         """Move the job to ``published``, or end it with what stood in the way."""
@@ -91,7 +94,20 @@ class Publish:
             except PushRefusedError as error:
                 await self.store.proposals.end_push(publication, status="refused", detail=str(error))
                 return await self._refused(lease, str(error))
+        await self._remember(lease, proposal, approval.actor)
         return await self._done(lease, proposal, publication)
+
+    async def _remember(self, lease: JobLease, proposal: Proposal, approved_by: Actor) -> None:
+        """What a person approved settles the same conflict the next time; what is taken back does not any more."""
+        match proposal.kind:
+            case ProposalKind.MERGE | ProposalKind.REBASE:
+                await self.remember(lease.job, approved_by)
+            case ProposalKind.REVERT:
+                await self.remember.forget(lease.job)
+            case ProposalKind.PARTIAL:
+                raise GitError(f"job {lease.job.short_id} is to publish an unfinished merge")
+            case _:
+                assert_never(proposal.kind)
 
     async def _done(self, lease: JobLease, proposal: Proposal, publication: Publication) -> JobLease:
         await self.store.proposals.end_push(publication, status="done")

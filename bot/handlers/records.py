@@ -8,6 +8,7 @@ from bot.model.conflicts import Conflict
 from bot.model.ids import blob_id
 from bot.model.reports import ConflictRecord, ResolutionStatus
 from bot.model.resolutions import HunkAnswer, ProvenanceSpan, Tier
+from bot.resolvers.suggestions import suggest
 
 
 def records_of(
@@ -39,7 +40,7 @@ def _record(
     notes = progress.notes.get(path, ())
     if file is None:
         reasons = (*(item.reason for item in progress.left if item.path == path), *notes)
-        return _row(conflict, resolver="person", reasons=reasons, suggestion=None)
+        return _row(conflict, resolver="person", reasons=reasons, suggestion=suggest(conflict))
     answers = tuple(file.settled[index] for index in sorted(file.settled))
     hunks = len(file.case.marked.hunks)
     if file.open:
@@ -52,7 +53,7 @@ def _record(
             answers=answers,
             candidates=candidates,
             asked=asked,
-            suggestion=None,
+            suggestion=suggest(conflict),
         )
     return _row(
         conflict,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bot.errors import GitError, LeaseRejectedError, PushRefusedError
 from bot.handlers.propose import Propose
+from bot.handlers.remember import RememberFiles
 from bot.model.conflicts import CleanMerge
 from bot.model.jobs import JobLease, JobState
 from bot.model.proposals import Publication, PushPurpose
@@ -21,6 +22,7 @@ class RollBack:
     forge: Forge
     git: Git
     propose: Propose
+    remember: RememberFiles
 
     async def __call__(self, lease: JobLease) -> JobLease:
         """Move the job to ``published`` (undone), ``awaiting_approval`` (a revert) or ``unresolved``."""
@@ -68,6 +70,7 @@ class RollBack:
                 message = endings.push_refused(str(error))
                 return await self.store.jobs.move(lease, JobState.REFUSED, rule="push_refused", message=message)
         await self.store.proposals.end_push(back, status="done")
+        await self.remember.forget(job)
         return await self.store.jobs.move(lease, JobState.PUBLISHED, rule="rolled_back", message=endings.ROLLED_BACK)
 
     async def _propose_revert(self, lease: JobLease, undone: Publication) -> JobLease:

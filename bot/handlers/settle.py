@@ -16,10 +16,11 @@ from bot.handlers.triage import MergePlan
 from bot.model.cases import FileCase, FileProgress
 from bot.model.jobs import Job
 from bot.model.reports import ConflictRecord, ResolutionStatus
-from bot.model.resolutions import GateVerdict
+from bot.model.resolutions import GateVerdict, Tier
 from bot.ports.store import Proposals
 from bot.report import endings
 from bot.resolvers.chain import run_rules
+from bot.resolvers.table import RESOLVERS, Resolver
 
 _RULES_SECONDS: Final = 15.0
 """After so long the rules are not asked about further files: a step of a job ends within a minute."""
@@ -50,7 +51,9 @@ class SettleMerge:
                     asked[path] = Asked(prompt=own[path].prompt, response=own[path].response)
             elif path in earlier and (file := earlier_answer(case, earlier[path])) is not None:
                 files[path] = file
-        asked_rules = await self._ask_rules(job, plan, [case for path, case in cases.items() if path not in files])
+        unknown = [case for path, case in cases.items() if path not in files]
+        informed = await self.cases.with_facts(job, unknown)
+        asked_rules = await asyncio.to_thread(_answers, informed, _allowed(config))
         progress = MergeProgress(
             plan=plan,
             files={path: asked_rules.get(path) or files[path] for path in cases},
@@ -89,10 +92,6 @@ class SettleMerge:
         again = bool(job.request.takes) or (partial and not job.request.instructions)
         return _by_path(found) if again else {}
 
-    async def _ask_rules(self, job: Job, plan: MergePlan, cases: Sequence[FileCase]) -> dict[str, FileProgress]:
-        informed = await self.cases.with_facts(job, plan, cases)
-        return await asyncio.to_thread(_answers, informed)
-
     async def _proved(self, progress: MergeProgress, paths: Sequence[str], protected: Sequence[str]) -> MergeProgress:
         """A file that rules alone settled has to pass the gate by itself; else their answers are only shown."""
         settled = [path for path in paths if not progress.files[path].open]
@@ -104,11 +103,20 @@ class SettleMerge:
         return progress
 
 
-def _answers(cases: Mapping[str, FileCase]) -> dict[str, FileProgress]:
+def _allowed(config: RepositoryConfig) -> tuple[Resolver, ...]:
+    """The rules that the repository wants asked."""
+    wanted = config.resolvers
+    off = {tier for tier, on in ((Tier.RECORDED, wanted.recorded), (Tier.STRUCTURAL, wanted.structural)) if not on}
+    if not wanted.rules:
+        off |= {Tier.A, Tier.B}
+    return tuple(resolver for resolver in RESOLVERS if resolver.tier not in off)
+
+
+def _answers(cases: Mapping[str, FileCase], resolvers: tuple[Resolver, ...]) -> dict[str, FileProgress]:
     """Ask the rules about each file until the time is up. Blocks."""
     until = time.monotonic() + _RULES_SECONDS
     return {
-        path: run_rules(case)
+        path: run_rules(case, resolvers)
         if time.monotonic() < until
         else FileProgress(case=case, settled={}, candidates={}, failures=("time",))
         for path, case in cases.items()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.config import RepositoryConfig, matches, protected_paths
+from bot.config import RepositoryConfig, matches, protected_paths, regenerating
 from bot.errors import FlowForgeError
 from bot.merge.markers import parse_marked
 from bot.model.conflicts import Conflict, ConflictedMerge, ConflictKind, MarkedFile, Side
@@ -45,7 +45,11 @@ async def plan_merge(
     left: list[OpenConflict] = []
     protected = protected_paths(config)
     for conflict in merge.conflicts:
-        taken = await _take_apart(conflict, repository=repository, protected=protected, git=git)
+        made = regenerating(config, conflict.path)
+        if made is not None:
+            taken: MarkedFile | str = f"this file is made by `{made.command}`: run that, merging it makes no sense"
+        else:
+            taken = await _take_apart(conflict, repository=repository, protected=protected, git=git)
         if isinstance(taken, MarkedFile):
             marked[conflict.path] = taken
         else:

@@ -13,6 +13,7 @@ from bot.handlers.records import records_of
 from bot.handlers.settle import SettleMerge
 from bot.handlers.standing import CheckStanding
 from bot.handlers.triage import plan_merge
+from bot.merge.provenance import provenance
 from bot.model.conflicts import ConflictedMerge
 from bot.model.jobs import Job, JobLease, JobState
 from bot.model.resolutions import GateVerdict, ProvenanceSpan, Resolution
@@ -102,5 +103,5 @@ class EndUnresolved:
 
 def provenance_of(progress: MergeProgress, resolution: Resolution) -> tuple[ProvenanceSpan, ...]:
     """Where each line of a resolved text conflict comes from."""
-    del progress, resolution
-    return ()
+    case = progress.files[resolution.path].case
+    return () if resolution.content is None else provenance(case.sides, resolution.content, case.marked)

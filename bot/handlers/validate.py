@@ -22,8 +22,12 @@ from bot.ports.forge import Forge
 from bot.ports.runner import RunArchives
 from bot.ports.store import Store
 from bot.report import endings
+from bot.validation.gate import RETRYABLE
 
 _MIN_BUDGET_USD: Final = 0.01
+
+_OF_SANDBOX: Final = frozenset({"ingest", "workspace"})
+"""What is wrong with a sandbox's answer as a whole may be better in another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +48,7 @@ class ValidateResult:
         """Move the job to ``awaiting_approval``, back to ``running``, or to ``unresolved``."""
         job = lease.job
         progress, config = await self.load(job)
-        if not progress.open_files:
+        if not progress.open_files or not config.resolvers.agent:
             return await self._judge(lease, without_agent(progress), config)
         run = await self.store.runs.latest(job.id)
         if run is None or run.outcome is not RunOutcome.SUCCEEDED:
@@ -73,7 +77,7 @@ class ValidateResult:
         result = with_oddities(result, work.oddities)
         if result.verdict is not GateVerdict.PASS and not work.undecided:
             return await self._turned_down(lease, work, config, result)
-        if work.undecided or progress.left:
+        if work.undecided or progress.open_count:
             await self.store.proposals.save_gate(job.id, job.attempt, result)
             return await self._open(lease, work, config, result)
         pull_request = await self.forge.pull_request(job.request.repository, job.request.number)
@@ -92,7 +96,7 @@ class ValidateResult:
         if work.undecided:
             rule, message = "undecided", endings.undecided(len(work.undecided))
         else:
-            rule, message = "needs_person", endings.left_to_people(len(progress.left))
+            rule, message = "needs_person", endings.left_to_people(progress.open_count)
         return await self.unresolved(
             lease, progress, config, rule=rule, message=message, distrusted=_distrusted(work, result)
         )
@@ -103,8 +107,8 @@ class ValidateResult:
         limits = run_limits(config, budget_usd=job.request.budget_usd, server=self.server)
         limits = await self.launch.remaining(job, limits)
         again = _reopened(work, result)
-        may_try = _is_retryable(result) and first_try and limits.budget_usd >= _MIN_BUDGET_USD
-        if not may_try or not again.open_files:
+        may_try = config.resolvers.agent and first_try and limits.budget_usd >= _MIN_BUDGET_USD
+        if not may_try or not _is_retryable(result) or not again.open_files:
             await self.store.proposals.save_gate(job.id, job.attempt, result)
             tries = 0 if not work.by_agent else 1 if first_try else 2
             message = endings.gate_failed(tries, _first_failed(result))
@@ -144,8 +148,8 @@ def _failing(result: GateResult) -> list[Finding]:
 
 
 def _is_retryable(result: GateResult) -> bool:
-    """Whether another answer may pass. What needs a person is a person's at once."""
-    return all(finding.verdict is GateVerdict.REFUSED for finding in _failing(result))
+    """Whether another answer may pass. Anything else is a person's at once."""
+    return all(finding.check in RETRYABLE | _OF_SANDBOX for finding in _failing(result))
 
 
 def _outside(work: Work, result: GateResult) -> bool:

@@ -299,6 +299,10 @@ class Proposals(Protocol):
         """The newest proposal of a job."""
         ...
 
+    async def partials(self, repository: RepositoryRef, number: int) -> list[Proposal]:
+        """The open proposals of a pull request that are only a part of a merge, oldest first."""
+        ...
+
     async def settle(self, proposal_id: str, state: ProposalState) -> None:
         """Change a proposal's state."""
         ...

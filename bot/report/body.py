@@ -6,7 +6,9 @@ from bot.commands import PREFIX, CommandName
 from bot.model.jobs import JobKind, JobState
 from bot.model.reports import JobView
 from bot.report import messages, sections
+from bot.report.by_hand import by_hand
 from bot.report.markdown import code
+from bot.report.resolved import resolved
 from bot.report.sections import SHORT, joined, name, said, short
 
 
@@ -62,7 +64,7 @@ def _asked(view: JobView) -> str:
 
 
 def _evidence(view: JobView) -> list[str]:
-    return [sections.conflicts(view), sections.gate(view.gate)]
+    return [resolved(view), sections.gate(view.gate)]
 
 
 def _offer(view: JobView) -> str:
@@ -80,6 +82,8 @@ def _next_after_offer(view: JobView) -> str:
         return joined([sections.hand_over(view), "\n".join(messages.HAND_OVER_COMMANDS)])
     if view.proposal is None:
         return ""
+    if not sections.shows_every_change(view):
+        return "\n".join([messages.NOT_ALL_LISTED, *messages.HAND_OVER_COMMANDS])
     approve = code(messages.command(CommandName.APPROVE, view.proposal.commit[:SHORT]))
     rows = messages.approval_commands(approve)
     return "\n".join(rows if _is_rollback(view) else (*rows, messages.ROLLBACK_AFTERWARDS))
@@ -102,7 +106,7 @@ def _published(view: JobView) -> str:
 
 def _unresolved(view: JobView) -> list[str]:
     job = view.job
-    by_hand = "" if _is_rollback(view) else sections.by_hand(view)
+    commands = "" if _is_rollback(view) else by_hand(view)
     # Where no agent ran, the conflicts are not for one, and trying again would end the same way.
     retry = "" if view.run_outcome is None else _unless_said(view, messages.RETRY)
     return [
@@ -110,7 +114,7 @@ def _unresolved(view: JobView) -> list[str]:
         said(job.message, messages.UNRESOLVED),
         sections.run_detail(view),
         *_evidence(view),
-        by_hand,
+        commands,
         retry,
     ]
 

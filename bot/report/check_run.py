@@ -11,6 +11,7 @@ How a job's end reads as a conclusion:
 
 from typing import Final, assert_never
 
+from bot.model.cases import Choice
 from bot.model.characters import is_hidden
 from bot.model.ids import make_external_id
 from bot.model.jobs import JobState
@@ -22,6 +23,7 @@ from bot.model.reports import (
     CheckRunContent,
     CheckStatus,
     JobView,
+    ResolutionStatus,
 )
 from bot.model.resolutions import Finding, GateVerdict
 from bot.redact import redact
@@ -29,11 +31,10 @@ from bot.report import messages, sections
 from bot.report.body import body
 from bot.report.comment import shows_diff
 from bot.report.markdown import plain
-from bot.report.sections import joined, told
+from bot.report.resolved import takes
+from bot.report.sections import MAX_TEXT, joined, told
 
 MAX_TITLE: Final = 255
-MAX_TEXT: Final = 65_535
-"""Of the summary and of the text each: https://docs.github.com/en/rest/checks/runs#create-a-check-run ."""
 MAX_ANNOTATIONS: Final = 50
 """In one request: https://docs.github.com/en/rest/checks/runs#create-a-check-run ."""
 
@@ -50,6 +51,12 @@ _RETRY: Final = CheckAction(
 _DISCARD: Final = CheckAction(
     label=messages.DISCARD_LABEL, description=messages.DISCARD_DESCRIPTION, identifier=CheckActionName.DISCARD
 )
+
+_TAKES: Final = {
+    Choice.OURS: CheckActionName.TAKE_OURS,
+    Choice.THEIRS: CheckActionName.TAKE_THEIRS,
+    Choice.DELETE: CheckActionName.TAKE_DELETE,
+}
 
 
 def render_check_run(view: JobView) -> CheckRunContent:
@@ -71,7 +78,7 @@ def render_check_run(view: JobView) -> CheckRunContent:
         conclusion=conclusion,
         title=plain(f"{heading}: {redact(job.progress[:_READ])}" if running else heading, MAX_TITLE),
         summary=joined([progress, *body(view), sections.footer(view)]),
-        text=sections.diff_folds(view, MAX_TEXT) if shows_diff(job.state) else "",
+        text=sections.diff_folds(view, MAX_TEXT).text if shows_diff(job.state) else "",
         actions=_actions(view),
         annotations=_annotations(view),
     )
@@ -100,10 +107,28 @@ def _standing(state: JobState) -> tuple[CheckStatus, CheckConclusion | None]:  #
 def _actions(view: JobView) -> tuple[CheckAction, ...]:
     """Buttons appear on completed check runs only. What we cannot push has no button that says so."""
     if view.job.state is JobState.AWAITING_APPROVAL:
-        return (_RETRY, _DISCARD) if view.hand_over else (_APPROVE, _RETRY, _DISCARD)
-    if view.job.state in {JobState.FAILED, JobState.UNRESOLVED, JobState.CANCELLED}:
+        offered = view.hand_over is None and sections.shows_every_change(view)
+        return (_APPROVE, _RETRY, _DISCARD) if offered else (_RETRY, _DISCARD)
+    if view.job.state is JobState.UNRESOLVED:
+        # Three at most, says GitHub: where one conflict is left, people decide it rather than try again.
+        return _takes(view) or (_RETRY,)
+    if view.job.state in {JobState.FAILED, JobState.CANCELLED}:
         return (_RETRY,)
     return ()
+
+
+def _takes(view: JobView) -> tuple[CheckAction, ...]:
+    """Buttons for the only open conflict, if it is one for people."""
+    left = [record for record in view.conflicts if record.status is ResolutionStatus.OPEN]
+    if len(left) != 1 or left[0].hunks:
+        return ()
+    return tuple(
+        CheckAction(
+            label=messages.TAKE_LABELS[choice][0], description=messages.TAKE_LABELS[choice][1], identifier=identifier
+        )
+        for choice in takes(left[0])
+        if (identifier := _TAKES.get(choice)) is not None
+    )
 
 
 def _annotations(view: JobView) -> tuple[Annotation, ...]:

@@ -33,7 +33,7 @@ def render_sticky(view: JobView) -> CommentContent:
     bottom = "" if _is_quiet(view.job.state) else sections.footer(view)
     folds = ""
     if shows_diff(view.job.state):
-        folds = sections.diff_folds(view, MAX_COMMENT - size(top) - size(bottom) - len("\n" * 5))
+        folds = sections.diff_folds(view, MAX_COMMENT - size(top) - size(bottom) - len("\n" * 5)).text
     return CommentContent(marker=marker, body=joined([top, folds, bottom]) + "\n")
 
 

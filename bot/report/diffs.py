@@ -13,6 +13,7 @@ _FILE: Final = "diff --git "
 _MODES: Final = re.compile(r"^(?:old|new) mode (\d{6})$")
 _MAX_HEADER_LINES: Final = 12
 _LIST_ROOM: Final = 3000
+_MORE_ROOM: Final = 300
 _FENCE_ROOM: Final = 20
 
 
@@ -88,24 +89,38 @@ def _without_carriage_returns(text: str) -> tuple[str, str]:
     return text, ""
 
 
-def render(files: Sequence[FileDiff], *, first: Collection[str], room: int) -> str:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """A diff as Markdown. ``complete``: every changed file is shown, or listed by its name as not shown."""
+
+    text: str
+    complete: bool
+
+
+def render(files: Sequence[FileDiff], *, first: Collection[str], room: int) -> Rendered:
     """A diff as Markdown of at most ``room`` units, which is at least 4,000.
 
     Where it does not fit, the files named in ``first`` are shown before the others, and what is not shown is listed
-    with its numbers of lines; a list too long for that ends with how many files more there are.
+    with its numbers of lines; a list too long for half the room ends with how many files more there are.
     """
     if not files:
-        return messages.NO_CHANGE
+        return Rendered(text=messages.NO_CHANGE, complete=True)
     shown = _fitting(files, room - size(_remarks(files)))
     if len(shown) == len(files):
-        return "\n\n".join([fence("".join(file.text for file in files), "diff"), *filter(None, [_remarks(files)])])
+        blocks = [fence("".join(file.text for file in files), "diff"), *filter(None, [_remarks(files)])]
+        return Rendered(text="\n\n".join(blocks), complete=True)
     ranked = sorted(files, key=lambda file: file.path not in first)
-    shown = _fitting(ranked, room - 2 * _LIST_ROOM)
+    # The list has as much room as it could need: a name that is missing hides a change, a missing diff does not.
+    list_room = min(max(_LIST_ROOM, sum(size(_row(file)) + 1 for file in ranked) + _MORE_ROOM), room // 2)
+    shown = _fitting(ranked, room - _LIST_ROOM - list_room)
     chosen = {id(file) for file in shown}
     hidden = [file for file in ranked if id(file) not in chosen]
     block = [fence("".join(file.text for file in shown), "diff")] if shown else []
-    listing = [messages.not_shown(len(hidden), len(files)), _listing(hidden)]
-    return "\n\n".join(filter(None, [*block, _remarks(shown), *listing]))
+    rows = [_row(file) for file in hidden]
+    listed = _listed(rows, list_room - _MORE_ROOM)
+    listing = [messages.not_shown(len(hidden), len(files)), listed]
+    text = "\n\n".join(filter(None, [*block, _remarks(shown), *listing]))
+    return Rendered(text=text, complete=listed == "\n".join(rows))
 
 
 def _fitting(files: Sequence[FileDiff], room: int) -> list[FileDiff]:
@@ -131,12 +146,9 @@ def _remarks(files: Sequence[FileDiff]) -> str:
     return _listed([f"- {code(file.path)}: {file.remark}" for file in marked], _LIST_ROOM)
 
 
-def _listing(files: Sequence[FileDiff]) -> str:
-    rows = []
-    for file in files:
-        remark = f", {file.remark}" if file.remark else ""
-        rows.append(f"- {code(file.path)} (+{file.added:,} −{file.removed:,}{remark})")  # noqa: RUF001 - a minus sign
-    return _listed(rows, _LIST_ROOM - 300)
+def _row(file: FileDiff) -> str:
+    remark = f", {file.remark}" if file.remark else ""
+    return f"- {code(file.path)} (+{file.added:,} −{file.removed:,}{remark})"  # noqa: RUF001 - a minus sign
 
 
 def _listed(rows: Sequence[str], room: int) -> str:

@@ -3,13 +3,15 @@
 Parameters are Markdown already: words of others come here as code spans or by way of ``bot.report.markdown.inline``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, assert_never
 
 from bot.commands import PREFIX, CommandName
+from bot.model.cases import Choice
 from bot.model.conflicts import ConflictKind
 from bot.model.jobs import JobKind, JobState
+from bot.model.resolutions import LineOrigin, Tier
 
 NAME: Final = "FlowForge"
 
@@ -134,6 +136,10 @@ def approval_commands(approve: str) -> tuple[str, ...]:
     )
 
 
+NOT_ALL_LISTED: Final = (
+    "More files change than can be named here, so no approval is offered: look at the whole diff on your machine, and "
+    "push the commit yourself if it is right."
+)
 ROLLBACK_AFTERWARDS: Final = f"- {_code(CommandName.ROLLBACK)} undoes the push afterwards."
 
 
@@ -172,7 +178,131 @@ CONFLICT_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         ConflictKind.UNKNOWN: "of a kind unknown to us",
     },
 )
-RESOLVER_WORDS: Final[Mapping[str, str]] = MappingProxyType({"agent": "Claude Code", "person": "a person"})
+RESOLVER_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "identical": "a rule: both sides made the same change",
+        "history": "a rule: one side builds on the other",
+        "whitespace": "a rule: one side changed only white space",
+        "version": "a rule: the larger version",
+        "removed": "a rule: one side removed what the other touched up",
+        "superset": "a rule: one side made all edits of the other",
+        "structural": "a rule: merged by the syntax tree",
+        "recorded": "as approved before",
+        "regenerate": "made anew by the repository's command",
+        "additions": "a rule: the side with more additions",
+        "tokens": "a rule: merged word by word",
+        "adjacent": "a rule: changes of neighbouring lines",
+        "union": "a rule: entries of both sides",
+        "both": "a rule: both texts, one after the other",
+        "direct": "one call of the model",
+        "agent": "Claude Code",
+        "person": "a person",
+        "people": "a person",
+        "several": "several, see below",
+    }
+)
+"""What resolvers are called in reports; ``several`` is a file whose conflicts were settled by different ones."""
+
+
+def tier(value: Tier) -> str:  # noqa: PLR0911 - one text for every tier
+    """How an answer counts, in words."""
+    match value:
+        case Tier.A:
+            return "by rules"
+        case Tier.RECORDED:
+            return "as approved before"
+        case Tier.STRUCTURAL:
+            return "by the syntax tree"
+        case Tier.REGENERATED:
+            return "made anew"
+        case Tier.B:
+            return "a suggestion only"
+        case Tier.DIRECT:
+            return "by one call of the model"
+        case Tier.AGENT:
+            return "by Claude Code"
+        case Tier.PERSON:
+            return "by people"
+        case _:
+            assert_never(value)
+
+
+def take(choice: Choice, path: str) -> str:
+    """The command by which a person settles a conflict."""
+    return command(CommandName.TAKE, f"{choice.value} {path}")
+
+
+def settled(counts: Mapping[Tier, int], left: int) -> str:
+    """How many conflicts were settled by whom: what needed a model and what did not."""
+    total = sum(counts.values()) + left
+    parts = [f"{counts[value]:,} {tier(value)}" for value in Tier if counts.get(value)]
+    if left:
+        parts.append(f"{left:,} open")
+    what = "1 conflict" if total == 1 else f"{total:,} conflicts"
+    return f"{what}: {', '.join(parts)}." if sum(counts.values()) else ""
+
+
+def taken(choice: Choice, login: str) -> str:
+    """A person's decision about a path."""
+    match choice:
+        case Choice.OURS:
+            what = "The pull request's version"
+        case Choice.THEIRS:
+            what = "The base branch's version"
+        case Choice.BASE:
+            what = "The version both started from"
+        case Choice.DELETE:
+            what = "Deletion"
+        case _:
+            assert_never(choice)
+    return f"{what} was taken by {login}."
+
+
+def lines_from(counts: Mapping[LineOrigin, int], new: Sequence[tuple[int, int]]) -> str:
+    """Where the lines of a file come from, at a glance; ``new`` are the first spans of those that come from nobody."""
+    total = sum(counts.values())
+    parts = ", ".join(f"{counts[origin]:,} {_origin(origin)}" for origin in LineOrigin if counts.get(origin))
+    if not total:
+        return ""
+    places = ", ".join(f"{first:,}" if first == last else f"{first:,} to {last:,}" for first, last in new)
+    where = f" ({'line' if len(new) == 1 and new[0][0] == new[0][1] else 'lines'} {places})" if new else ""
+    return f"{total:,} {'line' if total == 1 else 'lines'}: {parts}{where}"
+
+
+def _origin(origin: LineOrigin) -> str:
+    match origin:
+        case LineOrigin.BOTH:
+            return "of both sides"
+        case LineOrigin.OURS:
+            return "ours"
+        case LineOrigin.THEIRS:
+            return "theirs"
+        case LineOrigin.RECOMBINED:
+            return "recombined"
+        case LineOrigin.NEW:
+            return "new"
+        case _:
+            assert_never(origin)
+
+
+DETAILS: Final = "Conflict by conflict"
+CANDIDATES: Final = "Suggestions for what is open"
+SETTLED_HEAD: Final = "Settled so far:"
+SUGGESTED: Final = "— Suggestion:"
+UNFINISHED: Final = (
+    "What is settled stands on a branch of its own, which is no merge. "
+    "To finish by hand, in a clone of this repository:"
+)
+
+
+def conflict_number(index: int) -> str:
+    """One conflict of a file."""
+    return f"conflict {index + 1:,}"
+
+
+def more_details(count: int) -> str:
+    """The end of a list of conflicts that is too long."""
+    return f"- and {count:,} more"
 
 
 def hunks(count: int) -> str:
@@ -209,6 +339,11 @@ CHECK_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "credentials": "no credentials",
         "ingest": "the sandbox's answer is well formed",
         "workspace": "nothing odd left in the workspace",
+        "sensitive": "nothing that runs elsewhere changes unseen",
+        "weakened_tests": "no test weakened or deleted",
+        "switches": "no check switched off",
+        "provenance": "every line traced to a side",
+        "dropped_side": "what was left out of a side is shown",
     },
 )
 
@@ -228,6 +363,11 @@ CHECKS_FAILED: Final = "**Checks not passed:**"
 def more_findings(count: int) -> str:
     """The end of a list of findings that is too long."""
     return f"- and {count:,} more"
+
+
+def more_notes(count: int) -> str:
+    """What the checks say besides what they hold against a result."""
+    return "1 note of the checks" if count == 1 else f"{count:,} notes of the checks"
 
 
 def at_line(first: int, last: int) -> str:
@@ -297,6 +437,15 @@ RETRY_LABEL: Final = "Retry"
 RETRY_DESCRIPTION: Final = "Start again from the beginning"
 DISCARD_LABEL: Final = "Discard"
 DISCARD_DESCRIPTION: Final = "Throw this proposal away"
+TAKE_LABELS: Final[Mapping[Choice, tuple[str, str]]] = MappingProxyType(
+    {
+        Choice.OURS: ("Take ours", "Use the pull request's version"),
+        Choice.THEIRS: ("Take theirs", "Use the base branch's version"),
+        Choice.DELETE: ("Delete", "Delete the file in conflict"),
+    }
+)
+"""Labels and descriptions of the buttons that settle the one conflict that is open."""
+
 ANNOTATION_TITLE: Final = "In the result that was turned down"
 
 NO_JOB: Final = f"There is no job on this pull request yet. {_code(CommandName.RESOLVE)} starts one."

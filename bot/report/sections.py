@@ -6,26 +6,27 @@ from typing import Final
 
 from bot.model.jobs import JobKind
 from bot.model.proposals import Proposal
-from bot.model.reports import ConflictRecord, JobView, ResolutionStatus
+from bot.model.reports import JobView
 from bot.model.resolutions import Finding, GateResult, GateVerdict
 from bot.model.runs import RunOutcome
 from bot.redact import redact
 from bot.report import diffs, messages
-from bot.report.markdown import cell, code, details, escape_pipes, fence, inline, size
+from bot.report.markdown import code, details, fence, inline, size
 
 SHORT: Final = 12
 """So many characters of a commit id or hash are shown."""
 
-_TABLE_ROOM: Final = 14_000
 _REASON_ROOM: Final = 600
-_FINDINGS_ROOM: Final = 6_000
+_FINDINGS_ROOM: Final = 5_000
 _MAX_FINDINGS: Final = 20
-_MAX_NOTES: Final = 5
+_MAX_NOTES: Final = 20
 _MESSAGE_ROOM: Final = 1_500
-_MAX_WARNINGS: Final = 5
 _MAX_COMMANDS: Final = 10
 _COMMAND_ROOM: Final = 600
 _FOLD_ROOM: Final = 200
+
+MAX_TEXT: Final = 65_535
+"""Of a check run's summary and text each: https://docs.github.com/en/rest/checks/runs#create-a-check-run ."""
 
 _NAME_ROOM: Final = 120
 _READ: Final = 20_000
@@ -73,53 +74,9 @@ def merging(view: JobView) -> str:
     return messages.merging(base, short(job.base_sha), head, short(job.head_sha))
 
 
-def _more(count: int, say: Callable[[int], str]) -> list[str]:
+def more(count: int, say: Callable[[int], str]) -> list[str]:
+    """The sentence about what is left out, where something is."""
     return [say(count)] if count > 0 else []
-
-
-def conflicts(view: JobView) -> str:
-    """One row for each conflicted file: what conflicts, what resolved it, why; or why it is open."""
-    records = view.conflicts
-    if not records:
-        return ""
-    resolved = all(record.status is ResolutionStatus.RESOLVED for record in records)
-    row, head = (_resolved_row, messages.TABLE_HEAD) if resolved else (_open_row, messages.OPEN_TABLE_HEAD)
-    kept: list[str] = []
-    room = _TABLE_ROOM
-    for record in records:
-        line = row(record)
-        room -= size(line) + 1
-        if room < 0:
-            break
-        kept.append(line)
-    left = len(records) - len(kept)
-    return joined(["\n".join([*head, *kept]), *_more(left, messages.more_rows)])
-
-
-def _resolved_row(record: ConflictRecord) -> str:
-    resolver = messages.RESOLVER_WORDS.get(record.resolver) or cell(record.resolver, _NAME_ROOM)
-    return f"| {_path_cell(record)} | {_conflict(record)} | {resolver} | {_reasons(record)} |"
-
-
-def _open_row(record: ConflictRecord) -> str:
-    return f"| {_path_cell(record)} | {_conflict(record)} | {_reasons(record)} |"
-
-
-def _path_cell(record: ConflictRecord) -> str:
-    return escape_pipes(code(record.path))
-
-
-def _conflict(record: ConflictRecord) -> str:
-    kind = messages.CONFLICT_WORDS.get(record.kind) or cell(record.kind, _NAME_ROOM)
-    return f"{kind}, {messages.hunks(record.hunks)}" if record.hunks > 0 else kind
-
-
-def _reasons(record: ConflictRecord) -> str:
-    several = len(record.reasons) > 1
-    numbered = (f"({number}) {reason}" if several else reason for number, reason in enumerate(record.reasons, start=1))
-    text = " ".join(numbered)
-    unread = max(len(text) - _READ, 0)
-    return cell(redact(text[:_READ]), _REASON_ROOM, unread=unread) if text.strip() else messages.NO_REASON
 
 
 def gate(result: GateResult | None) -> str:
@@ -133,7 +90,9 @@ def gate(result: GateResult | None) -> str:
         notes = _findings(result.findings, _MAX_NOTES)
         return details(summary, joined([listed, messages.NOTES if notes else "", notes]))
     bad = [finding for finding in result.findings if finding.verdict is not GateVerdict.PASS]
-    return joined([messages.CHECKS_FAILED, _findings(bad, _MAX_FINDINGS)])
+    rest = [finding for finding in result.findings if finding.verdict is GateVerdict.PASS]
+    fold = details(messages.more_notes(len(rest)), _findings(rest, _MAX_NOTES)) if rest else ""
+    return joined([messages.CHECKS_FAILED, _findings(bad, _MAX_FINDINGS), fold])
 
 
 def _findings(findings: Sequence[Finding], limit: int) -> str:
@@ -145,7 +104,7 @@ def _findings(findings: Sequence[Finding], limit: int) -> str:
         if room < 0:
             break
         kept.append(row)
-    return "\n".join([*kept, *_more(len(findings) - len(kept), messages.more_findings)])
+    return "\n".join([*kept, *more(len(findings) - len(kept), messages.more_findings)])
 
 
 def _finding(finding: Finding) -> str:
@@ -166,37 +125,35 @@ def hand_over(view: JobView) -> str:
     return joined([said(way.reason, ""), shell(way.commands)])
 
 
-def by_hand(view: JobView) -> str:
-    """How to finish the merge without us."""
-    job = view.job
-    fetch = ("git", "fetch", "origin", f"refs/heads/{job.request.base_ref}")
-    merge = ("git", "merge", job.base_sha or "FETCH_HEAD")
-    return joined([messages.BY_HAND, shell([shlex.join(fetch), shlex.join(merge)]), messages.BY_HAND_AFTER])
-
-
-def diff_folds(view: JobView, room: int) -> str:
+def diff_folds(view: JobView, room: int) -> diffs.Rendered:
     """The proposal against each of its parents, in folds of at most ``room`` units together, and how to see it all."""
     proposal = view.proposal
     if proposal is None:
-        return ""
+        return diffs.Rendered(text="", complete=True)
     see = details(messages.SEE_FOR_YOURSELF, shell(_diff_commands(proposal)))
     room -= size(see) + 4
     first = {file.path for file in proposal.files}
     head, base = diffs.split(view.diff_against_head), diffs.split(view.diff_against_base)
     # Half the room is the second's if it needs it; what it leaves is the first's, and the other way round.
     second = _diff_fold(messages.DIFF_AGAINST_BASE, base, first, room // 2)
-    out = _diff_fold(messages.DIFF_AGAINST_HEAD, head, first, room - size(second))
-    if size(out) < room // 2:
-        second = _diff_fold(messages.DIFF_AGAINST_BASE, base, first, room - size(out))
-    return joined([out, second, see])
+    out = _diff_fold(messages.DIFF_AGAINST_HEAD, head, first, room - size(second.text))
+    if size(out.text) < room // 2:
+        second = _diff_fold(messages.DIFF_AGAINST_BASE, base, first, room - size(out.text))
+    return diffs.Rendered(text=joined([out.text, second.text, see]), complete=out.complete and second.complete)
 
 
-def _diff_fold(title: str, files: Sequence[diffs.FileDiff], first: set[str], room: int) -> str:
+def shows_every_change(view: JobView) -> bool:
+    """Whether the check run shows or names every file that the proposal changes: what is hidden cannot be approved."""
+    return diff_folds(view, MAX_TEXT).complete
+
+
+def _diff_fold(title: str, files: Sequence[diffs.FileDiff], first: set[str], room: int) -> diffs.Rendered:
     if not files:
-        return ""
+        return diffs.Rendered(text="", complete=True)
     added, removed = sum(file.added for file in files), sum(file.removed for file in files)
     summary = messages.summary_with_numbers(title, len(files), added, removed)
-    return details(summary, diffs.render(files, first=first, room=room - _FOLD_ROOM))
+    rendered = diffs.render(files, first=first, room=room - _FOLD_ROOM)
+    return diffs.Rendered(text=details(summary, rendered.text), complete=rendered.complete)
 
 
 def _diff_commands(proposal: Proposal) -> list[str]:

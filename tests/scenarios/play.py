@@ -177,8 +177,11 @@ async def playing(
     theirs: Mapping[str, str | None] = THEIRS,
     overrides: dict[str, object] | None = None,
 ) -> AsyncIterator[Play]:
-    """Open a stage with one pull request; afterwards, what was said on the wire must be what GitHub describes."""
-    async with open_stage(directory, script=script, overrides=overrides) as stage:
+    """Open a stage with one pull request; afterwards, what was said on the wire must be what GitHub describes.
+
+    Small conflicts are left to the agent unless ``overrides`` turn direct calls on.
+    """
+    async with open_stage(directory, script=script, overrides={"direct_calls": False, **(overrides or {})}) as stage:
         people = stage.forge.people
         author, maintainer, stranger = people.user("robin"), people.user("maintainer"), people.user("stranger")
         repository = await people.repository(

@@ -192,6 +192,7 @@ def settings_of(directory: Path, sim: Simulator, database_url: str, web_url: str
             "redis_url": SecretStr(f"unix://{directory / 'no-redis'}"),
             "runner_url": web_url,
             "gateway_url": "http://127.0.0.1:9",
+            "direct_calls": False,
             "github_api_url": sim.base_url,
             "github_git_url": sim.base_url,
             "github_app_id": sim.app.id,

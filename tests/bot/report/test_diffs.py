@@ -19,7 +19,7 @@ def file_diff(path: str, lines: int, *, text: str = "x") -> str:
 
 
 def rendered(diff: str, *, first: set[str] | None = None, room: int = ROOM) -> str:
-    out = diffs.render(diffs.split(diff), first=first or set(), room=room)
+    out = diffs.render(diffs.split(diff), first=first or set(), room=room).text
     assert size(out) <= room
     assert harm(out) == []
     return out
@@ -64,6 +64,16 @@ def test_a_list_too_long_says_how_many_more_there_are() -> None:
     assert more
     listed = [name for name in code_spans(out) if name.startswith("some/")]
     assert len(listed) + len(shown_files(out)) + int(more[1].replace(",", "")) == 3_000
+
+
+@settings(max_examples=60)
+@given(count=st.integers(1, 400), room=st.integers(4_000, 20_000))
+def test_it_is_known_whether_every_file_is_named(count: int, room: int) -> None:
+    diff = "".join(file_diff(f"some/directory/f{number}.py", 90) for number in range(count))
+    out = diffs.render(diffs.split(diff), first=set(), room=room)
+    assert size(out.text) <= room
+    named = {*shown_files(out.text), *code_spans(out.text)}
+    assert out.complete is ({f"some/directory/f{number}.py" for number in range(count)} <= named)
 
 
 @settings(max_examples=60)

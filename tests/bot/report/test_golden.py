@@ -4,10 +4,12 @@ import pytest
 
 from bot.model.jobs import Job, JobKind, JobState
 from bot.model.reports import CheckRunContent
+from bot.model.resolutions import Tier
 from bot.report import messages
 from bot.report.check_run import render_check_run
 from bot.report.comment import render_sticky
 from bot.report.reply import render_help, render_reply, render_status
+from bot.resolvers.table import RESOLVERS
 from bot.validation.gate import NAMES
 from tests.bot.report.views import ORIGIN, VIEWS, job
 from tests.conftest import Golden
@@ -69,3 +71,8 @@ def test_every_state_of_every_kind_has_a_heading() -> None:
 
 def test_every_check_has_words() -> None:
     assert set(NAMES) <= messages.CHECK_WORDS.keys()
+
+
+def test_every_resolver_has_words() -> None:
+    assert {resolver.name for resolver in RESOLVERS} <= messages.RESOLVER_WORDS.keys()
+    assert all(messages.tier(tier) for tier in Tier)

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bot.model.cases import Choice, Suggestion, Take
 from bot.model.forge import Actor
 from bot.model.jobs import JobKind, JobState
 from bot.model.reports import CheckRunContent, ConflictRecord, HandOver, JobView, ResolutionStatus
-from bot.model.resolutions import Finding, GateResult, GateVerdict
+from bot.model.resolutions import Confidence, Finding, GateResult, GateVerdict, HunkAnswer, Tier
 from bot.model.runs import RunOutcome, Usage
 from bot.report.check_run import render_check_run
 from bot.report.comment import render_sticky, sticky_marker
@@ -19,15 +20,26 @@ from tests.bot.report.reading import HOSTILE, code_spans, columns, fences, harm,
 from tests.bot.report.views import (
     APPROVAL,
     COMMIT,
+    LINES,
     ORIGIN,
     PROPOSAL,
     PUBLICATION,
     REPOSITORY,
+    STAGES,
     VIEWS,
     job,
 )
 
 LONG = st.tuples(HOSTILE, st.sampled_from([1, 1, 1, 50, 500])).map(lambda pair: pair[0] * pair[1])
+ANSWERS = st.builds(
+    HunkAnswer,
+    index=st.integers(0, 10**6),
+    content=HOSTILE.map(lambda text: text.encode("utf-8", "surrogateescape")),
+    resolver=HOSTILE,
+    tier=st.sampled_from(Tier),
+    reason=LONG,
+    confidence=st.sampled_from(Confidence),
+)
 BULK = settings(
     max_examples=60,
     deadline=None,
@@ -65,6 +77,12 @@ def hostile_views(draw: st.DrawFn) -> JobView:
         oid=st.none(),
         prompt=st.just(""),
         response=st.just(""),
+        stages=st.just(STAGES),
+        answers=st.lists(ANSWERS, max_size=3).map(tuple),
+        candidates=st.lists(ANSWERS, max_size=2).map(tuple),
+        provenance=st.just(LINES),
+        taken=st.none() | st.builds(Take, path=HOSTILE, choice=st.sampled_from(Choice), taken_by=HOSTILE),
+        suggestion=st.none() | st.builds(Suggestion, choice=st.sampled_from(Choice), reason=LONG),
     )
     findings = st.builds(
         Finding,

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from bot.model.cases import Choice, Suggestion, Take
+from bot.model.conflicts import ConflictKind, Side, Stage
 from bot.model.forge import Actor, ForgeKind, RepositoryRef
 from bot.model.intents import Origin, Strategy
 from bot.model.jobs import Job, JobKind, JobRequest, JobState
@@ -17,7 +19,16 @@ from bot.model.proposals import (
     PushPurpose,
 )
 from bot.model.reports import ConflictRecord, HandOver, JobView, ResolutionStatus
-from bot.model.resolutions import Finding, GateResult, GateVerdict
+from bot.model.resolutions import (
+    Confidence,
+    Finding,
+    GateResult,
+    GateVerdict,
+    HunkAnswer,
+    LineOrigin,
+    ProvenanceSpan,
+    Tier,
+)
 from bot.model.runs import RunOutcome, Usage
 from bot.report import endings
 from bot.validation.gate import NAMES
@@ -80,6 +91,19 @@ index 7777777..2222222 100644
 """
 
 PASSED = GateResult(verdict=GateVerdict.PASS, findings=(), checks=NAMES)
+NOTED = GateResult(
+    verdict=GateVerdict.PASS,
+    findings=(
+        Finding(
+            check="dropped_side",
+            verdict=GateVerdict.PASS,
+            path="src/cart.py",
+            message="Conflict 2 drops what ours changed.",
+            lines=(12, 14),
+        ),
+    ),
+    checks=NAMES,
+)
 TURNED_DOWN = GateResult(
     verdict=GateVerdict.REFUSED,
     findings=(
@@ -149,6 +173,92 @@ OPEN = (
         response="",
     ),
 )
+
+
+def answer(index: int, resolver: str, tier: Tier, reason: str, content: bytes = b"    return amount\n") -> HunkAnswer:
+    return HunkAnswer(
+        index=index, content=content, resolver=resolver, tier=tier, reason=reason, confidence=Confidence.HIGH
+    )
+
+
+SAME = "Both sides made the same change; they differ in white space only."
+LINES = (
+    ProvenanceSpan(first=1, last=9, origin=LineOrigin.BOTH),
+    ProvenanceSpan(first=10, last=13, origin=LineOrigin.OURS),
+    ProvenanceSpan(first=14, last=14, origin=LineOrigin.NEW),
+    ProvenanceSpan(first=15, last=16, origin=LineOrigin.THEIRS),
+)
+BY_RULES = (
+    replace(
+        RECORDS[1],
+        resolver="identical",
+        reasons=(SAME,),
+        answers=(answer(0, "identical", Tier.A, SAME),),
+        provenance=LINES[:2],
+    ),
+)
+MIXED = (
+    replace(
+        RECORDS[0],
+        hunks=3,
+        resolver="several",
+        reasons=(SAME, "The base multiplies by `item.count`.", "Rounding comes last."),
+        answers=(
+            answer(0, "identical", Tier.A, SAME),
+            answer(1, "direct", Tier.DIRECT, "The base multiplies by `item.count`."),
+            answer(2, "agent", Tier.AGENT, "Rounding comes last."),
+        ),
+        provenance=LINES,
+    ),
+    *BY_RULES,
+)
+STAGES = {side: Stage(mode="100644", oid=number * 40) for side, number in zip(Side, "123", strict=True)}
+BOTH_RATES = "The edits of both sides put together word by word."
+LOGO = ConflictRecord(
+    path="assets/the logo.png",
+    kind="binary",
+    hunks=0,
+    resolver="person",
+    status=ResolutionStatus.OPEN,
+    reasons=("a binary conflict is for a person to decide",),
+    oid=None,
+    prompt="",
+    response="",
+    stages=STAGES,
+    suggestion=Suggestion(choice=Choice.THEIRS, reason="In 98 of 100 such conflicts people took one side whole."),
+)
+PARTIAL = (
+    *BY_RULES,
+    replace(
+        LOGO,
+        path="docs/old.md",
+        kind="modify/delete",
+        status=ResolutionStatus.RESOLVED,
+        reasons=(),
+        suggestion=None,
+        taken=Take(path="docs/old.md", choice=Choice.DELETE, taken_by="carla"),
+    ),
+    LOGO,
+    replace(
+        RECORDS[0],
+        status=ResolutionStatus.OPEN,
+        oid=None,
+        hunks=2,
+        reasons=("Conflict 2 was left open: Both formulas make sense; which is wanted?",),
+        answers=(answer(0, "identical", Tier.A, SAME),),
+        candidates=(answer(1, "tokens", Tier.B, BOTH_RATES, b"        amount += round(item.price * item.count)\n"),),
+        stages=STAGES,
+    ),
+)
+PEOPLE = tuple(
+    replace(
+        LOGO,
+        path=f"files/{number}.txt",
+        kind=kind.value,
+        reasons=(f"a {kind.value} conflict is for a person to decide",),
+    )
+    for number, kind in enumerate(ConflictKind)
+)
 PROPOSAL = Proposal(
     id=PROPOSAL_ID,
     job_id=JOB_ID,
@@ -164,6 +274,7 @@ PROPOSAL = Proposal(
     files=tuple(ProposedFile(path=r.path, kind=r.kind, resolver=r.resolver, reasons=r.reasons) for r in RECORDS),
     created_at=NOW,
 )
+UNFINISHED = replace(PROPOSAL, kind=ProposalKind.PARTIAL, parents=(HEAD,), files=PROPOSAL.files[1:])
 REVERT = replace(PROPOSAL, kind=ProposalKind.REVERT, parents=(HEAD,), base_sha=HEAD, files=())
 USAGE = Usage(
     model_calls=3,
@@ -290,6 +401,28 @@ VIEWS: dict[str, JobView] = {
         conflicts=OPEN[:1],
         run_outcome=RunOutcome.BUDGET_EXHAUSTED,
         run_detail="spent 5.01 of 5.00 USD",
+    ),
+    "resolve_by_rules": _offered(JobState.AWAITING_APPROVAL, conflicts=BY_RULES, usage=Usage(), run_outcome=None),
+    "resolve_mixed": _offered(JobState.AWAITING_APPROVAL, conflicts=MIXED, gate=NOTED),
+    "resolve_partial": _ended(
+        JobState.UNRESOLVED,
+        endings.left_to_people(2),
+        "needs_person",
+        conflicts=PARTIAL,
+        proposal=UNFINISHED,
+        gate=PASSED,
+        usage=USAGE,
+    ),
+    "resolve_one_left": _ended(
+        JobState.UNRESOLVED,
+        endings.left_to_people(1),
+        "needs_person",
+        conflicts=(*BY_RULES, replace(LOGO, kind="modify/delete")),
+        proposal=UNFINISHED,
+        gate=PASSED,
+    ),
+    "resolve_people": _ended(
+        JobState.UNRESOLVED, endings.left_to_people(len(PEOPLE)), "needs_person", conflicts=PEOPLE
     ),
     "resolve_refused": _ended(JobState.REFUSED, endings.CLOSED, "closed"),
     "resolve_refused_push": _offered(
