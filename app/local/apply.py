@@ -14,6 +14,7 @@ from app.local.outcome import Written
 from app.local.standing import render
 from bot.errors import GitError
 from bot.git.clone import LocalClone
+from bot.git.discovery import Activity
 from bot.git.process import clean_words
 from bot.handlers.progress import content_of
 from bot.merge.remainder import remainder
@@ -62,8 +63,9 @@ async def apply(clone: LocalClone, merge: Merge, files: Mapping[str, FileProgres
     Raises:
         GitError: a file changed meanwhile, or cannot be written; then nothing was staged.
     """
+    then = f"git {(merge.activity or Activity.MERGE).value} --continue"
     if not isinstance(merge.verdict, ConflictedMerge):
-        return Written(staged=(), prepared=(), left=())
+        return Written(staged=(), prepared=(), left=(), then=then)
     mine = {
         conflict.path: (mode_of(conflict), files[conflict.path])
         for conflict in merge.verdict.conflicts
@@ -76,7 +78,7 @@ async def apply(clone: LocalClone, merge: Merge, files: Mapping[str, FileProgres
     if parts:
         await _write_parts(clone, merge, parts)
     left = tuple(path for path in files if path not in mine)
-    return Written(staged=tuple(whole), prepared=tuple(parts), left=left)
+    return Written(staged=tuple(whole), prepared=tuple(parts), left=left, then=then)
 
 
 def _with_markers(merge: Merge, path: str, file: FileProgress) -> bytes:

@@ -81,6 +81,7 @@ async def merge_under_way(clone: LocalClone) -> Merge:
         merge_bases=await _bases(clone, under_way),
         verdict=_with_unknown(verdict, unmerged),
         protected_paths=await protected(clone, under_way.ours, under_way.theirs),
+        activity=under_way.activity,
         swapped=under_way.swapped,
     )
     return await _looked_at(clone, merge, unmerged)

@@ -1,6 +1,7 @@
 """From what resolvers and gate said to the outcome of a merge. Writes the objects of the result, nothing else."""
 
 import asyncio
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -13,7 +14,7 @@ from bot.git.clone import LocalClone
 from bot.git.positions import places
 from bot.handlers.progress import content_of
 from bot.merge.provenance import hunk_provenance
-from bot.model.cases import FileProgress
+from bot.model.cases import Choice, FileProgress
 from bot.model.conflicts import Conflict, ConflictedMerge, Hunk, Side
 from bot.model.resolutions import Finding, GateResult, GateVerdict, HunkAnswer
 from bot.resolvers.suggestions import suggest
@@ -112,7 +113,9 @@ async def _path(clone: LocalClone, merge: Merge, conflict: Conflict, facts: Fact
         return replace(blank, state=Progress.RESOLVED, blob=blob, by_hand=True)
     file = facts.asked.files.get(conflict.path)
     if file is None:
-        return replace(blank, reason=facts.reasons[conflict.path], suggestion=suggest(conflict))
+        offered = suggest(conflict)
+        command = "" if offered is None else _command(merge, conflict.path, offered.choice)
+        return replace(blank, reason=facts.reasons[conflict.path], suggestion=offered, command=command)
     against = facts.against(conflict.path)
     hunks = await asyncio.to_thread(_hunks, file, facts.asked.reasons)
     if against:
@@ -122,6 +125,19 @@ async def _path(clone: LocalClone, merge: Merge, conflict: Conflict, facts: Fact
         return replace(blank, hunks=hunks, state=Progress.RESOLVED, blob=await clone.write_blob(content_of(file)))
     left = any(hunk.state is Progress.OPEN for hunk in hunks)
     return replace(blank, hunks=hunks, state=Progress.OPEN if left else Progress.PROPOSED)
+
+
+def _command(merge: Merge, path: str, choice: Choice) -> str:
+    """What to type for a choice; nothing for a path that cannot be shown as it is."""
+    if not path.isprintable():
+        return ""
+    place = shlex.quote(path)
+    if choice is Choice.DELETE:
+        return f"git rm -- {place}"
+    if choice is Choice.BASE:
+        return f"git checkout {merge.merge_bases[0]} -- {place}" if len(merge.merge_bases) == 1 else ""
+    side = "--ours" if (choice is Choice.OURS) != merge.swapped else "--theirs"
+    return f"git checkout {side} -- {place} && git add -- {place}"
 
 
 def _hunks(file: FileProgress, reasons: Mapping[tuple[str, int], str]) -> tuple[HunkOutcome, ...]:

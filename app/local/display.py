@@ -112,6 +112,7 @@ class Display:
             self._line(f"written, markers are left in it: {harmless(path, limit=_MAX_WORDS)}")
         for path in written.left:
             self._line(f"not written, it is not as it was looked at: {harmless(path, limit=_MAX_WORDS)}")
+        self._line(f"When nothing is open any more: {written.then}")
 
     def tooled(self, tooled: Tooled) -> None:
         """What became of one file."""
@@ -135,6 +136,8 @@ class Display:
         if path.suggestion is not None:
             choice, reason = path.suggestion.choice.value, harmless(path.suggestion.reason, limit=_MAX_WORDS)
             self._line(f"    suggestion: take {choice}. {reason}")
+        if path.command:
+            self._line(f"    command: {path.command}")
         for hunk in path.hunks:
             self._hunk(hunk, len(path.hunks))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from app.local.outcome import SideNames
 from app.local.standing import MarkerStyle
+from bot.git.discovery import Activity
 from bot.model.conflicts import CleanMerge, ConflictedMerge
 
 
@@ -25,7 +26,7 @@ class Merge:
     """What is to be merged: ``theirs`` into ``ours``, and what a person has settled of it before.
 
     ``swapped`` when git's first side is our *theirs*, as in a rebase. ``looked`` are the fingerprints of the files that
-    may be written, ``styles`` the markers in them.
+    may be written, ``styles`` the markers in them. ``activity`` is what is under way in the clone, if anything is.
     """
 
     ours: str
@@ -34,6 +35,7 @@ class Merge:
     merge_bases: tuple[str, ...]
     verdict: CleanMerge | ConflictedMerge
     protected_paths: tuple[str, ...]
+    activity: Activity | None = None
     swapped: bool = False
     left_alone: Mapping[str, LeftAlone] = field(default_factory=dict)
     looked: Mapping[str, str] = field(default_factory=dict)

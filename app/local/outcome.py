@@ -68,7 +68,7 @@ class PathOutcome:
     """One conflicted path.
 
     ``blob`` is the object of the resolved file, None unless it is resolved with a content. ``by_hand`` marks what a
-    person had settled before: it is left alone.
+    person had settled before: it is left alone. ``command`` is git's for what is suggested, once the merge is begun.
     """
 
     path: str
@@ -80,6 +80,7 @@ class PathOutcome:
     suggestion: Suggestion | None = None
     blob: str | None = None
     by_hand: bool = False
+    command: str = ""
 
     @property
     def resolver(self) -> tuple[str, Tier] | None:
@@ -140,11 +141,15 @@ class VerifyOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """Paths: ``staged`` were written whole, ``prepared`` with markers around what is open, ``left`` not at all."""
+    """Paths: ``staged`` were written whole, ``prepared`` with markers around what is open, ``left`` not at all.
+
+    ``then`` is git's command to go on with when nothing is open.
+    """
 
     staged: tuple[str, ...]
     prepared: tuple[str, ...]
     left: tuple[str, ...]
+    then: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,6 +84,7 @@ PATHS = (
         path("old.txt", ConflictKind.MODIFY_DELETE, Progress.OPEN),
         reason="A modify/delete conflict is for a person to decide.",
         suggestion=Suggestion(choice=Choice.DELETE, reason="People leave it deleted."),
+        command="git rm -- old.txt",
     ),
     replace(path("mine.txt", ConflictKind.CONTENT, Progress.RESOLVED), by_hand=True),
 )
@@ -143,7 +144,9 @@ def test_a_verified_commit(golden: Golden) -> None:
 def test_what_was_written(golden: Golden) -> None:
     stream = io.StringIO()
     display = Display(Console(file=stream, width=80))
-    display.written(Written(staged=("a.txt", HOSTILE), prepared=("b.txt",), left=("c.txt",)))
+    display.written(
+        Written(staged=("a.txt", HOSTILE), prepared=("b.txt",), left=("c.txt",), then="git merge --continue")
+    )
     display.tooled(Tooled(hunks=3, settled=2, findings=GATE.findings[1:]))
     golden.check("local/written.txt", stream.getvalue())
 

@@ -1,6 +1,7 @@
 """Odd clones: names, kinds, modes, links and contents that somebody chose with care."""
 
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,22 @@ def test_kinds_without_hunks_are_left_to_people(tmp_path: Path, flowforge: Progr
     before = shop.state()
     assert flowforge(shop.path, "resolve", "--rules-only", "--theirs", "side", "--yes").code == 2
     assert shop.state() == before
+
+
+def test_the_command_for_a_suggestion_works(tmp_path: Path, flowforge: Program) -> None:
+    shop = Workshop.create(tmp_path / "shop")
+    shop.commit({"it's old": TEXT}, "base")
+    shop.git("branch", "side")
+    shop.commit({"it's old": None}, "deleted")
+    shop.git("checkout", "--quiet", "side")
+    shop.commit({"it's old": edited(l1="one")}, "changed")
+    shop.stops("rebase", "main")
+    done = flowforge(shop.path, "resolve", "--rules-only")
+    assert done.code == 2
+    command = shlex.split(done.output.partition("command: ")[2].partition("\n")[0])
+    assert command[:2] == ["git", "rm"]
+    shop.git(*command[1:])
+    assert flowforge.resolve(shop.path)["status"] == "resolved"
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path, flowforge: Program) -> None:
