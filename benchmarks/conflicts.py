@@ -2,7 +2,8 @@
 
 Run ``python -m benchmarks.conflicts [--files FILE] [--hunks FILE] [--json]``. Both documents are JSON lines, packed
 with gzip (``.gz``) or not, in the formats that ``benchmarks/corpus.py`` reads; without the options, the corpus next to
-the project. A hunk is right when it equals the person's text, white space aside. With ``--json``: one document on
+the project. A hunk is right when it equals the person's text, white space aside. Then the same for Mergiraf, where it
+is installed, and what the gate says of people's resolutions and of seeded bad ones. With ``--json``: one document on
 standard output.
 """
 
@@ -10,22 +11,66 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 if __package__ in {None, ""}:  # started by its path, not as a module
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.corpus import CORPUS, read_files, read_hunks
+from benchmarks.gate_cases import GateNumbers, Verdicts, lines_of_report, measure_gate
+from benchmarks.mergiraf import MergirafNumbers, measure_mergiraf
 from benchmarks.outcomes import of_files, of_hunks
-from benchmarks.shares import Json, section
+from benchmarks.shares import Json, percent, section
 
 _LEVEL = "A + structural"
 
 
-def measured(files: Path, hunks: Path) -> Json:
-    """The whole document."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """All numbers; ``mergiraf`` is None where it is not installed."""
+
+    hunks: Json
+    files: Json
+    gate: GateNumbers
+    mergiraf: MergirafNumbers | None
+
+
+def measure(files: Path, hunks: Path) -> Measured:
+    """Measure both documents."""
     rows = list(read_files(files))
-    return {"schema": 1, "hunks": section(of_hunks(read_hunks(hunks))), "files": section(of_files(rows))}
+    return Measured(
+        hunks=section(of_hunks(read_hunks(hunks))),
+        files=section(of_files(rows)),
+        gate=measure_gate(rows),
+        mergiraf=measure_mergiraf(rows),
+    )
+
+
+def document(measured: Measured) -> Json:
+    """The numbers as one JSON document."""
+    gate, mergiraf = measured.gate, measured.mergiraf
+    return {
+        "schema": 1,
+        "hunks": measured.hunks,
+        "files": measured.files,
+        "gate": {
+            "human": _verdicts(gate.human),
+            "within_hunks": _verdicts(gate.within_hunks),
+            "seeded": {name: asdict(caught) for name, caught in gate.seeded.items()},
+        },
+        "mergiraf": None if mergiraf is None else asdict(mergiraf),
+    }
+
+
+def _verdicts(verdicts: Verdicts) -> Json:
+    return {
+        "rows": verdicts.rows,
+        "passed": verdicts.passed,
+        "needs_person": verdicts.needs_person,
+        "refused": verdicts.refused,
+        "by_check": dict(verdicts.by_check),
+    }
 
 
 def _shown(numbers: Json, title: str) -> list[str]:
@@ -73,6 +118,17 @@ def _groups(rows: Sequence[Json], name: str) -> list[str]:
     return lines
 
 
+def _mergiraf(numbers: MergirafNumbers | None) -> list[str]:
+    if numbers is None:
+        return ["\nMergiraf is not installed."]
+    taken, right = percent(numbers.taken, numbers.files), percent(numbers.right, numbers.taken)
+    return [
+        f"\n{numbers.version} on the same content conflicts: {numbers.files} files",
+        f"  taken {_cell(taken)} %   file equal {_cell(right)} %   failed on {numbers.failed}",
+        f"  median {1000 * numbers.seconds:.0f} ms a file",
+    ]
+
+
 def _cell(share: float | None) -> str:
     return f"{'-' if share is None else f'{share:.1f}':>7}"
 
@@ -89,14 +145,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
     options = parser.parse_args(arguments)
     try:
-        numbers = measured(options.files, options.hunks)
+        measured = measure(options.files, options.hunks)
     except (OSError, ValueError, KeyError, TypeError) as error:
         print(f"conflicts: cannot read the conflicts: {error!r}", file=sys.stderr)
         return 2
     if options.json:
-        print(json.dumps(numbers, indent=1))
+        print(json.dumps(document(measured), indent=1))
         return 0
-    print("\n".join([*_shown(numbers["hunks"], "Single hunks"), *_shown(numbers["files"], "Whole files")]))
+    lines = [*_shown(measured.hunks, "Single hunks"), *_shown(measured.files, "Whole files")]
+    print("\n".join([*lines, *_mergiraf(measured.mergiraf), "\nThe gate", *lines_of_report(measured.gate)]))
     return 0
 
 
