@@ -226,11 +226,12 @@ async def test_side_branches_that_were_merged_away_count(git: GitMirrors, remote
     root = remote.commit({"a": "0\n"})
     aside = remote.commit({"a": "aside\n"}, root, message="aside")
     line = remote.commit({"a": "line\n"}, root, message="line")
-    ours = remote.commit({"a": "line\n"}, line, aside, message="merged, aside lost", ref=OURS)
+    merged = remote.commit({"a": "resolved\n"}, line, aside, message="by a person")
+    ours = remote.commit({"a": "line\n"}, merged, message="aside lost", ref=OURS)
     theirs = remote.commit({"a": "theirs\n"}, root, ref=THEIRS)
     await fetched(git, remote)
     found = await git.path_history(REPOSITORY, ours=ours, theirs=theirs, paths=["a"])
-    assert found["a"].ours == {remote.blob("aside\n"), remote.blob("line\n")}
+    assert found["a"].ours == {remote.blob(text) for text in ("aside\n", "line\n", "resolved\n")}
 
 
 async def test_a_deleted_path_has_the_blobs_it_had(git: GitMirrors, remote: Remote) -> None:
