@@ -1,6 +1,7 @@
 """Find out what a person wants merged: what is under way in the clone, or the branch that they name."""
 
 import asyncio
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
@@ -79,7 +80,7 @@ async def merge_under_way(clone: LocalClone) -> Merge:
         theirs=under_way.theirs,
         names=await _names(clone, under_way),
         merge_bases=await _bases(clone, under_way),
-        verdict=_with_unknown(verdict, unmerged),
+        verdict=_as_in_index(verdict, unmerged),
         protected_paths=await protected(clone, under_way.ours, under_way.theirs),
         activity=under_way.activity,
         swapped=under_way.swapped,
@@ -103,28 +104,39 @@ def _turned(stages: Mapping[Side, Stage]) -> dict[Side, Stage]:
     return {_OTHER_SIDE[side]: stage for side, stage in stages.items()}
 
 
-def _with_unknown(
+def _as_in_index(
     verdict: CleanMerge | ConflictedMerge, unmerged: Mapping[str, Mapping[Side, Stage]]
 ) -> CleanMerge | ConflictedMerge:
-    """The verdict with the paths that are in conflict in the index, but not when the two commits are merged anew."""
-    known = {conflict.path for conflict in verdict.conflicts} if isinstance(verdict, ConflictedMerge) else set()
-    strange = tuple(
-        Conflict(
-            path=path,
-            kind=ConflictKind.UNKNOWN,
-            stages=stages,
-            merged_oid=None,
-            merged_mode=None,
-            paths=(path,),
-            messages=(),
-        )
-        for path, stages in unmerged.items()
-        if path not in known
-    )
+    """The verdict with the conflicts of the index.
+
+    Where git makes up a name (``a~HEAD`` beside a directory ``a``), it is another one there: the stages tell which.
+    Paths that are in conflict in the index, but not when the two commits are merged anew, are of an unknown kind.
+    """
+    conflicts = verdict.conflicts if isinstance(verdict, ConflictedMerge) else ()
+    known = {conflict.path for conflict in conflicts}
+    strange = {path: stages for path, stages in unmerged.items() if path not in known}
     if not strange:
         return verdict
-    conflicts = verdict.conflicts if isinstance(verdict, ConflictedMerge) else ()
-    return ConflictedMerge(tree=verdict.tree, conflicts=(*conflicts, *strange))
+    named = []
+    for conflict in conflicts:
+        made_up = "~" in conflict.path and conflict.path not in unmerged
+        same = (path for path, stages in strange.items() if made_up and dict(stages) == dict(conflict.stages))
+        path = next(same, conflict.path)
+        strange.pop(path, None)
+        named.append(replace(conflict, path=path))
+    return ConflictedMerge(tree=verdict.tree, conflicts=(*named, *itertools.starmap(_unknown, strange.items())))
+
+
+def _unknown(path: str, stages: Mapping[Side, Stage]) -> Conflict:
+    return Conflict(
+        path=path,
+        kind=ConflictKind.UNKNOWN,
+        stages=stages,
+        merged_oid=None,
+        merged_mode=None,
+        paths=(path,),
+        messages=(),
+    )
 
 
 async def _looked_at(clone: LocalClone, merge: Merge, unmerged: Mapping[str, Mapping[Side, Stage]]) -> Merge:

@@ -30,11 +30,11 @@ class Facts:
     reasons: Mapping[str, str]
     asked: Asked
     gate: GateResult
+    objections: Mapping[str, tuple[Finding, ...]]
 
     def against(self, path: str) -> tuple[Finding, ...]:
         """What the gate has against a path, or against all of them."""
-        found = objections(self.gate)
-        return (*found.get(path, ()), *found.get("", ()))
+        return (*self.objections.get(path, ()), *self.objections.get("", ()))
 
 
 async def conclude(clone: LocalClone, merge: Merge, verdict: ConflictedMerge, facts: Facts) -> ResolveOutcome:

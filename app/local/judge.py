@@ -89,5 +89,8 @@ def _resolution(file: Judged, content: bytes) -> Resolution:
 
 def objections(gate: GateResult) -> Mapping[str, tuple[Finding, ...]]:
     """What stands against each path; against all of them under the empty path."""
-    against = [finding for finding in gate.findings if finding.verdict is not GateVerdict.PASS]
-    return {path: tuple(item for item in against if item.path == path) for path in {item.path for item in against}}
+    against: dict[str, tuple[Finding, ...]] = {}
+    for finding in gate.findings:
+        if finding.verdict is not GateVerdict.PASS:
+            against[finding.path] = (*against.get(finding.path, ()), finding)
+    return against

@@ -7,7 +7,7 @@ from typing import Final
 
 from app.local.asking import Asked, ModelPart, ask_model
 from app.local.conclude import Facts, conclude
-from app.local.judge import NOTHING_TO_JUDGE, Judged, judge
+from app.local.judge import NOTHING_TO_JUDGE, Judged, judge, objections
 from app.local.merge import Merge
 from app.local.outcome import ResolveOutcome, Status
 from app.local.survey import survey
@@ -46,7 +46,7 @@ async def resolve(clone: LocalClone, merge: Merge, *, model: ModelPart | None) -
         asked = await ask_model(model, files, await _context(clone, merge))
     judged = [Judged(conflict=item, progress=asked.files[item.path]) for item in todo if item.path in asked.files]
     gate = await asyncio.to_thread(judge, judged, protected_paths=merge.protected_paths)
-    facts = Facts(reasons=found.reasons, asked=asked, gate=gate)
+    facts = Facts(reasons=found.reasons, asked=asked, gate=gate, objections=objections(gate))
     outcome = await conclude(clone, merge, merge.verdict, facts)
     writable = {path: file for path, file in asked.files.items() if not facts.against(path)}
     return Resolved(outcome=outcome, files={} if outcome.status is Status.REFUSED else writable)

@@ -135,6 +135,29 @@ def test_every_style_of_markers_is_kept(tmp_path: Path, flowforge: Program, styl
     assert "=======\nzwanzig, theirs\n>>>>>>> side\n" in marked
 
 
+def test_names_that_git_makes_up_are_those_of_the_index(tmp_path: Path, flowforge: Program) -> None:
+    shop = Workshop.create(tmp_path / "shop")
+    shop.commit({"x": "x\n"}, "base")
+    shop.git("branch", "side")
+    shop.commit({"p": "a file\n"}, "file")
+    shop.git("checkout", "--quiet", "side")
+    shop.commit({"p/q": "in a directory\n"}, "directory")
+    shop.git("checkout", "--quiet", "main")
+    shop.stops("merge", "side")
+    (conflict,) = flowforge.resolve(shop.path, code=2)["conflicts"]
+    assert (conflict["path"], conflict["kind"], conflict["status"]) == ("p~HEAD", "directory/file", "open")
+
+
+def test_a_merge_of_another_strategy_is_left_alone(tmp_path: Path, flowforge: Program) -> None:
+    shop = diverge(tmp_path / "shop", {"a.txt": SETTLED})
+    shop.git("mv", "a.txt", "b.txt")
+    shop.commit({}, "moved")
+    shop.stops("merge", "-X", "no-renames", "side")
+    before = shop.state()
+    done = flowforge(shop.path, "resolve", "--rules-only", "--yes")
+    assert (done.code, shop.state()) == (2, before)
+
+
 def test_a_linked_work_tree_and_a_directory_in_it(tmp_path: Path, flowforge: Program) -> None:
     shop = diverge(tmp_path / "shop", {"d/a.txt": SETTLED})
     shop.git("worktree", "add", "--quiet", "--detach", str(tmp_path / "linked"), "main")
