@@ -49,7 +49,8 @@ def _container(tree: Tree, start: int, end: int, kinds: list[str]) -> Node | Non
     while node is not None and node.start_byte <= start and end <= node.end_byte:
         if node.type in kinds:
             found = node
-        node = node.first_child_for_byte(start)
+        # Not Node.first_child_for_byte: where there is none, it hands out a node that ends the process when looked at.
+        node = next((child for child in node.children if child.end_byte > start), None)
     # The root begins at the first token: white space before it belongs to nobody.
     return found or (tree.root_node if tree.root_node.type in kinds else None)
 

@@ -113,6 +113,18 @@ def test_where_the_parser_gives_up_nothing_is_answered() -> None:
     assert list(resolver.answer(a_case(hunk, path="a.cs"))) != []
 
 
+@pytest.mark.parametrize("grammar", ["json", "javascript", "php", "yaml"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"  \n", b"x"])
+def test_a_place_where_nothing_is_has_no_children(grammar: str, content: bytes) -> None:
+    size = len(content)
+    asked = Document(
+        grammar=grammar, content=content, start=size, end=size, kinds=("object", "program", "block_mapping")
+    )
+    (found,) = parse([asked], time.monotonic() + SECONDS)
+    assert found is not None
+    assert found.children == ()
+
+
 def test_the_child_needs_nothing_of_ours() -> None:
     child = subprocess.run(
         [sys.executable, "-I", str(Path(parse_child.__file__))],
