@@ -204,6 +204,11 @@ RESOLVER_WORDS: Final[Mapping[str, str]] = MappingProxyType(
 """What resolvers are called in reports; ``several`` is a file whose conflicts were settled by different ones."""
 
 
+def resolver(name: str) -> str | None:
+    """What a resolver is called; None for a name that is unknown. After a colon, names say more than people need."""
+    return RESOLVER_WORDS.get(name.partition(":")[0])
+
+
 def tier(value: Tier) -> str:  # noqa: PLR0911 - one text for every tier
     """How an answer counts, in words."""
     match value:

@@ -71,7 +71,7 @@ def _table(
 
 
 def _resolved_row(record: ConflictRecord) -> str:
-    by = messages.RESOLVER_WORDS.get(record.resolver) or cell(record.resolver, _NAME_ROOM)
+    by = messages.resolver(record.resolver) or cell(record.resolver, _NAME_ROOM)
     why = _taken(record) if record.taken is not None else _reasons(record)
     return f"| {_path_cell(record)} | {_conflict(record)} | {by} | {why} |"
 
@@ -134,7 +134,7 @@ def _detail_rows(record: ConflictRecord) -> Iterator[str]:
 
 
 def _answer(answer: HunkAnswer) -> str:
-    by = messages.RESOLVER_WORDS.get(answer.resolver) or name(answer.resolver)
+    by = messages.resolver(answer.resolver) or name(answer.resolver)
     return f"{messages.conflict_number(answer.index)}, {by}: {told(answer.reason, _REASON_ROOM)}"
 
 

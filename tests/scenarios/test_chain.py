@@ -38,15 +38,17 @@ def calls(play: Play) -> int:
 
 
 async def test_what_rules_settle_costs_no_model_call(tmp_path: Path) -> None:
-    ours = {"fees.py": BASE["fees.py"].replace("RATE = 1", "RATE  =  2")}
-    theirs = {"fees.py": BASE["fees.py"].replace("RATE = 1", "RATE = 2")}
-    async with playing(tmp_path, HONEST, ours=ours, theirs=theirs) as play:
-        before, base = play.pull.head_sha, play.repository.refs["refs/heads/main"]
+    base, ours, theirs = (
+        {"setup.cfg": f"[metadata]\nversion = {version}\n"} for version in ("1.0.0", "1.1.0", "1.2.0")
+    )
+    async with playing(tmp_path, HONEST, base=base, ours=ours, theirs=theirs) as play:
+        parents = [play.pull.head_sha, play.repository.refs["refs/heads/main"]]
         play.say("/flowforge resolve")
         await play.until_conclusion("action_required")
         (branch,) = play.branches()
         commit = play.repository.refs[branch]
-        assert git(play, "log", "-1", "--format=%P", commit).split() == [before, base]
+        assert git(play, "log", "-1", "--format=%P", commit).split() == parents
+        assert git(play, "show", f"{commit}:setup.cfg").endswith("version = 1.2.0\n")
         assert "Claude" not in git(play, "log", "-1", "--format=%B", commit)
         sticky = await play.until_sticky(commit[:12])
         assert "no model call" in sticky
@@ -158,30 +160,28 @@ async def test_a_small_conflict_takes_one_direct_call_and_no_sandbox(tmp_path: P
 
 
 async def test_rules_the_direct_call_and_the_agent_share_a_merge(tmp_path: Path) -> None:
-    """The second conflict of the file differs in white space only; the third is one that the direct call leaves."""
+    """Versions are for a rule, the rates for the direct call, and what that leaves for the agent."""
 
-    def text(rate: int, spaces: str, fee: str) -> str:
+    def text(rate: int, version: str) -> str:
         between = "".join(f"LINE_{number} = {number}\n" for number in range(8))
-        return f"RATE = {rate}\n{between}LIMIT{spaces}= 5\n{between}FEE = {fee}\n"
+        return f"RATE = {rate}\n{between}VERSION = '{version}'\n"
 
-    base = {"a.py": "LIMIT = 4\n", "b.py": text(1, " ", "0").replace("LIMIT = 5", "LIMIT = 4"), "c.py": "FEE = 0\n"}
-    ours = {"a.py": "LIMIT  = 5\n", "b.py": text(2, "  ", "0"), "c.py": "FEE = 'ours'\n"}
-    theirs = {"a.py": "LIMIT = 5\n", "b.py": text(3, " ", "0"), "c.py": "FEE = 'theirs'\n"}
-    answers = {"b.py": text(23, "  ", "0"), "c.py": "FEE = 'both'\n"}
+    base = {"a.py": "VERSION = '1.0.0'\n", "b.py": text(1, "1.0.0"), "c.py": "FEE = 0\n"}
+    ours = {"a.py": "VERSION = '1.1.0'\n", "b.py": text(2, "1.1.0"), "c.py": "FEE = 'ours'\n"}
+    theirs = {"a.py": "VERSION = '1.2.0'\n", "b.py": text(3, "1.2.0"), "c.py": "FEE = 'theirs'\n"}
+    answers = {"b.py": text(23, "1.2.0"), "c.py": "FEE = 'both'\n"}
     knows = {"b.py": answers["b.py"]}
     script = OnDirect(lambda question: answer_from(question, knows), HonestResolver(answers=answers))
     async with playing(tmp_path, script, base=base, ours=ours, theirs=theirs, overrides=DIRECT) as play:
         play.say("/flowforge resolve")
         await play.until_conclusion("action_required")
-        found = await tiers(play)
-        assert (found["b.py"][0], found["c.py"]) == (Tier.DIRECT, [Tier.AGENT])
-        assert {found["a.py"][0], found["b.py"][1]} <= {Tier.A, Tier.STRUCTURAL}
+        assert await tiers(play) == {"a.py": [Tier.A], "b.py": [Tier.DIRECT, Tier.A], "c.py": [Tier.AGENT]}
         (branch,) = play.branches()
         commit = play.repository.refs[branch]
         assert git(play, "show", f"{commit}:b.py") == answers["b.py"]
         assert git(play, "show", f"{commit}:c.py") == answers["c.py"]
         sticky = await play.until_sticky(commit[:12])
-        assert "1 by one call of the model, 1 by Claude Code." in sticky
+        assert "4 conflicts: 2 by rules, 1 by one call of the model, 1 by Claude Code." in sticky
 
 
 @pytest.mark.parametrize("answer", [nothing_decided, direct_liars.leaves_markers, direct_liars.writes_prose])
