@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import pygit2
 
 from bot.errors import GitError, LeaseRejectedError
-from bot.git import diffs, history, merge_tree, objects
+from bot.git import diffs, history, merge_tree, objects, picks
 from bot.git.mirror import Mirrors
 from bot.git.process import GitCommand
 from bot.git.push import RefMove, refusal
@@ -126,9 +126,7 @@ class GitMirrors:
             GitError: a commit is missing, or git failed.
         """
         mirror = await self._mirrors.ensure(repository)
-        reversal = await asyncio.to_thread(
-            merge_tree.write_reversal, mirror, head=head, published=published, before=before
-        )
+        reversal = await asyncio.to_thread(picks.write_reversal, mirror, head=head, published=published, before=before)
         if reversal is None:
             return ImpossibleMerge(reason=f"{published} is not in the history of {head}")
         return await self.merge(repository, ours=head, theirs=reversal)
@@ -140,7 +138,7 @@ class GitMirrors:
             GitError: an id is malformed, or git failed for reasons that lie in this machine.
         """
         mirror = await self._mirrors.ensure(repository)
-        return await merge_tree.pick(self._command, mirror, commit=commit, onto=onto)
+        return await picks.pick(self._command, mirror, commit=commit, onto=onto)
 
     async def commits(self, repository: RepositoryRef, *, since: str, until: str, limit: int) -> list[PickedCommit]:
         """The commits reachable from ``until`` and not from ``since``, parents first; of too many, the newest.

@@ -15,7 +15,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 import pygit2
 
 from bot.errors import GitError
-from bot.git import diffs, discovery, history, merge_tree, objects, transfer, worktree
+from bot.git import diffs, discovery, history, merge_tree, objects, picks, transfer, worktree
 from bot.git.discovery import Activity, Places, UnderWay
 from bot.git.merge_output import parse_index, parse_stages
 from bot.git.mirror import set_up
@@ -190,7 +190,7 @@ class LocalClone:
         Raises:
             GitError: an id is malformed, or git failed for reasons that lie in this machine.
         """
-        return await merge_tree.pick(self._command, self._bare, commit=commit, onto=onto)
+        return await picks.pick(self._command, self._bare, commit=commit, onto=onto)
 
     async def verdict(self, under_way: UnderWay) -> Verdict:
         """The verdict on what is under way, with its ``ours`` and ``theirs``.
@@ -205,9 +205,9 @@ class LocalClone:
             case Activity.REBASE:
                 return await self.pick(commit=other, onto=head)
             case Activity.CHERRY_PICK:
-                return await merge_tree.cherry_pick(self._command, self._bare, commit=other, onto=head)
+                return await picks.cherry_pick(self._command, self._bare, commit=other, onto=head)
             case Activity.REVERT:
-                return await merge_tree.take_back(self._command, self._bare, commit=other, head=head)
+                return await picks.take_back(self._command, self._bare, commit=other, head=head)
 
     # ---- commits and objects
 

@@ -45,11 +45,11 @@ def opened(mirror: Path) -> Iterator[pygit2.Repository]:
     try:
         repo = pygit2.Repository(str(mirror))
     except pygit2.GitError as error:
-        raise GitError(f"the mirror {mirror.name} cannot be opened: {error}") from error
+        raise GitError(f"the repository {mirror.name} cannot be opened: {error}") from error
     try:
         yield repo
     except KeyError as error:
-        raise GitError(f"the mirror {mirror.name} has no object {error.args[0] if error.args else ''}") from error
+        raise GitError(f"the repository {mirror.name} has no object {error.args[0] if error.args else ''}") from error
     except (pygit2.GitError, ValueError, OSError) as error:
         raise GitError(f"libgit2 refused: {error}") from error
     finally:

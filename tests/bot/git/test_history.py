@@ -80,7 +80,7 @@ async def test_what_is_not_in_the_mirror_cannot_be_picked(git: GitMirrors, remot
     onto = remote.commit({"a": "1"}, ref=OURS)
     await fetched(git, remote)
     assert await git.pick(REPOSITORY, commit="1" * 40, onto=onto) == ImpossibleMerge(
-        reason=f"the commit {'1' * 40} is not in the mirror"
+        reason=f"the commit {'1' * 40} is not in the repository"
     )
     with pytest.raises(GitError, match="not an object id"):
         await git.pick(REPOSITORY, commit="--all", onto=onto)

@@ -154,7 +154,7 @@ async def test_a_missing_commit_cannot_be_merged(git: GitMirrors, remote: Remote
     one = remote.commit({"a": "1"}, ref="refs/heads/one")
     await fetched(git, remote)
     verdict = await git.merge(REPOSITORY, ours=one, theirs="1" * 40)
-    assert verdict == ImpossibleMerge(reason=f"the base {'1' * 40} is not in the mirror")
+    assert verdict == ImpossibleMerge(reason=f"the base {'1' * 40} is not in the repository")
 
 
 async def test_what_is_no_commit_cannot_be_merged(git: GitMirrors, remote: Remote) -> None:
