@@ -152,7 +152,7 @@ def test_a_merge_of_another_strategy_is_left_alone(tmp_path: Path, flowforge: Pr
     shop = diverge(tmp_path / "shop", {"a.txt": SETTLED})
     shop.git("mv", "a.txt", "b.txt")
     shop.commit({}, "moved")
-    shop.stops("merge", "-X", "no-renames", "side")
+    shop.stops("merge", "-X", "find-renames=100%", "side")
     before = shop.state()
     done = flowforge(shop.path, "resolve", "--rules-only", "--yes")
     assert (done.code, shop.state()) == (2, before)
