@@ -131,7 +131,7 @@ def merged(old: Sequence[bytes], ours: Sequence[Edit], theirs: Sequence[Edit], *
         if last is not None:
             distance = edit.first - last.last
             strangers = not {edit, last} & shared and (edit in mine) != (last in mine)
-            if distance < 0 or (edit.first, edit.last) == (last.first, last.last) or (strangers and distance < gap):
+            if (edit.first, edit.last) == (last.first, last.last) or (strangers and distance < gap):
                 return None
         result += old[last.last if last else 0 : edit.first]
         result += edit.text

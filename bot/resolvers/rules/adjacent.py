@@ -37,14 +37,9 @@ def _answer(hunk: Hunk, budget: Budget) -> HunkAnswer | None:
         return None
     return HunkAnswer(
         index=hunk.index,
-        content=_ended(both),
+        content=b"".join(both),
         resolver=NAME,
         tier=Tier.B,
         reason="Each side changed other lines; both changes are kept. Right in about 6 of 10 such hunks.",
         confidence=Confidence.LOW,
     )
-
-
-def _ended(kept: list[bytes]) -> bytes:
-    """The lines as one text; one that ended a file without a newline gets one when others follow."""
-    return b"".join(line if line.endswith(b"\n") else line + b"\n" for line in kept[:-1]) + b"".join(kept[-1:])

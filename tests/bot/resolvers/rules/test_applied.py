@@ -99,6 +99,9 @@ class TestVersion:
         assert taken(version, b"f(1.2, a)\n", b"f(1.1, a)\n", b"f(1.3, b)\n") is None
         assert taken(version, b"since 1.2\n", b"since 1.1\n", b"since 1.3\n", path="README.md") is None
 
+    def test_zeros_at_the_end_are_no_difference(self) -> None:
+        assert taken(version, b"1.2.0\n", b"1.1\n", b"1.2\n") is None
+
     def test_both_went_down(self) -> None:
         assert taken(version, b"1.1\n", b"2.0\n", b"1.2\n") is None
 
@@ -131,6 +134,11 @@ class TestRemoved:
             is None
         )
 
+    def test_not_when_more_than_ten_words_were_written_into_a_long_text(self) -> None:
+        longer = self.LONG * 4
+        assert taken(removed, b"", longer, longer + b"a b c d e f g h i j\n") == b""
+        assert taken(removed, b"", longer, longer + b"a b c d e f g h i j k\n") is None
+
     def test_not_when_little_was_removed(self) -> None:
         assert taken(removed, b"", b"a = 1\n", b"a = 2\n") is None
 
@@ -161,7 +169,8 @@ class TestSuperset:
         assert taken(superset, b"a b c e f g h\n", b"a b c d e f g h\n", b"a b c e f g x\n") is None
 
     def test_not_when_the_sides_are_not_alike(self) -> None:
-        assert taken(superset, b"x\n", b"a b c d e f\n", b"x and much more that is new\n") is None
+        assert taken(superset, b"p q r s t b x\n", b"a b c\n", b"a b x\n") is None
+        assert taken(superset, b"p b x\n", b"a b c\n", b"a b x\n") == b"p b x\n"
 
     def test_not_without_an_ancestor(self) -> None:
         assert taken(superset, b"a b c\n", b"", b"a b c d\n") is None

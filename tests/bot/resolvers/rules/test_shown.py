@@ -38,9 +38,7 @@ class TestAdjacent:
     def test_neighbouring_lines(self) -> None:
         assert taken(adjacent, b"A\nb\n", b"a\nb\n", b"a\nB\n") == b"A\nB\n"
 
-    def test_a_line_that_ended_the_file_gets_an_end(self) -> None:
-        case = a_case((b"a\nb", b"a", b"A"), around=(b"", b""))
-        assert [answer.content for answer in adjacent.answer(case)] == []
+    def test_at_the_end_of_a_file_without_a_newline(self) -> None:
         case = a_case((b"X\nb", b"x\nb", b"x\nB"), around=(b"", b""))
         assert [answer.content for answer in adjacent.answer(case)] == [b"X\nB"]
 
