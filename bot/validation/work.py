@@ -69,7 +69,7 @@ def work_in(region: Region) -> Work:
             (line for hunk in hunks for line in _untouched(hunk, hunk.theirs, hunk.ours)),
         ),
         lost_by_both=(ours & theirs) - result,
-        whole_side=result in (ours, theirs) or _one_side_each(region),
+        whole_side=result in (ours, theirs) or (len(hunks) > 1 and _one_side_each(region)),
     )
 
 

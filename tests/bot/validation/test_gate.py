@@ -226,6 +226,42 @@ def test_fifty_megabytes_are_given_to_a_person_at_once() -> None:
     assert result.verdict is GateVerdict.NEEDS_PERSON
 
 
+def test_two_megabytes_with_hundreds_of_conflicts_take_seconds() -> None:
+    lines = [b"    value_%d = compute(%d)\n" % (number, number) for number in range(60_000)]
+    sides = []
+    for name in (b"ours", b"theirs"):
+        side = list(lines)
+        for at in range(0, len(lines), 300):
+            side[at] = b"    %s(%d)\n" % (name, at)
+        sides.append(b"".join(side))
+    ours, theirs = sides
+    case = candidate(b"", path="x.txt", ours=ours, ancestor=b"".join(lines), theirs=theirs)
+    assert len(case.marked["x.txt"].hunks) == 200
+    for mixture in (lambda hunk: hunk.ours, lambda hunk: hunk.ours + b"fresh\n"):
+        resolved = resolve(case, mixture)
+        start = process_time()
+        assert gate.run_gate(resolved).verdict is GateVerdict.PASS
+        assert gate.run_gate(with_content(case, b"edited\n" + (resolved.resolutions[0].content or b""))).findings
+        assert process_time() - start < 8
+
+
+def test_a_thousand_files_take_seconds() -> None:
+    one = candidate(OURS, path="x.txt")
+    paths = [f"src/{number}.txt" for number in range(1000)]
+    many = replace(
+        one,
+        conflicts=tuple(replace(one.conflicts[0], path=path) for path in paths),
+        sides=dict.fromkeys(paths, one.sides["x.txt"]),
+        marked={path: replace(one.marked["x.txt"], path=path) for path in paths},
+        resolutions=tuple(replace(one.resolutions[0], path=path) for path in paths),
+        changed=dict.fromkeys(paths, OURS),
+        modes=dict.fromkeys(paths, "100644"),
+    )
+    start = process_time()
+    assert gate.run_gate(many).verdict is GateVerdict.PASS
+    assert process_time() - start < 5
+
+
 @pytest.mark.parametrize(
     "unit",
     ["\u200b ".encode(), b"ghp_" + b"a" * 30 + b"\n", b"\r", b"<<<<<<< x\n", b"\xe9\n", b"://a:"],

@@ -102,6 +102,16 @@ def test_only_regular_files_may_come_out(mode: str, what: str) -> None:
     assert what in said(paths.check(disguised))[0]
 
 
+def test_a_link_that_a_side_has_is_for_a_person_and_one_from_nowhere_is_refused() -> None:
+    honest = candidate(OURS)
+    link = replace(conflict("src/app.py", modes=("120000", "100644")), merged_mode=None)
+    resolutions = (replace(honest.resolutions[0], mode="120000"),)
+    linked = replace(honest, conflicts=(link,), resolutions=resolutions, modes={"src/app.py": "120000"})
+    assert [finding.verdict for finding in paths.check(linked)] == [GateVerdict.NEEDS_PERSON]
+    from_nowhere = replace(honest, modes={"src/app.py": "120000"})
+    assert [finding.verdict for finding in paths.check(from_nowhere)] == [GateVerdict.REFUSED]
+
+
 @pytest.mark.parametrize("mode", ["100755", "100664", "", "0", "644"])
 def test_a_mode_that_git_did_not_merge_is_refused(mode: str) -> None:
     assert len(paths.check(replace(candidate(OURS), modes={"src/app.py": mode}))) == 1
