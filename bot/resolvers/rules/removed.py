@@ -1,7 +1,8 @@
 """One side removed text in which the other made a small edit."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from bot.model.cases import FileCase
@@ -19,6 +20,7 @@ _SMALL: Final = 0.1
 _PART: Final = 0.5
 _MAX_WRITTEN: Final = 10
 _MIN_REMOVED: Final = 10
+_MAX_FILE: Final = 8 * 1024 * 1024
 _TELLING: Final = 8
 """Bytes from which on a line that stands elsewhere, too, says that text was moved, and not just a bracket repeated."""
 
@@ -45,16 +47,18 @@ def answer(case: FileCase) -> Iterator[HunkAnswer]:
     if is_lock(case.path):
         return
     budget = Budget()
+    sides = {"ours": case.sides.ours, "theirs": case.sides.theirs}
+    standing = cache(lambda side: _standing(sides[side]))
     for hunk in case.marked.hunks:
         try:
-            found = _answer(case, hunk, budget)
+            found = _answer(hunk, budget, standing)
         except OverBudgetError:
             return
         if found is not None:
             yield found
 
 
-def _answer(case: FileCase, hunk: Hunk, budget: Budget) -> HunkAnswer | None:
+def _answer(hunk: Hunk, budget: Budget, standing: Callable[[str], frozenset[bytes] | None]) -> HunkAnswer | None:
     ancestor = words(hunk.ancestor)
     if len(ancestor) < _MIN_REMOVED:
         return None
@@ -64,8 +68,9 @@ def _answer(case: FileCase, hunk: Hunk, budget: Budget) -> HunkAnswer | None:
     if (by_us is None) == (by_them is None):
         return None
     remover, editor, removal = ("ours", "theirs", by_us) if by_us else ("theirs", "ours", by_them)
-    kept, whole = (hunk.ours, case.sides.ours) if by_us else (hunk.theirs, case.sides.theirs)
-    if removal is None or _moved(hunk.ancestor, kept, whole):
+    kept = hunk.ours if by_us else hunk.theirs
+    elsewhere = standing(remover)
+    if removal is None or elsewhere is None or _moved(hunk.ancestor, kept, elsewhere):
         return None
     deed = "change" if removal.written else "remove"
     return HunkAnswer(
@@ -101,12 +106,16 @@ def _removal(remover: Sequence[Edit], editor: Sequence[Edit]) -> _Removal | None
     return _Removal(removed=removed, edited=edited, written=bool(written))
 
 
-def _moved(ancestor: bytes, kept: bytes, whole: bytes | None) -> bool:
+def _standing(whole: bytes | None) -> frozenset[bytes] | None:
+    """The lines of a side's file, none where it is not known; None when it is too large to look through."""
+    if whole is not None and len(whole) > _MAX_FILE:
+        return None
+    return frozenset(line.strip() for line in lines(whole or b""))
+
+
+def _moved(ancestor: bytes, kept: bytes, standing: frozenset[bytes]) -> bool:
     """Whether half of the removed lines stand elsewhere in the file of the side that removed them."""
-    if whole is None:
-        return False
     here = {line.strip() for line in lines(kept)}
     gone = {line.strip() for line in lines(ancestor)} - here
     telling = {line for line in gone if len(line) >= _TELLING}
-    elsewhere = telling & {line.strip() for line in lines(whole)}
-    return bool(telling) and 2 * len(elsewhere) >= len(telling)
+    return bool(telling) and 2 * len(telling & standing) >= len(telling)

@@ -134,6 +134,17 @@ def test_huge_hunks_take_bounded_time(rule: Rule, texts: Trio) -> None:
 
 
 @pytest.mark.parametrize("rule", [*APPLIED, *SHOWN], ids=name_of)
+def test_ten_thousand_hunks_take_bounded_time(rule: Rule) -> None:
+    text = b"the quick brown fox jumps over the lazy dog %d\n"
+    trio = (b"", b"".join(text % number for number in range(3)), b"".join(text % (number % 2) for number in range(3)))
+    whole = b"".join(b"another line of the file, %d\n" % number for number in range(20_000))
+    case = a_case(*[trio] * 10_000, sides=SideTexts(ancestor=whole, ours=whole, theirs=whole))
+    started = time.process_time()
+    list(rule.answer(case))
+    assert time.process_time() - started < 8
+
+
+@pytest.mark.parametrize("rule", [*APPLIED, *SHOWN], ids=name_of)
 def test_a_file_without_hunks_has_no_answers(rule: Rule) -> None:
     case = a_case()
     empty = replace(case, marked=MarkedFile(path="a", segments=(b"text\n",), hunks=()))
