@@ -45,6 +45,7 @@ from bot.handlers.launch import LaunchRun
 from bot.handlers.prepare import FetchMerge, PrepareMerge
 from bot.handlers.propose import DropBranch, Propose
 from bot.handlers.publish import CheckFresh, Publish
+from bot.handlers.rebase import RebaseCommits
 from bot.handlers.remember import RememberFiles
 from bot.handlers.replies import Replies
 from bot.handlers.reporting import DeliverReport, RefreshReports
@@ -330,6 +331,17 @@ def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: Ref
             direct=direct,
             launch=launch,
             unresolved=unresolved,
+            rebase=RebaseCommits(
+                store=store,
+                forge=forge,
+                git=git,
+                settle=settle,
+                direct=direct,
+                launch=launch,
+                propose=propose,
+                standing=standing,
+                server=limits,
+            ),
             server=limits,
         ),
         collect=CollectRun(store=store, clock=clock, unresolved=unresolved),

@@ -9,13 +9,14 @@ from bot.handlers.configuration import job_config
 from bot.handlers.direct import AskDirect, is_small
 from bot.handlers.launch import LaunchRun, merge_context
 from bot.handlers.progress import MergeProgress, nothing_done
+from bot.handlers.rebase import RebaseCommits
 from bot.handlers.records import records_of
 from bot.handlers.settle import SettleMerge
 from bot.handlers.triage import all_left, plan_merge
 from bot.handlers.unresolved import EndUnresolved
 from bot.model.conflicts import CleanMerge, ConflictedMerge, ImpossibleMerge
 from bot.model.forge import PullRequest
-from bot.model.intents import Refused
+from bot.model.intents import Refused, Strategy
 from bot.model.jobs import Job, JobLease, JobState
 from bot.model.runs import RunState
 from bot.policy.limits import ServerLimits, check_conflicts, direct_hunks, run_limits
@@ -73,6 +74,7 @@ class PrepareMerge:
     direct: AskDirect
     launch: LaunchRun
     unresolved: EndUnresolved
+    rebase: RebaseCommits
     server: ServerLimits
 
     async def __call__(self, lease: JobLease) -> JobLease:
@@ -86,6 +88,8 @@ class PrepareMerge:
         if run is not None and run.state is RunState.STARTED:
             # The worker that launched it died before it could say so; a second run would cost a second time.
             return await self.store.jobs.move(lease, JobState.RUNNING, progress="the agent is at work")
+        if job.request.strategy is Strategy.REBASE:
+            return await self.rebase(lease)
         verdict = await self.git.merge(repository, ours=job.head_sha, theirs=base)
         match verdict:
             case CleanMerge(tree=tree):

@@ -1,7 +1,7 @@
 """Turn a proved result into a commit that a person may approve."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from bot.model.jobs import Job, JobLease, JobState
 from bot.model.proposals import Proposal, ProposalKind, ProposalState, ProposedFile, Publication, PushPurpose
 from bot.model.resolutions import Resolution
 from bot.ports.forge import Forge
-from bot.ports.git import CommitSpec, Git, WrittenCommit
+from bot.ports.git import CommitSpec, Git, PickedCommit, WrittenCommit
 from bot.ports.store import Store
 from bot.ports.system import Clock
 from bot.report.commit_message import merge_message, revert_message, unfinished_message
@@ -48,6 +48,34 @@ class Propose:
         )
         commit = await self.git.write_commit(job.request.repository, spec)
         return await self._offer(lease, ProposalKind.MERGE, commit, spec.parents, _files(resolutions))
+
+    async def picked(
+        self,
+        job: Job,
+        commit: PickedCommit,
+        *,
+        parent: str,
+        tree: str,
+        changes: Mapping[str, tuple[str, bytes] | None],
+    ) -> WrittenCommit:
+        """Write a commit of the pull request again, on another parent: its author and message stay."""
+        spec = CommitSpec(
+            base_tree=tree,
+            changes=changes,
+            parents=(parent,),
+            message=commit.message,
+            author_name=self.bot_name,
+            author_email=await self._email(),
+            when=await self._when(job, (job.head_sha, job.base_sha or job.head_sha)),
+            author=commit.author,
+        )
+        return await self.git.write_commit(job.request.repository, spec)
+
+    async def rebase(
+        self, lease: JobLease, last: WrittenCommit, parent: str, resolutions: Sequence[Resolution]
+    ) -> JobLease:
+        """Propose the commits that end in ``last``; they replace those of the pull request's branch."""
+        return await self._offer(lease, ProposalKind.REBASE, last, (parent,), _files(resolutions))
 
     async def partial(self, job: Job, resolutions: Sequence[Resolution], left: Sequence[str]) -> None:
         """Put what is safe of a merge on a branch, for a person to finish; nobody can approve it.
@@ -121,7 +149,7 @@ class Propose:
             commit=commit.commit,
             tree=commit.tree,
             parents=parents,
-            head_sha=parents[0],
+            head_sha=job.head_sha if kind is ProposalKind.REBASE else parents[0],
             base_sha=job.base_sha or parents[0],
             diff_sha256=await self.git.proposal_diff_sha256(job.request.repository, commit.commit),
             files=files,

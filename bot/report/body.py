@@ -4,6 +4,7 @@ from typing import assert_never
 
 from bot.commands import PREFIX, CommandName
 from bot.model.jobs import JobKind, JobState
+from bot.model.proposals import Proposal, ProposalKind
 from bot.model.reports import JobView
 from bot.report import messages, sections
 from bot.report.by_hand import by_hand
@@ -72,6 +73,8 @@ def _offer(view: JobView) -> str:
     if proposal is None:
         return ""
     head = name(view.job.request.head_ref)
+    if view.hand_over is None and proposal.kind is ProposalKind.REBASE:
+        return messages.proposed_rebase(short(proposal.commit), head, short(proposal.head_sha))
     if view.hand_over is not None:
         return messages.proposed_to_fork(short(proposal.commit))
     return messages.proposed(short(proposal.commit), head, name(proposal.diff_sha256[:SHORT]))
@@ -84,9 +87,15 @@ def _next_after_offer(view: JobView) -> str:
         return ""
     if not sections.shows_every_change(view):
         return "\n".join([messages.NOT_ALL_LISTED, *messages.HAND_OVER_COMMANDS])
-    approve = code(messages.command(CommandName.APPROVE, view.proposal.commit[:SHORT]))
+    approve = code(messages.command(CommandName.APPROVE, _pinned(view.proposal)))
     rows = messages.approval_commands(approve)
     return "\n".join(rows if _is_rollback(view) else (*rows, messages.ROLLBACK_AFTERWARDS))
+
+
+def _pinned(proposal: Proposal) -> str:
+    """What an approval names: the commit, and for a rebase also the head that it replaces by force."""
+    commit = proposal.commit[:SHORT]
+    return f"--old-head {proposal.head_sha[:SHORT]} {commit}" if proposal.kind is ProposalKind.REBASE else commit
 
 
 def _published(view: JobView) -> str:

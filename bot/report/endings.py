@@ -107,6 +107,38 @@ def _first(result: GateResult) -> str:
     return next(finding.message for finding in result.findings if finding.verdict is not GateVerdict.PASS)
 
 
+def rebase_too_long(most: int) -> str:
+    """A series of too many commits."""
+    return f"The pull request has more than {most} commits; rebase it by hand, or `/flowforge resolve` merges instead."
+
+
+def rebase_of_merge(commit: str) -> str:
+    """A series with merges in it."""
+    return (
+        f"The pull request holds a merge (`{commit[:12]}`), and a rebase would undo what was resolved there. "
+        "`/flowforge resolve` merges instead."
+    )
+
+
+def rebase_impossible(commit: str, reason: str) -> str:
+    """Git cannot bring a commit onto the base at all."""
+    return f"git cannot bring `{commit[:12]}` onto the base: {reason}. `/flowforge resolve` merges instead."
+
+
+def rebase_stopped(commit: str, count: int) -> str:
+    """A commit of a series conflicts, and rules and the direct call do not settle that."""
+    what = "one conflict" if count == 1 else f"{count} conflicts"
+    return (
+        f"Commit `{commit[:12]}` has {what} that neither rules nor one call of the model settle; a rebase asks no "
+        "agent. `/flowforge resolve` merges instead."
+    )
+
+
+def rebase_dry_run(count: int) -> str:
+    """What a rebase would do."""
+    return f"This was a dry run: {count} commits would be brought onto the base. No model was asked."
+
+
 def undecided_hunk(index: int, reason: str) -> str:
     """Why a model leaves a conflict open; ``reason`` is its own word, untrusted."""
     return f"Conflict {index + 1} was left open: {reason}"

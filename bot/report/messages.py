@@ -92,6 +92,15 @@ def proposed(commit: str, head: str, diff_hash: str) -> str:
     )
 
 
+def proposed_rebase(commit: str, head: str, old: str) -> str:
+    """What an approval of a rebase would do: it replaces commits."""
+    return (
+        f"The commits that end in {commit} are ready for {head}, with their authors and messages. Pushing them "
+        f"replaces the commits up to {old} by force, so an approval has to name that commit; it "
+        "lapses when head or base moves."
+    )
+
+
 def proposed_to_fork(commit: str) -> str:
     """A proposal that we cannot push."""
     return f"Commit {commit} is the resolution."
