@@ -92,8 +92,11 @@ def _offered(conflict: Conflict) -> Suggestion | None:  # noqa: C901, PLR0911 - 
             assert_never(unreachable)
 
 
-def _modify_delete(conflict: Conflict) -> Suggestion:
-    deleter, editor = ("Our side", "theirs") if Side.OURS not in conflict.stages else ("Their side", "ours")
+def _modify_delete(conflict: Conflict) -> Suggestion | None:
+    modified = _only_side(conflict)
+    if modified is None:
+        return None
+    deleter, editor = ("Their side", "ours") if modified is Choice.OURS else ("Our side", "theirs")
     return Suggestion(
         choice=Choice.DELETE,
         reason=(
