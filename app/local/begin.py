@@ -1,16 +1,13 @@
 """Find out what a person wants merged: what is under way in the clone, or the branch that they name."""
 
-import asyncio
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from app.local.files import read_file
-from app.local.merge import LeftAlone, Merge
+from app.local.merge import Merge
 from app.local.outcome import SideNames
-from app.local.standing import MarkerStyle, Standing, work_file
-from app.local.survey import MAX_TEXT_BYTES, marked_of
+from app.local.work import with_work
 from bot.config import BUILTIN_PROTECTED_PATHS, CONFIG_PATH, parse_config
 from bot.errors import BadInputError, ConfigError
 from bot.git.clone import LocalClone
@@ -27,15 +24,8 @@ from bot.model.conflicts import (
 )
 
 _SHORT: Final = 10
-_MAX_WORK_FILE: Final = 2 * MAX_TEXT_BYTES
 _MAX_CONFIG: Final = 1024 * 1024
 _OTHER_SIDE: Final = {Side.OURS: Side.THEIRS, Side.THEIRS: Side.OURS, Side.ANCESTOR: Side.ANCESTOR}
-
-_OTHER_VERSIONS: Final = (
-    "git's index has other versions of it than a merge of the two commits has; it is left as it is."
-)
-_BEGUN: Final = "It is not as git left it in the work tree: somebody has begun on it, so it is left as it is."
-_NO_FILE: Final = "It is no plain file in the work tree, so it is left as it is."
 
 
 async def merge_of(clone: LocalClone, theirs: str) -> Merge:
@@ -85,7 +75,7 @@ async def merge_under_way(clone: LocalClone) -> Merge:
         activity=under_way.activity,
         swapped=under_way.swapped,
     )
-    return await _looked_at(clone, merge, unmerged)
+    return await with_work(clone, merge, unmerged)
 
 
 def possible(clone: LocalClone, verdict: Verdict) -> CleanMerge | ConflictedMerge:
@@ -137,61 +127,6 @@ def _unknown(path: str, stages: Mapping[Side, Stage]) -> Conflict:
         paths=(path,),
         messages=(),
     )
-
-
-async def _looked_at(clone: LocalClone, merge: Merge, unmerged: Mapping[str, Mapping[Side, Stage]]) -> Merge:
-    """The merge with what the person has done: in the index, and in the files."""
-    if not isinstance(merge.verdict, ConflictedMerge):
-        return merge
-    conflicts = [conflict for conflict in merge.verdict.conflicts if conflict.stages]
-    settled = [conflict.path for conflict in conflicts if conflict.path not in unmerged]
-    left_alone = await _staged(clone, settled)
-    styles: dict[str, MarkerStyle] = {}
-    open_paths = [conflict.path for conflict in conflicts if conflict.path in unmerged]
-    looked = await clone.look(open_paths) if clone.work_tree is not None else {}
-    for conflict in conflicts:
-        if conflict.path in unmerged:
-            if dict(unmerged[conflict.path]) != dict(conflict.stages):
-                left_alone[conflict.path] = LeftAlone(reason=_OTHER_VERSIONS)
-            else:
-                seen = await _in_work_tree(clone, conflict, swapped=merge.swapped)
-                match seen:
-                    case LeftAlone():
-                        left_alone[conflict.path] = seen
-                    case MarkerStyle():
-                        styles[conflict.path] = seen
-                    case None:
-                        pass
-    return replace(merge, left_alone=left_alone, looked=looked, styles=styles)
-
-
-async def _staged(clone: LocalClone, paths: list[str]) -> dict[str, LeftAlone]:
-    """What the person staged for paths that were in conflict."""
-    found = await clone.staged(paths)
-    alone = {}
-    for path in paths:
-        stage = found.get(path)
-        content = None if stage is None else await clone.read_blob(stage.oid, limit=MAX_TEXT_BYTES)
-        alone[path] = LeftAlone() if stage is None else LeftAlone(content=content, mode=stage.mode)
-    return alone
-
-
-async def _in_work_tree(clone: LocalClone, conflict: Conflict, *, swapped: bool) -> LeftAlone | MarkerStyle | None:
-    """How a text conflict stands in the work tree; None for other kinds, which are a person's anyway."""
-    marked = await marked_of(clone, conflict)
-    if marked is None or clone.work_tree is None:
-        return None
-    content = await asyncio.to_thread(read_file, clone.work_tree / conflict.path, limit=_MAX_WORK_FILE)
-    if content is None:
-        return LeftAlone(reason=_NO_FILE)
-    file = await asyncio.to_thread(work_file, content, marked, swapped=swapped)
-    match file.standing:
-        case Standing.UNTOUCHED:
-            return file.style
-        case Standing.SETTLED:
-            return LeftAlone(content=content, mode=conflict.merged_mode or "100644")
-        case Standing.BEGUN:
-            return LeftAlone(reason=_BEGUN)
 
 
 async def _bases(clone: LocalClone, under_way: UnderWay) -> tuple[str, ...]:

@@ -21,14 +21,16 @@ from app.local.asking import ModelPart
 from app.local.begin import merge_of, merge_under_way
 from app.local.display import Display, harmless
 from app.local.document import printed, resolve_document, verify_document
+from app.local.merge import Merge
 from app.local.mergetool import mergetool as run_mergetool
-from app.local.outcome import EXIT_OF_STATUS, EXIT_OF_VERDICT, ResolveOutcome, Status
+from app.local.outcome import EXIT_OF_STATUS, EXIT_OF_VERDICT, ResolveOutcome, Status, Written
+from app.local.resolve import Resolved
 from app.local.resolve import resolve as run_resolve
 from app.local.verify import verify as run_verify
 from app.settings import LocalSettings
 from bot.config import MAX_BUDGET_USD, MODEL_PATTERN
 from bot.direct.client import AnthropicDirect
-from bot.errors import BadInputError, FlowForgeError
+from bot.errors import BadInputError, FlowForgeError, GitError
 from bot.git.clone import LocalClone, open_clone
 from bot.model.direct import ModelAccess
 
@@ -164,11 +166,20 @@ async def _resolve(theirs: str | None, model: ModelPart | None, note: str, *, as
         if not (yes or _confirmed()):
             display.say("Nothing was written.")
             return EXIT_OF_STATUS[outcome.status]
-        if theirs is not None:
-            merge = await begin_merge(clone, merge, theirs)
-        written = await apply(clone, merge, resolved.files)
+        written = await _write(clone, merge, resolved, theirs)
         display.written(written)
         return EXIT_OF_STATUS[Status.PARTIAL if written.left else outcome.status]
+
+
+async def _write(clone: LocalClone, merge: Merge, resolved: Resolved, theirs: str | None) -> Written:
+    """Write it; a merge that nobody has begun is begun first."""
+    if theirs is None:
+        return await apply(clone, merge, resolved.files)
+    begun = await begin_merge(clone, merge, theirs)
+    try:
+        return await apply(clone, begun, resolved.files)
+    except GitError as error:
+        raise GitError(f"{error}\nThe merge has begun; `git merge --abort` takes it back.") from error
 
 
 def _objects(outcome: ResolveOutcome) -> list[str]:

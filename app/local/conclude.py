@@ -8,7 +8,7 @@ from typing import Final
 
 from app.local.asking import Asked
 from app.local.judge import mode_of, objections
-from app.local.merge import Merge
+from app.local.merge import SUBMODULE, Merge
 from app.local.outcome import HunkOutcome, PathOutcome, Progress, ResolveOutcome, Status
 from bot.git.clone import LocalClone
 from bot.git.positions import places
@@ -109,7 +109,8 @@ async def _path(clone: LocalClone, merge: Merge, conflict: Conflict, facts: Fact
     if alone is not None:
         if alone.reason:
             return replace(blank, reason=alone.reason)
-        blob = None if alone.content is None else await clone.write_blob(alone.content)
+        is_file = alone.content is not None and alone.mode != SUBMODULE
+        blob = await clone.write_blob(alone.content or b"") if is_file else None
         return replace(blank, state=Progress.RESOLVED, blob=blob, by_hand=True)
     file = facts.asked.files.get(conflict.path)
     if file is None:

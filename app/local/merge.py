@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from app.local.outcome import SideNames
 from app.local.standing import MarkerStyle
 from bot.git.discovery import Activity
 from bot.model.conflicts import CleanMerge, ConflictedMerge
 
+SUBMODULE: Final = "160000"
+"""The mode of a link to a commit of another repository."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftAlone:
     """A conflict that a person has dealt with in the clone: its content and mode now, None when it was deleted.
 
-    With a ``reason`` it is not settled yet, but begun, and nothing of ours goes there.
+    The content of a submodule is the id of its commit. With a ``reason`` the conflict is not settled yet, but begun,
+    and nothing of ours goes there.
     """
 
     content: bytes | None = None

@@ -87,6 +87,12 @@ def work_file(content: bytes, marked: MarkedFile, *, swapped: bool) -> WorkFile:
     return WorkFile(standing=Standing.UNTOUCHED, style=style)
 
 
+def as_in_git(content: bytes, marked: MarkedFile) -> bytes:
+    """A file of the work tree with the line ends that git keeps of it."""
+    kept = splice(marked, [hunk.ours + hunk.theirs for hunk in marked.hunks])
+    return content if b"\r\n" in kept else _unix(content)
+
+
 def _unix(content: bytes) -> bytes:
     """With the line ends that git compares: the clone's settings may ask for others in the work tree."""
     return content.replace(b"\r\n", b"\n")

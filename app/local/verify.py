@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.local.begin import possible, protected
+from app.local.merge import SUBMODULE
 from app.local.outcome import Remerge, VerifyOutcome
 from app.local.survey import TEXT_KINDS, marked_of, sides_of
 from bot.errors import BadInputError
@@ -25,7 +26,6 @@ from bot.model.resolutions import (
 from bot.validation.gate import run_gate
 
 _MAX_BYTES: Final = 256 * 1024 * 1024
-_SUBMODULE: Final = "160000"
 _PARENTS: Final = 2
 _PERSON: Final = "person"
 _MOVES: Final = "moves"
@@ -152,7 +152,7 @@ def _moved(path: str, conflict: Conflict) -> Finding:
 
 
 async def _content(clone: LocalClone, stage: Stage) -> bytes:
-    if stage.mode == _SUBMODULE:
+    if stage.mode == SUBMODULE:
         return stage.oid.encode("ascii")
     content = await clone.read_blob(stage.oid, limit=_MAX_BYTES)
     if content is None:

@@ -118,6 +118,36 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, flowforge: Program) -
     assert list(outside.iterdir()) == []
 
 
+def test_files_that_a_filter_makes_are_not_written(tmp_path: Path, flowforge: Program) -> None:
+    shop = diverge(tmp_path / "shop", {"a.txt": SETTLED}, **{".gitattributes": "*.txt filter=big\n"})
+    done = flowforge(shop.path, "resolve", "--rules-only", "--theirs", "side", "--yes")
+    assert done.code == 1
+    assert "git merge --abort" in done.errors
+    shop.git("merge", "--abort")
+
+
+def test_a_submodule_that_the_person_settled(tmp_path: Path, flowforge: Program) -> None:
+    shop = Workshop.create(tmp_path / "shop")
+
+    def pointing(digit: str) -> None:
+        shop.git("update-index", "--add", "--cacheinfo", f"160000,{digit * 40},m")
+        shop.git("commit", "--quiet", "-m", digit)
+
+    shop.commit({"a": "a\n"}, "base")
+    pointing("1")
+    shop.git("branch", "side")
+    pointing("2")
+    shop.git("checkout", "--quiet", "--force", "side")
+    pointing("3")
+    shop.git("checkout", "--quiet", "--force", "main")
+    shop.stops("merge", "side")
+    assert flowforge.resolve(shop.path, code=2)["conflicts"][0]["kind"] == "submodule"
+    shop.git("update-index", "--cacheinfo", f"160000,{'3' * 40},m")
+    document = flowforge.resolve(shop.path)
+    assert (document["conflicts"][0]["status"], document["conflicts"][0]["blob"]) == ("resolved", None)
+    assert "160000 commit " + "3" * 40 in shop.git("ls-tree", document["tree"])
+
+
 def test_hooks_and_filters_of_the_clone_do_not_run_for_a_look(tmp_path: Path, flowforge: Program) -> None:
     shop = diverge(tmp_path / "shop", {"a.txt": SETTLED})
     canary = tmp_path / "canary"
