@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from bot.model.conflicts import Hunk, MarkedFile
 from bot.model.resolutions import Candidate, GateVerdict
 from bot.validation import dropped_side, lost_lines, scope_hunks
 from tests.bot.validation.candidates import OURS, THEIRS, candidate, found, said
@@ -40,14 +41,21 @@ def test_whole_sides_all_lines_and_reworked_lines_are_no_loss(result: bytes) -> 
 
 
 def test_a_line_where_the_other_side_changed_nothing_is_missed_in_a_mixture() -> None:
-    ancestor = b"start\n1\n2\nend\n"
-    ours = b"start\n1 ours\n2\nours only\nend\n"
-    theirs = b"start\n1 theirs\n2\nend\n"
-    case = candidate(b"start\nfresh text here\n2\nend\n", ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt")
-    if len(case.marked["x.txt"].hunks) == 1 and b"ours only" in case.marked["x.txt"].hunks[0].ours:
-        assert "`ours only`" in said(found(lost_lines.check, case))[0]
-    else:
-        assert found(scope_hunks.check, case)
+    ancestor = b"start\n1\n}\n}\n2\nend\n"
+    ours = b"start\n1 ours\n}\nours_only()\n}\n2 ours\nend\n"
+    theirs = b"start\n1 theirs\n}\n}\n2 theirs\nend\n"
+    texts = (ours[6:-4], ancestor[6:-4], theirs[6:-4])
+    hunk = Hunk(index=0, first_line=2, last_line=20, ours=texts[0], ancestor=texts[1], theirs=texts[2])
+    marked = MarkedFile(path="x.txt", segments=(b"start\n", b"end\n"), hunks=(hunk,))
+
+    def lost(result: bytes) -> list[str]:
+        case = candidate(result, ancestor=ancestor, ours=ours, theirs=theirs, path="x.txt")
+        return said(found(lost_lines.check, replace(case, marked={"x.txt": marked})))
+
+    message = "Conflict 1 mixes the sides and lost a part of what ours added: `ours_only()`."
+    assert lost(b"start\nfresh 1 theirs\n}\n}\n2 theirs\nend\n") == [message]
+    assert lost(b"start\nfresh 1 theirs\n}\nours_only()\n}\n2 theirs\nend\n") == []
+    assert lost(theirs) == []
 
 
 def test_a_dropped_side_is_a_note() -> None:
