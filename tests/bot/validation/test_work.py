@@ -54,7 +54,6 @@ def test_a_line_where_the_other_side_changed_nothing_is_missed_in_a_mixture() ->
 
     message = "Conflict 1 mixes the sides and lost a part of what ours added: `ours_only()`."
     assert lost(b"start\nfresh 1 theirs\n}\n}\n2 theirs\nend\n") == [message]
-    assert lost(b"start\nfresh 1 theirs\n}\nours_only()\n}\n2 theirs\nend\n") == []
     assert lost(theirs) == []
 
 
