@@ -23,12 +23,14 @@ def records_of(
     open text conflicts go to.
     """
     passed = passed or {}
-    return [_record(progress, conflict, passed, next_resolver) for conflict in progress.plan.merge.conflicts]
+    left = {item.path: item.reason for item in progress.left}
+    return [_record(progress, conflict, left, passed, next_resolver) for conflict in progress.plan.merge.conflicts]
 
 
 def _record(
     progress: MergeProgress,
     conflict: Conflict,
+    left: Mapping[str, str],
     passed: Mapping[str, tuple[ProvenanceSpan, ...]],
     next_resolver: str,
 ) -> ConflictRecord:
@@ -39,7 +41,7 @@ def _record(
     asked = progress.asked.get(path, Asked(prompt="", response=""))
     notes = progress.notes.get(path, ())
     if file is None:
-        reasons = (*(item.reason for item in progress.left if item.path == path), *notes)
+        reasons = (*([left[path]] if path in left else []), *notes)
         return _row(conflict, resolver="person", reasons=reasons, suggestion=suggest(conflict))
     answers = tuple(file.settled[index] for index in sorted(file.settled))
     hunks = len(file.case.marked.hunks)

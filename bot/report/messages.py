@@ -84,6 +84,11 @@ def merging(base: str, base_commit: str, head: str, head_commit: str) -> str:
     return f"Merge of {base} ({base_commit}) into {head} ({head_commit})."
 
 
+def rebasing(head: str, head_commit: str, base: str, base_commit: str) -> str:
+    """What is brought onto what."""
+    return f"Rebase of {head} ({head_commit}) onto {base} ({base_commit})."
+
+
 def proposed(commit: str, head: str, diff_hash: str) -> str:
     """What an approval would do."""
     return (

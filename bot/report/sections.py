@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from bot.model.intents import Strategy
 from bot.model.jobs import JobKind
 from bot.model.proposals import Proposal
 from bot.model.reports import JobView
@@ -66,11 +67,13 @@ def joined(parts: Sequence[str]) -> str:
 
 
 def merging(view: JobView) -> str:
-    """What is merged into what; a rollback merges nothing."""
+    """What is merged into what, or rebased onto what; a rollback does neither."""
     job = view.job
     if job.request.kind is JobKind.ROLLBACK or job.base_sha is None:
         return ""
     head, base = name(job.request.head_ref), name(job.request.base_ref)
+    if job.request.strategy is Strategy.REBASE:
+        return messages.rebasing(head, short(job.head_sha), base, short(job.base_sha))
     return messages.merging(base, short(job.base_sha), head, short(job.head_sha))
 
 

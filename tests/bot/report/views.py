@@ -333,6 +333,12 @@ def job(state: JobState, *, kind: JobKind = JobKind.RESOLVE, **changes: object) 
     return replace(made, **changes)  # type: ignore[arg-type]  # the names of fields, checked by the dataclass
 
 
+def rebase_job() -> Job:
+    """A job that waits for the approval of a rebase."""
+    made = job(JobState.AWAITING_APPROVAL)
+    return replace(made, request=replace(made.request, strategy=Strategy.REBASE))
+
+
 APPROVAL = Approval(
     proposal_id=PROPOSAL_ID,
     actor=Actor(id=8, login="carla"),
@@ -423,6 +429,13 @@ VIEWS: dict[str, JobView] = {
     ),
     "resolve_people": _ended(
         JobState.UNRESOLVED, endings.left_to_people(len(PEOPLE)), "needs_person", conflicts=PEOPLE
+    ),
+    "resolve_rebase": _offered(
+        JobState.AWAITING_APPROVAL,
+        job=rebase_job(),
+        conflicts=BY_RULES,
+        proposal=replace(PROPOSAL, kind=ProposalKind.REBASE, parents=(TREE,)),
+        usage=Usage(),
     ),
     "resolve_refused": _ended(JobState.REFUSED, endings.CLOSED, "closed"),
     "resolve_refused_push": _offered(
