@@ -7,7 +7,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from app.local.begin import merge_of
 from app.local.outcome import EXIT_OF_VERDICT, VerifyOutcome
+from app.local.resolve import resolve
 from app.local.verify import verify
 from bot.git.clone import open_clone
 from bot.model.resolutions import GateVerdict
@@ -48,6 +50,36 @@ def verified(shop: Workshop) -> VerifyOutcome:
             return await verify(clone, "HEAD")
 
     return asyncio.run(run())
+
+
+SPACED = st.lists(
+    st.tuples(
+        st.just("a.txt"), st.integers(0, 3), st.sampled_from(["v = 1.2\n", "v = 1.10\n", "v  = 1.2\n", "", "w\n"])
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@SLOW
+@given(ours=SPACED, theirs=SPACED)
+def test_what_is_resolved_passes_as_a_commit(ours: list[Edit], theirs: list[Edit]) -> None:
+    async def run(shop: Workshop) -> str | None:
+        async with open_clone(shop.path) as clone:
+            found = (await resolve(clone, await merge_of(clone, "side"), model=None)).outcome
+            if found.tree is not None:
+                await clone.store([found.tree])
+            return found.tree
+
+    with tempfile.TemporaryDirectory() as root:
+        shop = two_sides(Path(root) / "shop", ours, theirs)
+        before = shop.state()
+        tree = asyncio.run(run(shop))
+        assert shop.state() == before
+        if tree is not None:
+            commit = shop.git("commit-tree", tree, "-p", "main", "-p", "side", "-m", "merged")
+            shop.git("reset", "--quiet", "--hard", commit)
+            assert verified(shop).gate.verdict is GateVerdict.PASS
 
 
 @SLOW

@@ -157,3 +157,24 @@ def test_unrelated_histories_cannot_be_merged(tmp_path: Path, flowforge: Program
     done = flowforge(shop.path, "resolve", "--theirs", "main", "--json")
     assert (done.code, done.output) == (1, "")
     assert "unrelated histories" in done.errors
+
+
+def test_what_git_rerere_remembers_is_used_again(tmp_path: Path, flowforge: Program) -> None:
+    shop = diverge(tmp_path / "shop", {"a.txt": OPEN})
+    shop.git("config", "rerere.enabled", "true")
+    shop.stops("merge", "side")
+    mine = edited(l20="both of us")
+    shop.put({"a.txt": mine})
+    shop.git("commit", "--quiet", "--all", "--no-edit")
+    shop.git("reset", "--quiet", "--hard", "HEAD^")
+    document = flowforge.resolve(shop.path, "--theirs", "side")
+    (conflict,) = document["conflicts"]
+    assert conflict["tier"] == "recorded"
+    assert conflict["hunks"][0]["content"] == "both of us\n"
+    assert shop.git("show", f"{document['tree']}:a.txt") == mine.rstrip("\n")
+
+
+def test_an_empty_key_is_no_key(tmp_path: Path, flowforge: Program) -> None:
+    shop = diverge(tmp_path / "shop", {"a.txt": OPEN})
+    done = flowforge(shop.path, "resolve", "--theirs", "side", ANTHROPIC_API_KEY="")
+    assert (done.code, "rules only" in done.output) == (2, True)
