@@ -70,7 +70,12 @@ def traced(candidate: Candidate) -> Iterator[TracedFile]:
         )
 
 
+def plain(line: bytes) -> str:
+    """The text of a line, without its end. Zero bytes are left out: then ASCII in UTF-16 reads as such, too."""
+    return line.replace(b"\0", b"").decode(errors="surrogateescape").rstrip("\r\n")
+
+
 def _strange(lines: Sequence[bytes], found: Sequence[LineOrigin]) -> Iterator[tuple[int, str, LineOrigin]]:
     for number, (line, origin) in enumerate(zip(lines, found, strict=True), start=1):
         if origin is LineOrigin.NEW or origin is LineOrigin.RECOMBINED:
-            yield number, line.decode(errors="surrogateescape").rstrip("\r\n"), origin
+            yield number, plain(line), origin

