@@ -2,7 +2,8 @@
 
 Every word and line that the one brought in or took away, the other brought in or took away as well, perhaps in another
 place or order: typical of work that was merged before and then went on. In the corpus people keep the larger side in
-five of six such hunks. When theirs is the larger one and only adds, they keep ours as often; so that is not decided.
+more than eight of ten such hunks. When theirs is the larger one and only adds, they do in less than seven of ten; so
+that is not decided.
 """
 
 from collections import Counter
@@ -14,9 +15,6 @@ from bot.resolvers.text import lines, words
 
 NAME: Final = "contained"
 
-_MIN_SHARED: Final = 3
-"""Fewer words and signs may be the same by chance."""
-_MIN_MORE: Final = 2
 _MAX_MORE: Final = 63
 """Beside so much more, what both did is no sign of common work."""
 
@@ -47,8 +45,8 @@ def _contains(ancestor: bytes, large: bytes, small: bytes, *, must_remove: bool)
     return (
         little - before <= much - before
         and before - little <= before - much
-        and shared >= _MIN_SHARED
-        and _MIN_MORE <= added + removed <= _MAX_MORE
+        and shared > 0
+        and 0 < added + removed <= _MAX_MORE
         and (removed > 0 or not must_remove)
         and _lines(ancestor) - _lines(small) <= _lines(ancestor) - _lines(large)
     )

@@ -5,7 +5,7 @@ changed differently leaves the hunk open, but for a dotted version, where the la
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
@@ -25,6 +25,8 @@ NAME_IMPORTS: Final = "imports"
 _VERSION: Final = re.compile(rb"\d{1,9}(?:\.\d{1,9})+")
 _MAX_PROBED_BYTES: Final = 20_000
 _MAX_PROBED_HUNKS: Final = 20
+
+_Sorting = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,7 @@ def _described(hunk: Hunk, frame: Frame, merged: _Merged, text: bytes) -> Propos
         situation, certain = NAME_VERSION, True
         reason = "Merged by name; where both sides raised a version, the larger one is taken."
     elif merged.both_added:
-        situation, certain = NAME_BOTH, frame.unordered and merged.in_order
+        situation, certain = NAME_BOTH, False
         reason = "Both sides added to the list: both additions are kept" + (
             ", in the list's order." if merged.in_order else ", ours first."
         )
@@ -139,7 +141,7 @@ def _merge(ancestor: Sequence[Item], ours: Sequence[Item], theirs: Sequence[Item
         items=tuple(kept[key] for key in order),
         versions=versions,
         both_added=any(key not in other for key in added[0]) and any(key not in mine for key in added[1]),
-        in_order=_is_sorted([*mine]) and _is_sorted([*other]) and min(len(mine), len(other)) > 1,
+        in_order=_sorting([*mine], [*other]) is not None,
     )
 
 
@@ -175,16 +177,17 @@ def _order(old: list[bytes], mine: list[bytes], other: list[bytes], kept: Mappin
         else:
             first, second = other, mine
     order = [key for key in first if key in kept]
-    in_order = _is_sorted(first) and _is_sorted(second) and min(len(first), len(second)) > 1
+    sorting = _sorting(first, second)
     for place, key in enumerate(second):
         if key in kept and key not in order:
-            order.insert(_place(order, second[:place], key, set(second), in_order=in_order), key)
+            order.insert(_place(order, second[:place], key, set(second), sorting), key)
     return order
 
 
-def _place(order: list[bytes], before: list[bytes], key: bytes, known: set[bytes], *, in_order: bool) -> int:
-    if in_order:
-        return next((place for place, other in enumerate(order) if other > key), len(order))
+def _place(order: list[bytes], before: list[bytes], key: bytes, known: set[bytes], sorting: _Sorting | None) -> int:
+    """Where a name of the other side goes: in the list's order, else after the name that it stands behind there."""
+    if sorting is not None:
+        return next((place for place, other in enumerate(order) if sorting(other) > sorting(key)), len(order))
     left = next((name for name in reversed(before) if name in order), None)
     place = 0 if left is None else order.index(left) + 1
     while place < len(order) and order[place] not in known:
@@ -192,8 +195,12 @@ def _place(order: list[bytes], before: list[bytes], key: bytes, known: set[bytes
     return place
 
 
-def _is_sorted(keys: Sequence[bytes]) -> bool:
-    return all(one <= other for one, other in pairwise(keys))
+def _sorting(*lists: Sequence[bytes]) -> _Sorting | None:
+    """The order that all lists are in: that of the bytes, or the one that knows no capitals; None for neither."""
+    for sorting in (bytes, bytes.lower):
+        if all(sorting(one) <= sorting(other) for names in lists for one, other in pairwise(names)):
+            return sorting
+    return None
 
 
 def _separated(items: Sequence[Item], listings: Sequence[Listing]) -> list[Item] | None:

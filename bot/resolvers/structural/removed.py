@@ -1,7 +1,7 @@
-"""One side removed or rewrote a piece of the file, the other made a small change inside that piece.
+"""One side removed or rewrote a piece of the file, the other made a smaller change inside that piece.
 
-In the corpus people keep the larger change in more than eight of ten such hunks: what the small change was made to is
-no longer there. Not so when the small change adds a line, which may be wanted elsewhere, or when the piece was only
+In the corpus people keep the larger change in more than eight of ten such hunks: what the smaller change was made to is
+no longer there. Not so when the smaller change adds a line, which may be wanted elsewhere, or when the piece was only
 moved: then nobody can say without reading.
 """
 
@@ -15,14 +15,18 @@ from bot.resolvers.text import lines, words
 
 NAME: Final = "removed"
 
-_SMALL: Final = 0.2
-"""The other side's change is small when it touches at most this share of the words that were there."""
+_SMALL: Final = 0.5
+"""The other side's change is the smaller one when it touches at most this share of the words that were there."""
+_PIECE: Final = 10
+"""Fewer words and signs are no piece of a file."""
+_MOST: Final = 0.6
+"""When more than this share of the words is gone, changes may also lie at the rim of what is gone."""
 _TELLING: Final = 10
 """Bytes from which on a line that stands elsewhere says that text was moved."""
 
 
 def propose(hunk: Hunk, elsewhere: frozenset[bytes], budget: Budget) -> Proposal | None:
-    """The side that removed or rewrote, when the other only made a small change in the midst of it.
+    """The side that removed or rewrote, when the other only made a smaller change in the midst of it.
 
     ``elsewhere`` are the lines of the file outside the hunk, without the white space around them.
 
@@ -30,6 +34,8 @@ def propose(hunk: Hunk, elsewhere: frozenset[bytes], budget: Budget) -> Proposal
         OverBudgetError: the texts are too large to be compared.
     """
     ancestor = words(hunk.ancestor)
+    if len(ancestor) < _PIECE:
+        return None
     for whose, remover, other, editor in (
         ("Ours", hunk.ours, "theirs", hunk.theirs),
         ("Theirs", hunk.theirs, "ours", hunk.ours),
@@ -39,7 +45,7 @@ def propose(hunk: Hunk, elsewhere: frozenset[bytes], budget: Budget) -> Proposal
         if not 0 < touched <= _SMALL * len(ancestor) or editor.count(b"\n") > hunk.ancestor.count(b"\n"):
             continue
         removals = edits(ancestor, words(remover), budget)
-        if not _in_the_midst(changes, removals, len(ancestor)):
+        if not _gone(changes, removals, len(ancestor)):
             continue
         if _moved(hunk.ancestor, elsewhere):
             return None
@@ -54,13 +60,12 @@ def propose(hunk: Hunk, elsewhere: frozenset[bytes], budget: Budget) -> Proposal
     return None
 
 
-def _in_the_midst(changes: Sequence[Edit], removals: Sequence[Edit], size: int) -> bool:
-    """Whether every change lies inside of something removed: gone words on both sides of it, or all is gone."""
+def _gone(changes: Sequence[Edit], removals: Sequence[Edit], size: int) -> bool:
+    """Whether every change lies inside of something removed, and gone words are on both sides of it or most is gone."""
+    most = sum(removal.removed for removal in removals) > _MOST * size
+    rim = 0 if most else 1
     return all(
-        any(
-            (removal.first < change.first and change.last < removal.last) or removal.removed == size
-            for removal in removals
-        )
+        any(removal.first + rim <= change.first and change.last <= removal.last - rim for removal in removals)
         for change in changes
     )
 

@@ -15,11 +15,11 @@ def lines(*texts: str, end: str = "\n") -> bytes:
 
 
 def merged(path: str, ours: bytes, ancestor: bytes, theirs: bytes, around: tuple[bytes, bytes]) -> bytes | None:
-    """The text that is applied, None where there is none."""
+    """The text that is applied, None where the merge by name has none."""
     found = [
         answer
         for answer in resolver.answer(a_case((ours, ancestor, theirs), path=path, around=around))
-        if answer.tier is Tier.STRUCTURAL
+        if answer.tier is Tier.STRUCTURAL and answer.resolver.startswith("structural: by key")
     ]
     assert len(found) <= 1
     return found[0].content if found else None
@@ -73,17 +73,21 @@ class TestJson:
             INSIDE,
         ) == lines('    "a": "^1.10.0",', '    "b": "3"')
 
-    def test_both_added_in_the_order_of_the_list(self) -> None:
-        found = merged(
-            PACKAGE,
-            lines('    "a": "1",', '    "c": "3",', '    "z": "9"'),
-            lines('    "a": "1",', '    "z": "9"'),
-            lines('    "a": "1",', '    "b": "2",', '    "z": "9"'),
-            INSIDE,
+    def test_what_both_added_is_proposed_in_the_order_of_the_list(self) -> None:
+        case = a_case(
+            (
+                lines('    "a": "1",', '    "c": "3",', '    "z": "9"'),
+                lines('    "a": "1",', '    "z": "9"'),
+                lines('    "a": "1",', '    "b": "2",', '    "z": "9"'),
+            ),
+            path=PACKAGE,
+            around=INSIDE,
         )
-        assert found == lines('    "a": "1",', '    "b": "2",', '    "c": "3",', '    "z": "9"')
+        (found,) = resolver.answer(case)
+        assert found.tier is Tier.B
+        assert found.content == lines('    "a": "1",', '    "b": "2",', '    "c": "3",', '    "z": "9"')
 
-    def test_both_added_without_an_order_is_only_proposed(self) -> None:
+    def test_and_ours_first_where_there_is_no_order(self) -> None:
         case = a_case(
             (
                 lines('    "z": "9",', '    "a": "1",', '    "c": "3"'),
