@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from app.local.outcome import HunkOutcome, PathOutcome, Progress, ResolveOutcome, VerifyOutcome
+from app.local.outcome import HunkOutcome, PathOutcome, ResolveOutcome, VerifyOutcome
 from bot.model.conflicts import Side, Stage
 from bot.model.resolutions import Finding, GateResult, GateVerdict, ProvenanceSpan
 from bot.model.runs import Usage
@@ -81,7 +81,7 @@ def _hunk(hunk: HunkOutcome) -> dict[str, Any]:
         "tier": None if answer is None else answer.tier.value,
         "content": None if answer is None else answer.content.decode("utf-8", "surrogateescape"),
         "provenance": [_span(span) for span in hunk.provenance],
-        "reason": hunk.reason if answer is None or hunk.state is Progress.OPEN else answer.reason,
+        "reason": hunk.reason if answer is None else answer.reason,
         "confidence": None if answer is None else answer.confidence.value,
     }
 

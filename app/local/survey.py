@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from app.local.merge import SUBMODULE
 from bot.errors import GitError, MarkersError
 from bot.git.clone import LocalClone
 from bot.merge.markers import parse_marked
@@ -63,11 +64,11 @@ async def survey(clone: LocalClone, conflicts: Sequence[Conflict], *, ours: str,
 
 
 async def sides_of(clone: LocalClone, conflict: Conflict) -> SideTexts:
-    """The three versions of a path; None where there is none, or where it is too large to be looked at."""
+    """The three versions of a path; None where there is none, where it is too large to be looked at, or no file."""
 
     async def read(side: Side) -> bytes | None:
         stage = conflict.stages.get(side)
-        if stage is None or stage.mode not in _REGULAR:
+        if stage is None or stage.mode == SUBMODULE:
             return None
         return await clone.read_blob(stage.oid, limit=MAX_TEXT_BYTES)
 
