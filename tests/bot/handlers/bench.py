@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import SecretStr
 
@@ -182,7 +183,9 @@ class Bench:
         return self.sim.record.requests(method, path)
 
 
-def settings_of(directory: Path, sim: Simulator, database_url: str, web_url: str) -> ServiceSettings:
+def settings_of(
+    directory: Path, sim: Simulator, database_url: str, web_url: str, overrides: Mapping[str, object]
+) -> ServiceSettings:
     """Settings of an instance that has no Redis: every ring is lost."""
     return ServiceSettings.model_validate(
         {
@@ -202,6 +205,7 @@ def settings_of(directory: Path, sim: Simulator, database_url: str, web_url: str
             # Tests jump over leases; only what is about silence and deadlines should meet these.
             "stall_timeout_seconds": 3000,
             "run_timeout_seconds": 6000,
+            **overrides,
         },
     )
 
@@ -214,6 +218,7 @@ async def open_bench(
     base: Mapping[str, str] = BASE,
     ours: Mapping[str, str | None] = OURS,
     theirs: Mapping[str, str | None] = THEIRS,
+    overrides: Mapping[str, object] = MappingProxyType({}),
 ) -> AsyncIterator[Bench]:
     """A bench; afterwards, what was said on the wire must be what GitHub describes."""
     (directory / "data").mkdir(parents=True, exist_ok=True)
@@ -229,7 +234,7 @@ async def open_bench(
                 clock=clock,
             ),
         )
-        settings = settings_of(directory, sim, database_url, url)
+        settings = settings_of(directory, sim, database_url, url, overrides)
         opened = open_flowforge(settings, worker="bench", clock=clock, runner=runner)
         instance = await stack.enter_async_context(opened)
         await stack.enter_async_context(serving(instance.service, listener))
