@@ -15,8 +15,8 @@ from bot.resolvers.text import is_lock, lines
 
 NAME: Final = "structural"
 SUMMARY: Final = (
-    "The syntax tells the changes of both sides apart: entries merged by name, words replaced in place, or a small edit"
-    " inside of something that is gone."
+    "The syntax tells both sides' changes apart (entries merged by name, words replaced in place), or one side took"
+    " away or did all that the other changed; the file has no more parse errors than its sides."
 )
 
 _MAX_HUNKS: Final = 40

@@ -65,13 +65,14 @@ class TestJson:
         assert found == lines('    "a": "9",')
 
     def test_the_larger_of_two_versions(self) -> None:
-        assert merged(
-            PACKAGE,
-            lines('    "a": "^1.10.0",', '    "b": "2"'),
-            lines('    "a": "^1.2.0",', '    "b": "2"'),
-            lines('    "a": "^1.9.0",', '    "b": "3"'),
-            INSIDE,
-        ) == lines('    "a": "^1.10.0",', '    "b": "3"')
+        larger, smaller = (lines(f'    "a": "^{version}",', '    "b": "2"') for version in ("1.10.0", "1.9.0"))
+        ancestor = lines('    "a": "^1.2.0",', '    "b": "2"')
+        assert merged(PACKAGE, larger, ancestor, smaller.replace(b'"2"', b'"3"'), INSIDE) == larger.replace(
+            b'"2"', b'"3"'
+        )
+        assert merged(PACKAGE, smaller.replace(b'"2"', b'"3"'), ancestor, larger, INSIDE) == larger.replace(
+            b'"2"', b'"3"'
+        )
 
     def test_what_both_added_is_proposed_in_the_order_of_the_list(self) -> None:
         case = a_case(

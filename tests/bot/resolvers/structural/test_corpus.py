@@ -10,7 +10,7 @@ from bot.model.resolutions import Tier
 from bot.resolvers.structural import resolver
 
 HUNKS, FILES = CORPUS / "hunks.jsonl.gz", CORPUS / "files.jsonl.gz"
-EVERY_HUNK, EVERY_FILE = 16, 3
+EVERY_HUNK, EVERY_FILE = 13, 3
 
 MERGIRAF_WRONG, CONTENT_FILES = 31, 215
 """What Mergiraf 0.20.0 takes and gets wrong on the same files: see ``benchmarks.mergiraf``."""
@@ -27,7 +27,7 @@ def test_what_it_applies_is_what_people_did_in_four_of_five_hunks() -> None:
             if answer.tier is Tier.STRUCTURAL:
                 taken += 1
                 right += row.human is not None and same(answer.content, row.human)
-    assert taken >= 0.15 * rows
+    assert taken >= 0.18 * rows
     assert right >= 0.8 * taken
 
 
