@@ -181,12 +181,14 @@ CONFLICT_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         ConflictKind.MODIFY_DELETE: "one changed it, one deleted it",
         ConflictKind.RENAME_DELETE: "one renamed it, one deleted it",
         ConflictKind.RENAME_RENAME: "both renamed it",
+        ConflictKind.RENAME_RENAME_TO_ONE: "two files renamed to one name",
         ConflictKind.RENAME_ADD: "one renamed onto it, one added it",
         ConflictKind.DIRECTORY_RENAME: "its directory was renamed",
         ConflictKind.DIRECTORY_FILE: "a file here, a directory there",
         ConflictKind.DISTINCT_TYPES: "of different types",
         ConflictKind.MODE: "different file modes",
         ConflictKind.BINARY: "binary, changed by both",
+        ConflictKind.SYMLINK: "a symbolic link",
         ConflictKind.SUBMODULE: "a submodule",
         ConflictKind.LFS_POINTER: "a Git LFS pointer",
         ConflictKind.UNKNOWN: "of a kind unknown to us",
@@ -249,6 +251,11 @@ def tier(value: Tier) -> str:  # noqa: PLR0911 - one text for every tier
 def take(choice: Choice, path: str) -> str:
     """The command by which a person settles a conflict."""
     return command(CommandName.TAKE, f"{choice.value} {path}")
+
+
+def alternatives(commands: Sequence[str]) -> str:
+    """Commands of which one settles a conflict."""
+    return f"— {' or '.join(commands)}" if commands else ""
 
 
 def settled(counts: Mapping[Tier, int], left: int) -> str:

@@ -6,6 +6,7 @@ from typing import Final
 
 from bot.model.cases import Choice
 from bot.model.conflicts import ConflictKind, Side
+from bot.model.jobs import JobState
 from bot.model.reports import ConflictRecord, JobView, ResolutionStatus
 from bot.model.resolutions import HunkAnswer, LineOrigin, Tier
 from bot.redact import redact
@@ -31,7 +32,8 @@ def resolved(view: JobView) -> str:
         return ""
     left = [record for record in records if record.status is ResolutionStatus.OPEN]
     done = [record for record in records if record.status is not ResolutionStatus.OPEN]
-    open_table = _table(left, _open_row, messages.OPEN_TABLE_HEAD, _TABLE_ROOM)
+    row = _open_row_with_commands if view.job.state is JobState.UNRESOLVED else _open_row
+    open_table = _table(left, row, messages.OPEN_TABLE_HEAD, _TABLE_ROOM)
     done_table = _table(done, _resolved_row, messages.TABLE_HEAD, _TABLE_ROOM - size(open_table))
     return joined(
         [
@@ -80,14 +82,19 @@ def _open_row(record: ConflictRecord) -> str:
     return f"| {_path_cell(record)} | {_conflict(record)} | {_reasons(record)}{_suggestion(record)} |"
 
 
+def _open_row_with_commands(record: ConflictRecord) -> str:
+    """The same, with the commands that settle it: the suggested one, or those there are."""
+    choices = (record.suggestion.choice,) if record.suggestion is not None else takes(record)
+    commands = [messages.take(choice, record.path) for choice in choices]
+    shown = messages.alternatives([escape_pipes(code(command, _PATH_ROOM)) for command in commands if _fits(command)])
+    return f"{_open_row(record).removesuffix(' |')} {shown} |" if shown else _open_row(record)
+
+
 def _suggestion(record: ConflictRecord) -> str:
-    """What people did in such cases, and the command that does it; without a suggestion, the commands there are."""
+    """What people did in such cases."""
     if record.suggestion is None:
         return ""
-    command = messages.take(record.suggestion.choice, record.path)
-    reason = cell(record.suggestion.reason, _REASON_ROOM)
-    shown = escape_pipes(code(command, _PATH_ROOM)) if _fits(command) else ""
-    return f" {' '.join(filter(None, [messages.SUGGESTED, reason, shown]))}"
+    return f" {messages.SUGGESTED} {cell(record.suggestion.reason, _REASON_ROOM)}"
 
 
 def _fits(command: str) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from bot.model.conflicts import ConflictKind
 from bot.model.jobs import Job, JobKind, JobState
 from bot.model.reports import CheckRunContent
 from bot.model.resolutions import Tier
@@ -76,3 +77,7 @@ def test_every_check_has_words() -> None:
 def test_every_resolver_has_words() -> None:
     assert {resolver.name for resolver in RESOLVERS} <= messages.RESOLVER_WORDS.keys()
     assert all(messages.tier(tier) for tier in Tier)
+
+
+def test_every_kind_of_conflict_has_words() -> None:
+    assert set(ConflictKind) <= messages.CONFLICT_WORDS.keys()

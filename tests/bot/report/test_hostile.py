@@ -34,7 +34,7 @@ LONG = st.tuples(HOSTILE, st.sampled_from([1, 1, 1, 50, 500])).map(lambda pair: 
 ANSWERS = st.builds(
     HunkAnswer,
     index=st.integers(0, 10**6),
-    content=HOSTILE.map(lambda text: text.encode("utf-8", "surrogateescape")),
+    content=HOSTILE.map(lambda text: text.encode("utf-8", "surrogatepass")),
     resolver=HOSTILE,
     tier=st.sampled_from(Tier),
     reason=LONG,
