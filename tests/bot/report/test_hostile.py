@@ -302,3 +302,19 @@ def test_without_a_way_to_push_there_is_no_button_that_says_so() -> None:
     labels = [action.label for action in render_check_run(VIEWS["resolve_awaiting_approval_fork"]).actions]
     assert labels == ["Retry", "Discard"]
     assert "/flowforge approve" not in render_sticky(VIEWS["resolve_awaiting_approval_fork"]).body
+
+
+def test_what_is_not_even_named_cannot_be_approved() -> None:
+    """ADV-042: with more changed files than can be named, no approval is offered."""
+    view = VIEWS["resolve_awaiting_approval"]
+    lines = "+line of text\n" * 90
+    for count, offered in ((40, True), (4_000, False)):
+        names = [f"some/directory/with/a/long/name/file-{number}.py" for number in range(count)]
+        diff = "".join(f"diff --git a/{x} b/{x}\n--- a/{x}\n+++ b/{x}\n@@ -0,0 +1,90 @@\n{lines}" for x in names)
+        large = replace(view, diff_against_head=diff, diff_against_base=diff)
+        check, comment = render_check_run(large), render_sticky(large).body
+        assert ("approve" in {action.identifier for action in check.actions}) is offered
+        assert ("/flowforge approve" in comment) is offered
+        assert size(comment) <= 65_536
+        if offered:
+            assert all(name in check.text for name in names)
