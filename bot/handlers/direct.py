@@ -1,6 +1,7 @@
 """Put what the rules leave open to the model in one call, where it is little."""
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -25,6 +26,7 @@ MAX_OUTPUT_TOKENS: Final = 8_000
 TIMEOUT_SECONDS: Final = 40.0
 """With what comes before and after, the step that asks has to end within a worker's minute."""
 
+_LEAST_SECONDS: Final = 10.0
 _OWNER: Final = "direct"
 _MIN_BUDGET_USD: Final = 0.01
 
@@ -45,12 +47,23 @@ class AskDirect:
     gateway_url: str
 
     async def __call__(
-        self, job: Job, progress: MergeProgress, *, context: MergeContext, limits: RunLimits, most_hunks: int
+        self,
+        job: Job,
+        progress: MergeProgress,
+        *,
+        context: MergeContext,
+        limits: RunLimits,
+        most_hunks: int,
+        begun: float,
     ) -> MergeProgress:
-        """The merge with the model's answers applied; each file that was asked about is marked as asked."""
+        """The merge with the model's answers applied; each file that was asked about is marked as asked.
+
+        ``begun`` is when the job's step began, by the monotonic clock: what it took so far, the call cannot have.
+        """
         paths = [path for path in progress.open_files if path not in progress.asked]
         if not paths or not is_small(progress, most=most_hunks) or limits.budget_usd < _MIN_BUDGET_USD:
             return progress
+        seconds = max(_LEAST_SECONDS, TIMEOUT_SECONDS - (time.monotonic() - begun))
         question = DirectQuestion(
             model=job.request.model,
             files=tuple(progress.files[path] for path in paths),
@@ -60,7 +73,7 @@ class AskDirect:
                 max_input_tokens=MAX_INPUT_TOKENS,
                 max_output_tokens=MAX_OUTPUT_TOKENS,
                 budget_usd=limits.budget_usd,
-                timeout_seconds=TIMEOUT_SECONDS,
+                timeout_seconds=seconds,
             ),
         )
         reply = await self._ask(job, question, limits)

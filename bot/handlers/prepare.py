@@ -1,5 +1,6 @@
 """From a queued job to its resolvers: fetch, verdict, and each conflict to the cheapest that can settle it."""
 
+import time
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -107,6 +108,7 @@ class PrepareMerge:
     async def _conflicted(self, lease: JobLease, merge: ConflictedMerge) -> JobLease:
         job = lease.job
         repository = job.request.repository
+        begun = time.monotonic()
         config = await job_config(job, registry=self.store.registry)
         size = check_conflicts(config, len(merge.conflicts))
         if isinstance(size, Refused):
@@ -123,7 +125,9 @@ class PrepareMerge:
         if is_small(progress, most=most_hunks):
             context = await merge_context(self.git, job, title=pull_request.title, body=pull_request.body)
             left = await self.launch.remaining(job, limits)
-            progress = await self.direct(job, progress, context=context, limits=left, most_hunks=most_hunks)
+            progress = await self.direct(
+                job, progress, context=context, limits=left, most_hunks=most_hunks, begun=begun
+            )
             # At once: what was paid for is not asked again by another worker.
             await self._save(job, progress, _next_resolver(progress, config, 0))
         if progress.open_files and config.resolvers.agent:

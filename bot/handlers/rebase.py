@@ -30,8 +30,8 @@ from bot.report import endings
 MAX_COMMITS: Final = 100
 """Longer series are left to people: all of one is done in one step of a job."""
 
-_ASK_UNTIL_SECONDS: Final = 12.0
-"""After so long no further direct call is begun: it may take forty seconds, and the step has to end in a minute."""
+_ASK_WITHIN_SECONDS: Final = 12.0
+"""After so long no further direct call is begun: one may take long, and the step has to end in a minute."""
 
 _Changes = dict[str, tuple[str, bytes] | None]
 
@@ -40,12 +40,12 @@ _Changes = dict[str, tuple[str, bytes] | None]
 class _Series:
     """The commits taken over so far: the last one and its parent, and what became of the conflicts on the way.
 
-    ``ask_until`` is a moment of the monotonic clock.
+    ``begun`` is a moment of the monotonic clock.
     """
 
     job: Job
     config: RepositoryConfig
-    ask_until: float
+    begun: float
     tip: str
     last: WrittenCommit | None = None
     parent: str = ""
@@ -77,7 +77,7 @@ class RebaseCommits:
         if refused:
             return await self._end(lease, "rebase", refused)
         config = await job_config(job, registry=self.store.registry)
-        series = _Series(job=job, config=config, ask_until=time.monotonic() + _ASK_UNTIL_SECONDS, tip=base)
+        series = _Series(job=job, config=config, begun=time.monotonic(), tip=base)
         for commit in commits:
             problem = await self._take_over(series, commit)
             if problem:
@@ -118,8 +118,8 @@ class RebaseCommits:
         job, config = series.job, series.config
         plan = await plan_merge(merge, repository=job.request.repository, config=config, git=self.git)
         progress = await self.settle(job, plan, config)
-        if progress.open_files and time.monotonic() < series.ask_until and not job.request.dry_run:
-            progress = await self._ask(job, progress, config)
+        if progress.open_files and time.monotonic() < series.begun + _ASK_WITHIN_SECONDS and not job.request.dry_run:
+            progress = await self._ask(series, progress)
         work = without_agent(progress)
         result = await gate(progress, work.resolutions, protected=protected_paths(config))
         passed = result.verdict is GateVerdict.PASS
@@ -138,7 +138,8 @@ class RebaseCommits:
         await self._write(series, commit, merge.tree, changes)
         return ""
 
-    async def _ask(self, job: Job, progress: MergeProgress, config: RepositoryConfig) -> MergeProgress:
+    async def _ask(self, series: _Series, progress: MergeProgress) -> MergeProgress:
+        job, config = series.job, series.config
         most = direct_hunks(config, self.server)
         if not is_small(progress, most=most):
             return progress
@@ -146,7 +147,7 @@ class RebaseCommits:
         context = await merge_context(self.git, job, title=pull_request.title, body=pull_request.body)
         limits = run_limits(config, budget_usd=job.request.budget_usd, server=self.server)
         left = await self.launch.remaining(job, limits)
-        return await self.direct(job, progress, context=context, limits=left, most_hunks=most)
+        return await self.direct(job, progress, context=context, limits=left, most_hunks=most, begun=series.begun)
 
     async def _write(self, series: _Series, commit: PickedCommit, tree: str, changes: _Changes) -> None:
         """The commit as it is, on top; one whose change is there already is left out, as git does."""
