@@ -1,0 +1,41 @@
+"""The command ``flowforge demo``."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from app.demo.main import DemoOptions, run_demo
+from app.demo.steps import Step
+from app.running import run_to_end
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Exit after the main job instead of serving until Ctrl-C.")
+@click.option("--yes", is_flag=True, help="Approve without asking.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document; all else goes to standard error.")
+@click.option(
+    "--keep", type=click.Path(path_type=Path), help="Leave repositories, database, transcript and logs there."
+)
+@click.option(
+    "--bundle",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A git bundle with the branches base, ours and theirs as the pull request.",
+)
+@click.option(
+    "--repo", type=click.Path(exists=True, path_type=Path), help="A repository to take the pull request from."
+)
+@click.option("--head", help="With --repo: the pull request's head, any ref.")
+@click.option("--base", help="With --repo: the base branch, any ref.")
+@click.option(
+    "--answers",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON object, path to resolved text: what the scripted model answers.",
+)
+@click.option("--until", type=click.Choice([step.value for step in Step]), help="Stop after this step.")
+@click.option("--direct", is_flag=True, help="Let small conflicts go to the model in one call, without an agent's run.")
+def demo(**options: Any) -> None:
+    """Run the main job on embedded parts: SQLite, its own Redis, a simulated forge, the real Claude Code."""
+    options["until"] = None if options["until"] is None else Step(options["until"])
+    sys.exit(run_to_end(run_demo(DemoOptions(**options))))
