@@ -18,7 +18,7 @@ if __package__ in {None, ""}:  # started by its path, not as a module
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from benchmarks.corpus import CORPUS, read_files, read_hunks
-from benchmarks.gate_cases import GateNumbers, Verdicts, lines_of_report, measure_gate
+from benchmarks.gate_cases import GateNumbers, lines_of_report, measure_gate
 from benchmarks.mergiraf import MergirafNumbers, measure_mergiraf
 from benchmarks.outcomes import of_files, of_hunks
 from benchmarks.shares import Json, percent, section
@@ -55,21 +55,11 @@ def document(measured: Measured) -> Json:
         "hunks": measured.hunks,
         "files": measured.files,
         "gate": {
-            "human": _verdicts(gate.human),
-            "within_hunks": _verdicts(gate.within_hunks),
+            "human": asdict(gate.human),
+            "within_hunks": asdict(gate.within_hunks),
             "seeded": {name: asdict(caught) for name, caught in gate.seeded.items()},
         },
         "mergiraf": None if mergiraf is None else asdict(mergiraf),
-    }
-
-
-def _verdicts(verdicts: Verdicts) -> Json:
-    return {
-        "rows": verdicts.rows,
-        "passed": verdicts.passed,
-        "needs_person": verdicts.needs_person,
-        "refused": verdicts.refused,
-        "by_check": dict(verdicts.by_check),
     }
 
 

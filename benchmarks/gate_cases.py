@@ -34,7 +34,7 @@ class Verdicts:
     passed: int = 0
     needs_person: int = 0
     refused: int = 0
-    by_check: Counter[str] = field(default_factory=Counter)
+    by_check: dict[str, int] = field(default_factory=dict)
 
     def add(self, verdict: GateVerdict, findings: Iterable[Finding]) -> None:
         """Count one resolution."""
@@ -42,9 +42,9 @@ class Verdicts:
         self.passed += verdict is GateVerdict.PASS
         self.needs_person += verdict is GateVerdict.NEEDS_PERSON
         self.refused += verdict is GateVerdict.REFUSED
-        self.by_check.update(
-            {f"{finding.check}: {finding.verdict}" for finding in findings if finding.verdict is not GateVerdict.PASS}
-        )
+        bad = {f"{item.check}: {item.verdict}" for item in findings if item.verdict is not GateVerdict.PASS}
+        for name in bad:
+            self.by_check[name] = self.by_check.get(name, 0) + 1
 
 
 @dataclass(slots=True, kw_only=True)
@@ -155,7 +155,7 @@ def lines_of_report(numbers: GateNumbers) -> Iterator[str]:
         rows = max(verdicts.rows, 1)
         shares = (f"{100 * count / rows:.1f} %" for count in (verdicts.refused, verdicts.needs_person))
         yield "{}: {} files, refused {}, needs a person {}".format(name, verdicts.rows, *shares)
-        yield from (f"    {check}: {count}" for check, count in verdicts.by_check.most_common())
+        yield from (f"    {check}: {count}" for check, count in Counter(verdicts.by_check).most_common())
     yield "seeded bad resolutions, caught (refused) of all:"
     for name, caught in numbers.seeded.items():
         share = 100 * caught.caught / max(caught.rows, 1)

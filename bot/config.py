@@ -109,7 +109,7 @@ class Resolvers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = ()
     structural: Annotated[
         bool,
-        Meta(description="Merges by syntax tree: keys of JSON, TOML and YAML, and edits whose result the syntax bears out."),
+        Meta(description="Merges by syntax tree: keys of JSON, TOML and YAML, and edits that the syntax bears out."),
     ] = True
     direct: Annotated[
         bool,

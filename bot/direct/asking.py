@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from bot.merge.final_newline import ends_with_newline
 from bot.merge.remainder import remainder
 from bot.model.cases import FileProgress
 from bot.model.conflicts import ConflictKind, Hunk
@@ -119,7 +120,7 @@ def _asked_file(progress: FileProgress) -> AskedFile:
                     after=_nearest(segments[place + 1], last=False),
                     candidates=progress.candidates.get(index, ()),
                     line_end=_line_end(hunk, segments, name),
-                    final_newline=_final_newline(case.sides) if at_end else None,
+                    final_newline=ends_with_newline(case.sides) if at_end else None,
                 )
             )
     except UnicodeDecodeError:
@@ -169,14 +170,6 @@ def _line_end(hunk: Hunk, segments: Iterable[str], name: str) -> str:
             crlf += segment.count(_CRLF)
             lines += segment.count(_LF)
     return _CRLF if 2 * crlf > lines else _LF
-
-
-def _final_newline(sides: SideTexts) -> bool:
-    """Whether the merged file ends with a newline: as the sides have it, and where they differ, as the change wants."""
-    ours, theirs = (text is None or not text or text.endswith(b"\n") for text in (sides.ours, sides.theirs))
-    if ours == theirs or sides.ancestor is None:
-        return ours or theirs
-    return not (not sides.ancestor or sides.ancestor.endswith(b"\n"))
 
 
 def _nearest(segment: str, *, last: bool) -> tuple[str, ...]:

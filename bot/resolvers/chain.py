@@ -3,8 +3,10 @@
 Rules read hostile text and may be slow: call ``run_rules`` off the event loop.
 """
 
+from dataclasses import replace
 from typing import Final
 
+from bot.merge.final_newline import ends_with_newline, without_newline
 from bot.model.cases import FileCase, FileProgress
 from bot.model.conflicts import MarkedFile
 from bot.model.resolutions import HunkAnswer, Tier
@@ -37,7 +39,7 @@ def run_rules(case: FileCase, resolvers: tuple[Resolver, ...] = RESOLVERS) -> Fi
         fitting = [answer for answer in answers if _fits(case.marked, answer)]
         if len(fitting) < len(answers):
             failures.append(resolver.name)
-        for answer in fitting:
+        for answer in (_ended(case, answer) for answer in fitting):
             if answer.tier is Tier.B:
                 candidates[answer.index].setdefault(answer.content, answer)
             else:
@@ -48,6 +50,14 @@ def run_rules(case: FileCase, resolvers: tuple[Resolver, ...] = RESOLVERS) -> Fi
         if found and index not in settled
     }
     return FileProgress(case=case, settled=settled, candidates=left, failures=tuple(failures))
+
+
+def _ended(case: FileCase, answer: HunkAnswer) -> HunkAnswer:
+    """The answer without the newline that git put at the end of a file that has none; a person's own stays as it is."""
+    last = answer.index == len(case.marked.hunks) - 1 and not case.marked.segments[-1]
+    if not last or answer.tier is Tier.RECORDED or ends_with_newline(case.sides):
+        return answer
+    return replace(answer, content=without_newline(answer.content))
 
 
 def _fits(marked: MarkedFile, answer: HunkAnswer) -> bool:

@@ -41,10 +41,8 @@ def test_a_name_that_is_no_utf_8_is_an_error_or_left_to_a_person(tmp_path: Path,
     ("base", "ours", "theirs"),
     [
         (b"one\r\ntwo\r\n", b"one\r\ntwo  2\r\n", b"one\r\ntwo 2\r\n"),
-        pytest.param(
-            *(b"one\ntwo", b"one\ntwo  2", b"one\ntwo 2"),
-            marks=pytest.mark.xfail(reason="run_rules keeps the newline that git put before its marker"),
-        ),
+        (b"one\ntwo", b"one\ntwo  2", b"one\ntwo 2"),
+        (b"one\r\ntwo", b"one\r\ntwo  2", b"one\r\ntwo 2"),
         (b"caf\xe9\ntwo\n", b"caf\xe9\ntwo  2\n", b"caf\xe9\ntwo 2\n"),
         (b"\xef\xbb\xbfone\ntwo\n", b"\xef\xbb\xbfone\ntwo  2\n", b"\xef\xbb\xbfone\ntwo 2\n"),
         (b"<<<<<<< kept\ntwo\n", b"<<<<<<< kept\ntwo  2\n", b"<<<<<<< kept\ntwo 2\n"),
