@@ -23,6 +23,8 @@ from bot.model.conflicts import (
     Verdict,
 )
 
+UNSHALLOW: Final = " This clone is shallow: `git fetch --unshallow` gets the rest of its history."
+
 _SHORT: Final = 10
 _MAX_CONFIG: Final = 1024 * 1024
 _OTHER_SIDE: Final = {Side.OURS: Side.THEIRS, Side.THEIRS: Side.OURS, Side.ANCESTOR: Side.ANCESTOR}
@@ -58,6 +60,11 @@ async def merge_under_way(clone: LocalClone) -> Merge:
     """
     under_way = await clone.under_way()
     if under_way is None:
+        if clone.work_tree is not None and await clone.unmerged():
+            raise BadInputError(
+                "These conflicts are of no merge, rebase, cherry-pick or revert, but perhaps of `git stash pop` or "
+                "`git apply --3way`. Take them file by file: `git mergetool` with `flowforge mergetool`."
+            )
         raise BadInputError(
             "No merge, rebase or cherry-pick is under way here. Name the branch to merge: --theirs REF."
         )
@@ -85,7 +92,7 @@ def possible(clone: LocalClone, verdict: Verdict) -> CleanMerge | ConflictedMerg
         BadInputError: git cannot merge the two, for instance because a shallow clone does not reach to their base.
     """
     if isinstance(verdict, ImpossibleMerge):
-        hint = " This clone is shallow: `git fetch --unshallow` gets the rest of its history." if clone.shallow else ""
+        hint = UNSHALLOW if clone.shallow else ""
         raise BadInputError(f"git cannot merge the two: {verdict.reason}.{hint}")
     return verdict
 

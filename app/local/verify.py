@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from app.local.begin import possible, protected
+from app.local.begin import UNSHALLOW, possible, protected
 from app.local.merge import SUBMODULE
 from app.local.outcome import Remerge, VerifyOutcome
 from app.local.survey import TEXT_KINDS, marked_of, sides_of
@@ -43,7 +43,7 @@ async def verify(clone: LocalClone, name: str) -> VerifyOutcome:
         SandboxError: a check cannot be run on this machine.
     """
     commit = await clone.resolve(name)
-    ours, theirs = _two(await clone.parents_of(commit), commit)
+    ours, theirs = _two(await clone.parents_of(commit), commit, shallow=clone.shallow)
     verdict = possible(clone, await clone.merge(ours=ours, theirs=theirs))
     conflicts = verdict.conflicts if isinstance(verdict, ConflictedMerge) else ()
     edits = await _beyond(clone, commit, verdict.tree, conflicts)
@@ -58,10 +58,12 @@ async def verify(clone: LocalClone, name: str) -> VerifyOutcome:
     )
 
 
-def _two(parents: tuple[str, ...], commit: str) -> tuple[str, str]:
+def _two(parents: tuple[str, ...], commit: str, *, shallow: bool) -> tuple[str, str]:
     if len(parents) != _PARENTS:
         has = {0: "no parent", 1: "one parent"}.get(len(parents), f"{len(parents)} parents")
-        raise BadInputError(f"{commit} is not a merge of two commits: it has {has}.")
+        # Where a shallow clone ends, commits look as if they had no parents.
+        hint = UNSHALLOW if shallow and not parents else ""
+        raise BadInputError(f"{commit} is not a merge of two commits: it has {has}.{hint}")
     return parents[0], parents[1]
 
 

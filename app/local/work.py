@@ -20,6 +20,10 @@ _OTHER_VERSIONS: Final = (
     "git's index has other versions of it than a merge of the two commits has; it is left as it is."
 )
 _BEGUN: Final = "It is not as git left it in the work tree: somebody has begun on it, so it is left as it is."
+_OTHERWISE: Final = (
+    "Its attribute `merge` keeps git from marking what conflicts in it, so nothing tells whether somebody settled it: "
+    "stage it with `git add` when it is as you want it."
+)
 _NO_FILE: Final = "It is no plain file in the work tree, so it is left as it is."
 _TOO_LARGE: Final = "What is staged for it is too large to be looked at."
 
@@ -34,6 +38,7 @@ async def with_work(clone: LocalClone, merge: Merge, unmerged: Mapping[str, Mapp
         return merge
     conflicts = [conflict for conflict in merge.verdict.conflicts if conflict.stages]
     left_alone = await _staged(clone, [conflict.path for conflict in conflicts if conflict.path not in unmerged])
+    otherwise = await clone.merged_otherwise(unmerged) if unmerged and clone.work_tree is not None else frozenset()
     looked: dict[str, str] = {}
     styles: dict[str, MarkerStyle] = {}
     for conflict in conflicts:
@@ -41,6 +46,8 @@ async def with_work(clone: LocalClone, merge: Merge, unmerged: Mapping[str, Mapp
         marked = await marked_of(clone, conflict) if path in unmerged else None
         if path in unmerged and dict(unmerged[path]) != dict(conflict.stages):
             left_alone[path] = LeftAlone(reason=_OTHER_VERSIONS)
+        elif marked is not None and path in otherwise:
+            left_alone[path] = LeftAlone(reason=_OTHERWISE)
         elif marked is not None and clone.work_tree is not None:
             seen = await _in_work_tree(clone, conflict, marked, swapped=merge.swapped)
             if isinstance(seen, LeftAlone):

@@ -288,6 +288,14 @@ class LocalClone:
         """
         return await asyncio.to_thread(worktree.look, self._tree(), list(paths))
 
+    async def merged_otherwise(self, paths: Iterable[str]) -> frozenset[str]:
+        """The paths that git does not merge by lines in this work tree, as its attributes say (``-merge``, a driver).
+
+        Raises:
+            GitError: there is no work tree, or the attributes cannot be read.
+        """
+        return await worktree.merged_otherwise(self._command, self._places.git_dir, self._tree(), paths)
+
     async def write_resolved(self, changes: objects.Changes, *, looked: Mapping[str, str]) -> None:
         """Write resolved files into the work tree and stage them: (mode, content) at paths, None deletes.
 

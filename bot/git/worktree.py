@@ -21,6 +21,10 @@ _CHUNK: Final = 1024 * 1024
 _FILTERING: Final = ("filter", "working-tree-encoding")
 _NONE: Final = frozenset({"unspecified", "unset"})
 
+_MERGING: Final = ("merge",)
+_BY_LINES: Final = frozenset({"unspecified", "set", "text", "union"})
+"""The values with which git merges a text by its lines and marks what conflicts (gitattributes(5))."""
+
 
 def look(work_tree: Path, paths: Iterable[str]) -> dict[str, str]:
     """A fingerprint of what stands at each path now. Blocks: call in a thread.
@@ -92,17 +96,34 @@ async def check_attributes(command: GitCommand, git_dir: Path, work_tree: Path, 
     Raises:
         GitError: the message names the path and its attribute.
     """
+    for path, name, value in await _attributes(command, git_dir, work_tree, _FILTERING, paths):
+        if value not in _NONE:
+            raise TreeRefusedError(f"{shown(path)} has the attribute {shown(name)}: git must write it")
+
+
+async def merged_otherwise(command: GitCommand, git_dir: Path, work_tree: Path, paths: Iterable[str]) -> frozenset[str]:
+    """The paths that git does not merge by lines here: a conflict leaves no markers in them, or those of a driver.
+
+    Raises:
+        GitError: the attributes cannot be read.
+    """
+    found = await _attributes(command, git_dir, work_tree, _MERGING, paths)
+    return frozenset(path for path, _, value in found if value not in _BY_LINES)
+
+
+async def _attributes(
+    command: GitCommand, git_dir: Path, work_tree: Path, names: Sequence[str], paths: Iterable[str]
+) -> Iterator[tuple[str, str, str]]:
+    """Path, name and value of each of these attributes of each path."""
     done = await command.run(
         git_dir,
-        *("check-attr", "-z", "--stdin", *_FILTERING),
+        *("check-attr", "-z", "--stdin", *names),
         work_tree=work_tree,
         stdin=b"".join(os.fsencode(path) + b"\0" for path in paths),
     )
     if done.status != 0:
         raise GitError(f"git check-attr failed: {done.words}")
-    for path, name, value in _triples(done.output):
-        if value not in _NONE:
-            raise TreeRefusedError(f"{shown(path)} has the attribute {shown(name)}: git must write it")
+    return _triples(done.output)
 
 
 def _triples(output: bytes) -> Iterator[tuple[str, str, str]]:

@@ -196,3 +196,30 @@ def test_line_ends_of_the_work_tree_stay(tmp_path: Path, flowforge: Program) -> 
         content = shop.read(name)
         assert content.count(b"\n") == content.count(b"\r\n") > len(TEXT.splitlines()) - 1
     assert unmerged(shop) == "b.txt"
+
+
+@pytest.mark.parametrize("attribute", ["-merge", "merge=binary", "merge=theirs-own"])
+def test_a_file_that_git_did_not_mark_is_not_settled(tmp_path: Path, flowforge: Program, attribute: str) -> None:
+    shop = diverge(tmp_path / "shop", {"a.txt": SETTLED}, **{".gitattributes": f"*.txt {attribute}\n"})
+    shop.git("config", "merge.theirs-own.driver", "false")
+    shop.stops("merge", "side")
+    before = shop.read("a.txt")
+    assert b"<<<<<<<" not in before
+    document = flowforge.resolve(shop.path, code=2)
+    assert (document["tree"], document["conflicts"][0]["status"]) == (None, "open")
+    done = flowforge(shop.path, "resolve", "--rules-only", "--yes")
+    assert (done.code, shop.read("a.txt"), unmerged(shop)) == (2, before, "a.txt")
+    shop.git("add", "a.txt")
+    assert flowforge.resolve(shop.path)["conflicts"][0]["resolver"] == "person"
+
+
+def test_conflicts_of_a_stash_are_named_as_such(tmp_path: Path, flowforge: Program) -> None:
+    shop = Workshop.create(tmp_path / "shop")
+    shop.commit({"a.txt": "one\n"}, "base")
+    shop.put({"a.txt": "two\n"})
+    shop.git("stash")
+    shop.commit({"a.txt": "three\n"}, "other")
+    shop.stops("stash", "pop")
+    done = flowforge(shop.path, "resolve", "--rules-only")
+    assert done.code == 1
+    assert "git stash pop" in done.errors

@@ -166,10 +166,12 @@ def test_a_bare_and_a_shallow_clone(tmp_path: Path, flowforge: Program) -> None:
     merged(shop)
     shop.git("clone", "--quiet", "--bare", ".", str(tmp_path / "bare.git"))
     assert flowforge.verify(tmp_path / "bare.git", "HEAD")["verdict"] == "pass"
-    shop.git("clone", "--quiet", "--depth=2", f"file://{shop.path}", str(tmp_path / "shallow"))
-    done = flowforge(tmp_path / "shallow", "verify", "HEAD")
-    assert (done.code, done.output) == (1, "")
-    assert "git fetch --unshallow" in done.errors
+    for depth in (1, 2):
+        shallow = tmp_path / f"shallow-{depth}"
+        shop.git("clone", "--quiet", f"--depth={depth}", f"file://{shop.path}", str(shallow))
+        done = flowforge(shallow, "verify", "HEAD")
+        assert (done.code, done.output) == (1, "")
+        assert "git fetch --unshallow" in done.errors
 
 
 def test_the_console_program_prints_what_a_person_reads(tmp_path: Path) -> None:
