@@ -113,10 +113,12 @@ async def _path(clone: LocalClone, merge: Merge, conflict: Conflict, facts: Fact
         blob = await clone.write_blob(alone.content or b"") if is_file else None
         return replace(blank, state=Progress.RESOLVED, blob=blob, by_hand=True)
     file = facts.asked.files.get(conflict.path)
-    if file is None:
+    if file is None or file.open:
         offered = suggest(conflict)
         command = "" if offered is None else _command(merge, conflict.path, offered.choice)
-        return replace(blank, reason=facts.reasons[conflict.path], suggestion=offered, command=command)
+        blank = replace(blank, suggestion=offered, command=command)
+    if file is None:
+        return replace(blank, reason=facts.reasons[conflict.path])
     against = facts.against(conflict.path)
     hunks = await asyncio.to_thread(_hunks, file, facts.asked.reasons)
     if against:

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from app.local.asking import Asked, ModelPart, ask_model
 from app.local.conclude import Facts, conclude
+from app.local.generated import generated, is_for_models, why_not_asked
 from app.local.judge import NOTHING_TO_JUDGE, Judged, judge, objections
 from app.local.merge import Merge
 from app.local.outcome import ResolveOutcome, Status
@@ -39,17 +40,27 @@ async def resolve(clone: LocalClone, merge: Merge, *, model: ModelPart | None) -
     if isinstance(merge.verdict, CleanMerge):
         return Resolved(outcome=_clean(merge, merge.verdict), files={})
     todo = [conflict for conflict in merge.verdict.conflicts if conflict.path not in merge.left_alone]
-    found = await survey(clone, todo, ours=merge.ours, theirs=merge.theirs)
+    made = await generated(clone, [conflict.path for conflict in todo], merge.ours, merge.theirs)
+    asking = [conflict for conflict in todo if conflict.path not in made]
+    found = await survey(clone, asking, ours=merge.ours, theirs=merge.theirs)
     files = {path: await asyncio.to_thread(run_rules, case) for path, case in found.cases.items()}
-    asked = Asked(files=files, reasons={}, usage=NO_USAGE, notes=())
-    if model is not None and any(file.open for file in files.values()):
-        asked = await ask_model(model, files, await _context(clone, merge))
+    asked = await _asked(clone, merge, files, model)
     judged = [Judged(conflict=item, progress=asked.files[item.path]) for item in todo if item.path in asked.files]
     gate = await asyncio.to_thread(judge, judged, protected_paths=merge.protected_paths)
-    facts = Facts(reasons=found.reasons, asked=asked, gate=gate, objections=objections(gate))
+    facts = Facts(reasons={**found.reasons, **made}, asked=asked, gate=gate, objections=objections(gate))
     outcome = await conclude(clone, merge, merge.verdict, facts)
     writable = {path: file for path, file in asked.files.items() if not facts.against(path)}
     return Resolved(outcome=outcome, files={} if outcome.status is Status.REFUSED else writable)
+
+
+async def _asked(clone: LocalClone, merge: Merge, files: Mapping[str, FileProgress], model: ModelPart | None) -> Asked:
+    """How far the files are once the model was asked, where there is one and something is for it."""
+    reasons = why_not_asked(files)
+    for_model = {path: file for path, file in files.items() if is_for_models(path)}
+    if model is None or not any(file.open for file in for_model.values()):
+        return Asked(files=files, reasons=reasons, usage=NO_USAGE, notes=())
+    asked = await ask_model(model, for_model, await _context(clone, merge))
+    return replace(asked, files={**files, **asked.files}, reasons={**reasons, **asked.reasons})
 
 
 def _clean(merge: Merge, verdict: CleanMerge) -> ResolveOutcome:
