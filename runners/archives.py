@@ -19,7 +19,7 @@ from bot.ports.git import WorkspaceFile
 from runners.events import Event, parse_events
 from runners.ingest import read_result
 from runners.pack import pack_workspace
-from runners.protocol import AgentReport, Context, ContextFile, ContextHunk, ReportFile
+from runners.protocol import AgentReport, Context, ContextCandidate, ContextFile, ContextHunk, ReportFile
 from runners.report import ReportError, read_report
 from runners.text import readable
 
@@ -112,7 +112,13 @@ def _context(brief: AgentBrief) -> Context:
 
 def _context_file(file: BriefFile) -> ContextFile:
     hunks = tuple(
-        ContextHunk(index=hunk.index, first_line=hunk.first_line, last_line=hunk.last_line) for hunk in file.hunks
+        ContextHunk(
+            index=hunk.index,
+            first_line=hunk.first_line,
+            last_line=hunk.last_line,
+            candidates=tuple(ContextCandidate(content=one.content, reason=one.reason) for one in hunk.candidates),
+        )
+        for hunk in file.hunks
     )
     return ContextFile(path=file.path, kind=file.kind, hunks=hunks)
 

@@ -89,12 +89,21 @@ def result_archive_cap(max_result_bytes: int, max_result_files: int, max_log_byt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContextCandidate:
+    """A text that a rule proposes for a hunk, and why."""
+
+    content: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContextHunk:
-    """Where a hunk stands in the file with markers: 1-based lines, both marker lines included."""
+    """Where a hunk stands in the file with markers: 1-based lines, both marker lines included; and what rules say."""
 
     index: int
     first_line: int
     last_line: int
+    candidates: tuple[ContextCandidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -11,7 +12,8 @@ from bot.merge.remainder import Remainder, remainder
 from bot.model.cases import FileProgress
 from bot.model.direct import MergeContext
 from bot.model.jobs import Job
-from bot.model.runs import AgentBrief, BriefFile, BriefHunk, RunLimits, RunTask
+from bot.model.resolutions import HunkAnswer
+from bot.model.runs import AgentBrief, BriefCandidate, BriefFile, BriefHunk, RunLimits, RunTask
 from bot.ports.git import Git, WorkspaceFile
 from bot.ports.runner import RunArchives, RunLauncher
 from bot.ports.store import Runs
@@ -19,6 +21,11 @@ from bot.ports.system import Ids
 
 _MAX_FILES: Final = 50_000
 _SUBJECTS: Final = 20
+
+_CANDIDATES: Final = 2
+_CANDIDATE_SIZE: Final = 4_000
+_CANDIDATES_ROOM: Final = 16_000
+"""Characters: what an agent reads first, and whole, must stay small."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +98,7 @@ class LaunchRun:
             title=context.title,
             head=context.head,
             base=context.base,
-            files=tuple(_brief_file(progress.files[path]) for path in progress.open_files),
+            files=_brief_files(progress),
             ours_subjects=context.ours_subjects,
             theirs_subjects=context.theirs_subjects,
             instructions=context.instructions,
@@ -113,17 +120,33 @@ async def merge_context(git: Git, job: Job, *, title: str, body: str) -> MergeCo
     )
 
 
-def _brief_file(file: FileProgress) -> BriefFile:
+def _brief_files(progress: MergeProgress) -> tuple[BriefFile, ...]:
     """The open hunks, by their numbers in the file as git left it, at their places in the file as the agent gets it."""
-    rest = _rest(file)
-    return BriefFile(
-        path=file.case.path,
-        kind=file.case.kind.value,
-        hunks=tuple(
-            BriefHunk(index=index, first_line=hunk.first_line, last_line=hunk.last_line)
-            for index, hunk in zip(rest.indexes, rest.marked.hunks, strict=True)
-        ),
-    )
+    room = _CANDIDATES_ROOM
+    files = []
+    for path in progress.open_files:
+        file = progress.files[path]
+        rest = _rest(file)
+        hunks = []
+        for index, hunk in zip(rest.indexes, rest.marked.hunks, strict=True):
+            candidates = _brief_candidates(file.candidates.get(index, ()), room)
+            room -= sum(len(one.content) for one in candidates)
+            place = BriefHunk(index=index, first_line=hunk.first_line, last_line=hunk.last_line, candidates=candidates)
+            hunks.append(place)
+        files.append(BriefFile(path=path, kind=file.case.kind.value, hunks=tuple(hunks)))
+    return tuple(files)
+
+
+def _brief_candidates(found: Sequence[HunkAnswer], room: int) -> tuple[BriefCandidate, ...]:
+    """The best of what rules propose for a hunk, as far as they are short and there is room."""
+    kept: list[BriefCandidate] = []
+    for answer in found[:_CANDIDATES]:
+        content = answer.content.decode("utf-8", "replace")
+        room -= len(content)
+        if len(content) > _CANDIDATE_SIZE or room < 0:
+            break
+        kept.append(BriefCandidate(content=content, reason=answer.reason))
+    return tuple(kept)
 
 
 def _as_settled(progress: MergeProgress, found: WorkspaceFile) -> WorkspaceFile | None:

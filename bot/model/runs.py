@@ -190,12 +190,21 @@ class ModelCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BriefCandidate:
+    """A text that a rule proposes for a hunk, and why; never right often enough to be applied by itself."""
+
+    content: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BriefHunk:
-    """Where a hunk stands in the file with markers: 1-based lines, both marker lines included."""
+    """Where a hunk stands in the file with markers: 1-based lines, both marker lines included; and what rules say."""
 
     index: int
     first_line: int
     last_line: int
+    candidates: tuple[BriefCandidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,8 @@ did not go through; there is no git here and no shell.
 Read ../context.json first (context.json in the parent of the working directory). In it,
 - "task" says what to do;
 - "files" lists the conflicted files. Each hunk of a file stands between "first_line" and "last_line", counted from 1 in
-  the file as it is now, opening and closing marker line included;
+  the file as it is now, opening and closing marker line included. Its "candidates" are texts that simple rules
+  propose for it, each with the rule's reason: they are often wrong, so check them against what both sides wanted;
 - "ours" means the pull request's branch ("head"), "theirs" means the branch it goes into ("base");
 - "instructions" are wishes of the person who asked for this, "feedback" says what was wrong with an earlier try.
 

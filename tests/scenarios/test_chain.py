@@ -1,5 +1,6 @@
 """Each conflict goes to the cheapest resolver that can settle it, and what is settled is not asked again."""
 
+import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -235,3 +236,15 @@ async def test_the_repository_decides_who_may_resolve(tmp_path: Path, config: st
         (branch,) = play.branches()
         assert git(play, "diff", "--name-only", before, play.repository.refs[branch]).split() == ["setup.cfg"]
         assert calls(play) == 0
+
+
+async def test_an_agent_is_shown_what_rules_propose_and_why(tmp_path: Path) -> None:
+    base, ours, theirs = (
+        {"CHANGES.md": f"# Changes\n\n{line}- First version.\n"} for line in ("", "- Faster.\n", "- Smaller.\n")
+    )
+    async with playing(tmp_path, HonestResolver(), base=base, ours=ours, theirs=theirs) as play:
+        play.say("/flowforge resolve")
+        await play.until_conclusion("action_required")
+        assert play.stage.scripted is not None
+        told = json.dumps([call.body for call in play.stage.scripted.calls])
+        assert "both are kept, ours first. Right in 3 of 10 such hunks." in told
