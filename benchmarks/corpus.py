@@ -131,16 +131,29 @@ def read_hunks(path: Path) -> Iterator[HunkRow]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    """Every line that is not blank; a ``ValueError`` has the number of the last line that could be read."""
+    number = 0
     with path.open("rb") as packed:
-        for line in gzip.GzipFile(fileobj=packed) if path.suffix == ".gz" else packed:
-            if line.strip():
-                yield json.loads(line)
+        lines = gzip.GzipFile(fileobj=packed) if path.suffix == ".gz" else packed
+        try:
+            for line in lines:
+                number += 1
+                if line.strip():
+                    yield _row(json.loads(line))
+        except (EOFError, ValueError) as error:
+            raise ValueError(f"{path.name}, line {number}: {error}") from error
+
+
+def _row(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict) or not isinstance(value.get("path"), str):
+        raise ValueError("no row with a path")  # noqa: TRY004 - about the data, not about an argument
+    return value
 
 
 def _bytes(value: str | Mapping[str, str] | None) -> bytes | None:
     if value is None or isinstance(value, str):
         return None if value is None else value.encode("utf-8", "surrogateescape")
-    return base64.b64decode(value["base64"])
+    return base64.b64decode(value["base64"], validate=True)
 
 
 def case_of_file(row: FileRow) -> FileCase | None:

@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.gate_cases [--files FILE] [--json]``. Each bad resolution is a good one, which the gate passes,
 with one fault put in. It counts as caught when the checks that are there for this fault do not pass it; that others,
-above all the parser, may stumble over it as well, does not count.
+above all the parser, may stumble over it as well, does not count. A side that is dropped whole need only be shown.
 """
 
 import argparse
@@ -49,7 +49,10 @@ class Verdicts:
 
 @dataclass(slots=True, kw_only=True)
 class Caught:
-    """How many bad resolutions of one kind there were, how many were not passed, how many refused."""
+    """How many bad resolutions of one kind there were, how many were not passed, how many refused.
+
+    Where a note is all that is asked for, ``caught`` counts those that were shown.
+    """
 
     rows: int = 0
     caught: int = 0
@@ -94,7 +97,7 @@ def _spoil(good: Good, seeded: Mapping[str, Caught]) -> None:
         for bad in fault.make(good):
             verdicts = _verdicts(bad, fault.checks)
             seeded[name].rows += 1
-            seeded[name].caught += bool(verdicts - {GateVerdict.PASS})
+            seeded[name].caught += bool(verdicts if fault.by_note else verdicts - {GateVerdict.PASS})
             seeded[name].refused += GateVerdict.REFUSED in verdicts
 
 
@@ -158,8 +161,8 @@ def lines_of_report(numbers: GateNumbers) -> Iterator[str]:
         yield from (f"    {check}: {count}" for check, count in Counter(verdicts.by_check).most_common())
     yield "seeded bad resolutions, caught (refused) of all:"
     for name, caught in numbers.seeded.items():
-        share = 100 * caught.caught / max(caught.rows, 1)
-        yield f"    {name}: {caught.caught} ({caught.refused}) of {caught.rows}, {share:.1f} %"
+        share = f"{100 * caught.caught / caught.rows:.1f} %" if caught.rows else "none to judge by"
+        yield f"    {name}: {caught.caught} ({caught.refused}) of {caught.rows}, {share}"
 
 
 def main() -> None:

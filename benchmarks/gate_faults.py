@@ -10,6 +10,7 @@ from bot.model.conflicts import Hunk, MarkedFile
 from bot.model.resolutions import Candidate
 from bot.validation import (
     credentials,
+    dropped_side,
     lost_lines,
     markers,
     new_lines,
@@ -81,6 +82,17 @@ def _part_of_a_side(good: Good) -> Iterator[Candidate]:
         added = [line.split() for line in lines_of(mine) if tuple(line.split()) not in foreign]
         if any(line != added[-1] for line in added) and _words(other) - {()}:
             yield good.with_text(b"".join(line for line in lines_of(mine) if line.split() != added[-1]) + other)
+
+
+def _one_side_whole(good: Good) -> Iterator[Candidate]:
+    """One side's lines in every hunk, where the other side added some and none of them is among those."""
+    hunks = good.marked.hunks
+    ancestor = _words(b"\n".join(hunk.ancestor for hunk in hunks))
+    ours, theirs = [hunk.ours for hunk in hunks], [hunk.theirs for hunk in hunks]
+    for mine, other in ((ours, theirs), (theirs, ours)):
+        added = _words(b"\n".join(other)) - ancestor
+        if added and added.isdisjoint(_words(b"\n".join(mine))):
+            yield good.with_content(splice(good.marked, mine))
 
 
 def _words(text: bytes) -> set[tuple[bytes, ...]]:
@@ -183,20 +195,25 @@ def _long_line(good: Good) -> Iterator[Candidate]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """How a good resolution is spoilt, in one or more ways, and the checks of the gate that are there to see it."""
+    """How a good resolution is spoilt, in one or more ways, and the checks of the gate that are there to see it.
+
+    ``by_note``: a note of theirs is all that is asked. People drop a side in half of all hunks; it must not be silent.
+    """
 
     make: Callable[[Good], Iterator[Candidate]]
     checks: frozenset[str]
+    by_note: bool = False
 
 
-def _fault(make: Callable[[Good], Iterator[Candidate]], *checks: str) -> Fault:
-    return Fault(make=make, checks=frozenset(checks))
+def _fault(make: Callable[[Good], Iterator[Candidate]], *checks: str, by_note: bool = False) -> Fault:
+    return Fault(make=make, checks=frozenset(checks), by_note=by_note)
 
 
 FAULTS: Final[Mapping[str, Fault]] = {
     "markers left": _fault(_markers, markers.NAME),
     "line lost that both sides keep": _fault(_line_both_keep, lost_lines.NAME),
     "one side dropped in part": _fault(_part_of_a_side, lost_lines.NAME),
+    "one side dropped whole, shown": _fault(_one_side_whole, dropped_side.NAME, by_note=True),
     "edits elsewhere in the file": _fault(_outside, scope_hunks.NAME),
     "edits of other files": _fault(_other_file, scope_paths.NAME),
     "settled hunk changed": _fault(_settled, scope_hunks.NAME),
