@@ -144,3 +144,27 @@ async def test_many_files_take_as_many_calls_as_they_need(tmp_path: Path, flowfo
     done, model = await run(flowforge, shop, each(MIXED), "--json")
     assert done.code == 0, done.output[:2000] + done.errors
     assert 1 < len(model.calls) <= len(conflicts)
+
+
+@pytest.mark.parametrize("named", [("--model", "claude-of-the-option"), ()])
+async def test_the_model_that_was_named_is_asked(
+    tmp_path: Path, flowforge: Program, monkeypatch: pytest.MonkeyPatch, named: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("FLOWFORGE_MODEL", "claude-of-the-environment")
+    shop = diverge(tmp_path / "shop", {"a.txt": OPEN})
+    done, model = await run(flowforge, shop, each(MIXED), *named, "--budget", "100")
+    assert done.code == 0, done.output + done.errors
+    asked = {(request.body or {}).get("model") for request in model.requests}
+    assert asked == {named[1] if named else "claude-of-the-environment"}
+
+
+async def test_what_calls_cost_is_taken_from_the_budget_of_the_next(tmp_path: Path, flowforge: Program) -> None:
+    sides = {"ours": edited(TEXT, l20="twenty, ours"), "theirs": edited(TEXT, l20="zwanzig, theirs")}
+    shop = diverge(tmp_path / "shop", {f"f{number:02}.txt": sides for number in range(10)})
+    calls = []
+    for budget in ("0.2", "0.25", "0.3", "1"):
+        done, model = await run(flowforge, shop, each(MIXED), "--json", "--budget", budget)
+        assert done.document("resolve-1.json")["usage"]["cost_usd"] <= float(budget)
+        calls.append(len(model.calls))
+    none, few, more, enough = calls
+    assert none == 0 < few < more < enough
