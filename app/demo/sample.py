@@ -1,4 +1,4 @@
-"""The demo's own pull request: two people extend the same list and the same changelog."""
+"""The demo's own pull request: two people extend the same list and the same changelog, and raise the version."""
 
 from typing import Final
 
@@ -31,15 +31,18 @@ _CHANGELOG: Final = """# Changelog
 README: Final = "# payments\n\nA small library, made up for this demo.\n"
 
 
-def files(*, currency: str = "", change: str = "") -> dict[str, str]:
+def files(*, version: str, currency: str = "", change: str = "") -> dict[str, str]:
     """The repository's files; ``currency`` and ``change`` are lines one side adds."""
     return {
+        "payments/__init__.py": f'"""Payments."""\n\n__version__ = "{version}"\n',
         "README.md": README,
         "CHANGELOG.md": _CHANGELOG.format(more=change),
         "payments/currencies.py": _CURRENCIES.format(more=currency),
     }
 
 
-BASE: Final = files()
-OURS: Final = files(currency='    "JPY": 0,\n', change="- Settle in yen.\n")
-THEIRS: Final = files(currency='    "CHF": 2,\n    "SEK": 2,\n', change="- Settle in francs and kronor.\n")
+BASE: Final = files(version="1.0.0")
+OURS: Final = files(version="1.0.1", currency='    "JPY": 0,\n', change="- Settle in yen.\n")
+THEIRS: Final = files(
+    version="1.1.0", currency='    "CHF": 2,\n    "SEK": 2,\n', change="- Settle in francs and kronor.\n"
+)
