@@ -92,6 +92,8 @@ def _merge(context: MergeContext) -> Iterator[Part]:
     yield Data(label="branch of ours", text=_cut(context.head, _MAX_NAME))
     yield Data(label="branch of theirs", text=_cut(context.base, _MAX_NAME))
     yield Data(label="title of ours", text=_cut(context.title, _MAX_NAME))
+    if context.instructions:
+        yield Data(label="wish of the person who asked for the merge", text=_cut(context.instructions, _MAX_WORDS))
 
 
 def _words(context: MergeContext) -> Iterator[Part]:
@@ -99,8 +101,6 @@ def _words(context: MergeContext) -> Iterator[Part]:
     yield Data(label="commit subjects of ours, newest first", text=_subjects(context.ours_subjects))
     yield Data(label="commit subjects of theirs, newest first", text=_subjects(context.theirs_subjects))
     yield Data(label="description of ours", text=_cut(context.body, _MAX_WORDS))
-    if context.instructions:
-        yield Data(label="notes of the repository on merges", text=_cut(context.instructions, _MAX_WORDS))
 
 
 def _file(number: int, file: AskedFile, scope: Scope) -> Iterator[Part]:

@@ -47,11 +47,11 @@ def test_the_order_is_fixed() -> None:
         "begin branch of ours]",
         "begin branch of theirs]",
         "begin title of ours]",
+        "begin wish of the person who asked for the merge]",
         "# What people wrote",
         "begin commit subjects of ours",
         "begin commit subjects of theirs",
         "begin description of ours]",
-        "begin notes of the repository",
         "# File 1: content, 2 of 2 open hunks",
         "begin path]",
         "## File 1, hunk 0",
@@ -70,6 +70,16 @@ def test_the_order_is_fixed() -> None:
     ]
     places = [message.index(words) for words in expected]
     assert places == sorted(places)
+
+
+def test_the_wish_of_who_asked_stays_where_the_words_of_others_have_no_room() -> None:
+    asked = question(progress())
+    files = asked_files(asked)
+    assert isinstance(files, tuple)
+    for scope in scopes(files):
+        message = request_body(asked, scope)["messages"][0]["content"][0]["text"]
+        assert CONTEXT.instructions in message
+        assert ("Guests asked for it." in message) is scope.detail.subjects
 
 
 def test_the_same_question_is_the_same_body() -> None:
