@@ -28,6 +28,7 @@ from typing import Final
 from app.demo.model.resolver import HonestResolver
 from app.demo.simulator.state import Repository, Role
 from app.demo.stage import Stage, open_stage
+from app.telemetry import configure_logging
 from benchmarks.corpus import CORPUS, FileRow, read_files
 from bot.model.conflicts import ConflictKind, Side
 from bot.model.forge import ForgeKind, RepositoryRef
@@ -44,15 +45,19 @@ _ENVIRONMENT: Final = {
 }
 _LOOK_SECONDS: Final = 0.05
 _JOB_SECONDS: Final = 90.0
+_ROWS_OF_ONE_OWNER: Final = 40
+"""The forge limits the requests of each installation in an hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one row: ``same``, ``gate``, ``open`` or ``different``, and which check or rule said so."""
+    """What became of one row: ``same``, ``gate``, ``open`` or ``different``, which check or rule said so, and how."""
 
     row: str
+    path: str
     what: str
     why: str
+    words: str
     seconds: float
     model_calls: int
 
@@ -65,14 +70,16 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="so many rows only")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = list(islice(_rows(options.files), options.limit))
+    configure_logging("CRITICAL")
+    rows = list(islice(rows_of(options.files), options.limit))
     outcomes = asyncio.run(_play(rows, direct=options.direct))
     document = _document(outcomes, direct=options.direct)
     sys.stdout.write((json.dumps(document, indent=2) if options.json else _table(document)) + "\n")
     sys.exit(1 if document["different"] else 0)
 
 
-def _rows(path: Path) -> Iterator[FileRow]:
+def rows_of(path: Path) -> Iterator[FileRow]:
+    """The rows with texts that conflict and a person's text for them."""
     for row in read_files(path):
         text = row.kind in {ConflictKind.CONTENT, ConflictKind.ADD_ADD} and not row.binary
         if text and row.resolved is not None and row.ours is not None and row.theirs is not None:
@@ -86,19 +93,19 @@ async def _play(rows: list[FileRow], *, direct: bool) -> list[Outcome]:
         async with open_stage(place / "stage", script=HonestResolver(), overrides=overrides) as stage:
             outcomes = []
             for number, row in enumerate(rows):
-                outcomes.append(await _row(stage, row, place / f"row-{number}", number))
-                if not sys.stdout.isatty() or number % 10 == 0:
-                    sys.stderr.write(f"\r{number + 1} of {len(rows)}")
-            sys.stderr.write("\n")
+                outcomes.append(await play_row(stage, row, place / f"row-{number}", number))
+                last = outcomes[-1]
+                sys.stderr.write(f"{number + 1} of {len(rows)}: {last.row} {last.what} {last.why}\n")
             return outcomes
 
 
-async def _row(stage: Stage, row: FileRow, source: Path, number: int) -> Outcome:
+async def play_row(stage: Stage, row: FileRow, source: Path, number: int) -> Outcome:
+    """Play one row in a repository of its own, which is made in ``source``."""
     await asyncio.to_thread(_materialise, row, source)
     people = stage.forge.people
     author, maintainer = people.user("robin"), people.user("maintainer")
     repository = await people.repository_from(
-        f"corpus/row-{number}",
+        f"corpus-{number // _ROWS_OF_ONE_OWNER}/row-{number}",
         source,
         {"main": "refs/heads/theirs", "feature": "refs/heads/ours"},
         roles={author: Role.WRITE, maintainer: Role.MAINTAIN},
@@ -112,9 +119,9 @@ async def _row(stage: Stage, row: FileRow, source: Path, number: int) -> Outcome
     people.comment(pull, maintainer, "/flowforge resolve")
     job = await _ended(stage, repository, pull.number)
     seconds = perf_counter() - began
-    what, why = await _judge(stage, repository, job, row)
+    what, why, words = await _judge(stage, repository, job, row)
     calls = (await stage.instance.store.runs.usage(job.id)).model_calls
-    return Outcome(row=row.id, what=what, why=why, seconds=seconds, model_calls=calls)
+    return Outcome(row=row.id, path=row.path, what=what, why=why, words=words, seconds=seconds, model_calls=calls)
 
 
 async def _ended(stage: Stage, repository: Repository, number: int) -> Job:
@@ -133,21 +140,25 @@ async def _ended(stage: Stage, repository: Repository, number: int) -> Job:
             await asyncio.sleep(_LOOK_SECONDS)
 
 
-async def _judge(stage: Stage, repository: Repository, job: Job, row: FileRow) -> tuple[str, str]:
+async def _judge(stage: Stage, repository: Repository, job: Job, row: FileRow) -> tuple[str, str, str]:
     proposals = stage.instance.store.proposals
     if job.state is JobState.AWAITING_APPROVAL:
         proposal = await proposals.of_job(job.id)
         commit = "" if proposal is None else proposal.commit
         shown = await asyncio.to_thread(_git, repository.directory, "cat-file", "blob", f"{commit}:{row.path}")
-        return ("same", "") if shown == row.resolved else ("different", "")
+        return ("same", "", "") if shown == row.resolved else ("different", "", "")
     gate = await proposals.gate(job.id)
-    bad = [] if gate is None else [one.check for one in gate.findings if one.verdict is not GateVerdict.PASS]
-    return ("gate", bad[0]) if bad else ("open", job.rule or job.state.value)
+    bad = [] if gate is None else [one for one in gate.findings if one.verdict is not GateVerdict.PASS]
+    if bad:
+        return "gate", bad[0].check, " / ".join(one.message for one in bad)
+    records = await proposals.conflicts(job.id)
+    reasons = [reason for record in records for reason in record.reasons]
+    return "open", job.rule or job.state.value, " / ".join([*reasons, job.message or ""])
 
 
 def _materialise(row: FileRow, place: Path) -> None:
     """A bare repository with the branches ``ours`` and ``theirs`` that conflict as the row says."""
-    config = "version: 1\nresolvers: {rules: false, recorded: false, structural: false}\n"
+    config = "version: 1\nbudget_usd: 10\nresolvers: {rules: false, recorded: false, structural: false}\n"
     place.mkdir()
     _git(place, "init", "-q", "--bare")
     settings = _git(place, "hash-object", "-w", "--stdin", given=config.encode()).decode().strip()
@@ -184,6 +195,7 @@ def _document(outcomes: list[Outcome], *, direct: bool) -> dict[str, object]:
         **{what: count[what] for what in ("same", "gate", "open", "different")},
         "gate_checks": dict(Counter(one.why for one in outcomes if one.what == "gate").most_common()),
         "open_rules": dict(Counter(one.why for one in outcomes if one.what == "open").most_common()),
+        "not_same": [f"{one.row} {one.path}: {one.what} {one.why}: {one.words}" for one in outcomes if one.words],
         "different_rows": [one.row for one in outcomes if one.what == "different"],
         "seconds": {"median": round(times[len(times) // 2], 2), "longest": round(times[-1], 2)} if times else {},
         "model_calls": dict(sorted(Counter(one.model_calls for one in outcomes).items())),
