@@ -176,7 +176,8 @@ def _content(content: str, hunk: AskedHunk) -> bytes:
     known = {line.rstrip() for side in hunk.sides for line in side.split("\n")}
     if any(_MARKER.match(line) and line.rstrip() not in known for line in text.split("\n")):
         raise _UnusableError("it holds conflict markers")
-    if hunk.final_newline is False:
+    if hunk.final_newline is False and not text.endswith("\n\n"):
+        # An empty line at the end is the answer's own: without its newline there would still be one.
         text = text.removesuffix("\n")
     try:
         return text.replace("\n", hunk.line_end).encode()

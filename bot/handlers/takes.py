@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from bot.handlers.triage import MergePlan
+from bot.merge.nested import of_side
 from bot.model.cases import Choice, Take
 from bot.model.conflicts import Conflict, Side, Stage
 from bot.model.forge import RepositoryRef
@@ -16,11 +17,13 @@ MAX_TAKEN_BYTES: Final = 100 * 1024 * 1024
 
 PERSON: Final = "person"
 _SUBMODULE: Final = "160000"
+_REGULAR: Final = frozenset({"100644", "100755"})
+_SIDES: Final = {Choice.OURS: Side.OURS, Choice.THEIRS: Side.THEIRS, Choice.BASE: Side.ANCESTOR}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeSides:
-    """Read the versions that people took."""
+    """Read the versions that people took. What git already merged in one, for a renamed file, it keeps."""
 
     git: Git
 
@@ -38,7 +41,7 @@ class TakeSides:
         return taken, tuple(item for item in plan.open if item.path not in taken)
 
     async def _resolution(self, repository: RepositoryRef, conflict: Conflict, take: Take) -> Resolution | None:
-        """The taken version; None where there is no such version, or none of a size that can be read."""
+        """The taken version; None where there is none, or none that can be read or told apart."""
         stage = stage_of(conflict, take.choice)
         if stage is None:
             absent = take.choice is not Choice.BASE
@@ -46,6 +49,8 @@ class TakeSides:
         if stage.mode == _SUBMODULE:
             return _resolution(conflict, mode=stage.mode, content=stage.oid.encode())
         content = await self.git.read_blob(repository, stage.oid, limit=MAX_TAKEN_BYTES)
+        if content is not None and stage.mode in _REGULAR:
+            content = of_side(conflict.path, content, _SIDES[take.choice])
         return None if content is None else _resolution(conflict, mode=stage.mode, content=content)
 
 
