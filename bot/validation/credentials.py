@@ -37,6 +37,10 @@ _SHAPES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
         ("a webhook secret", r"\bwhsec_[A-Za-z0-9+/=_-]{24,}"),
         # The key's first line goes with the header, so that a header on a side does not excuse another key below it.
         ("a private key", r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----\s{0,8}\S{0,80}"),
+        # The same in base64, as Kubernetes' secrets have it: "-----BEGIN " and the usual kinds of key.
+        ("a private key", r"\bLS0tLS1CRUdJTiB(?:QUklWQVRF|SU0Eg|FQyBQ|PUEVOU1NI|FTkNSWVBURUQ|EU0Eg)[A-Za-z0-9+/=]*"),
+        ("a GitHub token", r"\bZ2h[vwzyx][A-Za-z0-9+/]{36,}"),
+        ("an AWS access key id", r"\bQUtJQ[A-Za-z0-9+/]{22}(?![A-Za-z0-9+/])"),
         ("a JSON Web Token", r"\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}"),
         ("a Hugging Face token", r"\bhf_[A-Za-z0-9]{30,}"),
         ("a DigitalOcean token", r"\bdo[opr]_v1_[a-f0-9]{40,}"),
@@ -55,6 +59,9 @@ _SHAPES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
     )
 )
 
+_JOINT: Final = re.compile(r"([\"'])[ \t]{0,8}[+.&]?[ \t]{0,8}\1")
+"""Where one string literal ends and the next begins, in one line."""
+
 _ASSIGNED: Final = re.compile(
     r"(?i)(?:secret|token|passw(?:or)?d|passphrase|api_?key|access_?key|private_?key|credential|auth_?key)\w{0,20}[\"']?"
     r"\s{0,4}(?::=|=>|[:=])\s{0,4}[\"']?([a-z0-9+/=_.~!@#$%^&*-]{16,200})",
@@ -67,14 +74,15 @@ def check(candidate: Candidate) -> list[Finding]:
     """Promise: nothing shaped like a known credential is in the result that is on neither side.
 
     What was found is never part of the message. Where a name says that a value is secret, and it looks random, a person
-    is asked. What is encoded, split or of a kind not listed here goes unseen.
+    is asked. Strings that stand side by side in a line count as one. What is encoded or split otherwise, or of a kind
+    not listed here, goes unseen.
     """
     return [finding for text in resolved_texts(candidate) for finding in at_most(_new(text))]
 
 
 def _new(text: ResolvedText) -> Iterator[Finding]:
     fresh = _fresh_lines(text)
-    excerpt = "\n".join(line for _, line in fresh)
+    excerpt = _joined("\n".join(line for _, line in fresh))
     for what, shape in _SHAPES:
         for number, _ in _found(shape, excerpt, fresh, text):
             yield _refused(text.path, what, number)
@@ -103,9 +111,13 @@ def _found(
         index += excerpt.count("\n", counted, match.start())
         counted = match.start()
         if known is None:
-            known = {_value(other) for side in text.sides for other in shape.finditer(side.text)}
+            known = {_value(other) for side in text.sides for other in shape.finditer(_joined(side.text))}
         if _value(match) not in known:
             yield fresh[index][0], match
+
+
+def _joined(text: str) -> str:
+    return _JOINT.sub("", text)
 
 
 def _value(match: re.Match[str]) -> str:

@@ -21,7 +21,8 @@ class PathClass(StrEnum):
 _NAMES: Final = {
     PathClass.LOCK: """
         *.lock package-lock.json npm-shrinkwrap.json pnpm-lock.yaml bun.lockb go.sum gradle.lockfile *.lock.json
-        package.resolved cartfile.resolved packages.lock.json requirements.lock verification-metadata.xml
+        package.resolved cartfile.resolved packages.lock.json requirements.lock verification-metadata.xml go.work.sum
+        .terraform.lock.hcl
     """,
     PathClass.MANIFEST: """
         package.json requirements*.txt *requirements.txt constraints*.txt pyproject.toml pipfile environment.y*ml
@@ -29,7 +30,8 @@ _NAMES: Final = {
         mix.exs rebar.config package.swift podfile *.podspec cartfile *.csproj *.fsproj *.vbproj packages.config
         directory.packages.props paket.dependencies pubspec.yaml deps.edn project.clj bower.json conanfile.txt
         vcpkg.json flake.nix .npmrc .yarnrc .yarnrc.yml pip.conf .pypirc nuget.config gradle.properties
-        gradle-wrapper.properties
+        gradle-wrapper.properties pnpm-workspace.yaml stack.yaml *.cabal cabal.project brewfile .tool-versions
+        rust-toolchain rust-toolchain.toml
     """,
     PathClass.BUILD: """
         makefile gnumakefile *.mk makefile.am makefile.in cmakelists.txt *.cmake meson.build configure configure.ac
@@ -40,6 +42,8 @@ _NAMES: Final = {
         earthfile build.bazel workspace.bazel module.bazel .bazelrc *.bzl *.props *.targets mvnw mvnw.cmd gradlew
         gradlew.bat taskfile.y*ml lefthook.y*ml .envrc .rubocop.yml .pre-commit-* action.y*ml *appveyor.yml .drone.yml
         .gitlab-ci*.yml bitbucket-pipelines.yml cloudbuild.y*ml procfile .gitattributes .gitmodules
+        .travis.yml jenkinsfile* azure-pipelines*.y*ml .woodpecker.y*ml .cirrus.yml build.xml tiltfile snakefile
+        .bazelversion
     """,
     PathClass.GENERATED: """
         *.min.js *.min.css *.js.map *.css.map *.pb.go *_pb2.py *.pb.cc *.pb.h *.designer.cs *.g.cs *.generated.*
@@ -52,7 +56,7 @@ _EXACT: Final = {"BUILD": PathClass.BUILD, "WORKSPACE": PathClass.BUILD}
 
 _DIRECTORIES: Final = {
     PathClass.MANIFEST: ("requirements/*.txt",),
-    PathClass.BUILD: (".cargo", ".mvn", "/project/*.scala"),
+    PathClass.BUILD: (".cargo", ".mvn", "/project/*.scala", ".circleci", ".buildkite", ".woodpecker", ".husky"),
     PathClass.GENERATED: ("node_modules", "/vendor", "/third_party"),
 }
 

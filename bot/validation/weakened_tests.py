@@ -25,7 +25,8 @@ _SKIPS: Final = re.compile(
     r"|\bpytestmark\b[^\n]{0,60}\b(?:skip|xfail)|\bself\.skipTest\s*\(|\bSkipTest\b|\bt\.Skip\w*\s*\(|\bXCTSkip"
     r"|@(?:Ignore|Disabled\w*)\b|\[Ignore\b|\bSkip\s*=\s*\"|#\[ignore\b|\b(?:it|test|describe|context|suite)\.(?:skip|only|todo)\b"
     r"|\b(?:xit|xdescribe|xtest|xcontext|fit|fdescribe|fcontext)\s*[(\s]|^\s*(?:skip|pending)\b|\bmarkTestSkipped\s*\("
-    r"|\bmarkTestIncomplete\s*\(|\bGTEST_SKIP\b|\bDISABLED_\w+|\bcollect_ignore\b|\btest_expect_failure\b|\bassumeTrue\s*\(",
+    r"|\bmarkTestIncomplete\s*\(|\bGTEST_SKIP\b|\bDISABLED_\w+|\bcollect_ignore\b|\btest_expect_failure\b|\bassumeTrue\s*\("
+    r"|\bif\s{0,4}\(?\s{0,4}(?:0|[Ff]alse)\s{0,4}[:){]",
 )
 
 _EMPTY: Final = re.compile(
@@ -34,7 +35,8 @@ _EMPTY: Final = re.compile(
     r"|\bassert_?[fF]alse\w{0,20}\s{0,4}\(\s{0,4}(?:False|false|0)\b"
     r"|\bexpect\s{0,4}\(\s{0,4}(\w{1,60})\s{0,4}\)\s{0,4}\.to(?:Be|Equal|StrictEqual)\s{0,4}\(\s{0,4}\1\s{0,4}\)"
     r"|\b(?:EXPECT|ASSERT)_TRUE\s{0,4}\(\s{0,4}(?:true|1)\s{0,4}\)|\bassert!\s{0,4}\(\s{0,4}true\b"
-    r"|\bassert_?[eE]qual\w{0,20}\s{0,4}\(\s{0,4}(\w{1,60})\s{0,4},\s{0,4}\2\s{0,4}\)|\|\|\s{0,4}true\s{0,4}$|\bor\s+True\b",
+    r"|\bassert_?[eE]qual\w{0,20}\s{0,4}\(\s{0,4}(\w{1,60})\s{0,4},\s{0,4}\2\s{0,4}\)|\|\|\s{0,4}true\s{0,4}$|\bor\s+(?:True|1)\b"
+    r"|\bassert\s{1,4}(\w{1,60})\s{0,4}==\s{0,4}\3\s{0,4}(?:[,;#]|$)",
 )
 
 _TESTS: Final = re.compile(

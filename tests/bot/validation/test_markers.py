@@ -85,3 +85,19 @@ def test_a_file_full_of_markers_is_reported_briefly() -> None:
     findings = markers.check(candidate(inside(b"<<<<<<< HEAD\n" * 100_000)))
     assert len(findings) < 30
     assert findings[-1].message == "And more of this kind."
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (b"    a = 1\n=======\n    a = 2\n", 7),
+        (b"// <<<<<<< HEAD\n", 6),
+        (b"    # >>>>>>> theirs\n", 6),
+        (b"+<<<<<<< HEAD\n", 6),
+        (b" * ||||||| base\n", 6),
+    ],
+)
+def test_a_divider_alone_and_a_marker_behind_another_sign_need_a_person(text: bytes, line: int) -> None:
+    (finding,) = markers.check(candidate(inside(text)))
+    assert (finding.verdict, finding.lines) == (GateVerdict.NEEDS_PERSON, (line, line))
+    assert markers.check(candidate(inside(text), ours=inside(text))) == []

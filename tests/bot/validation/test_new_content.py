@@ -30,7 +30,9 @@ def test_an_edit_outside_the_hunk_is_new_content_and_out_of_scope() -> None:
     assert {finding.check for finding in result.findings if finding.lines == (10, 10)} >= {"scope_hunks", "provenance"}
 
 
-@pytest.mark.parametrize("line", ["x = 1" + " " * 2000 + "; evil()", "    return a + 1" + " " * 1000 + "* 2"])
+@pytest.mark.parametrize(
+    "line", ["x = 1" + " " * 2000 + "; evil()", "    return a + 1" + " " * 1000 + "* 2", "x = 1" + "\t" * 120 + "; y()"]
+)
 def test_a_line_too_long_to_be_read_needs_a_person(line: str) -> None:
     assert GateVerdict.NEEDS_PERSON in {finding.verdict for finding in with_line(new_lines.check, line)}
 
@@ -49,6 +51,12 @@ def test_more_new_lines_than_anybody_reads_need_a_person() -> None:
 @pytest.mark.parametrize(
     ("path", "kind"),
     [
+        ("Jenkinsfile", PathClass.BUILD),
+        (".circleci/config.yml", PathClass.BUILD),
+        ("ci/azure-pipelines.yml", PathClass.BUILD),
+        (".travis.yml", PathClass.BUILD),
+        ("infra/.terraform.lock.hcl", PathClass.LOCK),
+        ("pnpm-workspace.yaml", PathClass.MANIFEST),
         ("package.json", PathClass.MANIFEST),
         ("web/package-lock.json", PathClass.LOCK),
         ("Cargo.lock", PathClass.LOCK),

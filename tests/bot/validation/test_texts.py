@@ -1,5 +1,6 @@
 """Encoding, line ends, hidden characters, credentials: what a text may become."""
 
+import base64
 from typing import Unpack
 
 import pytest
@@ -262,3 +263,20 @@ def test_another_private_key_under_a_known_header_is_seen() -> None:
 )
 def test_what_only_resembles_a_credential_is_left_alone(line: str) -> None:
     assert credentials.check(candidate(with_line(line))) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["    x = 'AKIA' + 'Q2W3E4R5T6Y7U7I2'", '    x = "AKIAQ2W3" "E4R5T6Y7U7I2"', "x = 'AK'.'IAQ2W3E4R5T6Y7U7I2'"],
+)
+def test_a_credential_in_pieces_is_one(line: str) -> None:
+    assert [finding.verdict for finding in credentials.check(candidate(with_line(line)))] == [GateVerdict.REFUSED]
+    assert credentials.check(candidate(with_line(line), theirs=with_line(line))) == []
+
+
+@pytest.mark.parametrize("kind", ["", "RSA ", "EC ", "DSA ", "OPENSSH ", "ENCRYPTED "])
+def test_an_encoded_private_key_is_one(kind: str) -> None:
+    encoded = base64.b64encode(f"-----BEGIN {kind}PRIVATE KEY-----\nMIIEpAIBAAKCAQEA".encode()).decode()
+    assert len(credentials.check(candidate(with_line(f"  tls: {encoded}")))) == 1
+    certificate = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMIIDdzCCAl+gAwIBAgIE").decode()
+    assert credentials.check(candidate(with_line(f"  tls: {certificate}"))) == []

@@ -53,6 +53,8 @@ def test_a_test_of_both_sides_may_not_go() -> None:
         "xit('works', () => {",
         "  fdescribe('works', () => {",
         "GTEST_SKIP();",
+        "    if False:",
+        "    if (0) {",
     ],
 )
 def test_a_new_mark_that_skips_or_singles_out_needs_a_person(line: str) -> None:
@@ -70,6 +72,8 @@ def test_a_new_mark_that_skips_or_singles_out_needs_a_person(line: str) -> None:
         "    expect(true).toBe(true)",
         "    ASSERT_TRUE(true)",
         "    assert f() or True",
+        "    assert f() == 1 or 1",
+        "    assert 22 == 22",
     ],
 )
 def test_an_assertion_that_is_always_true_needs_a_person(line: str) -> None:
