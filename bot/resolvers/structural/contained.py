@@ -3,9 +3,11 @@
 Every word and line that the one brought in or took away, the other brought in or took away as well, perhaps in another
 place or order: typical of work that was merged before and then went on. In the corpus people keep the larger side in
 more than eight of ten such hunks. When theirs is the larger one and only adds, they do in less than seven of ten; so
-that is not decided.
+that is not decided. Nor is it where the larger one would take a version back: 2.0.9 has the words that 2.3.0 brought
+in, but not what they say.
 """
 
+import re
 from collections import Counter
 from typing import Final
 
@@ -14,6 +16,8 @@ from bot.resolvers.structural.proposals import Proposal
 from bot.resolvers.text import lines, words
 
 NAME: Final = "contained"
+
+_VERSION: Final = re.compile(rb"(?<![0-9.])[0-9]{1,9}(?:\.[0-9]{1,9})+")
 
 _MAX_MORE: Final = 63
 """Beside so much more, what both did is no sign of common work."""
@@ -49,7 +53,16 @@ def _contains(ancestor: bytes, large: bytes, small: bytes, *, must_remove: bool)
         and 0 < added + removed <= _MAX_MORE
         and (removed > 0 or not must_remove)
         and _lines(ancestor) - _lines(small) <= _lines(ancestor) - _lines(large)
+        and not _takes_back(large, small)
     )
+
+
+def _takes_back(large: bytes, small: bytes) -> bool:
+    """Whether the two differ in versions only, and one of the larger side is smaller than the other's."""
+    if _VERSION.sub(b"", large) != _VERSION.sub(b"", small):
+        return False
+    mine, other = ([tuple(map(int, found.split(b"."))) for found in _VERSION.findall(text)] for text in (large, small))
+    return any(left < right for left, right in zip(mine, other, strict=False))
 
 
 def _lines(text: bytes) -> set[bytes]:

@@ -15,6 +15,7 @@ from bot.resolvers.structural.items import Item, Listing, listing
 from bot.resolvers.structural.languages import Frame, frames_of
 from bot.resolvers.structural.parsing import Document, parse
 from bot.resolvers.structural.proposals import Proposal
+from bot.resolvers.text import indentation_counts
 from bot.validation.languages import language_of
 
 NAME: Final = "by key"
@@ -45,6 +46,7 @@ def propose(path: str, hunks: Sequence[Hunk], deadline: float) -> Mapping[int, P
     if grammar is None or not frames or not probed:
         return {}
     framed = [(hunk, frame) for hunk in probed for frame in frames]
+    indented = indentation_counts(path)
     documents = [_document(grammar, frame, side) for hunk, frame in framed for side in _sides(hunk)]
     answers = parse(documents, deadline)
     found: dict[int, Proposal] = {}
@@ -54,6 +56,8 @@ def propose(path: str, hunks: Sequence[Hunk], deadline: float) -> Mapping[int, P
             continue
         children = [item.children if item is not None and item.container else () for item in parsed]
         listings = [listing(side, nodes, len(frame.before)) for side, nodes in zip(_sides(hunk), children, strict=True)]
+        if indented and len({indent for items in listings for indent in _indents(items)}) > 1:
+            continue
         proposal = _proposal(hunk, frame, listings)
         if proposal is not None:
             found[hunk.index] = proposal
@@ -62,6 +66,11 @@ def propose(path: str, hunks: Sequence[Hunk], deadline: float) -> Mapping[int, P
 
 def _size(hunk: Hunk) -> int:
     return sum(map(len, _sides(hunk)))
+
+
+def _indents(items: Listing | None) -> set[bytes]:
+    """The white space before each thing: where it says which thing belongs to which, no side's may be lost."""
+    return set() if items is None else {item.lead.rpartition(b"\n")[2] for item in items.items}
 
 
 def _sides(hunk: Hunk) -> tuple[bytes, bytes, bytes]:

@@ -100,6 +100,12 @@ class TestContained:
         assert found.content == b"  a(1)\n  check(second, third)\n  log(both)\n"
         assert found.resolver == "structural: contained"
 
+    def test_a_version_is_not_taken_back_for_its_digits(self) -> None:
+        case = a_case((b"web==2.0.9\n", b"web==2.2.3\n", b"web==2.3.0\n"), path="requirements.txt")
+        assert list(resolver.answer(case)) == []
+        case = a_case((b"web==2.3.0, <3.1\n", b"web==2.2.3\n", b"web==2.3.0\n"), path="requirements.txt")
+        assert [answer.content for answer in resolver.answer(case)] == [b"web==2.3.0, <3.1\n"]
+
     def test_theirs_has_to_remove_more_as_well(self) -> None:
         large, small = b"  b(2)\n  a(1)\n  c(3, 4)\n", b"  a(1)\n  b(2)\n"
         assert taken(resolver, large, b"", small, path="x") == large

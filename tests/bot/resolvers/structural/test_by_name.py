@@ -165,6 +165,10 @@ class TestTomlAndYaml:
         )
         assert found == lines("  image: y", "  # why", "  steps:", "    - one", "    - two")
 
+    def test_yaml_whose_entries_one_side_moved_to_another_level(self) -> None:
+        case = a_case((b"c: 2\n", b"  c: 2\n", b"  c: 3\n"), path="a.yaml", around=(b"a:\n  b: 1\n", b""))
+        assert list(resolver.answer(case)) == []
+
     def test_a_comment_goes_with_its_entry(self) -> None:
         found = merged(
             "a.toml",
