@@ -25,11 +25,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
+from app.demo.model.direct import OnDirect, nothing_decided
+from app.demo.model.replies import Script
 from app.demo.model.resolver import HonestResolver
 from app.demo.simulator.state import Repository, Role
 from app.demo.stage import Stage, open_stage
 from app.telemetry import configure_logging
-from benchmarks.corpus import CORPUS, FileRow, read_files
+from benchmarks.corpus import CORPUS, FileRow, case_of_file, read_files
+from bot.merge.markers import align
 from bot.model.conflicts import ConflictKind, Side
 from bot.model.forge import ForgeKind, RepositoryRef
 from bot.model.jobs import TERMINAL, Job, JobState
@@ -111,10 +114,9 @@ async def play_row(stage: Stage, row: FileRow, source: Path, number: int) -> Out
         roles={author: Role.WRITE, maintainer: Role.MAINTAIN},
     )
     pull = await people.open_pull_request(repository, author=author, head="feature", title="A pull request")
-    resolved = (row.resolved or b"").decode("utf-8", "replace")
     if stage.scripted is None:
         raise AssertionError  # a script was given, so the model is scripted
-    stage.scripted.script = HonestResolver(answers={row.path: resolved})
+    stage.scripted.script = _oracle(row)
     began = perf_counter()
     people.comment(pull, maintainer, "/flowforge resolve")
     job = await _ended(stage, repository, pull.number)
@@ -122,6 +124,15 @@ async def play_row(stage: Stage, row: FileRow, source: Path, number: int) -> Out
     what, why, words = await _judge(stage, repository, job, row)
     calls = (await stage.instance.store.runs.usage(job.id)).model_calls
     return Outcome(row=row.id, path=row.path, what=what, why=why, words=words, seconds=seconds, model_calls=calls)
+
+
+def _oracle(row: FileRow) -> Script:
+    """The model that knows the person's text. A direct call has no words for what changed outside of the hunks."""
+    resolved = row.resolved or b""
+    model = HonestResolver(answers={row.path: resolved.decode("utf-8", "replace")})
+    case = case_of_file(row)
+    within = case is not None and align(case.marked, resolved) is not None
+    return model if within else OnDirect(nothing_decided, model)
 
 
 async def _ended(stage: Stage, repository: Repository, number: int) -> Job:
