@@ -33,8 +33,10 @@ from bot.forges.github.deliveries import DECODED_EVENTS, SignatureVerifier
 from bot.forges.github.forge import GitHubForge
 from bot.forges.github.transport import open_http
 from bot.git.adapter import GitMirrors
+from bot.git.batch import GitBatch
 from bot.handlers.act import ActOnIntent
 from bot.handlers.advance import AdvanceJob
+from bot.handlers.alarm import TellConflicts
 from bot.handlers.cases import GatherCases
 from bot.handlers.collect import CollectRun
 from bot.handlers.conclude import Conclude
@@ -42,6 +44,7 @@ from bot.handlers.deeds import Deeds
 from bot.handlers.direct import AskDirect
 from bot.handlers.installations import FollowInstallation
 from bot.handlers.launch import LaunchRun
+from bot.handlers.notice import NoticeChanges
 from bot.handlers.prepare import FetchMerge, PrepareMerge
 from bot.handlers.propose import DropBranch, Propose
 from bot.handlers.publish import CheckFresh, Publish
@@ -57,8 +60,10 @@ from bot.handlers.sweep import Sweep
 from bot.handlers.takes import TakeSides
 from bot.handlers.unresolved import EndUnresolved, LoadMerge
 from bot.handlers.validate import ValidateResult
+from bot.handlers.watch import WatchBase
 from bot.model.forge import ForgeKind
 from bot.model.jobs import Job
+from bot.model.levels import LevelKind
 from bot.model.runs import AgentProgress, RunTask
 from bot.policy.limits import ServerLimits
 from bot.ports.runner import AgentRunner, RunLauncher
@@ -220,6 +225,7 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
     advance = _advance(parts, _TracedLauncher(supervisor, spans), queue, refresh)
     route = _route(parts, advance, queue, refresh)
     deliver = DeliverReport(store=store, forge=parts.forge, clock=parts.clock)
+    watch = _watch(parts, route.act, queue, route.notice)
     sweep = Sweep(store=store, queue=queue, clock=parts.clock)
 
     async def on_delivery(key: str) -> None:
@@ -235,7 +241,12 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
         await sweep()
 
     ticks = Ticks(
-        on={"delivery": on_delivery, "job": functools.partial(advance, worker=worker), "report": deliver},
+        on={
+            "delivery": on_delivery,
+            "job": functools.partial(advance, worker=worker),
+            "report": deliver,
+            LevelKind.BASE_SYNC.value: watch,
+        },
         sweep=on_sweep,
     )
     return FlowForge(
@@ -398,8 +409,24 @@ def _route(parts: _Parts, advance: AdvanceJob, queue: ArqQueue, refresh: Refresh
         forge=forge,
         act=act,
         follow=FollowInstallation(store=store, forge=forge, queue=queue),
+        notice=NoticeChanges(store=store, queue=queue),
         clock=parts.clock,
         mention=parts.settings.github_app_slug,
+    )
+
+
+def _watch(parts: _Parts, act: ActOnIntent, queue: ArqQueue, notice: NoticeChanges) -> WatchBase:
+    store, forge, mention = parts.store, parts.forge, parts.settings.github_app_slug
+    batch = GitBatch(parts.settings.data_dir / "mirrors")
+    return WatchBase(
+        store=store,
+        forge=forge,
+        git=parts.git,
+        batch=batch,
+        queue=queue,
+        clock=parts.clock,
+        notice=notice,
+        tell=TellConflicts(store=store, forge=forge, batch=batch, queue=queue, act=act, mention=mention),
     )
 
 

@@ -36,6 +36,7 @@ _SEGMENT: Final = r"(\*\*|(?!\.{1,2}(/|$))([^*/\\\x00-\x1f\x7f]|\*(?!\*))+)"
 _GLOB: Final = rf"^/?({_SEGMENT}(/(?!/)|$))+$"
 
 Level = Literal["read", "triage", "write", "maintain", "admin"]
+OnConflict = Literal["report", "resolve", "off"]
 WriterLevel = Literal["write", "maintain", "admin"]
 """What may be asked for commands that change something or cost money: never less than write."""
 
@@ -177,6 +178,14 @@ class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Resolvers,
         Meta(description="Who may resolve conflicts, and with which of the repository's own commands."),
     ] = Resolvers()
+    on_conflict: Annotated[
+        OnConflict,
+        Meta(
+            description="What happens when a push to the base branch brings an open pull request into conflict: "
+            "`report` puts a check run with a *Resolve* button on it, `resolve` starts a job by itself, `off` does "
+            "nothing.",
+        ),
+    ] = "report"
     allow_fork_pull_requests: Annotated[
         bool,
         Meta(description="Whether the bot works on pull requests that come from forks."),
@@ -222,6 +231,8 @@ def parse_config(data: bytes, *, path: str = CONFIG_PATH) -> RepositoryConfig:
     if document.data is None:
         raise ConfigError("The file is empty. It has to say `version: 1`.", path=path, key="version")
     _refuse_unknown_keys(document.data, (), document, path)
+    if isinstance(document.data, dict) and document.data.get("on_conflict") is False:
+        document.data["on_conflict"] = "off"  # which YAML reads as a boolean
     try:
         config = msgspec.convert(document.data, RepositoryConfig)
     except msgspec.ValidationError as error:

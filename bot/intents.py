@@ -25,7 +25,7 @@ from bot.model.events import (
     PullRequestChanged,
     Unused,
 )
-from bot.model.ids import parse_external_id
+from bot.model.ids import parse_external_id, parse_watch_id
 from bot.model.intents import (
     Approve,
     Cancel,
@@ -66,7 +66,8 @@ def intents_of(event: Event, *, mention: str) -> list[Intent]:  # noqa: PLR0911 
     * clicks: ``<forge>:click:<check run id>:<action>:<delivery id>``
     * pull requests: ``<forge>:pull_request:<delivery id>``
 
-    The intents of clicks have ``origin.number`` 0 and ``origin.job_id`` instead: the handler looks the job up.
+    The intents of clicks have ``origin.number`` 0 and ``origin.job_id`` instead: the handler looks the job up. Only the
+    conflict watch's check run, which belongs to no job, names its pull request.
     """
     match event:
         case CommentPosted():
@@ -80,7 +81,8 @@ def intents_of(event: Event, *, mention: str) -> list[Intent]:  # noqa: PLR0911 
         case PullRequestChanged():
             return _of_pull_request(event)
         case BranchPushed():
-            # A base that moves makes proposals stale; that is seen when somebody approves one.
+            # A base that moves makes proposals stale; that is seen when somebody approves one. What it does to other
+            # pull requests is the conflict watch's matter: that compares states, and asks for nothing by itself.
             return []
         case InstallationChanged() | Pinged() | Unused():
             return []
@@ -172,16 +174,19 @@ def _of_click(event: CheckActionRequested | CheckRerequested, action: str) -> li
     Approving and discarding are bound to the proposal that the check run showed; without one they mean nothing.
     """
     about = parse_external_id(event.external_id)
-    if about is None:
-        return []
+    watched = parse_watch_id(event.external_id)
     origin = Origin(
         key=f"{event.repository.forge}:click:{event.check_run_id}:{action}:{event.delivery_id}",
         delivery_id=event.delivery_id,
         repository=event.repository,
-        number=0,
+        number=watched or 0,
         actor=event.actor,
-        job_id=about.job_id,
+        job_id=None if about is None else about.job_id,
     )
+    if watched is not None:
+        return [Resolve(origin=origin)] if action == CheckActionName.RESOLVE else []
+    if about is None:
+        return []
     if action in (CheckActionName.RETRY, "rerequested"):
         return [Retry(origin=origin, proposal_id=about.proposal_id)]
     if action in _TAKES:

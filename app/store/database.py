@@ -11,11 +11,13 @@ from app.store.engine import BUSY_SECONDS, Database, create_engine
 from app.store.intents import SqlIntents
 from app.store.jobs import SqlJobs
 from app.store.ledger import SqlModelLedger
+from app.store.levels import SqlLevels
 from app.store.proposals import SqlProposals
 from app.store.recorded import SqlRecorded
 from app.store.registry import SqlRegistry
 from app.store.reports import SqlReports
 from app.store.runs import SqlRuns
+from app.store.watch import SqlWatch
 from bot.ports.system import Clock, Ids
 
 
@@ -34,6 +36,8 @@ class SqlStore:
         self.reports = SqlReports(database, clock, ids)
         self.ledger = SqlModelLedger(database)
         self.audit = SqlAudit(database, clock)
+        self.levels = SqlLevels(database, clock)
+        self.watch = SqlWatch(database, clock)
 
     @classmethod
     def open(cls, url: str, clock: Clock, ids: Ids, *, busy_seconds: float = BUSY_SECONDS) -> Self:

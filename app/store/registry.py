@@ -55,7 +55,7 @@ class SqlRegistry:
         query = select(repositories).where(repositories.c.forge == forge, repositories.c.id == repository_id)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _repository(row)
+        return None if row is None else repository_of(row)
 
     async def named(self, forge: ForgeKind, full_name: str) -> list[RepositoryRef]:
         """The repositories recorded under ``owner/name``, in any case; after renames there may be more than one."""
@@ -70,7 +70,7 @@ class SqlRegistry:
             .order_by(repositories.c.id)
         )
         async with self._database.reading() as connection:
-            return [_repository(row) for row in await connection.execute(query)]
+            return [repository_of(row) for row in await connection.execute(query)]
 
     async def config_version(self, repository: RepositoryRef, version: str, text: str) -> None:
         """Keep a configuration's text under its content hash."""
@@ -103,7 +103,8 @@ async def know_repository(connection: AsyncConnection, repository: RepositoryRef
     await connection.execute(row.on_conflict_do_nothing(index_elements=["forge", "id"]))
 
 
-def _repository(row: Row[Any]) -> RepositoryRef:
+def repository_of(row: Row[Any]) -> RepositoryRef:
+    """The repository of a row of ``repositories``."""
     return RepositoryRef(
         forge=row.forge,
         id=row.id,

@@ -106,12 +106,14 @@ class GitCommand:
         access: GitAccess | None = None,
         keep_open: Sequence[int] = (),
         work_tree: Path | None = None,
+        scratch: Path | None = None,
         stdin: bytes = b"",
     ) -> Completed:
         """Run one command on a repository and wait for its end, whatever its exit status.
 
         ``keep_open`` are file descriptors that git and its children hold as long as they live; ``work_tree`` is where a
-        clone's files are. When this call is cancelled or takes too long, git and all its children have ended before it
+        clone's files are; ``scratch`` is an object directory that takes what git writes, and names the repository's own
+        as its alternate. When this call is cancelled or takes too long, git and all its children have ended before it
         returns.
 
         Raises:
@@ -121,6 +123,8 @@ class GitCommand:
         environment = self._environment(git_dir, access)
         if work_tree is not None:
             environment["GIT_WORK_TREE"] = str(work_tree)
+        if scratch is not None:
+            environment["GIT_OBJECT_DIRECTORY"] = str(scratch)
         try:
             process = await asyncio.create_subprocess_exec(
                 self._program,

@@ -84,7 +84,8 @@ class ActOnIntent:
             case Ignored():
                 return None
             case Refused():
-                await self.replies.refuse(intent.origin, decision)
+                if not intent.origin.configured:
+                    await self.replies.refuse(intent.origin, decision)
                 return None
             case Allowed():
                 return await self._do(intent, facts, loaded)
@@ -136,7 +137,8 @@ class ActOnIntent:
         origin = intent.origin
         repository, number = origin.repository, origin.number
         store = self.store
-        actor_is_self = origin.actor.kind is ActorKind.BOT and origin.actor.id == await self.forge.bot_user_id()
+        by_bot = origin.actor.kind is ActorKind.BOT and not origin.configured
+        actor_is_self = by_bot and origin.actor.id == await self.forge.bot_user_id()
         installed = await store.registry.installation_active(repository.forge, repository.installation_id)
         pull_request = None if actor_is_self or not installed else await self._pull_request(origin)
         loaded = None
@@ -148,7 +150,7 @@ class ActOnIntent:
                 forge=self.forge,
                 registry=store.registry,
             )
-        if installed and not actor_is_self and not isinstance(intent, Withdraw):
+        if installed and not actor_is_self and not origin.configured and not isinstance(intent, Withdraw):
             permission = await self.forge.permission(repository, origin.actor)
         latest = await store.jobs.latest(repository, number)
         proposal = None if latest is None else _as_it_stands(latest, await store.proposals.of_job(latest.id))

@@ -8,6 +8,7 @@ from bot.errors import FlowForgeError, ForgeUnavailableError, PayloadError
 from bot.handlers.act import ActOnIntent
 from bot.handlers.deeds import BusyError
 from bot.handlers.installations import FollowInstallation
+from bot.handlers.notice import NoticeChanges
 from bot.intents import intents_of
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.events import (
@@ -39,6 +40,7 @@ class RouteDelivery:
     forge: Forge
     act: ActOnIntent
     follow: FollowInstallation
+    notice: NoticeChanges
     clock: Clock
     mention: str
     _under_way: set[tuple[ForgeKind, str]] = field(default_factory=set)
@@ -92,6 +94,8 @@ class RouteDelivery:
                 intents = intents_of(event, mention=self.mention)
                 if intents:
                     await self.store.registry.repository(event.repository)
+                if isinstance(event, PullRequestChanged | BranchPushed):
+                    await self.notice(event)
                 for intent in intents:
                     await self.act(intent)
                 return DeliveryState.ROUTED if intents else DeliveryState.IGNORED

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bot.commands import CommandName
 from bot.config import level
 from bot.handlers.configuration import job_config
-from bot.model.forge import Actor, PermissionLevel, PullRequest
+from bot.model.forge import Actor, ActorKind, PermissionLevel, PullRequest
 from bot.model.intents import Refused
 from bot.model.jobs import Job
 from bot.ports.forge import Forge
@@ -27,6 +27,8 @@ class CheckStanding:
             return Refused(rule="installation", message=endings.GONE)
         if not pull_request.open:
             return Refused(rule="closed", message=endings.CLOSED)
+        if await self._asked_by_configuration(job):
+            return None
         if await self.allowed(job, job.request.requested_by, CommandName.RESOLVE, CommandName.RETRY):
             return None
         return Refused(rule="permission", message=endings.may_no_longer_ask(job.request.requested_by.login))
@@ -36,3 +38,11 @@ class CheckStanding:
         config = await job_config(job, registry=self.store.registry)
         needed: PermissionLevel = min(level(config, command) for command in commands)
         return await self.forge.permission(job.request.repository, actor) >= needed
+
+    async def _asked_by_configuration(self, job: Job) -> bool:
+        """True for a job that ``on_conflict: resolve`` started: its actor is the bot, whose comments start none."""
+        config = await job_config(job, registry=self.store.registry)
+        actor = job.request.requested_by
+        if config.on_conflict != "resolve" or actor.kind is not ActorKind.BOT:
+            return False
+        return actor.id == await self.forge.bot_user_id()

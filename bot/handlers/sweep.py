@@ -3,10 +3,15 @@
 from dataclasses import dataclass
 from typing import Final
 
+from bot.handlers.notice import ALL_BASES, BaseKey
+from bot.handlers.watch import LIST_COUNTS
+from bot.model.levels import LevelKind
 from bot.ports.store import Store
 from bot.ports.system import Clock, Queue
 
 _BATCH: Final = 200
+_LISTS: Final = 5
+"""Repositories whose open pull requests are listed anew after one sweep: at most 1,200 lists an hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,13 +23,24 @@ class Sweep:
     clock: Clock
 
     async def __call__(self) -> int:
-        """Ring for deliveries, jobs and reports that are due; how many there were."""
+        """Ring for deliveries, jobs, reports and levels that are due; how many there were."""
         now = self.clock.now()
+        await self._reconcile()
         deliveries = [f"{forge}:{key}" for forge, key in await self.store.deliveries.waiting(limit=_BATCH)]
         due = await self.store.jobs.due(now, limit=_BATCH)
         jobs = [*dict.fromkeys([*due, *await self.store.jobs.unconcluded(now, limit=_BATCH)])]
         reports = await self.store.reports.unreported(now, limit=_BATCH)
+        levels = await self.store.levels.due(now, limit=_BATCH)
         for kind, keys in (("delivery", deliveries), ("job", jobs), ("report", reports)):
             for key in keys:
                 await self.queue.ring(kind, key)
-        return len(deliveries) + len(jobs) + len(reports)
+        for level, key in levels:
+            await self.queue.ring(level, key)
+        return len(deliveries) + len(jobs) + len(reports) + len(levels)
+
+    async def _reconcile(self) -> None:
+        """Have repositories looked at that were not listed for a while: events may have been missed."""
+        now = self.clock.now()
+        for repository in await self.store.watch.take_unlisted(now - LIST_COUNTS, limit=_LISTS):
+            key = BaseKey(forge=repository.forge, repository_id=repository.id, base_ref=ALL_BASES)
+            await self.store.levels.raise_(LevelKind.BASE_SYNC, str(key))

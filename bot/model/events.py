@@ -1,6 +1,7 @@
 """Events: verified, decoded deliveries. No ``Event`` exists that was not verified."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from bot.model.forge import Actor, RepositoryRef
@@ -46,7 +47,10 @@ class PullRequestAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequestChanged:
-    """A pull request was opened, closed, got commits or another base."""
+    """A pull request was opened, closed, got commits or another base.
+
+    ``open`` and ``base_sha`` (the base's tip on record) are as of ``updated_at``; None where the forge does not say.
+    """
 
     delivery_id: str
     repository: RepositoryRef
@@ -55,6 +59,9 @@ class PullRequestChanged:
     head_sha: str
     base_ref: str
     actor: Actor
+    open: bool | None = None
+    base_sha: str | None = None
+    updated_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

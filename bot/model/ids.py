@@ -12,6 +12,7 @@ from typing import Final
 
 _EXTERNAL_ID: Final = re.compile(r"([0-9a-f]{32})(?::([0-9a-f]{32}))?")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
+_WATCH_ID: Final = re.compile(r"watch-([1-9][0-9]{0,9})-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,20 @@ def parse_external_id(text: str) -> ExternalId | None:
     """Take an ``external_id`` apart; None for one that we did not make."""
     found = _EXTERNAL_ID.fullmatch(text)
     return None if found is None else ExternalId(job_id=found[1], proposal_id=found[2])
+
+
+def make_watch_id(number: int, head_sha: str) -> str:
+    """The ``external_id`` of the conflict watch's check run on one head of a pull request.
+
+    The events of check runs do not name a pull request; this does.
+    """
+    return f"watch-{number}-{head_sha[:12]}"
+
+
+def parse_watch_id(text: str) -> int | None:
+    """The number of the pull request in an ``external_id`` of the conflict watch; None for any other."""
+    found = _WATCH_ID.fullmatch(text)
+    return None if found is None else int(found[1])
 
 
 def blob_id(content: bytes) -> str:

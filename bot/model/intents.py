@@ -21,6 +21,7 @@ class Origin:
     ``key`` is built from the comment id, the hash of its body and the command's ordinal, or from the delivery of a
     click. ``comment_id`` is None for clicks and pushes. The events of check runs do not name a pull request: then
     ``number`` is 0, and ``job_id`` names the job whose check run was clicked, where the number is to be found.
+    ``configured`` says that nobody asked but the repository's configuration; the actor is then the bot itself.
     """
 
     key: str
@@ -31,6 +32,7 @@ class Origin:
     comment_id: int | None = None
     quoted: str = ""
     job_id: str | None = None
+    configured: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

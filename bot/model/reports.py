@@ -49,6 +49,7 @@ class CheckActionName(StrEnum):
     TAKE_OURS = "take_ours"
     TAKE_THEIRS = "take_theirs"
     TAKE_DELETE = "take_delete"
+    RESOLVE = "resolve"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +111,9 @@ ReportContent = CheckRunContent | CommentContent | ReactionContent
 class ReportTarget:
     """One surface of one subject: what should be there, what was written, and where it is.
 
-    ``owner`` is the job's id for check runs, ``<repository id>#<number>`` for the sticky comment, the origin's key for
-    replies and reactions. ``desired_hash`` equals ``reported_hash`` when nothing is to be done.
+    ``owner`` is the job's id for check runs, ``watch:<repository id>#<number>:<head>`` for those of the conflict watch,
+    ``<repository id>#<number>`` for the sticky comment, the origin's key for replies and reactions. ``desired_hash``
+    equals ``reported_hash`` when nothing is to be done.
     """
 
     id: str

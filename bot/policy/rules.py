@@ -109,7 +109,7 @@ def _self(_intent: Intent, facts: Facts) -> Decision | None:
 
 def _bot(intent: Intent, facts: Facts) -> Decision | None:
     actor = intent.origin.actor
-    if actor.kind is ActorKind.USER or isinstance(intent, Withdraw):
+    if actor.kind is ActorKind.USER or intent.origin.configured or isinstance(intent, Withdraw):
         return None
     entry = listed_bot(facts.settings, actor.login)
     return Ignored(rule="bot") if entry is None else Allowed(reasons=(f"`bots` lists {entry}",))
@@ -128,11 +128,20 @@ def _permission(intent: Intent, facts: Facts) -> Decision | None:
     spec = command_of(intent)
     if spec is None:
         return None
+    if intent.origin.configured:
+        return _by_configuration(intent, facts)
     needed, actual = spec.needed_permission(facts.settings), facts.permission
     if actual >= needed:
         return Allowed(reasons=(f"{_word(actual)} is enough, {_word(needed)} is needed",))
     message = f"`{PREFIX} {spec.name}` needs {_word(needed)} permission on this repository; you have {_word(actual)}."
     return Refused(rule="permission", message=message)
+
+
+def _by_configuration(intent: Intent, facts: Facts) -> Decision:
+    """Who may write the base branch's configuration may have it ask for jobs."""
+    if isinstance(intent, Resolve) and facts.settings.on_conflict == "resolve":
+        return Allowed(reasons=(f"`on_conflict: resolve` in `{CONFIG_PATH}`",))
+    return Refused(rule="permission", message=f"`on_conflict` in `{CONFIG_PATH}` asks for no job.")
 
 
 def _word(permission: PermissionLevel) -> str:

@@ -6,6 +6,7 @@ from bot.model.deliveries import Delivery
 from bot.model.events import Event
 from bot.model.forge import Actor, ForgeKind, GitAccess, PermissionLevel, PullRequest, RepositoryRef
 from bot.model.reports import CheckRunContent, CommentContent
+from bot.model.watch import SeenPull
 
 
 class Forge(Protocol):
@@ -33,6 +34,10 @@ class Forge(Protocol):
 
     async def pull_request(self, repository: RepositoryRef, number: int) -> PullRequest:
         """The pull request as it is now. Raises ``ForgeNotFoundError`` for an issue that is none."""
+        ...
+
+    async def open_pull_requests(self, repository: RepositoryRef) -> list[SeenPull]:
+        """All open pull requests of a repository, in as few requests as the forge allows."""
         ...
 
     async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:

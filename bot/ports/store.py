@@ -12,6 +12,8 @@ from bot.model.proposals import Approval, Proposal, ProposalState, Publication
 from bot.model.reports import ConflictRecord, ReportContent, ReportTarget, Surface
 from bot.model.resolutions import GateResult
 from bot.model.runs import ModelCall, ModelGrant, Run, RunKind, RunLimits, RunOutcome, Usage
+from bot.ports.levels import Levels
+from bot.ports.watch import WatchRows
 
 
 class Deliveries(Protocol):
@@ -481,4 +483,14 @@ class Store(Protocol):
     @property
     def audit(self) -> Audit:
         """Who did what."""
+        ...
+
+    @property
+    def levels(self) -> Levels:
+        """What has to be looked at again."""
+        ...
+
+    @property
+    def watch(self) -> WatchRows:
+        """What the conflict watch knows."""
         ...

@@ -3,6 +3,8 @@
 https://docs.github.com/en/rest
 """
 
+from datetime import datetime
+
 from msgspec import Struct
 
 
@@ -59,6 +61,23 @@ class PullRequest(Struct, frozen=True):
     body: str | None = None
     draft: bool = False
     maintainer_can_modify: bool = False
+
+
+class ListedHead(Struct, frozen=True):
+    """One end of a listed pull request."""
+
+    ref: str
+    sha: str
+
+
+class ListedPull(Struct, frozen=True):
+    """https://docs.github.com/en/rest/pulls/pulls#list-pull-requests ."""
+
+    number: int
+    state: str
+    head: ListedHead
+    base: ListedHead
+    updated_at: datetime
 
 
 class ContentItem(Struct, frozen=True):

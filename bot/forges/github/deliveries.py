@@ -141,6 +141,9 @@ def _pull_request(delivery_id: str, document: object, _app_id: int) -> Event:
         head_sha=payload.pull_request.head.sha,
         base_ref=payload.pull_request.base.ref,
         actor=_actor(payload.sender),
+        open=None if payload.pull_request.state is None else payload.pull_request.state == "open",
+        base_sha=payload.pull_request.base.sha,
+        updated_at=payload.pull_request.updated_at,
     )
 
 

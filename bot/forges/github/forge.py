@@ -26,6 +26,7 @@ from bot.model.forge import (
     RepositoryRef,
 )
 from bot.model.reports import Annotation, CheckRunContent, CheckStatus, CommentContent
+from bot.model.watch import SeenPull
 
 CHECK_RUN_NAME: Final = "FlowForge"
 
@@ -133,6 +134,17 @@ class GitHubForge:
         if answer.base.repo.id != repository.id:
             raise ForgeNotFoundError(f"{repository.full_name} is another repository now")
         return _pull_request(repository, answer)
+
+    async def open_pull_requests(self, repository: RepositoryRef) -> list[SeenPull]:
+        """https://docs.github.com/en/rest/pulls/pulls#list-pull-requests , a hundred at a time.
+
+        A pull request that closes meanwhile moves the rest a place up, so the oldest come first, which stay longest.
+        """
+        url = "/pulls?state=open&sort=created&direction=asc{&per_page,page}"
+        found: dict[int, SeenPull] = {}
+        async for page in self._client.pages(repository, Act.READ, url, list[answers.ListedPull]):
+            found |= {one.number: _seen(one) for one in page}
+        return list(found.values())
 
     async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:
         """The content of a regular file; None for directories, submodules and symbolic links.
@@ -315,6 +327,17 @@ def _pull_request(repository: RepositoryRef, answer: answers.PullRequest) -> Pul
         base_sha=answer.base.sha,
         maintainer_can_modify=answer.maintainer_can_modify,
         html_url=answer.html_url,
+    )
+
+
+def _seen(answer: answers.ListedPull) -> SeenPull:
+    return SeenPull(
+        number=answer.number,
+        open=answer.state == "open",
+        base_ref=answer.base.ref,
+        base_sha=answer.base.sha,
+        head_sha=answer.head.sha,
+        updated_at=answer.updated_at,
     )
 
 

@@ -4,6 +4,7 @@ Everything else in a payload is skipped, URLs above all: what a payload says is 
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
 
+from datetime import datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -104,9 +105,10 @@ class Head(Struct, frozen=True):
 
 
 class Base(Struct, frozen=True):
-    """The branch a pull request is for."""
+    """The branch a pull request is for, and its tip as GitHub has it on record."""
 
     ref: RefName
+    sha: Sha | None = None
 
 
 class PullRequestState(Struct, frozen=True):
@@ -114,6 +116,8 @@ class PullRequestState(Struct, frozen=True):
 
     head: Head
     base: Base
+    state: str | None = None
+    updated_at: datetime | None = None
 
 
 class PullRequest(InRepository, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from app.store.database import SqlStore
 from app.store.engine import create_engine
 from app.store.migrate import downgrade, is_current, upgrade
 from app.store.tables import metadata
+from bot.model.levels import LevelKind
 from bot.model.proposals import Publication
 from bot.model.reports import CommentContent, Surface
 from bot.model.resolutions import GateResult, GateVerdict
@@ -24,6 +25,7 @@ from bot.model.runs import RunKind
 from tests.app.store.backends import Backend
 from tests.app.store.test_proposals import RECORD, approval_of, proposed, push_of
 from tests.app.store.test_recorded import APPROVED, KEY
+from tests.app.store.test_watch import SEEN, VERDICT, WATCHED
 from tests.app.store.words import (
     ALICE,
     REPOSITORY,
@@ -55,6 +57,10 @@ async def fill(store: SqlStore) -> Publication:
     await store.recorded.remember(REPOSITORY, {KEY: APPROVED}, job_id=job.id)
     await store.recorded.import_hunks(REPOSITORY, {sha256("hunk"): b"text"}, source="a cache")
     await store.reports.want(REPOSITORY, 7, job.id, Surface.REPLY, CommentContent(marker="m", body="b"))
+    await store.levels.raise_(LevelKind.BASE_SYNC, "github:1:main")
+    await store.watch.seen(REPOSITORY, SEEN)
+    await store.watch.keep(REPOSITORY, [VERDICT])
+    await store.watch.judged(REPOSITORY, [WATCHED])
     return push
 
 
@@ -133,6 +139,31 @@ async def test_rows_of_the_first_tables_get_what_the_resolvers_add(backend: Back
     plain = replace(RECORD, stages={}, answers=(), candidates=(), provenance=(), taken=None, suggestion=None)
     assert await store.proposals.conflicts(job.id) == (plain,)
     assert await store.recorded.export(REPOSITORY) == []
+    await store.close()
+    await backend.drop(url)
+
+
+async def test_the_conflict_watch_comes_and_goes_and_leaves_the_other_rows_alone(
+    backend: Backend, clock: HandClock
+) -> None:
+    url = await backend.empty()
+    await upgrade(url)
+    store = SqlStore.open(url, clock, CountedIds())
+    push = await fill(store)
+    assert await store.watch.open_pulls(REPOSITORY, "main") == [WATCHED]
+    await store.close()
+
+    await downgrade(url, revision="0002")
+    engine = create_engine(url)
+    tables = {"levels", "watched_repositories", "watched_pulls", "head_footprints", "merge_verdicts"}
+    assert not tables & await tables_of(engine)
+    await engine.dispose()
+
+    await upgrade(url)
+    store = SqlStore.open(url, clock, CountedIds())
+    assert await store.jobs.get(push.job_id) is not None
+    assert await store.watch.open_pulls(REPOSITORY, "main") == []
+    assert await store.levels.due(clock.now(), limit=9) == []
     await store.close()
     await backend.drop(url)
 

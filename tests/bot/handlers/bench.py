@@ -106,7 +106,8 @@ class Bench:
         deliveries = [f"{forge}:{key}" for forge, key in await self.store.deliveries.waiting(limit=100)]
         jobs = [*await self.store.jobs.due(now, limit=100), *await self.store.jobs.unconcluded(now, limit=100)]
         reports = await self.store.reports.unreported(now, limit=100)
-        kinds = (("delivery", deliveries), ("job", jobs), ("report", reports))
+        levels = [key for _, key in await self.store.levels.due(now, limit=100)]
+        kinds = (("delivery", deliveries), ("base_sync", levels), ("job", jobs), ("report", reports))
         return [(kind, key) for kind, keys in kinds for key in dict.fromkeys(keys)]
 
     async def tick(self, kind: str, key: str) -> bool:

@@ -1,8 +1,11 @@
 """The sweep rings for everything that waits: deliveries, jobs, ended jobs nobody was told of, and reports."""
 
+from app.demo.simulator.record import Exchange
 from bot.handlers.sweep import Sweep
 from bot.model.jobs import JobState
 from tests.bot.handlers.bench import Bench
+
+LISTED_ANEW = ("base_sync", "github:1000006:*")
 
 
 class Bell:
@@ -59,10 +62,27 @@ async def test_a_job_that_ended_under_a_dead_worker_is_rung_for_once_more(bench:
     await bench.work()
     assert bench.check_runs[-1].conclusion == "failure"
     bench.clock.advance(3600)
-    assert await sweep(bench) == []
+    assert await sweep(bench) == [LISTED_ANEW]
 
 
 async def test_a_job_that_waits_for_a_person_is_left_in_peace(bench: Bench) -> None:
     await bench.until_proposed()
     bench.clock.advance(3600)
+    assert await sweep(bench) == [LISTED_ANEW]
+
+
+def listed(bench: Bench) -> list[Exchange]:
+    return [one for one in bench.asked("GET", "/repos/acme/fees/pulls") if one.path.endswith("/pulls")]
+
+
+async def test_open_pull_requests_are_listed_anew_every_ten_minutes_and_no_more(bench: Bench) -> None:
+    await bench.work()
+    lists = len(listed(bench))
+    bench.clock.advance(599)
+    assert await sweep(bench) == []
+    bench.clock.advance(2)
+    assert await sweep(bench) == [LISTED_ANEW]
+    assert await sweep(bench) == [LISTED_ANEW], "until somebody did it"
+    await bench.work()
+    assert len(listed(bench)) == lists + 1
     assert await sweep(bench) == []

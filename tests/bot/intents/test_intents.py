@@ -23,7 +23,7 @@ from bot.model.events import (
     Unused,
 )
 from bot.model.forge import Actor, ForgeKind, RepositoryRef
-from bot.model.ids import make_external_id
+from bot.model.ids import make_external_id, make_watch_id
 from bot.model.intents import (
     Approve,
     Cancel,
@@ -70,6 +70,9 @@ def edited(before: str, after: str, actor: Actor = ADA) -> CommentEdited:
         body_before=before,
         actor=actor,
     )
+
+
+WATCH = make_watch_id(5, "c" * 40)
 
 
 def clicked(action: str, external_id: str = make_external_id(JOB, PROPOSAL)) -> CheckActionRequested:
@@ -260,7 +263,18 @@ def test_a_button_takes_a_side_of_the_only_open_conflict(external_id: str) -> No
 def test_every_button_means_something_and_fits_the_forge() -> None:
     for action in CheckActionName:
         assert len(action) <= 20
-        assert len(intents(clicked(action))) == 1
+        shown_on = WATCH if action is CheckActionName.RESOLVE else make_external_id(JOB, PROPOSAL)
+        assert len(intents(clicked(action, shown_on))) == 1
+
+
+def test_the_conflict_watchs_button_names_its_pull_request_and_does_nothing_else() -> None:
+    (intent,) = intents(clicked("resolve", WATCH))
+    assert intent == Resolve(origin=replace(click_origin("resolve"), number=5, job_id=None))
+    assert intents(clicked("resolve")) == []
+    for action in ("approve", "retry", "discard", "take_ours", "rerequested"):
+        assert intents(clicked(action, WATCH)) == []
+    for odd in ("watch-0-" + "c" * 12, "watch-5-" + "C" * 12, "watch--5-" + "c" * 12, "watch-5-cc", WATCH + "\n"):
+        assert intents(clicked("resolve", odd)) == []
 
 
 def test_without_a_proposal_only_retry_has_a_meaning() -> None:

@@ -118,6 +118,9 @@ def test_a_pull_request_changed(action: str, expected: PullRequestAction) -> Non
         head_sha=samples.HEAD,
         base_ref="main",
         actor=OCTOCAT,
+        open=action != "closed",
+        base_sha=samples.BASE,
+        updated_at=datetime.fromisoformat(samples.TIME),
     )
 
 

@@ -1,0 +1,118 @@
+"""Telling people once that a push brought a pull request into conflict, and once that it merges again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bot.config import DEFAULT_CONFIG, RepositoryConfig
+from bot.errors import ForgeNotFoundError
+from bot.handlers.act import ActOnIntent
+from bot.handlers.configuration import load_config
+from bot.model.forge import Actor, ActorKind, RepositoryRef
+from bot.model.intents import Origin, Resolve
+from bot.model.reports import Surface
+from bot.model.watch import ConflictWatch, MergeState, Pair, WatchedPull
+from bot.ports.forge import Forge
+from bot.ports.store import Store
+from bot.ports.system import Queue
+from bot.ports.watch import WatchGit
+from bot.report.watch import render_watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellConflicts:
+    """Compare what is known about pull requests with what was told, and tell the difference.
+
+    ``mention`` is our login without ``[bot]``. What is told is wished for under a name made of pull request and head,
+    so a second wish after a crash is the same one.
+    """
+
+    store: Store
+    forge: Forge
+    batch: WatchGit
+    queue: Queue
+    act: ActOnIntent
+    mention: str
+
+    async def __call__(self, repository: RepositoryRef, base_ref: str, *, heads: Mapping[int, str]) -> None:
+        """Tell what is not told yet. The forge is asked about a pull request only when there is something to tell."""
+        pulls = await self.store.watch.open_pulls(repository, base_ref)
+        begun = [pull for pull in pulls if _has_begun(pull) and heads.get(pull.number) == pull.head_sha]
+        ended = [pull for pull in pulls if pull.told_head is not None and pull.state is MergeState.CLEAN]
+        for pull in ended:
+            await self._close(repository, pull)
+        if not begun:
+            return
+        loaded = await load_config(repository, base_ref=base_ref, forge=self.forge, registry=self.store.registry)
+        for pull in begun:
+            told = await self._tell(repository, pull, loaded.config or DEFAULT_CONFIG)
+            if told is not None:
+                await self.store.watch.judged(repository, [told])
+
+    async def _close(self, repository: RepositoryRef, pull: WatchedPull) -> None:
+        if pull.told_head is None or pull.base_sha is None:
+            return
+        await self._show(repository, replace(pull, head_sha=pull.told_head), conflict=False)
+        await self.store.watch.judged(repository, [replace(pull, told_head=None)])
+
+    async def _tell(self, repository: RepositoryRef, pull: WatchedPull, config: RepositoryConfig) -> WatchedPull | None:
+        """Tell of one conflict; the row as it is then, None when the pull request is no longer as the row says."""
+        silenced = replace(pull, alarm=False)
+        if config.on_conflict == "off" or not config.enabled or await self._is_at_work(repository, pull.number):
+            return silenced
+        if not await self._is_live(repository, pull):
+            await self.store.watch.forget_list(repository)
+            return None
+        if config.on_conflict == "resolve":
+            await self.act(Resolve(origin=await self._origin(repository, pull)))
+            if await self._is_at_work(repository, pull.number):
+                return silenced
+        await self._show(repository, pull, conflict=True)
+        return replace(pull, told_head=pull.head_sha)
+
+    async def _is_at_work(self, repository: RepositoryRef, number: int) -> bool:
+        """Whether a job, or what it proposed, is about to deal with the conflict."""
+        if await self.store.jobs.active(repository, number) is not None:
+            return True
+        return bool(await self.store.proposals.partials(repository, number))
+
+    async def _is_live(self, repository: RepositoryRef, pull: WatchedPull) -> bool:
+        try:
+            live = await self.forge.pull_request(repository, pull.number)
+        except ForgeNotFoundError:
+            return False
+        return live.open and (live.head_sha, live.base_ref) == (pull.head_sha, pull.base_ref)
+
+    async def _origin(self, repository: RepositoryRef, pull: WatchedPull) -> Origin:
+        """On behalf of the configuration; once for this head and what the base brought."""
+        since = pull.base_sha if pull.cause is None else pull.cause.sha
+        key = f"{repository.forge}:watch:{repository.id}#{pull.number}:{pull.head_sha}:{since}"
+        actor = Actor(id=await self.forge.bot_user_id(), login=f"{self.mention}[bot]", kind=ActorKind.BOT)
+        return Origin(key=key, delivery_id="", repository=repository, number=pull.number, actor=actor, configured=True)
+
+    async def _show(self, repository: RepositoryRef, pull: WatchedPull, *, conflict: bool) -> None:
+        watch = ConflictWatch(
+            repository=repository,
+            number=pull.number,
+            base_ref=pull.base_ref,
+            base_sha=pull.base_sha or "",
+            head_sha=pull.head_sha,
+            conflict=conflict,
+            paths=await self._paths(repository, pull) if conflict else (),
+            cause=pull.cause,
+        )
+        owner = f"watch:{repository.id}#{pull.number}:{pull.head_sha}"
+        content = render_watch(watch)
+        target = await self.store.reports.want(repository, pull.number, owner, Surface.CHECK_RUN, content)
+        await self.queue.ring("report", target)
+
+    async def _paths(self, repository: RepositoryRef, pull: WatchedPull) -> tuple[str, ...]:
+        if pull.verdict_base is None:
+            return ()
+        pair = Pair(base_sha=pull.verdict_base, head_sha=pull.head_sha)
+        version = await self.batch.version()
+        found = await self.store.watch.verdicts(repository, [pair], git_version=version)
+        return found[pair].paths if pair in found else ()
+
+
+def _has_begun(pull: WatchedPull) -> bool:
+    return pull.alarm and pull.state is MergeState.CONFLICT and pull.told_head != pull.head_sha

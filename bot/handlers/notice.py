@@ -1,0 +1,83 @@
+"""What events say about open pull requests and their bases: kept, and looked into by the conflict watch."""
+
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from bot.model.events import BranchPushed, PullRequestAction, PullRequestChanged
+from bot.model.forge import ForgeKind, RepositoryRef
+from bot.model.levels import LevelKind
+from bot.model.watch import SeenPull
+from bot.ports.store import Store
+from bot.ports.system import Queue
+
+OWN_BRANCHES: Final = "flowforge/"
+"""What we push there is for no pull request to be merged into."""
+
+ALL_BASES: Final = "*"
+"""In place of a base branch, none of which may be called so: list the pull requests, and look at all their bases."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseKey:
+    """Which base branch a ``base_sync`` is about."""
+
+    forge: ForgeKind
+    repository_id: int
+    base_ref: str
+
+    def __str__(self) -> str:
+        return f"{self.forge}:{self.repository_id}:{self.base_ref}"
+
+
+def parse_base_key(text: str) -> BaseKey | None:
+    """Take a level's key apart; None for what is none."""
+    forge, _, rest = text.partition(":")
+    number, _, base_ref = rest.partition(":")
+    if forge not in frozenset(ForgeKind) or not number.isdecimal() or not base_ref:
+        return None
+    return BaseKey(forge=ForgeKind(forge), repository_id=int(number), base_ref=base_ref)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeChanges:
+    """Keep what an event says, and have its base branch looked at. An event is a hint; its order means nothing."""
+
+    store: Store
+    queue: Queue
+
+    async def __call__(self, event: PullRequestChanged | BranchPushed) -> None:
+        """Note one event; a second time changes nothing but makes us look again."""
+        match event:
+            case BranchPushed():
+                if event.branch.startswith(OWN_BRANCHES):
+                    return
+                await self.store.watch.noticed(event.repository)
+                await self.look(event.repository, event.branch)
+            case PullRequestChanged():
+                if event.action is PullRequestAction.OTHER:
+                    return
+                await self._keep(event)
+                await self.look(event.repository, event.base_ref)
+            case _:
+                assert_never(event)
+
+    async def look(self, repository: RepositoryRef, base_ref: str) -> None:
+        """Have somebody compare the open pull requests of a base branch with what it is now."""
+        key = str(BaseKey(forge=repository.forge, repository_id=repository.id, base_ref=base_ref))
+        await self.store.levels.raise_(LevelKind.BASE_SYNC, key)
+        await self.queue.ring(LevelKind.BASE_SYNC, key)
+
+    async def _keep(self, event: PullRequestChanged) -> None:
+        if event.open is None or event.base_sha is None or event.updated_at is None:
+            await self.store.watch.noticed(event.repository)
+            await self.store.watch.forget_list(event.repository)
+            return
+        seen = SeenPull(
+            number=event.number,
+            open=event.open,
+            base_ref=event.base_ref,
+            base_sha=event.base_sha,
+            head_sha=event.head_sha,
+            updated_at=event.updated_at,
+        )
+        await self.store.watch.seen(event.repository, seen)
