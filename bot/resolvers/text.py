@@ -77,7 +77,7 @@ def indentation_counts(path: str) -> bool:
 
 def is_prose(path: str) -> bool:
     """Whether files of this name are for reading (documentation, recorded output): a number there is what it says."""
-    return _suffix(_name(path)) in _PROSE
+    return _suffix(_name(path)) in _PROSE and class_of(path) is not PathClass.MANIFEST
 
 
 def is_lock(path: str) -> bool:

@@ -21,6 +21,16 @@ _PARTS: Final = re.compile(rb"[vV]?([0-9.]*[0-9])(.*)", re.DOTALL)
 _UNIT: Final = re.compile(rb"\s*(?:%|(?:[kKMGT]i?)?[bB]\b|(?:bytes|ns|us|ms|s|sec|seconds|min|px|em|pt|Hz|[kMG]Hz)\b)")
 _MAX_SHOWN: Final = 60
 
+_AROUND: Final = 80
+"""Bytes before and after a number that may say what it is."""
+
+_PHONE: Final = (3, 3, 4)
+_ADDRESS: Final = 4
+_BYTE: Final = 255
+_DAYS: Final = 31
+_YEARS: Final = range(1900, 2100)
+_NO_VERSION: Final = b"\0"
+
 
 @dataclass(frozen=True, slots=True)
 class _Version:
@@ -76,8 +86,34 @@ def _pieces(text: bytes) -> list[bytes] | None:
     for found in _PIECE.finditer(text):
         if found[1] and _UNIT.match(text, found.end()):
             return None
-        pieces.append(found[0])
+        other = found[1] and not _is_version(found[0], _line_around(text, found), text[: found.start()][-_AROUND:])
+        pieces.append(_NO_VERSION + found[0] if other else found[0])
     return pieces
+
+
+def _line_around(text: bytes, found: re.Match[bytes]) -> bytes:
+    """What stands in the number's line, as far as it is near."""
+    before = text[max(0, found.start() - _AROUND) : found.start()].rpartition(b"\n")[2]
+    return (before + text[found.end() : found.end() + _AROUND].partition(b"\n")[0]).lower()
+
+
+def _is_version(piece: bytes, line: bytes, before: bytes) -> bool:
+    """Whether a dotted number is a version whose larger value is the newer one.
+
+    It is not after ``<``, where a larger number lets more in, nor when it looks like a date, a telephone number or an
+    address. A number with one point may be any quantity: it must be quoted, pinned, or called a version.
+    """
+    parts = _PARTS.fullmatch(piece)
+    numbers = [] if parts is None else parts[1].split(b".")
+    if not all(numbers) or before.rstrip(b" =\"'").endswith(b"<"):
+        return False
+    values = [int(number) for number in numbers]
+    named = b"version" in line or piece[:1] in b"vV" or (parts is not None and parts[2] != b"")
+    if tuple(map(len, numbers)) == _PHONE or (len(values) == _ADDRESS and max(values) <= _BYTE and not named):
+        return False
+    if len(values) > 2:  # noqa: PLR2004 - a number with one point is looked at below
+        return not (values[0] <= _DAYS and values[1] <= _DAYS and values[-1] in _YEARS)
+    return named or before.endswith((b'"', b"'", b"^", b"~", b"==", b">=", b"@", b"~>", b"~> "))
 
 
 def _larger(ours: bytes, ancestor: bytes, theirs: bytes) -> str | None:

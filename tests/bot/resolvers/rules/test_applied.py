@@ -1,5 +1,7 @@
 """The rules whose answers are applied: when they answer, what they say, and when they hold back."""
 
+import pytest
+
 from bot.model.cases import PathHistory
 from bot.model.resolutions import SideTexts, Tier
 from bot.resolvers.rules import history, identical, removed, superset, version, whitespace
@@ -85,8 +87,8 @@ class TestVersion:
         assert taken(version, b"1.0-rc.9\n", b"1.0-rc.1\n", b"1.0-rc.10\n") == b"1.0-rc.10\n"
 
     def test_a_hunk_of_several_needs_one_larger_side(self) -> None:
-        assert taken(version, b"1.1 2.1\n", b"1.0 2.0\n", b"1.2 2.2\n") == b"1.2 2.2\n"
-        assert taken(version, b"1.1 2.2\n", b"1.0 2.0\n", b"1.2 2.1\n") is None
+        assert taken(version, b"1.1.0 2.1.0\n", b"1.0.0 2.0.0\n", b"1.2.0 2.2.0\n") == b"1.2.0 2.2.0\n"
+        assert taken(version, b"1.1.0 2.2.0\n", b"1.0.0 2.0.0\n", b"1.2.0 2.1.0\n") is None
 
     def test_a_release_after_a_snapshot_of_another_number(self) -> None:
         assert taken(version, b"6.0.0-SNAPSHOT\n", b"5.3.1\n", b"5.3.2\n") == b"6.0.0-SNAPSHOT\n"
@@ -98,6 +100,25 @@ class TestVersion:
         assert taken(version, b"12\n", b"10\n", b"11\n") is None
         assert taken(version, b"f(1.2, a)\n", b"f(1.1, a)\n", b"f(1.3, b)\n") is None
         assert taken(version, b"since 1.2\n", b"since 1.1\n", b"since 1.3\n", path="README.md") is None
+
+    @pytest.mark.parametrize(
+        ("ours", "ancestor", "theirs"),
+        [
+            (b"rate = 0.05\n", b"rate = 0.1\n", b"rate = 0.2\n"),
+            (b"due = '05.01.2024'\n", b"due = '01.02.2023'\n", b"due = '04.12.2023'\n"),
+            (b"host = '10.0.0.2'\n", b"host = '10.0.0.1'\n", b"host = '10.0.0.3'\n"),
+            (b"call = '555.123.9999'\n", b"call = '555.123.4567'\n", b"call = '555.124.0000'\n"),
+            (b'"a": "<2.1.0"\n', b'"a": "<2.2.0"\n', b'"a": "<2.3.0"\n'),
+            (b'"a": "<= 2.1.0"\n', b'"a": "<= 2.2.0"\n', b'"a": "<= 2.3.0"\n'),
+        ],
+    )
+    def test_other_numbers_with_points_in_them(self, ours: bytes, ancestor: bytes, theirs: bytes) -> None:
+        assert taken(version, ours, ancestor, theirs) is None
+        assert taken(version, theirs, ancestor, ours) is None
+
+    def test_requirements_are_no_prose(self) -> None:
+        kept = taken(version, b"django==2.2.4\n", b"django==2.2.3\n", b"django==2.3.0\n", path="requirements.txt")
+        assert kept == b"django==2.3.0\n"
 
     def test_zeros_at_the_end_are_no_difference(self) -> None:
         assert taken(version, b"1.2.0\n", b"1.1\n", b"1.2\n") is None
