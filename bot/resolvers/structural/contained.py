@@ -19,6 +19,9 @@ NAME: Final = "contained"
 
 _VERSION: Final = re.compile(rb"(?<![0-9.])[0-9]{1,9}(?:\.[0-9]{1,9})+")
 
+_OPPOSITES: Final = frozenset({b"not", b"!", b"rc", b"alpha", b"beta", b"snapshot"})
+_SERIAL: Final = b"0123456789"
+
 _MAX_MORE: Final = 63
 """Beside so much more, what both did is no sign of common work."""
 
@@ -54,7 +57,21 @@ def _contains(ancestor: bytes, large: bytes, small: bytes, *, must_remove: bool)
         and (removed > 0 or not must_remove)
         and _lines(ancestor) - _lines(small) <= _lines(ancestor) - _lines(large)
         and not _takes_back(large, small)
+        and not _denies(large, small)
     )
+
+
+def _denies(large: bytes, small: bytes) -> bool:
+    """Whether a line of the larger side is one of the other's, turned into its opposite or into a preview of it."""
+    plain = {_plainly(line)[0] for line in lines(small) if not _plainly(line)[1]}
+    return any(found and rest in plain for rest, found in map(_plainly, lines(large)))
+
+
+def _plainly(line: bytes) -> tuple[tuple[bytes, ...], bool]:
+    """The words of a line without those that deny it or make it a preview, and whether there are such."""
+    whole = words(line)
+    rest = [word for word in whole if word.lower().rstrip(_SERIAL) not in _OPPOSITES]
+    return tuple(word for word in rest if word != b"-"), len(rest) < len(whole)
 
 
 def _takes_back(large: bytes, small: bytes) -> bool:

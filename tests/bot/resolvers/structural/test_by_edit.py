@@ -106,6 +106,12 @@ class TestContained:
         case = a_case((b"web==2.3.0, <3.1\n", b"web==2.2.3\n", b"web==2.3.0\n"), path="requirements.txt")
         assert [answer.content for answer in resolver.answer(case)] == [b"web==2.3.0, <3.1\n"]
 
+    def test_an_opposite_or_a_preview_is_not_more_of_the_same(self) -> None:
+        texts = (b"if user.ok and not user.banned:\n", b"if user.ok:\n", b"if user.ok and user.banned:\n")
+        assert taken(resolver, *texts, path="a.txt") is None
+        texts = (b'v = "1.10.0-rc1"\n', b'v = "1.9.0"\n', b'v = "1.10.0"\n')
+        assert taken(resolver, *texts, path="a.conf") is None
+
     def test_theirs_has_to_remove_more_as_well(self) -> None:
         large, small = b"  b(2)\n  a(1)\n  c(3, 4)\n", b"  a(1)\n  b(2)\n"
         assert taken(resolver, large, b"", small, path="x") == large
