@@ -157,8 +157,12 @@ def configuration_page() -> str:
         "A generated file is never merged by hand: the command makes it anew, in a sandbox, on the merged tree. The "
         "command comes from this file on the base branch, never from the pull request. It is split into words as a "
         "shell would do it, and run without a shell: no variables, pipes or redirections. It gets no token and no "
-        "model. The first entry that covers a path counts; patterns are those of "
-        "[protected paths](#protected-paths).",
+        "model; which network it has is up to the runner: in this version, whatever the runner gives. The first entry "
+        "that covers a path counts; patterns are those of [protected paths](#protected-paths).",
+        "The command runs when every other conflict of the merge is settled and has passed the checks. It finds that "
+        "merge, with the base branch's version of each generated file in conflict. Of what it changes, only files that "
+        "its patterns cover are taken; anything else, or a file that it deletes, is refused. A lock file that no entry "
+        "covers is left to people: neither rules nor models merge one.",
         "```yaml\nversion: 1\nresolvers:\n  direct_max_hunks: 3\n  regenerate:\n    - paths: [package-lock.json]\n"
         "      command: npm install --package-lock-only --ignore-scripts\n"
         '    - paths: ["*.pb.go"]\n      command: scripts/generate.sh\n```',

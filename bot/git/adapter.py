@@ -15,7 +15,7 @@ from bot.git.process import GitCommand
 from bot.git.push import RefMove, refusal
 from bot.git.workspace import read_workspace
 from bot.model.cases import PathHistory
-from bot.model.conflicts import ImpossibleMerge, Verdict
+from bot.model.conflicts import ImpossibleMerge, Stage, Verdict
 from bot.model.forge import GitAccess, RepositoryRef
 from bot.ports.git import CommitSpec, PickedCommit, WorkspaceFile, WrittenCommit
 
@@ -175,6 +175,14 @@ class GitMirrors:
             GitError: there is no such blob.
         """
         return await self._opened(repository, objects.read_blob, oid, limit=limit)
+
+    async def entry(self, repository: RepositoryRef, tree: str, path: str) -> Stage | None:
+        """What stands at a path of a tree, None when nothing or a directory does.
+
+        Raises:
+            GitError: there is no such tree.
+        """
+        return await self._opened(repository, diffs.entry, tree, path)
 
     async def workspace(
         self,

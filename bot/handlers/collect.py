@@ -6,7 +6,7 @@ from typing import Final
 
 from bot.handlers.unresolved import EndUnresolved
 from bot.model.jobs import JobLease, JobState
-from bot.model.runs import Run, RunOutcome, RunState
+from bot.model.runs import Run, RunKind, RunOutcome, RunState
 from bot.ports.store import Store
 from bot.ports.system import Clock
 from bot.report import endings
@@ -38,7 +38,6 @@ class CollectRun:
         jobs = self.store.jobs
         if outcome is RunOutcome.SUCCEEDED:
             return await jobs.move(lease, JobState.VALIDATING, progress="checking the result")
-        message = endings.run_ended(outcome)
         if outcome is RunOutcome.CANCELLED:
             return await jobs.move(lease, JobState.CANCELLED, rule="cancelled", message=endings.CANCELLED)
         if outcome is RunOutcome.SUPERSEDED:
@@ -47,4 +46,8 @@ class CollectRun:
             moved = await jobs.move(lease, JobState.QUEUED, progress="the sandbox was lost; starting over")
             await jobs.set_retry(moved, not_before=self.clock.now() + _INFRA_RETRY, error=run.detail)
             return moved
-        return await self.unresolved.of_job(lease, rule=outcome.value, message=message)
+        if run.kind is RunKind.REGENERATE and outcome is not RunOutcome.INFRA_RETRYABLE:
+            # What its commands said belongs to the report, and stands in its result.
+            return await jobs.move(lease, JobState.VALIDATING, progress="reading what the command said")
+        ended = endings.commands_ended if run.kind is RunKind.REGENERATE else endings.run_ended
+        return await self.unresolved.of_job(lease, rule=outcome.value, message=ended(outcome))

@@ -16,7 +16,7 @@ async def gate(
     changed: Mapping[str, bytes | None] | None = None,
     by_agent: Collection[str] = (),
 ) -> GateResult:
-    """What the gate says to resolutions of text conflicts.
+    """What the gate says to resolutions of text conflicts and of generated files.
 
     ``changed`` is what came out of a sandbox, ``by_agent`` are the files that an agent worked on in there.
 
@@ -25,15 +25,18 @@ async def gate(
     """
     paths = {item.path for item in resolutions}
     cases = {path: file.case for path, file in progress.files.items() if path in paths}
+    sides = {path: file.sides for path, file in progress.plan.generated.items() if path in paths}
+    sides |= {path: before for path, (_, before) in progress.also.items() if path in paths}
     candidate = Candidate(
-        conflicts=tuple(conflict for conflict in progress.plan.as_text if conflict.path in paths),
-        sides={path: case.sides for path, case in cases.items()},
+        conflicts=tuple(conflict for conflict in progress.plan.merge.conflicts if conflict.path in paths),
+        sides={path: case.sides for path, case in cases.items()} | sides,
         marked={path: case.marked for path, case in cases.items()},
         resolutions=tuple(resolutions),
         changed=changed or {},
         modes={item.path: item.mode for item in resolutions},
         protected_paths=tuple(protected),
-        settled={path: _settled(progress, path, by_agent=path in by_agent) for path in paths},
+        settled={path: _settled(progress, path, by_agent=path in by_agent) for path in cases},
+        generated=frozenset(sides),
     )
     # Parsing hostile text takes its time; the other jobs of this worker must not wait for it.
     return await asyncio.to_thread(run_gate, candidate)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from bot.config import RepositoryConfig
 from bot.handlers.progress import MergeProgress
 from bot.merge.markers import render
 from bot.merge.remainder import Remainder, remainder
@@ -13,13 +14,23 @@ from bot.model.cases import FileProgress
 from bot.model.direct import MergeContext
 from bot.model.jobs import Job
 from bot.model.resolutions import HunkAnswer
-from bot.model.runs import AgentBrief, BriefCandidate, BriefFile, BriefHunk, RunLimits, RunTask
+from bot.model.runs import (
+    AgentBrief,
+    BriefCandidate,
+    BriefFile,
+    BriefHunk,
+    CommandBrief,
+    RunKind,
+    RunLimits,
+    RunTask,
+)
 from bot.ports.git import Git, WorkspaceFile
 from bot.ports.runner import RunArchives, RunLauncher
 from bot.ports.store import Runs
 from bot.ports.system import Ids
 
 _MAX_FILES: Final = 50_000
+_NO_BUDGET_USD: Final = 0.01
 _SUBJECTS: Final = 20
 
 _CANDIDATES: Final = 2
@@ -55,16 +66,38 @@ class LaunchRun:
             GitError: the workspace cannot be made.
             SandboxError: the sandbox cannot be started.
         """
-        repository = job.request.repository
         brief = await self._brief(job, progress, title=title, feedback=feedback)
+        files = await self._workspace(job, progress, first=progress.open_files, limits=limits)
+        archive = await asyncio.to_thread(self.archives.pack, brief, files)
+        await self._start(job, archive, limits, RunKind.AGENT)
+
+    async def regenerate(
+        self, job: Job, progress: MergeProgress, config: RepositoryConfig, *, limits: RunLimits
+    ) -> None:
+        """Launch a run of the repository's own commands over the merge with all its resolutions put in.
+
+        Raises:
+            GitError: the workspace cannot be made.
+            SandboxError: the sandbox cannot be started.
+        """
+        files = await self._workspace(job, progress, first=progress.awaited, limits=limits)
+        archive = await asyncio.to_thread(self.archives.pack_commands, _command_brief(progress, config), files)
+        # No call of a model belongs to this run, and its token is not the command's; a run without any budget is none.
+        await self._start(job, archive, replace(limits, budget_usd=_NO_BUDGET_USD), RunKind.REGENERATE)
+
+    async def _workspace(
+        self, job: Job, progress: MergeProgress, *, first: Sequence[str], limits: RunLimits
+    ) -> list[WorkspaceFile]:
         found = await self.git.workspace(
-            repository,
+            job.request.repository,
             progress.plan.merge.tree,
-            first=progress.open_files,
+            first=first,
             max_bytes=limits.max_workspace_bytes,
             max_files=_MAX_FILES,
         )
-        files = [file for found_file in found if (file := _as_settled(progress, found_file)) is not None]
+        return [file for found_file in found if (file := _as_settled(progress, found_file)) is not None]
+
+    async def _start(self, job: Job, archive: bytes, limits: RunLimits, kind: RunKind) -> None:
         token = self.ids.new_token()
         run_id = self.ids.new_id()
         await self.runs.create(
@@ -73,8 +106,8 @@ class LaunchRun:
             token_sha256=hashlib.sha256(token.encode()).hexdigest(),
             model=job.request.model,
             limits=limits,
+            kind=kind,
         )
-        archive = await asyncio.to_thread(self.archives.pack, brief, files)
         await self.runs.put_workspace(run_id, archive)
         task = RunTask(
             run_id=run_id,
@@ -83,6 +116,7 @@ class LaunchRun:
             gateway_url=self.gateway_url,
             model=job.request.model,
             limits=limits,
+            kind=kind,
         )
         await self.launcher.launch(task, job_id=job.id)
 
@@ -120,6 +154,13 @@ async def merge_context(git: Git, job: Job, *, title: str, body: str) -> MergeCo
     )
 
 
+def _command_brief(progress: MergeProgress, config: RepositoryConfig) -> CommandBrief:
+    """Each command once, in the order of the configuration."""
+    wanted = {progress.plan.generated[path].made_by for path in progress.awaited}
+    commands = dict.fromkeys(entry.argv for entry in config.resolvers.regenerate if entry in wanted)
+    return CommandBrief(commands=tuple(commands))
+
+
 def _brief_files(progress: MergeProgress) -> tuple[BriefFile, ...]:
     """The open hunks, by their numbers in the file as git left it, at their places in the file as the agent gets it."""
     room = _CANDIDATES_ROOM
@@ -150,10 +191,16 @@ def _brief_candidates(found: Sequence[HunkAnswer], room: int) -> tuple[BriefCand
 
 
 def _as_settled(progress: MergeProgress, found: WorkspaceFile) -> WorkspaceFile | None:
-    """A file of git's merge as the agent gets it; None where a person deleted it."""
+    """A file of git's merge as a sandbox gets it; None where a person deleted it.
+
+    A generated file is the base branch's: its tool wants to find a valid one.
+    """
     if found.path in progress.taken:
         content = progress.taken[found.path][1].content
         return None if content is None else replace(found, content=content)
+    generated = progress.plan.generated.get(found.path)
+    if generated is not None and generated.sides.theirs is not None:
+        return replace(found, content=generated.sides.theirs)
     file = progress.files.get(found.path)
     if file is None or not file.settled:
         return found

@@ -88,7 +88,7 @@ class PrepareMerge:
         run = await self.store.runs.latest(job.id)
         if run is not None and run.state is RunState.STARTED:
             # The worker that launched it died before it could say so; a second run would cost a second time.
-            return await self.store.jobs.move(lease, JobState.RUNNING, progress="the agent is at work")
+            return await self.store.jobs.move(lease, JobState.RUNNING, progress="the sandbox is at work")
         if job.request.strategy is Strategy.REBASE:
             return await self.rebase(lease)
         verdict = await self.git.merge(repository, ours=job.head_sha, theirs=base)
@@ -134,9 +134,9 @@ class PrepareMerge:
             left = await self.launch.remaining(job, limits)
             await self.launch(job, progress, title=pull_request.title, limits=left)
             return await self.store.jobs.move(lease, JobState.RUNNING, progress="the agent is starting")
-        if progress.settled_files or progress.taken:
+        if progress.settled_files or progress.taken or not progress.undone_count:
             return await self.store.jobs.move(lease, JobState.VALIDATING, progress="checking the result")
-        message = endings.left_to_people(progress.open_count)
+        message = endings.left_to_people(progress.undone_count)
         return await self.unresolved(lease, progress, config, rule="needs_person", message=message)
 
     async def _save(self, job: Job, progress: MergeProgress, next_resolver: str) -> None:

@@ -1,16 +1,19 @@
 """How far a merge is: what is settled in each conflicted file and by whom, and what is open."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bot.handlers.triage import MergePlan
 from bot.merge.remainder import remainder
 from bot.model.cases import FileProgress, Take
 from bot.model.conflicts import Conflict
-from bot.model.resolutions import HunkAnswer, HunkRationale, OpenConflict, Resolution, Tier
+from bot.model.resolutions import HunkAnswer, HunkRationale, OpenConflict, Resolution, SideTexts, Tier
 
 MODELS: frozenset[Tier] = frozenset({Tier.DIRECT, Tier.AGENT})
 """The tiers that a model answers in."""
+
+REGENERATE = "regenerate"
+"""The resolver of a file that a command of the repository's own makes anew."""
 
 SEVERAL = "several"
 """The resolver of a file whose hunks were settled by different ones."""
@@ -28,8 +31,10 @@ class Asked:
 class MergeProgress:
     """A merge on its way through the resolvers.
 
-    ``files`` are the text conflicts that nobody took, ``taken`` what people took, by path; every other conflict is one
-    of ``left``. ``notes`` say, by path, what stands in the way of what is open; untrusted where a model wrote it.
+    ``files`` are the text conflicts that nobody took, ``taken`` what people took, by path, ``made`` the generated files
+    that were made anew; every other conflict is ``awaited`` or one of ``left``. ``also`` has what the commands changed
+    beside the conflicts, with the versions before. ``notes`` say, by path, what stands in the way of what is open;
+    untrusted where a model wrote it.
     """
 
     plan: MergePlan
@@ -38,6 +43,8 @@ class MergeProgress:
     left: tuple[OpenConflict, ...]
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     asked: Mapping[str, Asked] = field(default_factory=dict)
+    made: Mapping[str, Resolution] = field(default_factory=dict)
+    also: Mapping[str, tuple[Resolution, SideTexts]] = field(default_factory=dict)
 
     @property
     def open_files(self) -> tuple[str, ...]:
@@ -50,9 +57,19 @@ class MergeProgress:
         return tuple(path for path, file in self.files.items() if not file.open)
 
     @property
+    def awaited(self) -> tuple[str, ...]:
+        """The generated files in conflict that nobody took and no command made anew yet."""
+        return tuple(path for path in self.plan.generated if path not in self.taken and path not in self.made)
+
+    @property
+    def undone_count(self) -> int:
+        """How many conflicts are open without the generated files, which wait for all others."""
+        return len(self.left) + len(self.open_files)
+
+    @property
     def open_count(self) -> int:
         """How many conflicts are open, whoever may settle them."""
-        return len(self.left) + len(self.open_files)
+        return self.undone_count + len(self.awaited)
 
     def conflict(self, path: str) -> Conflict:
         """The conflict at a path."""
@@ -63,6 +80,10 @@ class MergeProgress:
         path = file.case.path
         notes = {**self.notes, path: (*self.notes.get(path, ()), note)} if note else self.notes
         return replace(self, files={**self.files, path: file}, notes=notes)
+
+    def with_notes(self, paths: Iterable[str], note: str) -> "MergeProgress":
+        """The same with a sentence about some paths."""
+        return replace(self, notes={**self.notes, **{path: (*self.notes.get(path, ()), note) for path in paths}})
 
     def with_asked(self, path: str, asked: Asked) -> "MergeProgress":
         """The same with what a model was asked about a file."""

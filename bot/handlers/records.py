@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
-from bot.handlers.progress import Asked, MergeProgress, content_of, resolver_of
+from bot.handlers.progress import REGENERATE, Asked, MergeProgress, content_of, resolver_of
 from bot.model.cases import FileCase, FileProgress, Suggestion
 from bot.model.conflicts import Conflict
 from bot.model.ids import blob_id
 from bot.model.reports import ConflictRecord, ResolutionStatus
 from bot.model.resolutions import HunkAnswer, ProvenanceSpan, Tier
+from bot.report import endings
 from bot.resolvers.suggestions import suggest
 
 
@@ -37,6 +38,8 @@ def _record(
     path = conflict.path
     if path in progress.taken:
         return _taken(progress, conflict)
+    if path in progress.plan.generated:
+        return _generated(progress, conflict, passed)
     file = progress.files.get(path)
     asked = progress.asked.get(path, Asked(prompt="", response=""))
     notes = progress.notes.get(path, ())
@@ -67,6 +70,25 @@ def _record(
         asked=asked,
         oid=blob_id(content_of(file)),
         provenance=passed.get(path, ()),
+    )
+
+
+def _generated(
+    progress: MergeProgress, conflict: Conflict, passed: Mapping[str, tuple[ProvenanceSpan, ...]]
+) -> ConflictRecord:
+    path = conflict.path
+    made = progress.made.get(path)
+    if made is None or made.content is None:
+        command = progress.plan.generated[path].made_by.command
+        notes = progress.notes.get(path, ())
+        reasons = (endings.made_by(command) if notes else endings.waits_for_the_rest(command), *notes)
+        return _row(conflict, resolver=REGENERATE, reasons=reasons, suggestion=suggest(conflict))
+    return _row(
+        conflict,
+        resolver=made.resolver,
+        reasons=tuple(hunk.reason for hunk in made.hunks),
+        status=ResolutionStatus.RESOLVED if path in passed else ResolutionStatus.PROPOSED,
+        oid=blob_id(made.content),
     )
 
 

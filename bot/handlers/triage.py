@@ -1,16 +1,18 @@
 """Which conflicts can be worked on as text, and which only a person decides."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from bot.config import RepositoryConfig, matches, protected_paths, regenerating
+from bot.config import Regenerate, RepositoryConfig, matches, protected_paths, regenerating
 from bot.errors import FlowForgeError
 from bot.merge.markers import parse_marked
 from bot.model.conflicts import Conflict, ConflictedMerge, ConflictKind, MarkedFile, Side
 from bot.model.forge import RepositoryRef
 from bot.model.resolutions import OpenConflict, SideTexts
 from bot.ports.git import Git
+from bot.resolvers.generated import nobodys
+from bot.validation.texts import MAX_PROVABLE_BYTES
 
 MAX_TEXT_BYTES: Final = 2 * 1024 * 1024
 """Largest conflicted file that is worked on as text; Claude Code's own reading tools give up beyond this."""
@@ -20,12 +22,25 @@ _REGULAR: Final = frozenset({"100644", "100755"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedFile:
+    """A conflicted file that a command of the repository's own writes, and its versions."""
+
+    made_by: Regenerate
+    sides: SideTexts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MergePlan:
-    """A conflicted merge, sorted: text conflicts, taken apart; and those left to a person, with the reason."""
+    """A conflicted merge, sorted.
+
+    ``marked`` are the text conflicts, taken apart; ``open`` those left to a person, with the reason; ``generated``
+    those that are not merged, since a command makes the file anew.
+    """
 
     merge: ConflictedMerge
     marked: dict[str, MarkedFile]
     open: tuple[OpenConflict, ...]
+    generated: dict[str, GeneratedFile] = field(default_factory=dict)
 
     @property
     def as_text(self) -> tuple[Conflict, ...]:
@@ -42,19 +57,17 @@ async def plan_merge(
 ) -> MergePlan:
     """Sort the conflicts of a merge. The same merge and configuration give the same plan."""
     marked: dict[str, MarkedFile] = {}
+    generated: dict[str, GeneratedFile] = {}
     left: list[OpenConflict] = []
-    protected = protected_paths(config)
     for conflict in merge.conflicts:
-        made = regenerating(config, conflict.path)
-        if made is not None:
-            taken: MarkedFile | str = f"this file is made by `{made.command}`: run that, merging it makes no sense"
-        else:
-            taken = await _take_apart(conflict, repository=repository, protected=protected, git=git)
-        if isinstance(taken, MarkedFile):
-            marked[conflict.path] = taken
-        else:
-            left.append(OpenConflict(path=conflict.path, kind=conflict.kind, reason=taken))
-    return MergePlan(merge=merge, marked=marked, open=tuple(left))
+        match await _sorted(conflict, repository=repository, config=config, git=git):
+            case MarkedFile() as taken_apart:
+                marked[conflict.path] = taken_apart
+            case GeneratedFile() as made:
+                generated[conflict.path] = made
+            case reason:
+                left.append(OpenConflict(path=conflict.path, kind=conflict.kind, reason=reason))
+    return MergePlan(merge=merge, marked=marked, open=tuple(left), generated=generated)
 
 
 def all_left(merge: ConflictedMerge, reason: str) -> MergePlan:
@@ -63,18 +76,24 @@ def all_left(merge: ConflictedMerge, reason: str) -> MergePlan:
     return MergePlan(merge=merge, marked={}, open=left)
 
 
-async def _take_apart(
-    conflict: Conflict,
-    *,
-    repository: RepositoryRef,
-    protected: Sequence[str],
-    git: Git,
-) -> MarkedFile | str:
-    """The file with its hunks, or the reason why a person has to look at it."""
-    barred = _barred(conflict, protected)
+async def _sorted(
+    conflict: Conflict, *, repository: RepositoryRef, config: RepositoryConfig, git: Git
+) -> MarkedFile | GeneratedFile | str:
+    """The file with its hunks, or with what makes it; or the reason why a person has to look at it."""
+    barred = _barred(conflict, protected_paths(config))
     if barred is not None or conflict.merged_oid is None:
         return barred or "git left no file to work on"
-    content = await git.read_blob(repository, conflict.merged_oid, limit=MAX_TEXT_BYTES)
+    made_by = regenerating(config, conflict.path)
+    if made_by is None:
+        return nobodys(conflict.path) or await _take_apart(conflict, conflict.merged_oid, repository, git)
+    sides = await side_texts(conflict, repository=repository, git=git, limit=MAX_PROVABLE_BYTES)
+    if sides.theirs is None:
+        return f"the file is larger than {MAX_PROVABLE_BYTES // (1024 * 1024)} MiB"
+    return GeneratedFile(made_by=made_by, sides=sides)
+
+
+async def _take_apart(conflict: Conflict, merged_oid: str, repository: RepositoryRef, git: Git) -> MarkedFile | str:
+    content = await git.read_blob(repository, merged_oid, limit=MAX_TEXT_BYTES)
     if content is None:
         return f"the file is larger than {MAX_TEXT_BYTES // (1024 * 1024)} MiB"
     try:
@@ -99,11 +118,13 @@ def _barred(conflict: Conflict, protected: Sequence[str]) -> str | None:
     return None
 
 
-async def side_texts(conflict: Conflict, *, repository: RepositoryRef, git: Git) -> SideTexts:
+async def side_texts(
+    conflict: Conflict, *, repository: RepositoryRef, git: Git, limit: int = MAX_TEXT_BYTES
+) -> SideTexts:
     """The three versions of a conflicted path; None where there is none or it is too large to be text for us."""
 
     async def read(side: Side) -> bytes | None:
         stage = conflict.stages.get(side)
-        return None if stage is None else await git.read_blob(repository, stage.oid, limit=MAX_TEXT_BYTES)
+        return None if stage is None else await git.read_blob(repository, stage.oid, limit=limit)
 
     return SideTexts(ancestor=await read(Side.ANCESTOR), ours=await read(Side.OURS), theirs=await read(Side.THEIRS))

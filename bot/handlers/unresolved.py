@@ -102,6 +102,8 @@ class EndUnresolved:
 
 
 def provenance_of(progress: MergeProgress, resolution: Resolution) -> tuple[ProvenanceSpan, ...]:
-    """Where each line of a resolved text conflict comes from."""
-    case = progress.files[resolution.path].case
-    return () if resolution.content is None else provenance(case.sides, resolution.content, case.marked)
+    """Where each line of a resolved text conflict comes from; nothing is said of what was not merged."""
+    file = progress.files.get(resolution.path)
+    if file is None or resolution.content is None:
+        return ()
+    return provenance(file.case.sides, resolution.content, file.case.marked)

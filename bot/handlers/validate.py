@@ -12,11 +12,12 @@ from bot.handlers.launch import LaunchRun
 from bot.handlers.progress import MergeProgress, reopen
 from bot.handlers.propose import Propose
 from bot.handlers.records import records_of
+from bot.handlers.regenerated import not_made, read_answer, with_made
 from bot.handlers.standing import CheckStanding
 from bot.handlers.unresolved import EndUnresolved, LoadMerge, provenance_of
 from bot.model.jobs import JobLease, JobState
 from bot.model.resolutions import Finding, GateResult, GateVerdict, Tier
-from bot.model.runs import RunOutcome
+from bot.model.runs import CommandAnswer, Run, RunKind, RunOutcome, RunState
 from bot.policy.limits import ServerLimits, run_limits
 from bot.ports.forge import Forge
 from bot.ports.runner import RunArchives
@@ -32,7 +33,7 @@ _OF_SANDBOX: Final = frozenset({"ingest", "workspace"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidateResult:
-    """A job whose resolvers are done: ingest what an agent left, prove all of it together, and go on from there."""
+    """A job whose resolvers are done: ingest what a sandbox left, prove all of it together, and go on from there."""
 
     store: Store
     forge: Forge
@@ -48,9 +49,11 @@ class ValidateResult:
         """Move the job to ``awaiting_approval``, back to ``running``, or to ``unresolved``."""
         job = lease.job
         progress, config = await self.load(job)
+        run = await self.store.runs.latest(job.id)
+        if progress.awaited and not progress.undone_count and run is not None and run.kind is RunKind.REGENERATE:
+            return await self._regenerated(lease, progress, config, run)
         if not progress.open_files or not config.resolvers.agent:
             return await self._judge(lease, without_agent(progress), config)
-        run = await self.store.runs.latest(job.id)
         if run is None or run.outcome is not RunOutcome.SUCCEEDED:
             # A second run was launched, and the worker that did so died before it could say so.
             return await self.store.jobs.move(lease, JobState.RUNNING, progress="the agent tries once more")
@@ -65,6 +68,35 @@ class ValidateResult:
             return await self._turned_down(lease, work, config, _ingest_refusal(str(error)))
         return await self._judge(lease, with_answer(job, progress, answer), config)
 
+    async def _regenerated(
+        self, lease: JobLease, progress: MergeProgress, config: RepositoryConfig, run: Run
+    ) -> JobLease:
+        """A job whose newest run was to make the generated files anew."""
+        if run.state is RunState.STARTED or run.outcome in {RunOutcome.CANCELLED, RunOutcome.SUPERSEDED}:
+            # Whoever launched it died before it could say so.
+            return await self.store.jobs.move(lease, JobState.RUNNING, progress=endings.COMMAND_AT_WORK)
+        if run.outcome in {None, RunOutcome.INFRA_RETRYABLE}:
+            # It never was, or was lost: this is its next try.
+            return await self._judge(lease, without_agent(progress), config)
+        archive = await self.store.runs.result(run.id)
+        answer = await asyncio.to_thread(read_answer, self.archives, run, archive)
+        if isinstance(answer, CommandAnswer):
+            git, repository = self.launch.git, lease.job.request.repository
+            return await self._judge(lease, await with_made(progress, answer, repository=repository, git=git), config)
+        message = endings.commands_ended(answer.outcome)
+        left = not_made(progress, answer.note)
+        return await self.unresolved(lease, left, config, rule=answer.outcome.value, message=message)
+
+    async def _regenerate(self, lease: JobLease, work: Work, config: RepositoryConfig) -> JobLease:
+        """Everything else is settled and passed: have the generated files made on top of it."""
+        job, progress = lease.job, work.progress
+        # First: the run is about what is settled by these rows.
+        passed = {item.path: provenance_of(progress, item) for item in work.resolutions}
+        await self.store.proposals.save_conflicts(job.id, job.attempt, records_of(progress, passed=passed))
+        limits = run_limits(config, budget_usd=job.request.budget_usd, server=self.server)
+        await self.launch.regenerate(job, progress, config, limits=limits)
+        return await self.store.jobs.move(lease, JobState.RUNNING, progress=endings.COMMAND_AT_WORK)
+
     async def _judge(self, lease: JobLease, work: Work, config: RepositoryConfig) -> JobLease:
         job, progress = lease.job, work.progress
         result = await gate(
@@ -77,9 +109,11 @@ class ValidateResult:
         result = with_oddities(result, work.oddities)
         if result.verdict is not GateVerdict.PASS and not work.undecided:
             return await self._turned_down(lease, work, config, result)
-        if work.undecided or progress.open_count:
+        if work.undecided or progress.undone_count:
             await self.store.proposals.save_gate(job.id, job.attempt, result)
             return await self._open(lease, work, config, result)
+        if progress.awaited:
+            return await self._regenerate(lease, work, config)
         pull_request = await self.forge.pull_request(job.request.repository, job.request.number)
         refusal = await self.standing.of_request(job, pull_request)
         if refusal is not None:
@@ -96,13 +130,18 @@ class ValidateResult:
         if work.undecided:
             rule, message = "undecided", endings.undecided(len(work.undecided))
         else:
-            rule, message = "needs_person", endings.left_to_people(progress.open_count)
+            rule, message = "needs_person", endings.left_to_people(progress.undone_count)
         return await self.unresolved(
             lease, progress, config, rule=rule, message=message, distrusted=_distrusted(work, result)
         )
 
     async def _turned_down(self, lease: JobLease, work: Work, config: RepositoryConfig, result: GateResult) -> JobLease:
         job = lease.job
+        if work.progress.made:
+            await self.store.proposals.save_gate(job.id, job.attempt, result)
+            left = not_made(work.progress, endings.made_did_not_pass(result))
+            message = endings.gate_failed(0, _first_failed(result))
+            return await self.unresolved(lease, left, config, rule="gate", message=message)
         first_try = await self.store.proposals.gate(job.id) is None
         limits = run_limits(config, budget_usd=job.request.budget_usd, server=self.server)
         limits = await self.launch.remaining(job, limits)

@@ -149,7 +149,8 @@ class Candidate:
 
     ``changed`` maps every path that came out of the sandbox different to its new content (None: deleted); ``modes``
     gives their git modes. ``marked`` holds the taken-apart marker file of each text conflict, ``settled`` the texts of
-    those of its hunks that were settled before a model saw the file: path, index of the hunk, text.
+    those of its hunks that were settled before a model saw the file: path, index of the hunk, text. ``generated`` are
+    the paths that the repository's own command may write, in conflict or not: those were made anew, not merged.
     """
 
     conflicts: tuple[Conflict, ...]
@@ -160,3 +161,4 @@ class Candidate:
     modes: Mapping[str, str]
     protected_paths: tuple[str, ...]
     settled: Mapping[str, Mapping[int, bytes]] = field(default_factory=dict)
+    generated: frozenset[str] = frozenset()

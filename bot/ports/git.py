@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.model.cases import PathHistory
-from bot.model.conflicts import Verdict
+from bot.model.conflicts import Stage, Verdict
 from bot.model.forge import GitAccess, RepositoryRef
 
 
@@ -128,6 +128,10 @@ class Git(Protocol):
 
     async def read_blob(self, repository: RepositoryRef, oid: str, *, limit: int) -> bytes | None:
         """A blob's bytes, None when it is larger than ``limit`` bytes (its size is read without inflating it)."""
+        ...
+
+    async def entry(self, repository: RepositoryRef, tree: str, path: str) -> Stage | None:
+        """What stands at a path of a tree, None when nothing or a directory does."""
         ...
 
     async def workspace(

@@ -1,10 +1,14 @@
 """Why a job ended otherwise than hoped, in words for the people who asked. Every sentence says what to do next."""
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from bot.model.resolutions import GateResult, GateVerdict
 from bot.model.runs import RunOutcome
 from bot.model.text import code_span
+from bot.redact import redact
+
+_TAIL: Final = 400
+_COMMAND: Final = 120
 
 ASK_AGAIN = "Comment `/flowforge resolve` to start again."
 
@@ -67,6 +71,61 @@ def run_ended(outcome: RunOutcome) -> str:  # noqa: C901, PLR0911, PLR0912 - one
             )
         case _:
             assert_never(outcome)
+
+
+def commands_ended(outcome: RunOutcome) -> str:
+    """The same for a run of the repository's own commands."""
+    match outcome:
+        case RunOutcome.NO_REPORT | RunOutcome.INVALID_OUTPUT:
+            return "What the repository's own command left could not be taken. Run it by hand, or `/flowforge retry`."
+        case RunOutcome.MAX_OUTPUT:
+            return "The repository's own command printed more than it may, and was stopped. Run it by hand."
+        case RunOutcome.MISCONFIGURED:
+            return "The sandbox could not start. The operator of this FlowForge has to look at it."
+        case RunOutcome.INFRA_RETRYABLE | RunOutcome.INFRA_TERMINAL:
+            return "The sandbox could not be run; that is no fault of the command. `/flowforge retry` tries again."
+        case _:
+            return run_ended(outcome)
+
+
+def waits_for_the_rest(command: str) -> str:
+    """A generated file is in conflict, and nobody made it anew yet."""
+    return f"{_command(command)} makes this file anew as soon as every other conflict is settled."
+
+
+def made_by(command: str) -> str:
+    """What has to be run for a generated file."""
+    return f"{_command(command)} makes this file."
+
+
+def made_anew(command: str, seconds: float) -> str:
+    """A generated file has a new content; ``seconds`` is what all commands together took."""
+    return f"Made anew by {_command(command)} on the merged tree, in {seconds:.1f} s, and not merged."
+
+
+def made_also(command: str) -> str:
+    """A file that was not in conflict, which a command changed because it may."""
+    return f"It was not in conflict; {_command(command)}, which makes this file, changed it."
+
+
+def command_said(tail: str) -> str:
+    """What a command printed last before it failed. Untrusted text."""
+    words = " ".join(redact(tail).split())
+    return f"It was run, and its output ends so: {code_span(words[-_TAIL:], limit=_TAIL)}"
+
+
+def could_not_be_taken(why: str) -> str:
+    """What a command left is not what a sandbox may send back."""
+    return f"It was run, but what it left cannot be taken: {why}."
+
+
+def made_did_not_pass(result: GateResult) -> str:
+    """A file was made anew, and the gate turned that down."""
+    return f"It was made anew, but that did not pass the checks: {_first(result)}"
+
+
+def _command(command: str) -> str:
+    return code_span(command, limit=_COMMAND)
 
 
 def tried_too_often(error: str) -> str:
@@ -163,6 +222,7 @@ def tree_refused(why: str) -> str:
     return f"FlowForge does not work on this state of the repository: {why}. Merge it by hand."
 
 
+COMMAND_AT_WORK = "the repository's own command makes generated files anew"
 CLEAN = "The pull request merges cleanly with its base: there is no conflict to resolve."
 UP_TO_DATE = "The pull request holds everything of its base already: there is nothing to merge."
 DRY_RUN = "This was a dry run: it shows what conflicts and who would resolve it. No model was asked."

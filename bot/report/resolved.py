@@ -14,6 +14,8 @@ from bot.report import messages
 from bot.report.markdown import cell, code, details, escape_pipes, fence, size
 from bot.report.sections import joined, more, name, told
 
+_REGENERATE: Final = "regenerate"
+
 _TABLE_ROOM: Final = 11_000
 _DETAILS_ROOM: Final = 7_000
 _CANDIDATES_ROOM: Final = 5_000
@@ -53,8 +55,15 @@ def _counts(records: Sequence[ConflictRecord]) -> Counter[Tier]:
         if record.answers:
             counts.update(answer.tier for answer in record.answers)
         elif record.status is not ResolutionStatus.OPEN:
-            counts[Tier.PERSON if record.taken is not None else Tier.AGENT] += max(record.hunks, 1)
+            counts[_tier(record)] += max(record.hunks, 1)
     return counts
+
+
+def _tier(record: ConflictRecord) -> Tier:
+    """Who settled a file whose hunks have no answers of their own."""
+    if record.taken is not None:
+        return Tier.PERSON
+    return Tier.REGENERATED if record.resolver == _REGENERATE else Tier.AGENT
 
 
 def _table(

@@ -79,6 +79,9 @@ RETRYABLE: Final[frozenset[str]] = frozenset(
 """Checks whose findings another try of an agent may mend. The others only a person can settle: what is protected, what
 installs or builds, what is too large."""
 
+_OF_MERGES: Final = frozenset({lost_lines.NAME, new_lines.NAME})
+"""What a generated file owes nobody: its command writes it, whatever the sides have."""
+
 _SEVERITY: Final = {GateVerdict.PASS: 0, GateVerdict.NEEDS_PERSON: 1, GateVerdict.REFUSED: 2}
 
 
@@ -91,7 +94,8 @@ def run_gate(candidate: Candidate) -> GateResult:
     found = {name: check(candidate) for name, check in CHECKS} | {name: [] for name, _ in FILE_CHECKS}
     for file in traced(candidate):
         for name, check_file in FILE_CHECKS:
-            found[name] += at_most(check_file(file))
+            if not (file.generated and name in _OF_MERGES):
+                found[name] += at_most(check_file(file))
     findings = tuple(finding for name in NAMES for finding in found[name])
     verdict = max((finding.verdict for finding in findings), key=_SEVERITY.__getitem__, default=GateVerdict.PASS)
     return GateResult(verdict=verdict, findings=findings, checks=NAMES)

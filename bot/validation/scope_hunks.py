@@ -18,8 +18,13 @@ def check(file: TracedFile) -> Iterator[Finding]:
     Else a person is asked: people edit outside the hunks in one file of seven, and no such edit can be shown to be
     safe, not even a text that a side has, since it takes back what the other side changed. What a rule settled nobody
     may change, so that is refused. A conflict without hunks (a file deleted here and modified there, a binary file)
-    ends as one of its sides, or a person is asked.
+    ends as one of its sides, or a person is asked. A generated file is nothing that git or a rule merged: a note says
+    so.
     """
+    if file.generated:
+        message = "Made anew by the repository's own command, not merged."
+        yield Finding(check=NAME, verdict=GateVerdict.PASS, path=file.path, message=message)
+        return
     if file.marked is None or file.fit is None:
         if file.content not in {file.sides.ours, file.sides.theirs}:
             message = "This conflict has no hunks, and its result is not one of the sides as it is."

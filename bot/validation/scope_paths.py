@@ -1,4 +1,4 @@
-"""Only the conflicted paths change, and only a conflict about a deletion may end in one."""
+"""Only the conflicted and the generated paths change, and only a conflict about a deletion may end in one."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ NAME: Final = "scope_paths"
 
 
 def check(candidate: Candidate) -> list[Finding]:
-    """Promise: every path that changed is a conflicted path with a resolution; nothing else is touched.
+    """Promise: every path that changed is a conflicted or generated path with a resolution; nothing else is touched.
 
     A path is deleted only where one of the sides deleted it.
     """
@@ -17,11 +17,15 @@ def check(candidate: Candidate) -> list[Finding]:
     resolved = {resolution.path for resolution in candidate.resolutions}
     findings = [
         _refused(path, "This file is not among the conflicted ones, so it may not change.")
-        for path in sorted({*candidate.changed, *resolved} - conflicts.keys())
+        for path in sorted({*candidate.changed, *resolved} - conflicts.keys() - candidate.generated)
     ]
     findings += [
         _refused(path, "This conflict has no resolution, yet its file changed.")
         for path in sorted((candidate.changed.keys() & conflicts.keys()) - resolved)
+    ]
+    findings += [
+        _refused(path, "The command deleted this file, which it may only make anew.")
+        for path in sorted(_deleted(candidate) & (candidate.generated - conflicts.keys()))
     ]
     findings += [
         _refused(path, "The file was deleted, but neither side deletes it.")

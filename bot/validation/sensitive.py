@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from bot.model.resolutions import Finding, GateVerdict, LineOrigin
-from bot.validation.path_classes import class_of
+from bot.validation.path_classes import PathClass, class_of
 from bot.validation.traced import TracedFile
 
 NAME: Final = "sensitive"
+
+_NEVER_BY_ITSELF: Final = frozenset({PathClass.MANIFEST, PathClass.BUILD})
 
 _PART: Final = re.compile(r"[^\s\"'`,;=()\[\]{}<>]+")
 """What a name, a version, a URL or a hash is in most formats: parts put together anew are no known part."""
@@ -41,10 +43,16 @@ def check(file: TracedFile) -> Iterator[Finding]:
     New is a line that comes from neither side, and one put together of the sides' words whose names, versions, URLs or
     hashes no side has. In every other file that goes for lines that fetch code. What only takes lines of the sides
     passes with a note. Package names are not judged: whether ``reqeusts`` is meant is for the person to say.
+
+    What the repository's own command wrote into a file that it generates is new by nature: a note says how much that
+    is. Not so where the file is one that people write or that runs when the project is built.
     """
     if not file.text:
         return
     kind = class_of(file.path)
+    if file.generated and kind not in _NEVER_BY_ITSELF:
+        yield from _generated(file)
+        return
     if kind is None:
         yield from _fetching(file)
         return
@@ -54,6 +62,14 @@ def check(file: TracedFile) -> Iterator[Finding]:
         yield _finding(file, message, (number, number), GateVerdict.NEEDS_PERSON)
     if not new:
         message = f"This file is {kind}. Everything in its result is from the sides."
+        yield _finding(file, message, None, GateVerdict.PASS)
+
+
+def _generated(file: TracedFile) -> Iterator[Finding]:
+    count = sum(1 for _ in file.made(LineOrigin.NEW))
+    if count:
+        lines = "a line that is" if count == 1 else f"{count:,} lines that are"
+        message = f"The repository's own command wrote {lines} on neither side into it."
         yield _finding(file, message, None, GateVerdict.PASS)
 
 

@@ -22,7 +22,7 @@ class TracedFile:
 
     ``lines`` and ``origins`` belong together; ``strange`` are the first ``MAX_STRANGE`` from neither side: number (from
     1), text without its end, origin. ``marked`` and ``fit`` are None for a conflict without hunks. ``text`` is False
-    where the content or a side is binary.
+    where the content or a side is binary. ``generated``: the repository's own command made it anew.
     """
 
     path: str
@@ -35,6 +35,7 @@ class TracedFile:
     strange: tuple[tuple[int, str, LineOrigin], ...]
     settled: Mapping[int, bytes]
     text: bool
+    generated: bool
 
     def made(self, *wanted: LineOrigin) -> Iterator[tuple[int, str]]:
         """Number and text of the lines that are recombined, new, or both, as asked for."""
@@ -67,6 +68,7 @@ def traced(candidate: Candidate) -> Iterator[TracedFile]:
             strange=tuple(islice(_strange(lines, found), MAX_STRANGE)),
             settled=candidate.settled.get(resolution.path, {}),
             text=all(decode(version) is not None for version in (content, *contents)),
+            generated=resolution.path in candidate.generated,
         )
 
 
