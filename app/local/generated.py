@@ -1,43 +1,40 @@
-"""Files that a tool writes: their conflicts are not merged, and no model is asked about them."""
+"""Files that a tool writes: neither rules nor a model merge them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from app.local.survey import TEXT_KINDS
 from bot.config import CONFIG_PATH, DEFAULT_CONFIG, RepositoryConfig, parse_config, regenerating
 from bot.errors import BadInputError, ConfigError
 from bot.git.clone import LocalClone
-from bot.model.cases import FileProgress
+from bot.model.conflicts import Conflict
 from bot.model.text import code_span
 from bot.resolvers.text import is_lock
 
 _MAX_CONFIG: Final = 1024 * 1024
 _SHORT: Final = 10
 
-_LOCK: Final = "A lock file is written by its tool, so no model is asked about it."
+_LOCK: Final = (
+    "A lock file is written by its tool and never merged. Take a side, run the tool, and stage what it wrote."
+)
 
 
-async def generated(clone: LocalClone, paths: Sequence[str], *commits: str) -> Mapping[str, str]:
-    """The paths that the configuration of one of the commits has a command for, and why they are left to a person.
+async def generated(clone: LocalClone, conflicts: Sequence[Conflict], *commits: str) -> Mapping[str, str]:
+    """The paths that a tool writes, and why they are left to a person.
+
+    These are lock files, and what the configuration of one of the commits has a command for.
 
     Raises:
         BadInputError: one of the commits has a configuration that cannot be read.
     """
     configs = [await _config(clone, commit) for commit in commits]
+    paths = [conflict.path for conflict in conflicts]
     made = {path: entry for config in configs for path in paths if (entry := regenerating(config, path)) is not None}
-    return {
+    locks = [conflict.path for conflict in conflicts if conflict.kind in TEXT_KINDS and is_lock(conflict.path)]
+    return dict.fromkeys(locks, _LOCK) | {
         path: f"This file is made by {code_span(entry.command)}. Take a side, run that, and stage what it wrote."
         for path, entry in made.items()
     }
-
-
-def is_for_models(path: str) -> bool:
-    """Whether a model may be asked about the open hunks of a file."""
-    return not is_lock(path)
-
-
-def why_not_asked(files: Mapping[str, FileProgress]) -> Mapping[tuple[str, int], str]:
-    """By path and hunk, why nobody is asked about what is open in the files that are not for models."""
-    return {(path, index): _LOCK for path, file in files.items() if not is_for_models(path) for index in file.open}
 
 
 async def _config(clone: LocalClone, commit: str) -> RepositoryConfig:

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from app.local.asking import Asked, ModelPart, ask_model
 from app.local.conclude import Facts, conclude
-from app.local.generated import generated, is_for_models, why_not_asked
+from app.local.generated import generated
 from app.local.judge import NOTHING_TO_JUDGE, Judged, judge, objections
 from app.local.merge import Merge
 from app.local.outcome import ResolveOutcome, Status
@@ -40,7 +40,7 @@ async def resolve(clone: LocalClone, merge: Merge, *, model: ModelPart | None) -
     if isinstance(merge.verdict, CleanMerge):
         return Resolved(outcome=_clean(merge, merge.verdict), files={})
     todo = [conflict for conflict in merge.verdict.conflicts if conflict.path not in merge.left_alone]
-    made = await generated(clone, [conflict.path for conflict in todo], merge.ours, merge.theirs)
+    made = await generated(clone, todo, merge.ours, merge.theirs)
     asking = [conflict for conflict in todo if conflict.path not in made]
     found = await survey(clone, asking, ours=merge.ours, theirs=merge.theirs)
     files = {path: await asyncio.to_thread(run_rules, case) for path, case in found.cases.items()}
@@ -55,12 +55,9 @@ async def resolve(clone: LocalClone, merge: Merge, *, model: ModelPart | None) -
 
 async def _asked(clone: LocalClone, merge: Merge, files: Mapping[str, FileProgress], model: ModelPart | None) -> Asked:
     """How far the files are once the model was asked, where there is one and something is for it."""
-    reasons = why_not_asked(files)
-    for_model = {path: file for path, file in files.items() if is_for_models(path)}
-    if model is None or not any(file.open for file in for_model.values()):
-        return Asked(files=files, reasons=reasons, usage=NO_USAGE, notes=())
-    asked = await ask_model(model, for_model, await _context(clone, merge))
-    return replace(asked, files={**files, **asked.files}, reasons={**reasons, **asked.reasons})
+    if model is None or not any(file.open for file in files.values()):
+        return Asked(files=files, reasons={}, usage=NO_USAGE, notes=())
+    return await ask_model(model, files, await _context(clone, merge))
 
 
 def _clean(merge: Merge, verdict: CleanMerge) -> ResolveOutcome:

@@ -29,6 +29,6 @@ async def test_no_model_sees_a_lock_file_and_a_side_is_suggested(tmp_path: Path,
     done, model = await run(flowforge, shop, each("twenty, ours and theirs\n"))
     assert done.code == 2
     assert [call.path for call in model.calls if "yarn.lock" in str(call)] == []
-    assert "A lock file is written by its tool, so no model is asked about it." in done.output
+    assert "A lock file is written by its tool and never merged." in done.output
     assert "suggestion: take theirs." in done.output
     assert "1 of 2 conflicted files resolved" in done.output
