@@ -49,8 +49,8 @@ BUNDLES: Final[Mapping[str, Expected]] = {
     "add-add": Expected(),
     "mode": Expected(),
     "lockfile-manifest": Expected(
-        people={"storage/remote/queue_manager_test.go": "content"},
-        own_way=frozenset({"storage/remote/queue_manager_test.go"}),
+        people={"go.sum": "content", "storage/remote/queue_manager_test.go": "content"},
+        own_way=frozenset({"go.sum", "storage/remote/queue_manager_test.go"}),
         beyond=frozenset({"storage/remote/queue_manager.go", "storage/remote/queue_manager_test.go"}),
         rule="gate",
     ),
