@@ -18,6 +18,7 @@ from bot.model.runs import RunKind, RunLimits, RunOutcome
 from bot.ports.direct import DirectModel
 from bot.ports.store import Runs
 from bot.ports.system import Clock, Ids
+from bot.redact import redact
 from bot.report import endings
 
 MAX_INPUT_TOKENS: Final = 24_000
@@ -29,6 +30,9 @@ TIMEOUT_SECONDS: Final = 40.0
 _LEAST_SECONDS: Final = 10.0
 _OWNER: Final = "direct"
 _MIN_BUDGET_USD: Final = 0.01
+_MAX_WORDS: Final = 300
+_NOT_ASKED: Final = "The model was not asked directly:"
+_FAILED: Final = "The model was asked directly, but that failed:"
 
 
 def is_small(progress: MergeProgress, *, most: int) -> bool:
@@ -58,6 +62,8 @@ class AskDirect:
     ) -> MergeProgress:
         """The merge with the model's answers applied; each file that was asked about is marked as asked.
 
+        Where no call was made, or none that came to anything, a note on each open file says why.
+
         ``begun`` is when the job's step began, by the monotonic clock: what it took so far, the call cannot have.
         """
         paths = [path for path in progress.open_files if path not in progress.asked]
@@ -77,9 +83,10 @@ class AskDirect:
             ),
         )
         reply = await self._ask(job, question, limits)
-        return progress if isinstance(reply, NotAsked) else _applied(progress, paths, reply)
+        return _noted(progress, paths, reply) if isinstance(reply, str) else _applied(progress, paths, reply)
 
-    async def _ask(self, job: Job, question: DirectQuestion, limits: RunLimits) -> DirectReply | NotAsked:
+    async def _ask(self, job: Job, question: DirectQuestion, limits: RunLimits) -> DirectReply | str:
+        """What the model said, or the sentence that says why there is nothing."""
         token, run_id = self.ids.new_token(), self.ids.new_id()
         await self.runs.create(
             run_id=run_id,
@@ -96,13 +103,27 @@ class AskDirect:
             reply = await self.model.ask(question, ModelAccess(base_url=self.gateway_url, api_key=token))
         except ModelError as error:
             await self.runs.ended(run_id, RunOutcome(error.outcome), detail=str(error))
-            return NotAsked(reason=str(error))
+            return why_not(_FAILED, str(error))
         except BaseException:
             await self.runs.ended(run_id, RunOutcome.INFRA_RETRYABLE, detail="the call was cut off")
             raise
         detail = reply.reason if isinstance(reply, NotAsked) else ""
         await self.runs.ended(run_id, RunOutcome.SUCCEEDED, detail=detail)
-        return reply
+        return why_not(_NOT_ASKED, detail) if isinstance(reply, NotAsked) else reply
+
+
+def why_not(beginning: str, words: str) -> str:
+    """A sentence of ours and what follows from words that may be anybody's."""
+    clean = " ".join(redact(words).split()).removesuffix(".")
+    return f"{beginning} {clean if len(clean) <= _MAX_WORDS else f'{clean[: _MAX_WORDS - 1]}…'}."
+
+
+def _noted(progress: MergeProgress, paths: Sequence[str], note: str) -> MergeProgress:
+    """The sentence on each file, once: a step that is taken again may come to the same end."""
+    for path in paths:
+        if note not in progress.notes.get(path, ()):
+            progress = progress.with_file(progress.files[path], note=note)
+    return progress
 
 
 def _applied(progress: MergeProgress, paths: Sequence[str], reply: DirectReply) -> MergeProgress:
