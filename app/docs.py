@@ -55,8 +55,8 @@ _STATES: Final[Mapping[JobState, str]] = MappingProxyType(
     {
         JobState.QUEUED: "Waits for a worker, for the job whose place it takes, or for its next try.",
         JobState.PREPARING: "Head and base were fetched; git says what conflicts, the workspace is packed.",
-        JobState.RUNNING: "The agent works.",
-        JobState.VALIDATING: "The agent's result is read and checked.",
+        JobState.RUNNING: "The agent works, or the repository's own command that makes generated files.",
+        JobState.VALIDATING: "What came out of the sandbox is read, and everything is checked.",
         JobState.AWAITING_APPROVAL: "A proposal is shown and waits for a person.",
         JobState.PUBLISHING: "What was approved is being pushed, or the old head is being put back.",
         JobState.PUBLISHED: "It was pushed.",

@@ -1,4 +1,8 @@
-"""Bring a pull request's commits onto its base one by one, each with its author and its message."""
+"""Bring a pull request's commits onto its base one by one, each with its author and its message.
+
+What the model answered is written down when the series ends: a worker that dies before that has asked in vain, and the
+next one asks again. One path may conflict in several commits, and rows are found again by path alone.
+"""
 
 import time
 from dataclasses import dataclass, field
@@ -10,18 +14,19 @@ from bot.handlers.configuration import job_config
 from bot.handlers.direct import AskDirect, is_small
 from bot.handlers.gating import gate
 from bot.handlers.launch import LaunchRun, merge_context
-from bot.handlers.progress import MergeProgress
+from bot.handlers.progress import MergeProgress, nothing_done
 from bot.handlers.propose import Propose
 from bot.handlers.records import records_of
 from bot.handlers.settle import SettleMerge
 from bot.handlers.standing import CheckStanding
-from bot.handlers.triage import plan_merge
+from bot.handlers.triage import all_left, plan_merge
 from bot.handlers.unresolved import provenance_of
 from bot.model.conflicts import CleanMerge, ConflictedMerge, ImpossibleMerge
+from bot.model.intents import Refused
 from bot.model.jobs import Job, JobLease, JobState
 from bot.model.reports import ConflictRecord
 from bot.model.resolutions import GateResult, GateVerdict, Resolution
-from bot.policy.limits import ServerLimits, direct_hunks, run_limits
+from bot.policy.limits import ServerLimits, check_conflicts, direct_hunks, run_limits
 from bot.ports.forge import Forge
 from bot.ports.git import Git, PickedCommit, WrittenCommit
 from bot.ports.store import Store
@@ -116,10 +121,15 @@ class RebaseCommits:
 
     async def _resolve(self, series: _Series, commit: PickedCommit, merge: ConflictedMerge) -> str:
         job, config = series.job, series.config
+        allowed = check_conflicts(config, len(merge.conflicts))
+        if isinstance(allowed, Refused):
+            series.records += records_of(nothing_done(all_left(merge, allowed.message)))
+            return endings.rebase_too_wide(commit.commit, allowed.message)
         plan = await plan_merge(merge, repository=job.request.repository, config=config, git=self.git)
         progress = await self.settle(job, plan, config)
         if progress.open_files and time.monotonic() < series.begun + _ASK_WITHIN_SECONDS and not job.request.dry_run:
             progress = await self._ask(series, progress)
+        progress = progress.with_notes(progress.awaited, endings.REBASE_MAKES_NOTHING)
         work = without_agent(progress)
         result = await gate(progress, work.resolutions, protected=protected_paths(config))
         passed = result.verdict is GateVerdict.PASS

@@ -193,6 +193,11 @@ def rebase_stopped(commit: str, count: int) -> str:
     )
 
 
+def rebase_too_wide(commit: str, reason: str) -> str:
+    """A commit of a series conflicts in more files than the repository leaves to us."""
+    return f"Commit `{commit[:12]}`: {reason}"
+
+
 def rebase_dry_run(count: int) -> str:
     """What a rebase would do."""
     return f"This was a dry run: {count} commits would be brought onto the base. No model was asked."
@@ -222,6 +227,7 @@ def tree_refused(why: str) -> str:
     return f"FlowForge does not work on this state of the repository: {why}. Merge it by hand."
 
 
+REBASE_MAKES_NOTHING = "A rebase runs no command; `/flowforge resolve` merges instead, and runs it."
 COMMAND_AT_WORK = "the repository's own command makes generated files anew"
 CLEAN = "The pull request merges cleanly with its base: there is no conflict to resolve."
 UP_TO_DATE = "The pull request holds everything of its base already: there is nothing to merge."

@@ -263,6 +263,16 @@ async def test_a_dry_run_says_which_command_would_run_and_runs_none(tmp_path: Pa
         assert (await records(play))["deps.lock"] == (ResolutionStatus.OPEN, "regenerate")
 
 
+async def test_a_rebase_runs_no_command_and_says_so(tmp_path: Path) -> None:
+    async with locking(tmp_path, sides()) as play:
+        play.say("/flowforge resolve --strategy rebase")
+        await play.until_conclusion("action_required")
+        job = await play.job()
+        assert (job.state, job.rule) == (JobState.UNRESOLVED, "rebase")
+        await play.until_sticky("A rebase runs no command")
+        assert await play.stage.instance.store.runs.latest(job.id) is None
+
+
 async def test_a_command_can_be_cancelled(tmp_path: Path) -> None:
     script = "import time\nprint('waiting', flush=True)\ntime.sleep(600)\n"
     async with locking(tmp_path, sides(script=script)) as play:
