@@ -1,18 +1,23 @@
 """How much of real conflicts the resolvers settle without a model, and how much of that is what people wrote.
 
-Run ``python -m benchmarks.conflicts [--files FILE] [--hunks FILE] [--json]``. Both documents are JSON lines, packed
-with gzip (``.gz``) or not, in the formats that ``benchmarks/corpus.py`` reads; without the options, the corpus next to
-the project. A hunk is right when it equals the person's text, white space aside. Then the same for Mergiraf, where it
-is installed, and what the gate says of people's resolutions and of seeded bad ones. With ``--json``: one document on
-standard output.
+Run ``python -m benchmarks.conflicts [--files FILE] [--hunks FILE] [--only rules|gate] [--calls] [--json]``. Both
+documents are JSON lines, packed with gzip (``.gz``) or not, in the formats that ``benchmarks/corpus.py`` reads. With
+one of them, only that one is measured; without both, the corpus next to the project. A hunk is right when it equals the
+person's text, white space aside. What the service leaves to people, whatever the rules say, is left out and counted.
+
+Files are measured by rules, by who would have to see to them, by Mergiraf where it is installed, and by what the gate
+says of people's resolutions and of seeded bad ones. ``--calls`` adds what calls and bytes cost, on conflicts of our own
+making with a scripted model: see ``benchmarks/direct.py``. With ``--json``: one document on standard output.
 """
 
 import argparse
+import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 if __package__ in {None, ""}:  # started by its path, not as a module
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -21,30 +26,47 @@ from benchmarks.corpus import CORPUS, read_files, read_hunks
 from benchmarks.gate_cases import GateNumbers, lines_of_report, measure_gate
 from benchmarks.mergiraf import MergirafNumbers, measure_mergiraf
 from benchmarks.outcomes import of_files, of_hunks
-from benchmarks.shares import Json, percent, section
+from benchmarks.shares import Json, section
+from benchmarks.tables import mergiraf_lines, section_lines
 
-_LEVEL = "A + structural"
+_EVERY = 100
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """All numbers; ``mergiraf`` is None where it is not installed."""
+    """All numbers; None for what was not asked for. ``mergiraf`` is None where it is not installed as well."""
 
-    hunks: Json
-    files: Json
-    gate: GateNumbers
-    mergiraf: MergirafNumbers | None
+    hunks: Json | None = None
+    files: Json | None = None
+    gate: GateNumbers | None = None
+    mergiraf: MergirafNumbers | None = None
 
 
-def measure(files: Path, hunks: Path) -> Measured:
-    """Measure both documents."""
-    rows = list(read_files(files))
+def measure(files: Path | None, hunks: Path | None, *, only: str | None = None) -> Measured:
+    """Measure the documents that are given; ``only`` may be ``rules`` or ``gate``.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError: a document cannot be read.
+    """
+    rows = [] if files is None else list(read_files(files))
+    rules = only != "gate"
     return Measured(
-        hunks=section(of_hunks(read_hunks(hunks))),
-        files=section(of_files(rows)),
-        gate=measure_gate(rows),
-        mergiraf=measure_mergiraf(rows),
+        hunks=section(of_hunks(_told(read_hunks(hunks), "rules, hunks"))) if rules and hunks is not None else None,
+        files=section(of_files(_told(rows, "rules, files"))) if rules and files is not None else None,
+        gate=measure_gate(_told(rows, "gate, files")) if only != "rules" and files is not None else None,
+        mergiraf=measure_mergiraf(_told(rows, "Mergiraf, files")) if rules and files is not None else None,
     )
+
+
+def _told(rows: Iterable[_Row], what: str) -> Iterator[_Row]:
+    """The rows; how many there were so far is said on standard error."""
+    number = 0
+    for number, row in enumerate(rows, start=1):
+        if number % _EVERY == 0:
+            sys.stderr.write(f"{what}: {number}\n")
+        yield row
+    sys.stderr.write(f"{what}: {number}, done\n")
 
 
 def document(measured: Measured) -> Json:
@@ -54,96 +76,56 @@ def document(measured: Measured) -> Json:
         "schema": 1,
         "hunks": measured.hunks,
         "files": measured.files,
-        "gate": {
-            "human": asdict(gate.human),
-            "within_hunks": asdict(gate.within_hunks),
-            "seeded": {name: asdict(caught) for name, caught in gate.seeded.items()},
-        },
+        "gate": None if gate is None else asdict(gate),
         "mergiraf": None if mergiraf is None else asdict(mergiraf),
     }
 
 
-def _shown(numbers: Json, title: str) -> list[str]:
-    times = numbers["milliseconds_per_case"] or {}
-    return [
-        f"\n{title}: {numbers['hunks']} hunks, {numbers['files']['count']} whole files",
-        *(f"  left out: {count} x {what}" for what, count in numbers["left_out"].items()),
-        *(f"  FAILED: {name}, {count} times" for name, count in numbers["failures"].items()),
-        "  milliseconds per case: " + ", ".join(f"{name} {value}" for name, value in times.items()),
-        "\n  rule                    tier        hunks  taken %  right %   and before: %  right %",
-        *(_rule(rule) for rule in numbers["rules"]),
-        "\n  tiers                        hunks  taken %  right %  by merge  without one repository",
-        *(
-            f"  {row['tiers']:<27} {row['taken']:>6} {_cell(row['share'])}  {_cell(row['right_share'])}"
-            f"   {_cell(row['right_share_by_merge'])}  {_range(row['right_share_without_one_repository'])}"
-            for row in numbers["tiers"]
-        ),
-        "\n  tiers                  whole files  taken %  all hunks right %  file equal %",
-        *(
-            f"  {row['tiers']:<27} {row['taken']:>6} {_cell(row['share'])}            {_cell(row['right_share'])}"
-            f"       {_cell(row['equal_share'])}"
-            for row in numbers["files"]["tiers"]
-        ),
-        *_groups(numbers["by_language"], "language"),
-        *_groups(numbers["by_kind"], "kind"),
-        f"\n  what people did instead ({_LEVEL})",
-        *(f"  {row['count']:>5} {_cell(row['share'])} %  {row['what']}" for row in numbers["disagreements"]),
-    ]
+def lines(measured: Measured) -> Iterator[str]:
+    """The numbers as tables."""
+    if measured.hunks is not None:
+        yield from section_lines(measured.hunks, "Single hunks")
+    if measured.files is not None:
+        yield from section_lines(measured.files, "Whole files")
+        yield from mergiraf_lines(measured.mergiraf)
+    if measured.gate is not None:
+        yield "\nThe gate"
+        yield from lines_of_report(measured.gate)
 
 
-def _rule(rule: Json) -> str:
-    cells = [rule[key] for key in ("share", "right_share", "cumulative_share", "cumulative_right_share")]
-    own, right, before, all_right = map(_cell, cells)
-    return f"  {rule['name']:<23} {rule['tier']:<10} {rule['taken']:>6}  {own}  {right}         {before}  {all_right}"
-
-
-def _groups(rows: Sequence[Json], name: str) -> list[str]:
-    lines = [f"\n  {name:<14}  hunks  A: taken %  right %   {_LEVEL}: taken %  right %"]
-    for row in rows:
-        shares = [row["tiers"][level][key] for level in ("A", _LEVEL) for key in ("share", "right_share")]
-        taken, right, more, more_right = map(_cell, shares)
-        lines.append(
-            f"  {row['name']:<14} {row['hunks']:>6}     {taken}  {right}                  {more}  {more_right}"
-        )
-    return lines
-
-
-def _mergiraf(numbers: MergirafNumbers | None) -> list[str]:
-    if numbers is None:
-        return ["\nMergiraf is not installed."]
-    taken, right = percent(numbers.taken, numbers.files), percent(numbers.right, numbers.taken)
-    return [
-        f"\n{numbers.version} on the same content conflicts: {numbers.files} files",
-        f"  taken {_cell(taken)} %   file equal {_cell(right)} %   failed on {numbers.failed}",
-        f"  median {1000 * numbers.seconds:.0f} ms a file",
-    ]
-
-
-def _cell(share: float | None) -> str:
-    return f"{'-' if share is None else f'{share:.1f}':>7}"
-
-
-def _range(shares: Sequence[float] | None) -> str:
-    return "-" if shares is None else f"{shares[0]:.1f} to {shares[1]:.1f}"
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=Path, help="whole files (JSON lines)")
+    parser.add_argument("--hunks", type=Path, help="single hunks (JSON lines)")
+    parser.add_argument("--only", choices=("rules", "gate"), help="leave the other one out")
+    parser.add_argument("--calls", action="store_true", help="measure calls and bytes too; starts Claude Code")
+    parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
+    return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; 0, or 2 when a document cannot be read."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=Path, default=CORPUS / "files.jsonl.gz", help="whole files (JSON lines)")
-    parser.add_argument("--hunks", type=Path, default=CORPUS / "hunks.jsonl.gz", help="single hunks (JSON lines)")
-    parser.add_argument("--json", action="store_true", help="one JSON document instead of tables")
+    parser = _parser()
     options = parser.parse_args(arguments)
+    if options.files is None and options.hunks is None:
+        options.files, options.hunks = CORPUS / "files.jsonl.gz", CORPUS / "hunks.jsonl.gz"
+    if options.only == "gate" and options.files is None:
+        parser.error("the gate is measured on whole files: --files")
     try:
-        measured = measure(options.files, options.hunks)
+        measured = measure(options.files, options.hunks, only=options.only)
     except (OSError, ValueError, KeyError, TypeError) as error:
         print(f"conflicts: cannot read the conflicts: {error!r}", file=sys.stderr)
         return 2
-    if options.json:
-        print(json.dumps(document(measured), indent=1))
-        return 0
-    lines = [*_shown(measured.hunks, "Single hunks"), *_shown(measured.files, "Whole files")]
-    print("\n".join([*lines, *_mergiraf(measured.mergiraf), "\nThe gate", *lines_of_report(measured.gate)]))
+    shown = {"calls": None, **document(measured)}
+    tables = list(lines(measured))
+    if options.calls:
+        # It needs the test bench and Claude Code, which nobody else who measures has to have.
+        from benchmarks import direct  # noqa: PLC0415
+
+        rows = asyncio.run(direct.main())
+        shown["calls"] = direct.document(rows)
+        tables += ["\nModel calls and bytes, on conflicts of our own making", *direct.lines(rows)]
+    print(json.dumps(shown, indent=1) if options.json else "\n".join(tables))
     return 0
 
 

@@ -13,6 +13,7 @@ import json
 import logging
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -214,24 +215,64 @@ async def main() -> list[Row]:
             return [await measured(bench, place, sample) for sample in SAMPLES]
 
 
-def show(rows: list[Row]) -> None:
-    """Print a table, the sums and the shares."""
+def document(rows: list[Row]) -> dict[str, object]:
+    """The rows, the sums by who was asked, and their ratios, as plain values."""
+    count = len(rows)
+    sums = {name: _sum(costs) for name, costs in _columns(rows).items()}
+    needed = _needed(rows)
+    return {
+        "schema": 1,
+        "rows": [asdict(row) for row in rows],
+        "conflicts": count,
+        "needed": {name: {"count": found, "share": round(100 * found / count, 1)} for name, found in needed.items()},
+        "per_conflict": {
+            name: {"calls": round(cost.calls / count, 2), "request_bytes": round(cost.request_bytes / count)}
+            for name, cost in sums.items()
+        },
+        "agent_to_direct": {
+            "calls": round(sums["agent"].calls / max(1, sums["direct"].calls), 1),
+            "request_bytes": round(sums["agent"].request_bytes / max(1, sums["direct"].request_bytes), 1),
+        },
+    }
+
+
+def lines(rows: list[Row]) -> Iterator[str]:
+    """A table, the sums per conflict, the ratios and the shares."""
     heads = (f"{'direct: calls, bytes':>22}", f"{'agent: calls, bytes':>22}")
-    print(f"{'conflict':<26} {'hunks':>5} {'rules':>5}   {heads[0]}   {heads[1]}   ratio")
+    yield f"{'conflict':<26} {'hunks':>5} {'rules':>5}   {heads[0]}   {heads[1]}   ratio"
     for row in rows:
-        print(
+        yield (
             f"{row.name:<26} {row.hunks:>5} {row.by_rules:>5}   "
             f"{row.direct.calls:>9} {row.direct.request_bytes:>12}   "
             f"{row.agent.calls:>9} {row.agent.request_bytes:>12}   {_ratio(row.agent, row.direct):>5}"
         )
-    asked = [row for row in rows if row.agent.calls]
-    print(f"rules alone: {len(rows) - len(asked)} of {len(rows)} conflicts, no call; left to a model: {len(asked)}")
-    answered = [row for row in asked if row.direct.resolved == row.hunks - row.by_rules]
-    print(f"of those, answered by a direct call: {len(answered)}; else an agent is asked as well")
+    for name, found in _needed(rows).items():
+        yield f"{name:<26} {found} of {len(rows)} conflicts, {100 * found / len(rows):.1f} %"
+    for name, costs in _columns(rows).items():
+        cost = _sum(costs)
+        each = f"{cost.calls / len(costs):.2f} calls, {cost.request_bytes / len(costs):,.0f} bytes"
+        yield f"per conflict, {name + ':':<11} {each}"
     direct, agent = _sum([row.direct for row in rows]), _sum([row.agent for row in rows])
-    print(
-        f"an agent needs {agent.calls / max(1, direct.calls):.1f} times the calls and {_ratio(agent, direct)} the bytes"
+    yield (
+        f"an agent needs {agent.calls / max(1, direct.calls):.1f} times the calls and {_ratio(agent, direct)} the "
+        "bytes of direct calls; rules need neither"
     )
+
+
+def _needed(rows: list[Row]) -> dict[str, int]:
+    """How many conflicts needed whom: the cheapest that answers every hunk that is left."""
+    rules = sum(row.by_rules == row.hunks for row in rows)
+    direct = sum(0 < row.hunks - row.by_rules == row.direct.resolved for row in rows)
+    return {"rules alone": rules, "a direct call as well": direct, "an agent": len(rows) - rules - direct}
+
+
+def _columns(rows: list[Row]) -> dict[str, list[Cost]]:
+    """What each costs, over all conflicts: one that rules settle costs no call, whoever would be asked next."""
+    return {
+        "rules": [Cost(resolved=row.by_rules) for row in rows],
+        "direct": [row.direct for row in rows],
+        "agent": [row.agent for row in rows],
+    }
 
 
 def _sum(costs: list[Cost]) -> Cost:
@@ -243,11 +284,8 @@ def _ratio(more: Cost, less: Cost) -> str:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     as_json = parser.parse_args().json
     found = asyncio.run(main())
-    if as_json:
-        print(json.dumps({"schema": 1, "rows": [asdict(row) for row in found]}, indent=2))
-    else:
-        show(found)
+    print(json.dumps(document(found), indent=2) if as_json else "\n".join(lines(found)))

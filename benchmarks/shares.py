@@ -5,7 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from benchmarks.outcomes import LEVELS, HunkOutcome, Outcomes, disagreement
+from benchmarks.outcomes import LEVELS, FileOutcome, HunkOutcome, Outcomes, disagreement
+from benchmarks.routes import Route, Routed
 from bot.model.resolutions import Tier
 from bot.resolvers.table import RESOLVERS, Outside
 
@@ -15,18 +16,26 @@ _REASONS: Final = 10
 
 
 def section(outcomes: Outcomes) -> Json:
-    """Everything about one document. Shares are percentages."""
+    """Everything about one document. Shares are percentages.
+
+    ``with_people`` has the same shares when what is left to people, whatever rules say, is counted as well.
+    """
     hunks = outcomes.hunks
+    every = [*hunks, *outcomes.barred_hunks]
     return {
         "hunks": len(hunks),
         "left_out": dict(sorted(outcomes.left_out.items())),
-        "rules": _rules(hunks),
-        "tiers": [{"tiers": name} | _share(hunks, tiers) | _spread(hunks, tiers) for name, tiers in LEVELS.items()],
+        "rules": _rules(outcomes),
+        "tiers": [
+            {"tiers": name} | _share(hunks, tiers) | _spread(hunks, tiers) | {"with_people": _share(every, tiers)}
+            for name, tiers in LEVELS.items()
+        ],
         "files": _files(outcomes),
         "by_language": _groups(hunks, lambda hunk: hunk.origin.language),
         "by_kind": _groups(hunks, lambda hunk: hunk.origin.kind),
         "milliseconds_per_case": _times(outcomes.seconds),
         "failures": dict(outcomes.failures),
+        "routes": _routes(outcomes.routes) if outcomes.routes else None,
         "disagreements": _disagreements(hunks),
     }
 
@@ -75,33 +84,103 @@ def _right_by(
     return list(groups.values())
 
 
-def _rules(hunks: Sequence[HunkOutcome]) -> list[Json]:
-    """Each resolver in its place in the chain: what it is the first to answer, alone and with all before it."""
+def _rules(outcomes: Outcomes) -> list[Json]:
+    """Each resolver in its place in the chain: what it is the first to answer, alone and with all before it.
+
+    ``files`` are whole files, every hunk of which has an answer: those in which the resolver has ``part``, and those
+    that it settles ``alone``. The time is that of the resolver with all its ways, over the cases that came to it.
+    """
+    hunks = outcomes.hunks
     every = LEVELS["A + structural + B's best"]
-    found: defaultdict[tuple[str, Tier], list[bool]] = defaultdict(list)
+    found: defaultdict[tuple[str, Tier], list[HunkOutcome]] = defaultdict(list)
     for hunk in hunks:
         answer = hunk.answer(every)
         if answer is not None:
-            found[answer.resolver, answer.tier].append(hunk.is_right(every))
+            found[answer.resolver, answer.tier].append(hunk)
     table: list[Json] = []
     taken = right = 0
     for name, tier in _order(found):
         mine = found.get((name, tier), [])
+        own = sum(hunk.is_right(every) for hunk in mine)
         taken += len(mine)
-        right += sum(mine)
+        right += own
         table.append(
             {
                 "name": name,
                 "tier": tier.value,
                 "taken": len(mine),
                 "share": percent(len(mine), len(hunks)),
-                "right": sum(mine),
-                "right_share": percent(sum(mine), len(mine)),
+                "right": own,
+                "right_share": percent(own, len(mine)),
                 "cumulative_share": percent(taken, len(hunks)),
                 "cumulative_right_share": percent(right, taken),
+                "files": _files_of(outcomes.files, name, every if tier is Tier.B else LEVELS["A + structural"]),
+                "milliseconds": _times(outcomes.rule_seconds.get(name.partition(":")[0], [])),
+                "by_language": _split(hunks, mine, lambda hunk: hunk.origin.language),
+                "by_kind": _split(hunks, mine, lambda hunk: hunk.origin.kind),
             }
         )
     return table
+
+
+def _split(every: Sequence[HunkOutcome], mine: Sequence[HunkOutcome], key: Callable[[HunkOutcome], str]) -> Json:
+    """One resolver's answers by group; the share is of all hunks of that group."""
+    tiers = LEVELS["A + structural + B's best"]
+    sizes = Counter(key(hunk) for hunk in every)
+    taken = Counter(key(hunk) for hunk in mine)
+    right = Counter(key(hunk) for hunk in mine if hunk.is_right(tiers))
+    return {
+        name: {
+            "taken": count,
+            "share": percent(count, sizes[name]),
+            "right": right[name],
+            "right_share": percent(right[name], count),
+        }
+        for name, count in taken.most_common()
+    }
+
+
+def _files_of(files: Sequence[FileOutcome], name: str, tiers: tuple[Tier, ...]) -> Json:
+    whole = [(file, [answer is not None and answer.resolver == name for answer in file.answers]) for file in files]
+    taken = [(file, mine) for file, mine in whole if tiers in file.taken]
+    return {
+        "part": _whole([file for file, mine in taken if any(mine)], tiers, len(files)),
+        "alone": _whole([file for file, mine in taken if all(mine)], tiers, len(files)),
+    }
+
+
+def _whole(taken: Sequence[FileOutcome], tiers: tuple[Tier, ...], count: int) -> Json:
+    """Some of ``count`` files: right when each hunk is the person's; equal when the file is, edits elsewhere too."""
+    known = [file for file in taken if None not in file.hunks]
+    right = sum(all(hunk is not None and hunk.is_right(tiers) for hunk in file.hunks) for file in known)
+    equal = [tiers in file.equal for file in taken if file.equal is not None]
+    return {
+        "taken": len(taken),
+        "share": percent(len(taken), count),
+        "right": right,
+        "right_share": percent(right, len(known)),
+        "equal": sum(equal) if equal else None,
+        "equal_share": percent(sum(equal), len(equal)),
+    }
+
+
+def _routes(routes: Sequence[Routed]) -> Json:
+    """Who has to see to the conflicts, and how large the direct calls are."""
+    found = {one: [item for item in routes if item.route is one] for one in Route}
+    sizes = [item.request_bytes for item in routes if item.request_bytes is not None]
+    return {
+        "conflicts": len(routes),
+        "routes": [
+            {
+                "name": one.value,
+                "count": len(items),
+                "share": percent(len(items), len(routes)),
+                "why": dict(Counter(item.why for item in items if item.why).most_common()),
+            }
+            for one, items in found.items()
+        ],
+        "direct_request_bytes": _places(sizes),
+    }
 
 
 def _order(found: Iterable[tuple[str, Tier]]) -> list[tuple[str, Tier]]:
@@ -116,24 +195,14 @@ def _order(found: Iterable[tuple[str, Tier]]) -> list[tuple[str, Tier]]:
 
 
 def _files(outcomes: Outcomes) -> Json:
-    """Whole files: ``right`` when each hunk is the person's, ``equal`` when the file is, edits elsewhere included."""
-    tables = []
-    for name, tiers in LEVELS.items():
-        taken = [file for file in outcomes.files if tiers in file.taken]
-        known = [file for file in taken if None not in file.hunks]
-        right = sum(all(hunk is not None and hunk.is_right(tiers) for hunk in file.hunks) for file in known)
-        whole = [tiers in file.equal for file in taken if file.equal is not None]
-        tables.append(
-            {
-                "tiers": name,
-                "taken": len(taken),
-                "share": percent(len(taken), len(outcomes.files)),
-                "right": right,
-                "right_share": percent(right, len(known)),
-                "equal": sum(whole) if whole else None,
-                "equal_share": percent(sum(whole), len(whole)),
-            }
-        )
+    """Whole files, by the tiers that have an answer to each of their hunks."""
+    every = [*outcomes.files, *outcomes.barred_files]
+    tables = [
+        {"tiers": name}
+        | _whole([file for file in outcomes.files if tiers in file.taken], tiers, len(outcomes.files))
+        | {"with_people": _whole([file for file in every if tiers in file.taken], tiers, len(every))}
+        for name, tiers in LEVELS.items()
+    ]
     return {"count": len(outcomes.files), "tiers": tables}
 
 
@@ -148,11 +217,15 @@ def _groups(hunks: Sequence[HunkOutcome], key: Callable[[HunkOutcome], str]) -> 
 
 
 def _times(seconds: Sequence[float]) -> Json | None:
-    if not seconds:
+    return _places([1000 * value for value in seconds], digits=3)
+
+
+def _places(values: Sequence[float], *, digits: int | None = None) -> Json | None:
+    if not values:
         return None
-    ordered = sorted(seconds)
+    ordered = sorted(values)
     places = {"median": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
-    return {name: round(1000 * ordered[int(place * (len(ordered) - 1))], 2) for name, place in places.items()}
+    return {name: round(ordered[int(place * (len(ordered) - 1))], digits) for name, place in places.items()}
 
 
 def _disagreements(hunks: Sequence[HunkOutcome]) -> list[Json]:
