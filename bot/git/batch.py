@@ -10,10 +10,11 @@
 
 import asyncio
 import contextlib
+import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -123,7 +124,7 @@ class GitBatch:
         deadline = time.monotonic() + seconds
         version, mirror = await self.version(), await self._mirrors.ensure(repository)
         found: list[WatchVerdict] = []
-        with _throw_away(mirror) as scratch:
+        async with _throw_away(mirror) as scratch:
             batch = _Batch(self._command, mirror, scratch, version)
             size = AT_ONCE
             while len(found) < len(pairs) and (not found or time.monotonic() < deadline):
@@ -220,17 +221,25 @@ def _read(output: bytes) -> Iterator[tuple[MergeState, tuple[bytes, ...]]]:
         place = end + 1
 
 
-@contextlib.contextmanager
-def _throw_away(mirror: Path) -> Iterator[Path]:
+@contextlib.asynccontextmanager
+async def _throw_away(mirror: Path) -> AsyncIterator[Path]:
     """An object directory that borrows the mirror's objects, gone in the end with all that was written to it."""
-    with tempfile.TemporaryDirectory(prefix="flowforge-watch-") as name:
-        root = Path(name)
-        # By a link: an alternate's path would be read with quotes, comments and line ends of its own.
-        (root / "objects").symlink_to(mirror / "objects")
-        scratch = root / "scratch"
-        (scratch / "info").mkdir(parents=True)
-        (scratch / "info" / "alternates").write_text(f"{root / 'objects'}\n", encoding="utf-8")
-        yield scratch
+    root = await asyncio.to_thread(_make_scratch, mirror)
+    try:
+        yield root / "scratch"
+    finally:
+        # There may be thousands of files in hundreds of directories.
+        await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
+
+
+def _make_scratch(mirror: Path) -> Path:
+    root = Path(tempfile.mkdtemp(prefix="flowforge-watch-"))
+    # By a link: an alternate's path would be read with quotes, comments and line ends of its own.
+    (root / "objects").symlink_to(mirror / "objects")
+    info = root / "scratch" / "info"
+    info.mkdir(parents=True)
+    (info / "alternates").write_text(f"{root / 'objects'}\n", encoding="utf-8")
+    return root
 
 
 def _first_parents(mirror: Path, old: str, new: str, limit: int) -> tuple[BaseCommit, ...]:

@@ -87,8 +87,10 @@ class WatchBase:
         if base is None:
             return True
         heads = {pull.number: head for pull in pulls if (head := refs.get(_head_ref(pull.number))) is not None}
-        look = _Look(self.store, self.batch, repository=repository, base=base, deadline=deadline)
-        finished = await look(about.base_ref, pulls, heads)
+        seconds = deadline - time.monotonic()
+        finished = await compare(
+            self.store, self.batch, repository, about.base_ref, base=base, heads=heads, seconds=seconds
+        )
         await self.tell(repository, about.base_ref, heads=heads)
         return finished
 
@@ -120,6 +122,27 @@ class WatchBase:
 
 def _head_ref(number: int) -> str:
     return f"refs/pull/{number}/head"
+
+
+async def compare(
+    store: Store,
+    batch: WatchGit,
+    repository: RepositoryRef,
+    base_ref: str,
+    *,
+    base: str,
+    heads: Mapping[int, str],
+    seconds: float,
+) -> bool:
+    """Bring the rows of a base branch's pull requests up to its tip and these heads; False when time ran out.
+
+    Everything is in the mirror already. Whoever compares again begins with what was found out before.
+
+    Raises:
+        GitError: git failed for reasons that lie in this machine.
+    """
+    look = _Look(store, batch, repository=repository, base=base, deadline=time.monotonic() + seconds)
+    return await look(base_ref, await store.watch.open_pulls(repository, base_ref), heads)
 
 
 class _Look:

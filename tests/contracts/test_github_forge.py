@@ -65,6 +65,19 @@ async def test_a_pull_request_is_read_as_it_is_now(stage: Stage) -> None:
     assert again.head_sha in {moved, pull.head_sha}
 
 
+async def test_open_pull_requests_are_listed_a_hundred_at_a_time(stage: Stage) -> None:
+    people, repository = stage.sim.people, stage.repository
+    more = [await people.open_pull_request(repository, author=stage.ada, head="feature") for _ in range(130)]
+    for closed in more[:25]:
+        people.close(closed, stage.ada)
+    listed = await stage.forge.open_pull_requests(stage.ref)
+    assert [one.number for one in listed] == [stage.pull.number, *(one.number for one in more[25:])]
+    first = listed[0]
+    assert (first.open, first.base_ref, first.base_sha) == (True, "main", stage.pull.base_sha)
+    assert (first.head_sha, first.updated_at) == (stage.pull.head_sha, stage.pull.updated_at.replace(microsecond=0))
+    assert len(stage.sim.record.requests("GET", "/pulls")) == 2
+
+
 async def test_a_pull_request_from_a_fork_names_the_fork_until_it_is_gone(stage: Stage) -> None:
     fork = await stage.sim.people.fork(stage.repository, stage.eve)
     await stage.sim.people.commit(fork, "mine", {"fee.py": "rate = 9\n"}, author=stage.eve)

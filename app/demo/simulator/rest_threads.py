@@ -26,14 +26,15 @@ async def get_pull(site: Site, call: Call) -> Response:
 
 
 async def list_pulls(site: Site, call: Call) -> Response:
-    """``GET /repos/{owner}/{repo}/pulls?state=&head=owner:branch&base=``."""
+    """``GET /repos/{owner}/{repo}/pulls?state=&head=owner:branch&base=&direction=``, by when they were opened."""
     query = call.request.query
     state = query.get("state", "open")
     if state not in {"open", "closed", "all"}:
         raise invalid(f"For 'state', {state} is not a member of ['open', 'closed', 'all'].")
+    pulls = sorted(call.repository.pull_requests(), key=lambda pull: pull.number)
     found = [
         render_threads.pull_request_simple(site.world, pull)
-        for pull in reversed(call.repository.pull_requests())
+        for pull in (pulls if query.get("direction") == "asc" else reversed(pulls))
         if state in {"all", "open" if pull.open else "closed"}
         and query.get("base") in {None, "", pull.base_ref}
         and query.get("head") in {None, "", f"{pull.head_repository.owner.login}:{pull.head_ref}"}

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 from pathlib import Path
 
+import pygit2
 import pytest
 
 from bot.errors import GitError
@@ -118,10 +119,16 @@ def test_advice_without_an_end_and_answers_cut_off_are_no_harm() -> None:
         assert list(batch_module._read(whole[:end])) in ([], both[:1])
 
 
+def tree_of(lab: Lab, commit: str) -> str:
+    found: object = lab.repo[commit]
+    assert isinstance(found, pygit2.Commit)
+    return str(found.tree_id)
+
+
 def test_names_that_look_like_gits_own_lines_are_names(lab: Lab) -> None:
     root = lab.commit(START)
-    trees = [str(lab.repo[lab.commit({**START, "a": f"{number}\n"}, root)].tree_id) for number in range(2)]  # type: ignore[union-attr]
-    start = str(lab.repo[root].tree_id)  # type: ignore[union-attr]
+    trees = [tree_of(lab, lab.commit({**START, "a": f"{number}\n"}, root)) for number in range(2)]
+    start = tree_of(lab, root)
     odd = f"{start} {trees[1]}\n:100644 x"
     heads = [lab.commit({**START, odd: "x\n"}, root), lab.commit({**START, "a": "1\n"}, root)]
     found = asyncio.run(lab.batch.footprints(REPOSITORY, base=root, heads=heads))
