@@ -231,7 +231,8 @@ COMMANDS: Final = (
     CommandSpec(
         name=CommandName.TAKE,
         summary="Settle one open conflict yourself, whole: `ours` is the pull request's version, `theirs` the base "
-        "branch's, `base` the one that both started from; `delete` removes the path. Several add up.",
+        "branch's, `base` the one that both started from; `delete` removes the path. Several add up. In a rebase it "
+        "counts for each commit that conflicts at this path, and only there.",
         permission=CommandName.RESOLVE,
         arguments=(
             Parameter(

@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Final
 
+from bot.model.intents import Strategy
 from bot.model.proposals import Proposal, ProposalKind, ProposalState
 from bot.model.reports import ConflictRecord, JobView, ResolutionStatus
 from bot.report import messages
@@ -15,11 +16,18 @@ _MAX_LINES: Final = 4
 
 
 def by_hand(view: JobView) -> str:
-    """The commands for the merge as git leaves it, or on top of what was settled."""
+    """The commands for the merge or rebase as git leaves it, or for a merge on top of what was settled."""
     job = view.job
     base = job.base_sha or "FETCH_HEAD"
     part = unfinished(view.proposal)
     fetch = ["git", "fetch", "origin", f"refs/heads/{job.request.base_ref}"]
+    if job.request.strategy is Strategy.REBASE:
+        commands = [
+            shlex.join(fetch),
+            shlex.join(["git", "checkout", job.request.head_ref]),
+            shlex.join(["git", "rebase", base]),
+        ]
+        return joined([messages.BY_HAND_REBASE, shell(commands), messages.BY_HAND_REBASE_AFTER])
     if part is None:
         commands = [shlex.join(fetch), shlex.join(["git", "merge", base])]
         return joined([messages.BY_HAND, shell(commands), messages.BY_HAND_AFTER])

@@ -168,6 +168,11 @@ ROLLBACK_AGAIN: Final = f"{_code(CommandName.ROLLBACK)} starts again."
 RESOLVE_AGAIN: Final = f"{_code(CommandName.RESOLVE)} starts again."
 
 BY_HAND: Final = "To finish by hand, with the pull request's branch checked out:"
+BY_HAND_REBASE: Final = "To rebase by hand, in a clone of this repository:"
+BY_HAND_REBASE_AFTER: Final = (
+    "Each time it stops, resolve what `git status` names, `git add` it, and `git rebase --continue`. "
+    "Then `git push --force-with-lease`, which replaces the old commits."
+)
 BY_HAND_AFTER: Final = "Then resolve the files above, `git commit`, and `git push`."
 
 TABLE_HEAD: Final = ("| File | Conflict | Resolved by | Why |", "| --- | --- | --- | --- |")
@@ -284,15 +289,24 @@ def taken(choice: Choice, login: str) -> str:
     return f"{what} was taken by {login}."
 
 
-def lines_from(counts: Mapping[LineOrigin, int], new: Sequence[tuple[int, int]]) -> str:
-    """Where the lines of a file come from, at a glance; ``new`` are the first spans of those that come from nobody."""
+def lines_from(counts: Mapping[LineOrigin, int], new: Sequence[tuple[int, int]], more: int) -> str:
+    """Where the lines of a file come from, at a glance.
+
+    ``new`` are the first spans of those that come from nobody, ``more`` is how many other such spans there are.
+    """
     total = sum(counts.values())
     parts = ", ".join(f"{counts[origin]:,} {_origin(origin)}" for origin in LineOrigin if counts.get(origin))
     if not total:
         return ""
     places = ", ".join(f"{first:,}" if first == last else f"{first:,} to {last:,}" for first, last in new)
+    places += f" and {more:,} more {'place' if more == 1 else 'places'}" if more else ""
     where = f" ({'line' if len(new) == 1 and new[0][0] == new[0][1] else 'lines'} {places})" if new else ""
     return f"{total:,} {'line' if total == 1 else 'lines'}: {parts}{where}"
+
+
+def new_lines(count: int) -> str:
+    """How many lines of a file come from nobody."""
+    return f"**{count:,} new {'line' if count == 1 else 'lines'}, of neither side.**" if count else ""
 
 
 def _origin(origin: LineOrigin) -> str:
@@ -313,6 +327,7 @@ def _origin(origin: LineOrigin) -> str:
 
 DETAILS: Final = "Conflict by conflict"
 CANDIDATES: Final = "Suggestions for what is open"
+TOO_LONG_TO_SHOW: Final = "This text is too long to show here; `flowforge resolve` in a clone does."
 SETTLED_HEAD: Final = "Settled so far:"
 SUGGESTED: Final = "— Suggestion:"
 UNFINISHED: Final = (

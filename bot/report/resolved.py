@@ -84,7 +84,8 @@ def _table(
 def _resolved_row(record: ConflictRecord) -> str:
     by = messages.resolver(record.resolver) or cell(record.resolver, _NAME_ROOM)
     why = _taken(record) if record.taken is not None else _reasons(record)
-    return f"| {_path_cell(record)} | {_conflict(record)} | {by} | {why} |"
+    new = messages.new_lines(_lines_by_origin(record)[LineOrigin.NEW])
+    return f"| {_path_cell(record)} | {_conflict(record)} | {by} | {f'{why} {new}'.rstrip()} |"
 
 
 def _open_row(record: ConflictRecord) -> str:
@@ -155,11 +156,15 @@ def _answer(answer: HunkAnswer) -> str:
 
 
 def _origins(record: ConflictRecord) -> str:
+    new = [(span.first, span.last) for span in record.provenance if span.origin is LineOrigin.NEW]
+    return messages.lines_from(_lines_by_origin(record), new[:_MAX_NEW], len(new[_MAX_NEW:]))
+
+
+def _lines_by_origin(record: ConflictRecord) -> Counter[LineOrigin]:
     counts: Counter[LineOrigin] = Counter()
     for span in record.provenance:
         counts[span.origin] += span.last - span.first + 1
-    new = [(span.first, span.last) for span in record.provenance if span.origin is LineOrigin.NEW]
-    return messages.lines_from(counts, new[:_MAX_NEW])
+    return counts
 
 
 def _candidates(records: Sequence[ConflictRecord]) -> str:
@@ -169,8 +174,8 @@ def _candidates(records: Sequence[ConflictRecord]) -> str:
         for answer in record.candidates:
             text = redact(answer.content[:_READ].decode("utf-8", "replace"))
             block = fence(text)
-            if size(block) <= _CANDIDATE_ROOM:
-                blocks.append(f"{code(record.path)}, {_answer(answer)}\n\n{block}")
+            shown = block if size(block) <= _CANDIDATE_ROOM else messages.TOO_LONG_TO_SHOW
+            blocks.append(f"{code(record.path)}, {_answer(answer)}\n\n{shown}")
     if not blocks:
         return ""
     return details(messages.CANDIDATES, _bounded(blocks, _CANDIDATES_ROOM, between="\n\n"))

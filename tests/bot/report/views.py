@@ -250,6 +250,20 @@ PARTIAL = (
         stages=STAGES,
     ),
 )
+MUCH_NEW = replace(
+    MIXED[0],
+    provenance=tuple(
+        ProvenanceSpan(first=line, last=line, origin=(LineOrigin.NEW, LineOrigin.OURS)[line % 2])
+        for line in range(1, 15)
+    ),
+)
+LONG_CANDIDATE = replace(
+    PARTIAL[-1],
+    candidates=(
+        answer(1, "tokens", Tier.B, BOTH_RATES, b"        amount += item.price\n" * 60),
+        answer(1, "both", Tier.B, "Both texts, ours first.", b"        amount += round(item.price)\n"),
+    ),
+)
 PEOPLE = tuple(
     replace(
         LOGO,
@@ -333,9 +347,9 @@ def job(state: JobState, *, kind: JobKind = JobKind.RESOLVE, **changes: object) 
     return replace(made, **changes)  # type: ignore[arg-type]  # the names of fields, checked by the dataclass
 
 
-def rebase_job() -> Job:
-    """A job that waits for the approval of a rebase."""
-    made = job(JobState.AWAITING_APPROVAL)
+def rebase_job(state: JobState = JobState.AWAITING_APPROVAL, **changes: object) -> Job:
+    """A job of a rebase."""
+    made = job(state, **changes)
     return replace(made, request=replace(made.request, strategy=Strategy.REBASE))
 
 
@@ -436,6 +450,14 @@ VIEWS: dict[str, JobView] = {
         conflicts=BY_RULES,
         proposal=replace(PROPOSAL, kind=ProposalKind.REBASE, parents=(TREE,)),
         usage=Usage(),
+    ),
+    "resolve_rebase_stopped": JobView(
+        job=rebase_job(JobState.UNRESOLVED, message=endings.rebase_stopped(COMMIT, 1), rule="rebase"),
+        conflicts=(*BY_RULES, LOGO),
+    ),
+    "resolve_much_new": _offered(JobState.AWAITING_APPROVAL, conflicts=(MUCH_NEW,)),
+    "resolve_long_candidate": _ended(
+        JobState.UNRESOLVED, endings.left_to_people(1), "needs_person", conflicts=(LONG_CANDIDATE,)
     ),
     "resolve_refused": _ended(JobState.REFUSED, endings.CLOSED, "closed"),
     "resolve_refused_push": _offered(
