@@ -94,10 +94,18 @@ async def _also(
         entry = next((entry for entry in entries if matches(path, entry.paths) is not None), None)
         if path in in_conflict or entry is None or len(found) == _MAX_ALSO:
             continue
-        stage = await git.entry(repository, progress.plan.merge.tree, path)
-        if stage is None or stage.mode in _REGULAR:
+        tree = progress.plan.merge.tree
+        above = [await git.entry(repository, tree, parent) for parent in _parents(path)]
+        stage = await git.entry(repository, tree, path)
+        # A workspace has no links and no submodules: where one stands, what a command wrote would take its place.
+        if not any(above) and (stage is None or stage.mode in _REGULAR):
             found[path] = await _beside(path, content, entry, stage, repository=repository, git=git)
     return found
+
+
+def _parents(path: str) -> list[str]:
+    names = path.split("/")
+    return ["/".join(names[:count]) for count in range(1, len(names))]
 
 
 async def _beside(

@@ -22,13 +22,14 @@ HONEST = HonestResolver(answers={"fees.py": ANSWER})
 LOGOS = {side: {f"{name}.bin": f"\0{name} {side}" for name in ("icon", "logo")} for side in ("base", "ours", "theirs")}
 
 
-def git(play: Play, *arguments: str) -> str:
+def git(play: Play, *arguments: str, said: str = "") -> str:
     done = subprocess.run(
         ["git", *arguments],  # noqa: S607 - the git on the PATH
         cwd=play.repository.directory,
         check=True,
         capture_output=True,
         text=True,
+        input=said,
     )
     return done.stdout
 

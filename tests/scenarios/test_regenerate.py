@@ -175,6 +175,25 @@ async def test_what_a_command_may_not_do_is_refused_and_named(tmp_path: Path, sc
         assert git(play, "show", f"{part}:deps.cfg") == MANIFEST["theirs"]
 
 
+@pytest.mark.parametrize("path", ["more.sum", "gen/more.sum"], ids=["as a link", "below a link"])
+async def test_a_command_writes_over_no_link(tmp_path: Path, path: str) -> None:
+    """Links are not in the workspace, so a command does not know that one stands in its way."""
+    link = path.split("/", maxsplit=1)[0]
+    script = f"{WRITE}p = pathlib.Path({path!r}); p.parent.mkdir(exist_ok=True); p.write_text('new')\n"
+    async with locking(tmp_path, sides(script=script, configuration=config("[deps.lock, '*.sum']"))) as play:
+        main = play.repository.refs["refs/heads/main"]
+        blob = git(play, "rev-parse", f"{main}:deps.cfg").strip()
+        entries = git(play, "ls-tree", main) + f"120000 blob {blob}\t{link}\n"
+        tree = git(play, "mktree", said=entries).strip()
+        who = ["-c", "user.name=Robin", "-c", "user.email=robin@example.org"]
+        linked = git(play, *who, "commit-tree", tree, "-p", main, "-m", "A link").strip()
+        await play.stage.forge.people.move_branch(play.repository, "main", linked, actor=play.author)
+        sticky = await resolved(play)
+        job = await play.job()
+        assert (job.state, job.rule) == (JobState.UNRESOLVED, "gate")
+        assert f"`{path}`: This file is not among the conflicted ones, so it may not change." in sticky
+
+
 async def test_a_command_that_fails_leaves_the_rest_prepared_and_says_what_it_said(
     tmp_path: Path, golden: Golden
 ) -> None:
