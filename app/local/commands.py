@@ -38,6 +38,7 @@ _DEFAULT_BUDGET_USD: Final = 1.0
 _MAX_ERROR: Final = 2_000
 
 _NO_KEY: Final = "ANTHROPIC_API_KEY is not set: rules only."
+"""Said where a model could have been asked about something that is left."""
 
 
 class _WrongUseError(click.UsageError):
@@ -160,7 +161,7 @@ async def _resolve(theirs: str | None, model: ModelPart | None, note: str, *, as
             return EXIT_OF_STATUS[outcome.status]
         display = _display()
         display.resolve(outcome)
-        if note and outcome.status is not Status.CLEAN:
+        if note and any(path.could_be_asked_about for path in outcome.paths):
             display.say(note)
         if not any(file.settled for file in resolved.files.values()):
             return EXIT_OF_STATUS[outcome.status]

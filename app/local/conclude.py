@@ -157,6 +157,7 @@ def _hunks(file: FileProgress, reasons: Mapping[tuple[str, int], str]) -> tuple[
             state=_state(file, hunk),
             answer=answers[hunk.index],
             provenance=spans[hunk.index],
+            others=() if hunk.index in file.settled else file.candidates.get(hunk.index, ())[1:],
             reason="" if hunk.index in file.settled else reasons.get((case.path, hunk.index), _NOBODY),
         )
         for hunk in case.marked.hunks

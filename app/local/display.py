@@ -22,7 +22,7 @@ from app.local.outcome import (
     Written,
 )
 from bot.model.characters import is_hidden
-from bot.model.resolutions import Finding, GateResult, GateVerdict, LineOrigin, ProvenanceSpan
+from bot.model.resolutions import Finding, GateResult, GateVerdict, HunkAnswer, LineOrigin, ProvenanceSpan
 
 _MAX_LINES: Final = 60
 """Lines shown of one text; a file of a million lines would hide everything else."""
@@ -156,6 +156,10 @@ class Display:
             if hunk.state is not Progress.RESOLVED:
                 self._line(f"    {_NOT_APPLIED[hunk.state]}")
             self._text(hunk.answer.content, list(_origins(hunk.provenance)))
+        for other in hunk.others:
+            self._line(f"    another candidate · {_from(other)}")
+            self._line(f"    {harmless(other.reason, limit=_MAX_WORDS)}")
+            self._text(other.content, [])
 
     def _text(self, content: bytes, origins: Sequence[LineOrigin]) -> None:
         """Lines with their origins in the margin; the last origin holds for the lines that are left."""
@@ -211,8 +215,11 @@ def _lines(first: int, count: int) -> str:
 def _who(hunk: HunkOutcome) -> str:
     if hunk.answer is None:
         return hunk.state.value
-    answer = hunk.answer
-    return f"{hunk.state.value} · {answer.resolver}, tier {answer.tier.value}, confidence {answer.confidence.value}"
+    return f"{hunk.state.value} · {_from(hunk.answer)}"
+
+
+def _from(answer: HunkAnswer) -> str:
+    return f"{answer.resolver}, tier {answer.tier.value}, confidence {answer.confidence.value}"
 
 
 def _origins(spans: Sequence[ProvenanceSpan]) -> Iterator[LineOrigin]:

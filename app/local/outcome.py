@@ -50,8 +50,8 @@ EXIT_OF_VERDICT: Final[Mapping[GateVerdict, int]] = {
 class HunkOutcome:
     """One hunk: where it stands in each side's file, and the answer to it, if there is one.
 
-    ``provenance`` counts the lines of the answer's content. ``reason`` says why it is open where it is. Both texts may
-    be untrusted.
+    ``provenance`` counts the lines of the answer's content; ``others`` are further candidates, best first. ``reason``
+    says why it is open where it is. All texts may be untrusted.
     """
 
     hunk: Hunk
@@ -61,6 +61,7 @@ class HunkOutcome:
     answer: HunkAnswer | None
     provenance: tuple[ProvenanceSpan, ...]
     reason: str
+    others: tuple[HunkAnswer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,11 @@ class PathOutcome:
     blob: str | None = None
     by_hand: bool = False
     command: str = ""
+
+    @property
+    def could_be_asked_about(self) -> bool:
+        """Whether a hunk is left that no resolver answered: what is put to a model, where there is one."""
+        return any(hunk.answer is None or hunk.answer.tier is Tier.B for hunk in self.hunks)
 
     @property
     def resolver(self) -> tuple[str, Tier] | None:

@@ -59,6 +59,19 @@ async def test_a_commit_that_only_an_agent_could_settle_stops_the_rebase(tmp_pat
         assert play.pull.head_sha == before
 
 
+async def test_a_commit_that_conflicts_in_too_many_files_stops_the_rebase(tmp_path: Path) -> None:
+    base = {**BASE, "lib.cfg": BASE["setup.cfg"], ".flowforge.yml": "version: 1\nmax_conflicted_files: 1\n"}
+    sides = [{"setup.cfg": side["setup.cfg"], "lib.cfg": side["setup.cfg"]} for side in (OURS, THEIRS)]
+    async with playing(tmp_path, SCRIPT, base=base, ours=sides[0], theirs=sides[1]) as play:
+        play.say("/flowforge resolve --strategy rebase")
+        await play.until_conclusion("action_required")
+        job = await play.job()
+        assert (job.state, job.rule) == (JobState.UNRESOLVED, "rebase")
+        await play.until_sticky("2 files conflict; this repository leaves merges with more than 1")
+        await play.until_sticky("git rebase")
+        assert play.branches() == set()
+
+
 async def test_a_series_with_a_merge_in_it_is_refused(tmp_path: Path) -> None:
     async with playing(tmp_path, HonestResolver(), base=BASE, ours=OURS, theirs=THEIRS) as play:
         head, base = play.pull.head_sha, play.repository.refs["refs/heads/main"]

@@ -75,8 +75,18 @@ PATHS = (
         f"src/{HOSTILE}.py",
         ConflictKind.ADD_ADD,
         Progress.OPEN,
-        hunk(
-            0, Progress.PROPOSED, answer(b"two\n", "tokens", Tier.B), LineOrigin.THEIRS, reason="No rule settles this."
+        replace(
+            hunk(
+                0,
+                Progress.PROPOSED,
+                answer(b"two\n", "tokens", Tier.B),
+                LineOrigin.THEIRS,
+                reason="No rule settles this.",
+            ),
+            others=(
+                answer(b"one\ntwo\n", "union", Tier.B, "Both entries."),
+                answer(HOSTILE.encode("utf-8", "surrogatepass"), "both", Tier.B, f"Both {HOSTILE}."),
+            ),
         ),
         hunk(1, Progress.OPEN, None, reason=HOSTILE),
     ),

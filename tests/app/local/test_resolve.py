@@ -116,6 +116,20 @@ def test_the_words_say_what_was_not_asked(tmp_path: Path, flowforge: Program) ->
     done = flowforge(shop.path, "resolve", "--theirs", "side")
     assert done.code == 2
     assert "ANTHROPIC_API_KEY is not set: rules only." in done.output
+
+
+def test_where_rules_do_it_all_nothing_is_said_of_a_model(tmp_path: Path, flowforge: Program) -> None:
+    shop = diverge(tmp_path / "shop", {"b.txt": SETTLED})
+    done = flowforge(shop.path, "resolve", "--theirs", "side")
+    assert done.code == 0
+    assert "ANTHROPIC_API_KEY" not in done.output + done.errors
+
+
+def test_what_only_a_person_settles_says_nothing_of_a_model(tmp_path: Path, flowforge: Program) -> None:
+    shop = diverge(tmp_path / "shop", {"yarn.lock": OPEN})
+    done = flowforge(shop.path, "resolve", "--theirs", "side")
+    assert done.code == 2
+    assert "ANTHROPIC_API_KEY" not in done.output + done.errors
     assert "ANTHROPIC_API_KEY" not in flowforge(shop.path, "resolve", "--rules-only", "--theirs", "side").output
 
 

@@ -347,9 +347,11 @@ def job(state: JobState, *, kind: JobKind = JobKind.RESOLVE, **changes: object) 
     return replace(made, **changes)  # type: ignore[arg-type]  # the names of fields, checked by the dataclass
 
 
-def rebase_job(state: JobState = JobState.AWAITING_APPROVAL, **changes: object) -> Job:
+def rebase_job(
+    state: JobState = JobState.AWAITING_APPROVAL, *, message: str | None = None, rule: str | None = None
+) -> Job:
     """A job of a rebase."""
-    made = job(state, **changes)
+    made = job(state, message=message, rule=rule)
     return replace(made, request=replace(made.request, strategy=Strategy.REBASE))
 
 
