@@ -114,7 +114,7 @@ def _rules(outcomes: Outcomes) -> list[Json]:
                 "right_share": percent(own, len(mine)),
                 "cumulative_share": percent(taken, len(hunks)),
                 "cumulative_right_share": percent(right, taken),
-                "files": _files_of(outcomes.files, name, every if tier is Tier.B else LEVELS["A + structural"]),
+                "files": _files_of(outcomes.files, name, tier),
                 "milliseconds": _times(outcomes.rule_seconds.get(name.partition(":")[0], [])),
                 "by_language": _split(hunks, mine, lambda hunk: hunk.origin.language),
                 "by_kind": _split(hunks, mine, lambda hunk: hunk.origin.kind),
@@ -140,8 +140,10 @@ def _split(every: Sequence[HunkOutcome], mine: Sequence[HunkOutcome], key: Calla
     }
 
 
-def _files_of(files: Sequence[FileOutcome], name: str, tiers: tuple[Tier, ...]) -> Json:
-    whole = [(file, [answer is not None and answer.resolver == name for answer in file.answers]) for file in files]
+def _files_of(files: Sequence[FileOutcome], name: str, tier: Tier) -> Json:
+    tiers = LEVELS["A + structural + B's best" if tier is Tier.B else "A + structural"]
+    own = (name, tier)
+    whole = [(file, [answer and (answer.resolver, answer.tier) == own for answer in file.answers]) for file in files]
     taken = [(file, mine) for file, mine in whole if tiers in file.taken]
     return {
         "part": _whole([file for file, mine in taken if any(mine)], tiers, len(files)),

@@ -43,7 +43,7 @@ def section_lines(numbers: Json, title: str) -> Iterator[str]:
 
 def _rules(rules: Sequence[Json]) -> Iterator[str]:
     yield (
-        "\n  rule (first to answer)   tier        hunks  taken %  right %   and before: %  right %"
+        "\n  rule (first to answer)         tier        hunks  taken %  right %   and before: %  right %"
         "   files, part in  taken %  right %   alone  taken %  right %   median ms"
     )
     for rule in rules:
@@ -55,7 +55,7 @@ def _rules(rules: Sequence[Json]) -> Iterator[str]:
         )
         median = "-" if rule["milliseconds"] is None else f"{rule['milliseconds']['median']:.3f}"
         yield (
-            f"  {rule['name']:<24} {rule['tier']:<10} {rule['taken']:>6}  {own}  {right}         {before}  {all_right}"
+            f"  {rule['name']:<30} {rule['tier']:<10} {rule['taken']:>6}  {own}  {right}         {before}  {all_right}"
             f"           {part}  {alone}  {median:>10}"
         )
     yield "  the time of a rule with several ways is that of all of them; see --json for each rule by language and kind"
@@ -85,7 +85,7 @@ def _routes(routes: Json) -> Iterator[str]:
     sizes = routes["direct_request_bytes"]
     if sizes is not None:
         yield f"  bytes of a direct call's request: median {sizes['median']}, p95 {sizes['p95']}, most {sizes['max']}"
-    yield "  model calls and bytes per conflict, agent vs direct vs rules: with --calls (starts Claude Code, 1 minute)"
+    yield "  model calls and bytes per conflict, agent vs direct vs rules: with --calls (starts Claude Code)"
 
 
 def mergiraf_lines(numbers: MergirafNumbers | None) -> Iterator[str]:

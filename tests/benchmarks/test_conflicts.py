@@ -157,6 +157,21 @@ def test_each_rule_has_its_part_in_whole_files(tmp_path: Path, capsys: pytest.Ca
     assert rules["history"]["part"]["taken"] == 0
 
 
+def test_a_rule_that_only_proposes_is_not_counted_with_what_it_applies(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = "".join(f"word{number} " for number in range(40)) + "\n"
+    added, changed = base.replace("word9 ", "word9 new "), base.replace("word9 ", "other ")
+    files = written(
+        tmp_path / "files.jsonl",
+        a_file(base=base, ours=added, theirs=added.replace("word30 ", "word30 more "), resolved=base),
+        a_file(base=base, ours=changed, theirs=changed.replace("word30 ", "those "), resolved=base, merge="2" * 40),
+    )
+    found = numbers(files, written(tmp_path / "none.jsonl"), capsys)
+    rows = [row for row in found["files"]["rules"] if row["name"] == "superset"]
+    assert [(row["tier"], row["taken"], row["files"]["part"]["taken"]) for row in rows] == [("A", 1, 1), ("B", 1, 1)]
+
+
 def test_what_the_service_leaves_to_people_is_counted_and_not_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
