@@ -1,18 +1,21 @@
 """``flowforge recorded``: what people approved in a repository, out of the database, into it, and gone from it.
 
-The format is JSON Lines, one file's resolution a line::
+The format is JSON Lines: one file's resolution a line, or one hunk's text that came from a git rerere cache. A line
+without a kind is a file's::
 
-    {"path": "a.py", "ancestor": oid|null, "ours": oid|null, "theirs": oid|null, "content": base64, "source": "…"}
+    {"kind": "file", "path": "a.py", "ancestor": oid|null, "ours": oid|null, "theirs": oid|null, "content": base64,
+     "source": "…"}
+    {"kind": "hunk", "digest": sha256, "content": base64, "source": "…"}
 """
 
 import hashlib
 import itertools
 import json
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final
+from typing import Annotated, BinaryIO, Final, Literal
 
 import msgspec
 import rich_click as click
@@ -22,7 +25,7 @@ from app.settings import CommonSettings, load_settings
 from app.store.database import SqlStore
 from app.system import SystemClock, SystemIds
 from bot.errors import BadInputError
-from bot.model.cases import RecordedFile, RecordedKey
+from bot.model.cases import RecordedFile, RecordedHunk, RecordedKey
 from bot.model.forge import ForgeKind, RepositoryRef
 from bot.resolvers.rerere import read_cache
 
@@ -31,12 +34,16 @@ MAX_LINE_BYTES: Final = 64 * 1024 * 1024
 
 _AT_ONCE: Final = 100
 
+Row = tuple[RecordedKey, RecordedFile] | RecordedHunk
+"""One line's content."""
+
 _Oid = Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{40}|[0-9a-f]{64})\Z")]
 
 
 class RecordedLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One line of an export."""
+    """One line of an export: what was approved for a file."""
 
+    kind: Literal["file"] = "file"
     path: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)]
     ancestor: _Oid | None
     ours: _Oid | None
@@ -45,9 +52,19 @@ class RecordedLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     source: Annotated[str, msgspec.Meta(max_length=1000)]
 
 
+class RecordedHunkLine(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One line of an export: what was imported for a hunk."""
+
+    kind: Literal["hunk"] = "hunk"
+    digest: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+    content: bytes
+    source: Annotated[str, msgspec.Meta(max_length=1000)]
+
+
 def to_line(key: RecordedKey, file: RecordedFile) -> bytes:
     """A resolution as a line, with its newline. Paths in no known encoding are kept in escapes."""
     row = {
+        "kind": "file",
         "path": key.path,
         "ancestor": key.ancestor,
         "ours": key.ours,
@@ -55,12 +72,21 @@ def to_line(key: RecordedKey, file: RecordedFile) -> bytes:
         "content": file.content,
         "source": file.source,
     }
+    return _line(row)
+
+
+def hunk_line(hunk: RecordedHunk) -> bytes:
+    """A hunk's text as a line, with its newline."""
+    return _line({"kind": "hunk", "digest": hunk.digest, "content": hunk.content, "source": hunk.source})
+
+
+def _line(row: Mapping[str, str | bytes | None]) -> bytes:
     # The standard library's JSON keeps lone surrogates, which stand for bytes that are no UTF-8, as escapes.
     return json.dumps(msgspec.to_builtins(row)).encode("ascii") + b"\n"
 
 
-def read_lines(file: BinaryIO) -> Iterator[tuple[RecordedKey, RecordedFile]]:
-    """The resolutions of an export.
+def read_lines(file: BinaryIO) -> Iterator[Row]:
+    """The resolutions and hunks of an export.
 
     Raises:
         BadInputError: a line is none of ours; the message has its number.
@@ -73,11 +99,19 @@ def read_lines(file: BinaryIO) -> Iterator[tuple[RecordedKey, RecordedFile]]:
         if not line.strip():
             continue
         try:
-            row = msgspec.convert(json.loads(line), RecordedLine)
+            row = _row(json.loads(line))
         except (ValueError, RecursionError) as error:
             raise BadInputError(f"line {number} is no recorded resolution: {error}") from None
-        key = RecordedKey(path=row.path, ancestor=row.ancestor, ours=row.ours, theirs=row.theirs)
-        yield key, RecordedFile(content=row.content, source=row.source)
+        yield row
+
+
+def _row(line: object) -> Row:
+    if isinstance(line, dict) and line.get("kind") == "hunk":
+        hunk = msgspec.convert(line, RecordedHunkLine)
+        return RecordedHunk(digest=hunk.digest, content=hunk.content, source=hunk.source)
+    row = msgspec.convert(line, RecordedLine)
+    key = RecordedKey(path=row.path, ancestor=row.ancestor, ours=row.ours, theirs=row.theirs)
+    return key, RecordedFile(content=row.content, source=row.source)
 
 
 @click.group()
@@ -91,7 +125,7 @@ def recorded() -> None:
 @recorded.command()
 @click.argument("repository")
 def export(repository: str) -> None:
-    """Print every approved resolution of REPOSITORY as JSON Lines."""
+    """Print every approved resolution of REPOSITORY, and every imported hunk, as JSON Lines."""
     run_to_end(_export(repository))
 
 
@@ -122,8 +156,11 @@ def forget(repository: str, path: str | None, job: str | None, *, everything: bo
 
 async def _export(name: str) -> None:
     async with _store() as store:
-        for key, file in await store.recorded.export(await _repository(store, name)):
+        repository = await _repository(store, name)
+        for key, file in await store.recorded.export(repository):
             sys.stdout.buffer.write(to_line(key, file))
+        for hunk in await store.recorded.export_hunks(repository):
+            sys.stdout.buffer.write(hunk_line(hunk))
         sys.stdout.buffer.flush()
 
 
@@ -144,19 +181,37 @@ async def _import_lines(name: str, source: Path) -> str:
         with source.open("rb") as file:
             # The same file gives the same name, so that importing it again changes nothing.
             job_id = hashlib.file_digest(file, "sha256").hexdigest()[:32]
-            count = 0
+            count = hunks = new = 0
             for part in _parts(_newest(file)):
-                await store.recorded.remember(repository, part, job_id=job_id)
-                count += len(part)
-        return f"{count} resolutions read. To take them back: flowforge recorded forget {name} --job {job_id}"
+                files = dict(row for row in part if not isinstance(row, RecordedHunk))
+                await store.recorded.remember(repository, files, job_id=job_id)
+                count += len(files)
+                hunks += len(part) - len(files)
+                new += await _import_hunks(store, repository, [row for row in part if isinstance(row, RecordedHunk)])
+        read = f"{count} resolutions" + (f" and {hunks} hunks, {new} of them new," if hunks else "")
+        return f"{read} read. To take the resolutions back: flowforge recorded forget {name} --job {job_id}"
 
 
-def _newest(file: BinaryIO) -> Iterator[tuple[RecordedKey, RecordedFile]]:
+async def _import_hunks(store: SqlStore, repository: RepositoryRef, hunks: Iterable[RecordedHunk]) -> int:
+    """Keep them with the sources that they had; how many are new."""
+    by_source: dict[str, dict[str, bytes]] = {}
+    for hunk in hunks:
+        by_source.setdefault(hunk.source, {})[hunk.digest] = hunk.content
+    return sum(
+        [await store.recorded.import_hunks(repository, part, source=source) for source, part in by_source.items()]
+    )
+
+
+def _newest(file: BinaryIO) -> Iterator[Row]:
     """The last line of each conflict. All lines are read before the first is given, so that a bad file adds nothing."""
     file.seek(0)
-    last = {key: number for number, (key, _) in enumerate(read_lines(file))}
+    last = {_key(row): number for number, row in enumerate(read_lines(file))}
     file.seek(0)
-    yield from ((key, row) for number, (key, row) in enumerate(read_lines(file)) if last[key] == number)
+    yield from (row for number, row in enumerate(read_lines(file)) if last[_key(row)] == number)
+
+
+def _key(row: Row) -> RecordedKey | str:
+    return row.digest if isinstance(row, RecordedHunk) else row[0]
 
 
 async def _forget(name: str, *, path: str | None, job: str | None) -> int:
@@ -189,8 +244,8 @@ async def _repository(store: SqlStore, name: str) -> RepositoryRef:
     return found[0]
 
 
-def _parts(rows: Iterable[tuple[RecordedKey, RecordedFile]]) -> Iterator[dict[RecordedKey, RecordedFile]]:
+def _parts(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """So many at once that one transaction is not too large."""
     iterator = iter(rows)
-    while part := dict(itertools.islice(iterator, _AT_ONCE)):
+    while part := list(itertools.islice(iterator, _AT_ONCE)):
         yield part

@@ -12,7 +12,7 @@ from app.store.engine import Database, insert
 from app.store.registry import know_repository
 from app.store.tables import recorded_hunks, recorded_resolutions
 from app.store.types import Values
-from bot.model.cases import RecordedFile, RecordedKey
+from bot.model.cases import RecordedFile, RecordedHunk, RecordedKey
 from bot.model.forge import RepositoryRef
 from bot.ports.system import Clock
 
@@ -112,6 +112,13 @@ class SqlRecorded:
         async with self._database.reading() as connection:
             rows = await connection.execute(query.order_by(recorded_resolutions.c.serial))
             return [(_key(row), _file(row)) for row in rows]
+
+    async def export_hunks(self, repository: RepositoryRef) -> list[RecordedHunk]:
+        """Everything imported into a repository, by digest."""
+        query = select(recorded_hunks).where(_in(recorded_hunks, repository)).order_by(recorded_hunks.c.digest)
+        async with self._database.reading() as connection:
+            rows = await connection.execute(query)
+            return [RecordedHunk(digest=row.digest, content=row.content, source=row.source) for row in rows]
 
     async def forget(self, repository: RepositoryRef, *, path: str | None = None, job_id: str | None = None) -> int:
         """Forget what was recorded: of one path, of one job, or all of it with the imports; how many are gone."""

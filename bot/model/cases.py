@@ -41,6 +41,15 @@ class RecordedFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordedHunk:
+    """The text that a git rerere cache has for one hunk; ``digest`` is that of ``bot.resolvers.rerere.hunk_digest``."""
+
+    digest: str
+    content: bytes
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileCase:
     """One text conflict, with all the facts that resolvers may use. Pure data: resolvers read nothing else.
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from bot.model.cases import RecordedFile, RecordedKey
+from bot.model.cases import RecordedFile, RecordedHunk, RecordedKey
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.forge import Actor, ForgeKind, RepositoryRef
 from bot.model.jobs import Job, JobLease, JobRequest, JobState
@@ -353,6 +353,10 @@ class Recorded(Protocol):
 
     async def export(self, repository: RepositoryRef) -> list[tuple[RecordedKey, RecordedFile]]:
         """Everything approved in a repository, oldest first."""
+        ...
+
+    async def export_hunks(self, repository: RepositoryRef) -> list[RecordedHunk]:
+        """Everything imported into a repository, by digest."""
         ...
 
     async def forget(self, repository: RepositoryRef, *, path: str | None = None, job_id: str | None = None) -> int:

@@ -11,11 +11,11 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.recorded import read_lines, recorded, to_line
+from app.recorded import Row, hunk_line, read_lines, recorded, to_line
 from app.store.database import SqlStore
 from app.store.migrate import upgrade
 from bot.errors import BadInputError
-from bot.model.cases import RecordedFile, RecordedKey
+from bot.model.cases import RecordedFile, RecordedHunk, RecordedKey
 from bot.model.forge import ForgeKind, RepositoryRef
 from bot.resolvers.rerere import hunk_digest
 from tests.app.store.test_recorded import APPROVED, KEY
@@ -66,9 +66,24 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(recorded, arguments)
 
 
-@given(st.lists(st.tuples(KEYS, FILES), max_size=5))
-def test_what_is_written_is_read(rows: list[tuple[RecordedKey, RecordedFile]]) -> None:
-    assert list(read_lines(BytesIO(b"\n".join(to_line(*row) for row in rows)))) == rows
+HUNKS = st.builds(
+    RecordedHunk,
+    digest=st.text(alphabet="0123456789abcdef", min_size=64, max_size=64),
+    content=st.binary(max_size=40),
+    source=st.text(max_size=20),
+)
+
+
+@given(st.lists(st.tuples(KEYS, FILES) | HUNKS, max_size=5))
+def test_what_is_written_is_read(rows: list[Row]) -> None:
+    lines = [hunk_line(row) if isinstance(row, RecordedHunk) else to_line(*row) for row in rows]
+    assert list(read_lines(BytesIO(b"\n".join(lines)))) == rows
+
+
+def test_a_line_of_an_older_export_has_no_kind() -> None:
+    line = json.loads(to_line(KEY, APPROVED))
+    del line["kind"]
+    assert list(read_lines(BytesIO(json.dumps(line).encode()))) == [(KEY, APPROVED)]
 
 
 @given(st.binary(max_size=200))
@@ -93,6 +108,9 @@ def changed(**values: object) -> bytes:
         changed(ours=sha1("x") + "\n"),
         changed(content="no base64!"),
         changed(more=1),
+        changed(kind="line"),
+        changed(kind="hunk"),
+        b'{"kind": "hunk", "digest": "A", "content": "", "source": ""}',
     ],
 )
 def test_a_line_that_is_none_of_ours_is_named(line: bytes) -> None:
@@ -148,6 +166,27 @@ def test_git_s_cache_is_imported(url: str, tmp_path: Path) -> None:
         return dict(found)
 
     assert list(asyncio.run(find()).values()) == [b"both\n"]
+
+
+def test_what_came_from_git_s_cache_is_exported_and_comes_back_with_its_source(url: str, tmp_path: Path) -> None:
+    remember(url, APPROVED)
+    cache = tmp_path / "rr-cache"
+    put(cache, preimage(b"a\n", b"b\n"), b"top\nboth\nend\n")
+    assert run("import", "acme/shop", str(cache)).exit_code == 0
+    before = run("export", "acme/shop").stdout_bytes
+    assert [json.loads(line)["kind"] for line in before.splitlines()] == ["file", "hunk"]
+    assert RecordedHunk(
+        digest=hunk_digest(b"a\n", b"b\n"), content=b"both\n", source="git rerere cache rr-cache"
+    ) in list(read_lines(BytesIO(before)))
+
+    lines = tmp_path / "lines"
+    lines.write_bytes(before)
+    assert "Forgotten: 2" in run("forget", "acme/shop", "--all").output
+    assert run("export", "acme/shop").stdout_bytes == b""
+    for new in (1, 0):
+        done = run("import", "acme/shop", str(lines))
+        assert f"1 resolutions and 1 hunks, {new} of them new, read" in done.output
+        assert run("export", "acme/shop").stdout_bytes == before
 
 
 def test_what_to_forget_is_to_be_said(url: str) -> None:
