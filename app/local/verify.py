@@ -29,6 +29,8 @@ _MAX_BYTES: Final = 256 * 1024 * 1024
 _PARENTS: Final = 2
 _PERSON: Final = "person"
 _MOVES: Final = "moves"
+_UNFINISHED: Final = "Unfinished: "
+"""How ``bot.report.commit_message`` begins the message of a part of a merge."""
 
 
 async def verify(clone: LocalClone, name: str) -> VerifyOutcome:
@@ -43,7 +45,10 @@ async def verify(clone: LocalClone, name: str) -> VerifyOutcome:
         SandboxError: a check cannot be run on this machine.
     """
     commit = await clone.resolve(name)
-    ours, theirs = _two(await clone.parents_of(commit), commit, shallow=clone.shallow)
+    parents = await clone.parents_of(commit)
+    if len(parents) == 1:
+        raise BadInputError(f"{commit} is not a merge of two commits: it has one parent. {await _what(clone, commit)}")
+    ours, theirs = _two(parents, commit, shallow=clone.shallow)
     verdict = possible(clone, await clone.merge(ours=ours, theirs=theirs))
     conflicts = verdict.conflicts if isinstance(verdict, ConflictedMerge) else ()
     edits = await _beyond(clone, commit, verdict.tree, conflicts)
@@ -58,9 +63,20 @@ async def verify(clone: LocalClone, name: str) -> VerifyOutcome:
     )
 
 
+async def _what(clone: LocalClone, commit: str) -> str:
+    """What a commit with one parent may be, so that nobody takes it for a resolution that failed the proof."""
+    (parent,) = await clone.parents_of(commit)
+    subjects = await clone.subjects(since=parent, until=commit, limit=1)
+    if any(subject.startswith(_UNFINISHED) for subject in subjects):
+        return (
+            "Its subject says that it is a part of a merge, for a person to finish: prove the merge that comes of it."
+        )
+    return "A rebase, a revert and an unfinished merge end in such commits: there is no merge in them to prove."
+
+
 def _two(parents: tuple[str, ...], commit: str, *, shallow: bool) -> tuple[str, str]:
     if len(parents) != _PARENTS:
-        has = {0: "no parent", 1: "one parent"}.get(len(parents), f"{len(parents)} parents")
+        has = f"{len(parents)} parents" if parents else "no parent"
         # Where a shallow clone ends, commits look as if they had no parents.
         hint = UNSHALLOW if shallow and not parents else ""
         raise BadInputError(f"{commit} is not a merge of two commits: it has {has}.{hint}")

@@ -144,7 +144,8 @@ def test_the_newest_branch_of_a_proposal(tmp_path: Path, flowforge: Program) -> 
         (("HEAD", "--proposal", "1"), "Name one"),
         (("nosuch",), "names no commit"),
         (("--nosuch",), "--nosuch"),
-        (("HEAD",), "one parent"),
+        (("HEAD",), "one parent. A rebase, a revert and an unfinished merge"),
+        (("part",), "one parent. Its subject says that it is a part of a merge"),
         (("HEAD^",), "no parent"),
         (("octopus",), "3 parents"),
     ],
@@ -156,6 +157,8 @@ def test_what_is_no_merge_of_two_is_an_error(
     tree = shop.git("rev-parse", "HEAD^{tree}")
     parents = [word for name in ("main", "main^", "side") for word in ("-p", name)]
     shop.git("branch", "octopus", shop.git("commit-tree", tree, *parents, "-m", "three"))
+    subject = "Unfinished: 1 of 2 conflicts of main and side"
+    shop.git("branch", "part", shop.git("commit-tree", tree, "-p", "main", "-m", subject))
     done = flowforge(shop.path, "verify", *arguments)
     assert (done.code, done.output) == (1, "")
     assert words in done.errors
