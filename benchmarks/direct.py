@@ -106,8 +106,8 @@ _CHOICE: Final = ("LIMIT = 10\n", "LIMIT = 30\n", "LIMIT = 5\n", "LIMIT = 30\n")
 SAMPLES: Final = (
     _sample(
         "white space on one side",
-        "shop.py",
-        _SHOP,
+        "shop.js",
+        "const rate = 0.2;\nconst price = sum(cart);\n",
         ("price = sum", "price  =  sum", "price = 1 + sum", "price = 1 + sum"),
     ),
     _sample("larger version", "setup.cfg", "name = shop\nneeds = 1.2.0\n", ("1.2.0", "1.3.0", "1.4.1", "1.4.1")),
