@@ -42,6 +42,8 @@ class TakeSides:
 
     async def _resolution(self, repository: RepositoryRef, conflict: Conflict, take: Take) -> Resolution | None:
         """The taken version; None where there is none, or none that can be read or told apart."""
+        if not conflict.stages:
+            return None  # about a whole directory: nothing at its path is one side's, and all below it is somebody's
         stage = stage_of(conflict, take.choice)
         if stage is None:
             absent = take.choice is not Choice.BASE

@@ -52,10 +52,16 @@ def check_take(intent: TakeSide, latest: Job | None, records: Sequence[ConflictR
     record = next((each for each in left if each.path == path), None)
     if record is None:
         return _no(f"{code_span(path, limit=_PATH_CHARACTERS)} is no open conflict here. Open: {listed(left)}.")
-    if intent.choice is Choice.BASE and Side.ANCESTOR not in record.stages:
-        shown = code_span(path, limit=_PATH_CHARACTERS)
+    return _check_choice(intent.choice, record)
+
+
+def _check_choice(choice: Choice, record: ConflictRecord) -> Allowed | Refused:
+    shown = code_span(record.path, limit=_PATH_CHARACTERS)
+    if not record.stages:
+        return _no(f"The conflict at {shown} is about a directory: no side has a version to take. Merge it by hand.")
+    if choice is Choice.BASE and Side.ANCESTOR not in record.stages:
         return _no(f"There is no base version of {shown}: the path is not in what both sides started from.")
-    return Allowed(reasons=(f"{code_span(path, limit=_PATH_CHARACTERS)} is open",))
+    return Allowed(reasons=(f"{shown} is open",))
 
 
 def _no(message: str) -> Refused:

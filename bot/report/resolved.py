@@ -195,5 +195,7 @@ def takes(record: ConflictRecord) -> tuple[Choice, ...]:
     """Which versions of an open conflict a button can offer."""
     sides = {Choice.OURS: Side.OURS, Choice.THEIRS: Side.THEIRS}
     there = [choice for choice, side in sides.items() if side in record.stages]
+    if not record.stages and record.kind == ConflictKind.DIRECTORY_RENAME:
+        return ()  # it is about a whole directory
     deletable = len(there) < len(sides) or record.kind == ConflictKind.MODIFY_DELETE
     return (*there, Choice.DELETE) if deletable else tuple(there)

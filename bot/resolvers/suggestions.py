@@ -84,9 +84,12 @@ _GONE: Final = Suggestion(choice=Choice.DELETE, reason="Neither side has a file 
 def suggest(conflict: Conflict) -> Suggestion | None:
     """A choice that exists for this conflict, and why it is offered. Every conflict that only people settle has one.
 
-    Text conflicts have none: they are resolved hunk by hunk. Lock files do, for the case that no tool makes them anew.
+    A directory that was renamed in two ways has no version to choose. Text conflicts have no suggestion, as they are
+    resolved hunk by hunk; lock files do, for the case that no tool makes them anew.
     """
     there = _there(conflict)
+    if not conflict.stages and conflict.kind is ConflictKind.DIRECTORY_RENAME:
+        return None
     if conflict.kind in _TEXT:
         return _LOCK if is_lock(conflict.path) and Choice.THEIRS in there else None
     match there:

@@ -191,3 +191,14 @@ def named(path: str) -> str:
     """A path as ``tests.kinds`` writes it: without the commit that git adds to a name."""
     name, mark, _ = path.partition("~")
     return name + mark
+
+
+async def test_a_directory_is_nobodys_to_take(shared: SharedStage, tmp_path: Path) -> None:
+    """Taking nothing in its place would take the files below it away, of which nobody spoke."""
+    remote = Remote.create(tmp_path / "remote")
+    build(remote, "directory split")
+    scene = await shared.scene(remote.path, HonestResolver())
+    assert await scene.resolve() == (JobState.UNRESOLVED, "needs_person")
+    assert "take" not in scene.sticky
+    scene.say("/flowforge take delete d")
+    await scene.until_reply("is about a directory: no side has a version to take")

@@ -78,6 +78,12 @@ NAME_IT = (
     "commit. To approve: `/flowforge approve --old-head aaaaaaaaaaaa cccccccccccc`"
 )
 REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
+    "take of a directory": (
+        "take",
+        replace(TAKE, choice=Choice.DELETE),
+        replace(ONE_OPEN, conflicts=tuple(replace(each, stages={}) for each in ONE_OPEN.conflicts)),
+        "The conflict at `src/a b.py` is about a directory: no side has a version to take. Merge it by hand.",
+    ),
     "take after the head moved": (
         "stale",
         TAKE,
