@@ -116,6 +116,9 @@ async def _path(clone: LocalClone, merge: Merge, conflict: Conflict, facts: Fact
     if file is None or file.open:
         offered = suggest(conflict)
         command = "" if offered is None else _command(merge, conflict.path, offered.choice)
+        if offered is None and file is None:
+            sides = [_command(merge, conflict.path, choice) for choice in (Choice.OURS, Choice.THEIRS)]
+            command = " or ".join(filter(None, sides))
         blank = replace(blank, suggestion=offered, command=command)
     if file is None:
         return replace(blank, reason=facts.reasons[conflict.path])

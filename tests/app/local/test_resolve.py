@@ -118,6 +118,17 @@ def test_the_words_say_what_was_not_asked(tmp_path: Path, flowforge: Program) ->
     assert "ANTHROPIC_API_KEY is not set: rules only." in done.output
 
 
+def test_a_text_that_nothing_here_merges_has_the_commands_that_take_a_side(tmp_path: Path, flowforge: Program) -> None:
+    path = "a.txt"
+    config = "version: 1\nresolvers:\n  regenerate:\n    - paths: [a.txt]\n      command: make a\n"
+    shop = diverge(tmp_path / "shop", {path: OPEN}, **{".flowforge.yml": config})
+    done = flowforge(shop.path, "resolve", "--theirs", "side")
+    assert done.code == 2
+    ours, theirs = (f"git checkout {side} -- {path} && git add -- {path}" for side in ("--ours", "--theirs"))
+    assert f"command: {ours} or {theirs}" in done.output
+    assert "ANTHROPIC_API_KEY" not in done.output + done.errors
+
+
 def test_where_rules_do_it_all_nothing_is_said_of_a_model(tmp_path: Path, flowforge: Program) -> None:
     shop = diverge(tmp_path / "shop", {"b.txt": SETTLED})
     done = flowforge(shop.path, "resolve", "--theirs", "side")
