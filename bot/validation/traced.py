@@ -9,8 +9,10 @@ from bot.merge.fit import Fit, fit
 from bot.merge.matching import lines_of
 from bot.merge.provenance import origins
 from bot.model.conflicts import MarkedFile
-from bot.model.resolutions import Candidate, LineOrigin, SideTexts
+from bot.model.resolutions import Candidate, LineOrigin, SideTexts, Tier
 from bot.validation.texts import decode, provable
+
+_MODELS: Final = frozenset({Tier.DIRECT, Tier.AGENT})
 
 MAX_STRANGE: Final = 10_000
 """So many lines from neither side are looked at in one file. With more, a person is asked: nobody reads so many."""
@@ -22,7 +24,8 @@ class TracedFile:
 
     ``lines`` and ``origins`` belong together; ``strange`` are the first ``MAX_STRANGE`` from neither side: number (from
     1), text without its end, origin. ``marked`` and ``fit`` are None for a conflict without hunks. ``text`` is False
-    where the content or a side is binary. ``generated``: the repository's own command made it anew.
+    where the content or a side is binary. ``generated``: the repository's own command made it anew. ``by_model``: a
+    model wrote at least one of its hunks.
     """
 
     path: str
@@ -36,6 +39,7 @@ class TracedFile:
     settled: Mapping[int, bytes]
     text: bool
     generated: bool
+    by_model: bool
 
     def made(self, *wanted: LineOrigin) -> Iterator[tuple[int, str]]:
         """Number and text of the lines that are recombined, new, or both, as asked for."""
@@ -69,6 +73,7 @@ def traced(candidate: Candidate) -> Iterator[TracedFile]:
             settled=candidate.settled.get(resolution.path, {}),
             text=all(decode(version) is not None for version in (content, *contents)),
             generated=resolution.path in candidate.generated,
+            by_model=any(hunk.tier in _MODELS for hunk in resolution.hunks),
         )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bot.model.conflicts import Hunk, MarkedFile
-from bot.model.resolutions import Candidate, GateVerdict
+from bot.model.resolutions import Candidate, GateVerdict, Tier
 from bot.validation import dropped_side, lost_lines, scope_hunks
 from tests.bot.validation.candidates import OURS, THEIRS, candidate, found, said
 
@@ -62,8 +62,19 @@ def test_a_dropped_side_is_a_note() -> None:
     assert note.verdict is GateVerdict.PASS
     assert note.message == "Conflict 1 keeps nothing of what theirs added: 2 lines."
     assert note.lines == (2, 3)
-    assert len(found(dropped_side.check, mixed(ANCESTOR))) == 2
     assert found(dropped_side.check, mixed(b"start\nleft one\nleft two\nright one\nright two\nend\n")) == []
+
+
+@pytest.mark.parametrize("tier", Tier)
+def test_nothing_of_either_side_asks_for_a_person_where_a_model_wrote_it(tier: Tier) -> None:
+    case = mixed(ANCESTOR)
+    (resolution,) = case.resolutions
+    hunks = tuple(replace(hunk, tier=tier) for hunk in resolution.hunks)
+    findings = found(dropped_side.check, replace(case, resolutions=(replace(resolution, hunks=hunks),)))
+    asked = [finding.message for finding in findings if finding.verdict is GateVerdict.NEEDS_PERSON]
+    by_model = tier in {Tier.DIRECT, Tier.AGENT}
+    assert asked == (["Conflict 1 keeps nothing of what either side added, and a model wrote it."] if by_model else [])
+    assert len(findings) - len(asked) == 2
 
 
 def test_of_a_conflict_without_hunks_it_is_said_which_side_it_is() -> None:
