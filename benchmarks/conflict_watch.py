@@ -2,7 +2,7 @@
 
 Run ``python -m benchmarks.conflict_watch [--pulls 10,100,1000] [--files N] [--commits N] [--pushes N] [--json]``. The
 history is made by ``git fast-import``, always the same one: a main line of several thousand commits over a tree of
-several thousand files, with renames of files and directories, popular files that every tenth commit touches, and
+several thousand files, with renames of files and directories, 20 popular files that get every tenth edit, and
 pull requests that forked from its last 400 commits, change 1 to 12 files each, rename some, and have merged the base in
 every fifth case. Then the base moves, a few commits at a time.
 
@@ -61,11 +61,12 @@ class Project:
 
     random: Random
     files: dict[str, list[str]]
+    popular: Sequence[str]
 
     def pick(self) -> str:
         """A file, sometimes a popular one."""
-        names = sorted(self.files)
-        return names[self.random.randrange(_POPULAR)] if self.random.random() < 0.1 else self.random.choice(names)  # noqa: PLR2004
+        often = self.random.random() < 0.1  # noqa: PLR2004
+        return self.random.choice(self.popular if often else sorted(self.files))
 
     def edited(self, path: str, word: str) -> str:
         """The text of a file with one line changed."""
@@ -81,7 +82,9 @@ Change = tuple[str, str | None]
 def stream(*, files: int, commits: int, pulls: int, pushes: int) -> Iterator[str]:
     """The input of ``git fast-import``: the main line, pull requests, and the pushes that come afterwards."""
     random = Random(20261123)  # noqa: S311 - the same history every time
-    project = Project(random, {f"area{n % 40}/part{n % 160}/file{n}.py": _text(random, n) for n in range(files)})
+    start = {f"area{n % 40}/part{n % 160}/file{n}.py": _text(random, n) for n in range(files)}
+    project = Project(random, start, [f"popular/file{number}.py" for number in range(_POPULAR)])
+    project.files |= {path: _text(random, number) for number, path in enumerate(project.popular)}
     yield from _commit("refs/heads/main", 0, [(path, "".join(lines)) for path, lines in project.files.items()], mark=1)
     forks: dict[int, list[int]] = {}
     for pull in range(pulls):
@@ -126,6 +129,8 @@ def _advance(project: Project, place: int) -> list[Change]:
 def _moved(project: Project, paths: Sequence[str], place: int, changes: dict[str, str | None]) -> dict[str, str | None]:
     moved: dict[str, str | None] = {}
     for path in paths:
+        if path in project.popular:
+            continue
         directory, _, name = path.rpartition("/")
         moved[path] = None
         moved[f"{directory.partition('-')[0]}-{place}/{name}"] = changes.get(path) or "".join(project.files[path])

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Table, and_, or_, select, update
+from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.engine import Database, insert
@@ -18,6 +18,12 @@ from bot.ports.system import Clock
 
 _AT_ONCE: Final = 500
 """Values in one statement: databases bound the number of parameters (SQLite 32,766, PostgreSQL 32,767)."""
+
+_KNOWN: Final = (
+    *("head_sha", "base_sha", "verdict_base", "state", "merge_base"),
+    *("alarm", "cause_sha", "cause_subject", "told_head"),
+)
+"""The columns that ``judged`` writes."""
 
 _UNKNOWN: Final[Values] = {
     "base_sha": None,
@@ -152,11 +158,9 @@ class SqlWatch:
             if prints:
                 rows = [{**_key(repository), **_print(one), "created_at": self._clock.now()} for one in prints]
                 await connection.execute(insert(connection, head_footprints).on_conflict_do_nothing(), rows)
-            for pull in pulls:
-                # It may have got another base branch in the meantime.
-                same = and_(watched_pulls.c.number == pull.number, watched_pulls.c.base_ref == pull.base_ref)
-                mine = and_(_in(watched_pulls, repository), same)
-                await connection.execute(update(watched_pulls).where(mine).values(**_known(pull)))
+            if pulls:
+                known = [{"its_number": pull.number, "its_base": pull.base_ref, **_known(pull)} for pull in pulls]
+                await connection.execute(_knowing(repository), known)
 
     async def verdicts(
         self, repository: RepositoryRef, pairs: Sequence[Pair], *, git_version: str
@@ -198,6 +202,13 @@ class SqlWatch:
         async with self._database.writing() as connection:
             await know_repository(connection, repository, self._clock)
             await connection.execute(insert(connection, merge_verdicts).on_conflict_do_nothing(), rows)
+
+
+def _knowing(repository: RepositoryRef) -> Any:
+    """An update of one pull request with what ``_known`` gives; of none that got another base in the meantime."""
+    table = watched_pulls
+    same = and_(table.c.number == bindparam("its_number"), table.c.base_ref == bindparam("its_base"))
+    return update(table).where(_in(table, repository), same).values({name: bindparam(name) for name in _KNOWN})
 
 
 def _key(repository: RepositoryRef) -> Values:

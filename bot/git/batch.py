@@ -23,7 +23,7 @@ import pygit2
 
 from bot.errors import GitError, GitTimeoutError
 from bot.git import footprints, objects
-from bot.git.merge_tree import check_mergeable
+from bot.git.merge_tree import why_not
 from bot.git.mirror import Mirrors
 from bot.git.objects import commit_of, opened
 from bot.git.process import Completed, GitCommand
@@ -169,14 +169,13 @@ class _Batch:
 
     def _sound(self, pairs: Sequence[Pair]) -> tuple[list[Pair], WatchVerdict | None]:
         """The pairs before the first that git is not asked about, and the verdict on that one. Blocks."""
-        sound: list[Pair] = []
-        for pair in pairs:
-            reason = check_mergeable(self._mirror, pair.head_sha, pair.base_sha)
-            if reason is not None:
-                # What is missing today may be fetched tomorrow.
-                return sound, replace(self.impossible(pair, reason), lasting=False)
-            sound.append(pair)
-        return sound, None
+        with opened(self._mirror) as repo:
+            for place, pair in enumerate(pairs):
+                reason = why_not(repo, pair.head_sha, pair.base_sha)
+                if reason is not None:
+                    # What is missing today may be fetched tomorrow.
+                    return list(pairs[:place]), replace(self.impossible(pair, reason), lasting=False)
+        return list(pairs), None
 
     def _verdict(self, pair: Pair, state: MergeState, paths: tuple[bytes, ...]) -> WatchVerdict:
         shown = tuple(path.decode("utf-8", "surrogateescape") for path in paths[:_MAX_PATHS])

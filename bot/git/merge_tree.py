@@ -46,13 +46,18 @@ _PASSING: Final = ("no space left", "out of memory", "unable to create", "unable
 def check_mergeable(mirror: Path, ours: str, theirs: str) -> str | None:
     """Why two commits cannot be merged at all, None when git may try. Blocks: call in a thread."""
     with opened(mirror) as repo:
-        for name, oid in (("head", check_oid(ours)), ("base", check_oid(theirs))):
-            if oid not in repo:
-                return f"the {name} {oid} is not in the repository"
-            try:
-                check_size(repo, commit_of(repo, oid).tree_id)
-            except GitError as error:
-                return f"the {name} {oid} cannot be merged: {error}"
+        return why_not(repo, ours, theirs)
+
+
+def why_not(repo: pygit2.Repository, ours: str, theirs: str) -> str | None:
+    """``check_mergeable`` for a mirror that is opened."""
+    for name, oid in (("head", check_oid(ours)), ("base", check_oid(theirs))):
+        if oid not in repo:
+            return f"the {name} {oid} is not in the repository"
+        try:
+            check_size(repo, commit_of(repo, oid).tree_id)
+        except GitError as error:
+            return f"the {name} {oid} cannot be merged: {error}"
     return None
 
 
