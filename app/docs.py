@@ -269,8 +269,9 @@ def events_page() -> str:
         "GitHub sends these to every App; they cannot be asked for:",
         "| Event | What it is used for |\n|---|---|\n"
         + "\n".join(f"| `{name}` | {_cell(_SENT_ANYWAY[name])} |" for name in sorted(UNSUBSCRIBED_EVENTS)),
-        "Any other authentic event is answered with 202 and forgotten. A push to a base branch changes nothing at "
-        "once: that a proposal is out of date is seen when somebody approves it.",
+        "Any other authentic event is answered with 202 and forgotten. A push to a base branch has the open pull "
+        "requests of that base [looked at](conflict-watch.md); that a proposal is out of date is seen when somebody "
+        "approves it.",
         "## Permissions",
         "| Permission | Level | What it is used for |\n|---|---|---|\n"
         + "\n".join(f"| `{name}` | {levels[name]} | {_cell(permissions[name])} |" for name in sorted(levels)),

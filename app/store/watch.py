@@ -25,6 +25,9 @@ _KNOWN: Final = (
 )
 """The columns that ``judged`` writes."""
 
+_READ: Final = ("number", "recorded_base", *_KNOWN)
+"""The columns of a ``WatchedPull``; there are thousands of rows, and each of its columns takes time."""
+
 _UNKNOWN: Final[Values] = {
     "base_sha": None,
     "verdict_base": None,
@@ -130,13 +133,13 @@ class SqlWatch:
         pulls, prints = watched_pulls, head_footprints
         same = and_(*(prints.c[name] == pulls.c[name] for name in ("forge", "repository_id", "merge_base", "head_sha")))
         query = (
-            select(pulls, prints.c.paths, prints.c.directories, prints.c.commits)
+            select(*(pulls.c[name] for name in _READ), prints.c.paths, prints.c.directories, prints.c.commits)
             .outerjoin(prints, same)
             .where(_in(pulls, repository), pulls.c.base_ref == base_ref, pulls.c.is_open)
             .order_by(pulls.c.number)
         )
         async with self._database.reading() as connection:
-            return [_pull(row) for row in await connection.execute(query)]
+            return [_pull(row, base_ref) for row in await connection.execute(query)]
 
     async def carry(self, repository: RepositoryRef, base_ref: str, push: Push, *, without: Sequence[int]) -> None:
         """Let the verdicts for ``push.old`` count for ``push.new``, except those of some pull requests."""
@@ -265,7 +268,7 @@ def _known(pull: WatchedPull) -> Values:
     }
 
 
-def _pull(row: Row[Any]) -> WatchedPull:
+def _pull(row: Row[Any], base_ref: str) -> WatchedPull:
     footprint = None
     if row.paths is not None:
         footprint = Footprint(
@@ -277,7 +280,7 @@ def _pull(row: Row[Any]) -> WatchedPull:
         )
     return WatchedPull(
         number=row.number,
-        base_ref=row.base_ref,
+        base_ref=base_ref,
         head_sha=row.head_sha,
         recorded_base=row.recorded_base,
         base_sha=row.base_sha,
