@@ -7,7 +7,8 @@ pull requests that forked from its last 400 commits, change 1 to 12 files each, 
 every fifth case. Then the base moves, a few commits at a time.
 
 * ``pruned``: as the service does it, rows in SQLite included. *Cold*: nothing is known. *Warm*: the verdicts and
-  footprints for the base before the push are; ``own`` leaves out the seconds in which a git process was at work.
+  footprints for the base before the push are; ``own`` leaves out the seconds in which a git process was at work, and
+  ``cpu`` are the processor's seconds of this process, which count the same on a busy machine.
 * ``batch``: one ``git merge-tree --stdin`` over all pull requests.
 * ``process``: one ``git merge-tree`` process for each.
 * ``worktree``: ``git reset`` and ``git merge`` in a work tree for each; on a sample of them, scaled up.
@@ -250,12 +251,13 @@ async def pruned(bench: Bench, heads: dict[int, str], bases: Sequence[str]) -> d
         for number, head in heads.items()
     ]
     await store.watch.listed(REPOSITORY, seen)
-    walls, owns, asked, states = [], [], [], []
+    walls, owns, cpus, asked, states = [], [], [], [], []
     for base in bases:
         batch.timed.seconds, batch.asked = 0.0, 0
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         finished = await compare(store, batch, REPOSITORY, "main", base=base, heads=heads, seconds=3600)
         wall = time.perf_counter() - started
+        cpus.append(time.process_time() - cpu)
         if not finished:
             raise RuntimeError("the comparison did not come to its end")
         pulls = await store.watch.open_pulls(REPOSITORY, "main")
@@ -270,6 +272,7 @@ async def pruned(bench: Bench, heads: dict[int, str], bases: Sequence[str]) -> d
         "warm_worst": max(walls[1:]),
         "own": statistics.median(owns[1:]),
         "own_worst": max(owns[1:]),
+        "cpu": statistics.median(cpus[1:]),
         "asked": statistics.median(asked[1:]),
         "asked_most": max(asked[1:]),
         "states": states,
@@ -370,7 +373,7 @@ async def run(root: Path, options: argparse.Namespace, counts: Sequence[int]) ->
     bases = [refs["refs/heads/main"], *(refs[name] for name in pushes)]
     rows = [await measure(bench, count, bases) for count in counts]
     most, least = rows[-1], rows[0]
-    names = ["cold", "warm", "own", "batch", "process", "worktree"]
+    names = ["cold", "warm", "own", "cpu", "batch", "process", "worktree"]
     growth = {name: round(most[name] / max(least[name], 1e-9), 1) for name in names}
     return {
         "schema": 1,
@@ -382,7 +385,7 @@ async def run(root: Path, options: argparse.Namespace, counts: Sequence[int]) ->
 
 
 def _shown(found: dict[str, Any]) -> str:
-    names = ["pulls", "cold", "warm", "own", "batch", "process", "worktree", "asked", "asked_most", "conflicts"]
+    names = ["pulls", "cold", "warm", "own", "cpu", "batch", "process", "worktree", "asked", "asked_most", "conflicts"]
     lines = [f"{found['git']}; {found['history']}", "  ".join(f"{name:>10}" for name in names)]
     lines += ["  ".join(f"{row[name]:>10}" for name in names) for row in found["rows"]]
     lines.append(f"growth from the first row to the last: {found['growth']}")
