@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pygit2
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from bot.git.batch import GitBatch
@@ -139,6 +139,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 
 
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(before=[], push=[MoveAll("q", "u")], head=[Add("q/new", "one")], joined=False)
+@example(before=[MoveAll("q", "u")], push=[Drop("u/a"), Drop("u/b")], head=[Add("q/new", "one")], joined=False)
+@example(before=[], push=[Add("q/new", "one")], head=[MoveAll("q", "u")], joined=False)
 @given(before=plans, push=changes, head=changes, joined=st.booleans())
 def test_what_is_carried_over_is_what_git_says(
     lab: Lab, before: list[Act], push: list[Act], head: list[Act], joined: bool
