@@ -1,6 +1,7 @@
 """The verdict: does head merge with base, and if not, what is in conflict and how. git decides, libgit2 only reads."""
 
 import asyncio
+import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,8 @@ from bot.model.conflicts import (
     Stage,
     Verdict,
 )
+
+_CRASHES: Final = frozenset({-signal.SIGABRT, -signal.SIGSEGV})
 
 CLEAN: Final = 0
 CONFLICTED: Final = 1
@@ -132,6 +135,9 @@ def _doubted(conflicts: tuple[Conflict, ...], done: Completed) -> tuple[Conflict
 
 def _impossible(done: Completed) -> ImpossibleMerge:
     words = done.words.removeprefix("fatal: ").removeprefix("merge-tree: ")
+    if done.status in _CRASHES:
+        # git 2.39 fails an assertion of its own on some renames; the same two commits do so every time.
+        return ImpossibleMerge(reason="git itself breaks off on these two commits")
     machine = any(sign in words.lower() for sign in _PASSING)
     if machine or done.status not in (CONFLICTED, _FATAL):
         raise GitError(f"git merge-tree failed with status {done.status}: {words}")

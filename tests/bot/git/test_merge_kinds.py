@@ -1,13 +1,16 @@
 """Every kind of conflict, from git's own mouth."""
 
+import subprocess
+
 import pytest
 
 from bot.git import process
 from bot.git.adapter import GitMirrors
-from bot.model.conflicts import Conflict, ConflictedMerge, ConflictKind, Side, Verdict
+from bot.model.conflicts import Conflict, ConflictedMerge, ConflictKind, ImpossibleMerge, Side, Verdict
 from tests.bot.git.lab import OURS, REPOSITORY, THEIRS, Files, Remote, fetched, numbered
 from tests.kinds import CASES, LARGE, LEFT, MANY, RIGHT, TEXT, Grow, build, link
 
+GIT_VERSION = subprocess.check_output(["git", "--version"], text=True)  # noqa: S607 - the one that the adapter finds
 DIGITS = {Side.ANCESTOR: "1", Side.OURS: "2", Side.THEIRS: "3"}
 
 
@@ -147,3 +150,18 @@ async def test_renames_that_git_did_not_look_for_are_doubted(
 async def test_a_renamed_file_is_no_collision_where_a_link_meets_it(git: GitMirrors, remote: Remote) -> None:
     verdict = await large(git, remote, lambda lab: lab.sides({"a": TEXT}, {"b": TEXT}, {"a": TEXT, "b": link("x")}))
     assert {conflict.kind for conflict in verdict.conflicts} == {ConflictKind.DISTINCT_TYPES}
+
+
+async def test_commits_at_which_git_breaks_off_cannot_be_merged(git: GitMirrors, remote: Remote) -> None:
+    """git 2.39 fails an assertion where a file takes the place of a directory that the other side moved away."""
+    below = {name: numbered(n1=f"{name} ") for name in ("a", "b", "s/a", "s/b")}
+    start: Files = {"a": numbered(n2="a "), **{f"p/{name}": text for name, text in below.items()}}
+    ours: Files = {"p/s": start["a"], "p/a": below["a"], "p/b": below["b"]}
+    theirs: Files = {"a": start["a"], **{f"q/{name}": text for name, text in below.items()}}
+    left, right = remote.sides(start, ours, theirs)
+    remote.set(OURS, left)
+    remote.set(THEIRS, right)
+    await fetched(git, remote)
+    verdict = await git.merge(REPOSITORY, ours=left, theirs=right)
+    if "2.39" in GIT_VERSION:
+        assert verdict == ImpossibleMerge(reason="git itself breaks off on these two commits")
