@@ -46,9 +46,8 @@ def test_what_is_in_it() -> None:
     assert {member.mtime for member in members.values()} == {0}
     assert {(member.uid, member.gid, member.uname, member.gname) for member in members.values()} == {(0, 0, "", "")}
     assert [name for name, member in members.items() if member.mode & 0o100] == ["workspace/bin/run"]
-    assert context["files"] == [
-        {"path": "a.py", "kind": "content", "hunks": [{"index": 0, "first_line": 1, "last_line": 5}]}
-    ]
+    hunk = {"index": 0, "first_line": 1, "last_line": 5, "candidates": []}
+    assert context["files"] == [{"path": "a.py", "kind": "content", "hunks": [hunk]}]
     assert context["version"] == 1
 
 

@@ -77,6 +77,11 @@ def test_nothing_of_either_side_asks_for_a_person_where_a_model_wrote_it(tier: T
     assert len(findings) - len(asked) == 2
 
 
+def test_what_a_model_wrote_in_the_place_of_both_sides_is_only_noted() -> None:
+    findings = found(dropped_side.check, mixed(b"start\nfresh words\nend\n"))
+    assert {finding.verdict for finding in findings} == {GateVerdict.PASS}
+
+
 def test_of_a_conflict_without_hunks_it_is_said_which_side_it_is() -> None:
     ours, theirs = b"\0ours", b"\0theirs"
     (note,) = found(dropped_side.check, candidate(ours, ours=ours, theirs=theirs, path="x.bin"))
