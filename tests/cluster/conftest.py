@@ -1,0 +1,41 @@
+"""The cluster of a test session, and the tests' places in it. ``tests/cluster/__init__.py`` says what there is."""
+
+import secrets
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.plane import Plane, plane_obstacle, running_plane
+
+
+CLUSTER = pytest.mark.xdist_group("cluster")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker runs all tests on the cluster, so that there is one."""
+    for item in items:
+        if item.path.is_relative_to(__file__.rpartition("/")[0]):
+            item.add_marker(CLUSTER)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What takes minutes the first time is built before any test's time runs."""
+    if any(item.get_closest_marker("xdist_group") == CLUSTER.mark for item in session.items):
+        plane_obstacle()
+
+
+@pytest.fixture(scope="session")
+def plane() -> Iterator[Plane]:
+    """A control plane without any node."""
+    if obstacle := plane_obstacle():
+        pytest.skip(f"no control plane: {obstacle}")
+    with running_plane() as plane:
+        yield plane
+
+
+@pytest.fixture
+def plane_namespace(plane: Plane) -> Iterator[str]:
+    """A namespace of this test's own on ``plane``, with Pod Security *restricted*."""
+    name = plane.namespace(f"runs-{secrets.token_hex(4)}")
+    yield name
+    plane.admin.remove("Namespace", name)
