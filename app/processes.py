@@ -17,7 +17,8 @@ from app.jobs.queue import QUEUE_NAME
 from app.jobs.worker import create_worker
 from app.settings import GatewaySettings, ServiceSettings, load_settings
 from app.telemetry import configure_logging, configure_tracing
-from app.wiring import FlowForge, open_flowforge, open_gateway
+from app.wiring import FlowForge, open_flowforge
+from app.wiring_gateway import Gateway, open_gateway
 from bot.errors import SettingsError
 
 _REDIS_WAIT_SECONDS: Final = 1.0
@@ -122,10 +123,10 @@ async def running(
 
 
 @contextlib.asynccontextmanager
-async def running_gateway(settings: GatewaySettings, listener: socket.socket) -> AsyncIterator[None]:
-    """Be the model gateway on a socket while the context lasts."""
-    async with open_gateway(settings) as gateway, serving(gateway, listener):
-        yield
+async def running_gateway(settings: GatewaySettings, listener: socket.socket) -> AsyncIterator[Gateway]:
+    """Be the gateway on a socket while the context lasts."""
+    async with open_gateway(settings) as gateway, serving(gateway.front, listener):
+        yield gateway
 
 
 async def run_until_signal(roles: frozenset[Role]) -> None:
@@ -149,21 +150,31 @@ async def run_until_signal(roles: frozenset[Role]) -> None:
     async with contextlib.AsyncExitStack() as stack:
         listening: dict[str, str] = {}
         if gateway is not None:
-            listener = stack.enter_context(_listener(gateway.gateway_host, gateway.gateway_port))
-            await stack.enter_async_context(running_gateway(gateway, listener))
-            listening["gateway"] = url_of(listener)
+            front = _bound(stack, gateway.gateway_host, gateway.gateway_port, "gateway", listening)
+            opened = await stack.enter_async_context(running_gateway(gateway, front))
+            if Role.WEB not in roles:
+                host, port = gateway.gateway_admin_host, gateway.gateway_admin_port
+                watch = _bound(stack, host, port, "gateway_admin", listening)
+                await stack.enter_async_context(serving(opened.watch, watch))
         if service is not None:
-            web = stack.enter_context(_listener(service.host, service.port)) if Role.WEB in roles else None
-            await stack.enter_async_context(running(service, web=web, worker=Role.WORKER in roles))
-            if web is not None:
-                listening["web"] = url_of(web)
+            web = _bound(stack, service.host, service.port, "web", listening) if Role.WEB in roles else None
+            instance = await stack.enter_async_context(running(service, web=web, worker=Role.WORKER in roles))
+            if web is None:
+                watch = _bound(stack, service.worker_host, service.worker_port, "worker", listening)
+                await stack.enter_async_context(serving(instance.watch, watch))
         log.info("started", roles=sorted(role.value for role in roles), **listening)
         await stop.wait()
     log.info("stopped")
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def _bound(
+    stack: contextlib.AsyncExitStack, host: str, port: int, name: str, listening: dict[str, str]
+) -> socket.socket:
+    """A socket to listen on, closed with ``stack``; its address is put down under ``name``."""
     try:
-        return bind(host, port)
+        listener = bind(host, port)
     except OSError as error:
         raise SettingsError(f"{host}:{port} cannot be listened on: {error.strerror}") from None
+    stack.callback(listener.close)
+    listening[name] = url_of(listener)
+    return listener

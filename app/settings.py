@@ -7,7 +7,7 @@ directory that ``FLOWFORGE_SECRETS_DIR`` names: Kubernetes secrets and Vault's a
 import os
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from bot.errors import SettingsError
 
 _MIN_SECRET = 16
+_LISTS = ("github_webhook_secrets", "allowed_models", "probe_targets", "cluster_image_pull_secrets")
 
 
 class Environment(StrEnum):
@@ -28,6 +29,16 @@ class RunnerKind(StrEnum):
     """Which backend executes agent runs."""
 
     PROCESS = "process"
+    CONTAINER = "container"
+    CLUSTER = "cluster"
+
+
+class PullPolicy(StrEnum):
+    """When the cluster fetches the guest image."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
 
 
 class LogLevel(StrEnum):
@@ -45,7 +56,13 @@ class CommonSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FLOWFORGE_", extra="forbid", frozen=True, hide_input_in_errors=True)
 
     database_url: SecretStr = Field(description="SQLAlchemy URL, e.g. `sqlite+aiosqlite:////var/lib/flowforge/db`")
-    gateway_url: str = Field(default="http://127.0.0.1:8081", description="the model gateway as a sandbox reaches it")
+    gateway_url: str = Field(
+        default="http://127.0.0.1:8081",
+        description="the gateway as a sandbox reaches it: model, workspace and result",
+    )
+    max_result_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="most bytes a run may change")
+    max_result_files: int = Field(default=1000, gt=0, description="most files a run may change")
+    max_log_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="longest event stream of a run, in bytes")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="`DEBUG`, `INFO`, `WARNING` or `ERROR`")
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces endpoint; none sends no traces")
 
@@ -55,6 +72,12 @@ class GatewaySettings(CommonSettings):
 
     gateway_host: str = Field(default="127.0.0.1", description="address the model gateway binds")
     gateway_port: int = Field(default=8081, ge=0, le=65535, description="port of the model gateway; 0 takes a free one")
+    gateway_admin_host: str = Field(
+        default="127.0.0.1", description="address of the gateway's health and metrics, which no sandbox needs"
+    )
+    gateway_admin_port: int = Field(
+        default=8083, ge=0, le=65535, description="port of the gateway's health and metrics where it runs alone"
+    )
     anthropic_api_key: SecretStr = Field(description="the model key; only a process that is the gateway reads it")
     anthropic_base_url: str = Field(default="https://api.anthropic.com", description="upstream of the model gateway")
 
@@ -70,9 +93,9 @@ class ServiceSettings(CommonSettings):
     redis_url: SecretStr = Field(description="`redis://…` or `unix:///path/to/socket`")
     host: str = Field(default="127.0.0.1", description="address the web service binds")
     port: int = Field(default=8080, ge=0, le=65535, description="port of the web service; 0 takes a free one")
-    runner_url: str = Field(
-        default="http://127.0.0.1:8080",
-        description="the web service as a sandbox reaches it (workspace in, result out)",
+    worker_host: str = Field(default="127.0.0.1", description="address of a worker's health and metrics")
+    worker_port: int = Field(
+        default=8082, ge=0, le=65535, description="port of a worker's health and metrics where it runs alone"
     )
     max_delivery_bytes: int = Field(
         default=25 * 1024 * 1024,
@@ -107,15 +130,45 @@ class ServiceSettings(CommonSettings):
     max_workspace_bytes: int = Field(
         default=200 * 1024 * 1024, gt=0, description="largest workspace of a run, in bytes"
     )
-    max_result_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="most bytes a run may change")
-    max_result_files: int = Field(default=1000, gt=0, description="most files a run may change")
-    max_log_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="longest event stream of a run, in bytes")
+    run_image: str = Field(default="", description="the guest image; `container` and `cluster` need it")
+    run_cpus: float = Field(default=2.0, gt=0, description="processors that one sandbox may use")
+    run_memory_bytes: int = Field(default=2 * 1024**3, gt=0, description="memory of one sandbox")
+    run_pids: int = Field(default=512, gt=0, description="most processes and threads of one container")
+    run_disk_bytes: int = Field(default=4 * 1024**3, gt=0, description="what one sandbox may write in all")
+    run_pending_seconds: float = Field(
+        default=600.0, gt=0, description="longest wait for a sandbox to come to work; a queue of the cluster's is not"
+    )
+    probe_seconds: float = Field(default=3600.0, gt=0, description="how often the isolation is proved anew")
+    probe_targets: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="more addresses, `host:port`, that no sandbox may reach, separated by commas"
+    )
+    container_engine: str = Field(
+        default="podman", description="`podman` or `docker`, with options as a shell would read them"
+    )
+    container_runtime: str | None = Field(
+        default=None, description="`runc`, `crun` or `runsc`; by default the engine's own"
+    )
+    cluster_namespace: str = Field(default="flowforge-runs", description="the namespace of the runs' Jobs")
+    cluster_service_account: str = Field(default="flowforge-run", description="their ServiceAccount, without rights")
+    cluster_kubeconfig: Path | None = Field(default=None, description="by default the worker's own ServiceAccount")
+    cluster_context: str | None = Field(default=None, description="context in that file; by default its current one")
+    cluster_image_pull_policy: PullPolicy = Field(
+        default=PullPolicy.IF_NOT_PRESENT, description="`Always`, `IfNotPresent` or `Never`"
+    )
+    cluster_image_pull_secrets: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="names of Secrets in the runs' namespace, separated by commas"
+    )
+    cluster_runtime_class: str | None = Field(default=None, description="RuntimeClass of the pods, e.g. `gvisor`")
+    cluster_node_selector: dict[str, str] = Field(default={}, description="JSON, as in a pod")
+    cluster_tolerations: tuple[dict[str, Any], ...] = Field(default=(), description="JSON, as in a pod")
+    cluster_affinity: dict[str, Any] = Field(default={}, description="JSON, as in a pod")
+    cluster_queue: str | None = Field(default=None, description="Kueue's LocalQueue that admits the Jobs")
 
     @model_validator(mode="before")
     @classmethod
     def _split_lists(cls, data: object) -> object:
         if isinstance(data, dict):
-            for name in ("github_webhook_secrets", "allowed_models"):
+            for name in _LISTS:
                 value = data.get(name)
                 if isinstance(value, str):
                     data[name] = tuple(part.strip() for part in value.split(",") if part.strip())
@@ -126,8 +179,11 @@ class ServiceSettings(CommonSettings):
         if self.environment is Environment.PRODUCTION and self.runner is RunnerKind.PROCESS:
             raise ValueError(
                 "FLOWFORGE_RUNNER=process is no sandbox and is refused in production; "
-                "set FLOWFORGE_ENVIRONMENT=development to try it on your own machine",
+                "set FLOWFORGE_RUNNER to `container` or `cluster`, or FLOWFORGE_ENVIRONMENT=development to try it on "
+                "your own machine",
             )
+        if self.runner is not RunnerKind.PROCESS and not self.run_image:
+            raise ValueError(f"FLOWFORGE_RUNNER={self.runner.value} needs the guest image in FLOWFORGE_RUN_IMAGE")
         secrets = [secret.get_secret_value() for secret in self.github_webhook_secrets]
         if not 1 <= len(secrets) <= 2:  # noqa: PLR2004 - the old secret and the new one
             raise ValueError("FLOWFORGE_GITHUB_WEBHOOK_SECRETS must hold one secret, or two while rotating")

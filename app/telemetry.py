@@ -29,7 +29,12 @@ DELIVERIES: Final = Counter(
     registry=REGISTRY,
 )
 JOBS_ENDED: Final = Counter("flowforge_jobs_ended_total", "Jobs by final state", ["kind", "state"], registry=REGISTRY)
-RUNS_ENDED: Final = Counter("flowforge_runs_ended_total", "Agent runs by outcome", ["outcome"], registry=REGISTRY)
+RUNS_ENDED: Final = Counter(
+    "flowforge_runs_ended_total", "Runs by outcome and class of failure", ["outcome", "failure"], registry=REGISTRY
+)
+SANDBOXES_SUNK: Final = Counter(
+    "flowforge_sandboxes_sunk_total", "Sandboxes removed because no live run was theirs", registry=REGISTRY
+)
 TICKS: Final = Counter(
     "flowforge_ticks_total", "Worker calls by kind and result", ["kind", "result"], registry=REGISTRY
 )

@@ -2,32 +2,26 @@
 
 import contextlib
 import functools
-import importlib.util
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import assert_never
 
-import httpx
 from arq.connections import ArqRedis
 from litestar import Litestar
-from redis.exceptions import RedisError
 
-from app.gateway.policy import LOOPBACK_HOSTS, GatewayPolicy, hosts_of
 from app.gateway.prices import load_prices
-from app.gateway.service import create_gateway
 from app.http.health import Probe
-from app.http.service import create_service
+from app.http.service import create_service, create_watch
 from app.http.webhooks import Intake
 from app.jobs.queue import ArqQueue, open_pool
 from app.jobs.worker import Ticks
-from app.settings import Environment, GatewaySettings, RunnerKind, ServiceSettings
+from app.probes import database_probe, migrations_probe, redis_probe
+from app.settings import ServiceSettings
 from app.store.database import SqlStore
-from app.store.migrate import is_current
 from app.system import SystemClock, SystemIds
-from app.telemetry import JOBS_ENDED, RUNS_ENDED, RunSpans, span
+from app.telemetry import JOBS_ENDED, RUNS_ENDED, SANDBOXES_SUNK, RunSpans, span
+from app.wiring_sandboxes import open_runner
 from bot.direct.client import AnthropicDirect
-from bot.errors import SettingsError, StoreError
+from bot.errors import SandboxError
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.deliveries import DECODED_EVENTS, SignatureVerifier
 from bot.forges.github.forge import GitHubForge
@@ -64,13 +58,11 @@ from bot.handlers.watch import WatchBase
 from bot.model.forge import ForgeKind
 from bot.model.jobs import Job
 from bot.model.levels import LevelKind
-from bot.model.runs import AgentProgress, RunTask
+from bot.model.runs import AgentProgress, RunTask, failure_class
 from bot.policy.limits import ServerLimits
 from bot.ports.runner import AgentRunner, RunLauncher
 from bot.ports.system import Clock
 from runners.archives import TarArchives
-from runners.backends.process import ProcessRunner
-from runners.protocol import result_archive_cap
 from runners.supervise import Supervisor
 
 
@@ -87,21 +79,8 @@ class FlowForge:
     supervisor: Supervisor
     spans: RunSpans
     service: Litestar
+    watch: Litestar
     ticks: Ticks
-
-
-def claude_path(settings: ServiceSettings) -> Path:
-    """Claude Code's binary: the setting, or the one that claude-agent-sdk bundles.
-
-    Raises:
-        SettingsError: there is none.
-    """
-    sdk = importlib.util.find_spec("claude_agent_sdk")
-    bundled = None if sdk is None or sdk.origin is None else Path(sdk.origin).parent / "_bundled" / "claude"
-    path = settings.claude_path or bundled
-    if path is None or not path.is_file():
-        raise SettingsError("Claude Code was not found; set FLOWFORGE_CLAUDE_PATH to its binary")
-    return path
 
 
 def server_limits(settings: ServiceSettings) -> ServerLimits:
@@ -157,7 +136,7 @@ async def open_flowforge(
                 redis=redis,
                 forge=forge,
                 git=GitMirrors(settings.data_dir / "mirrors"),
-                runner=runner or _runner(settings),
+                runner=runner or await open_runner(settings, stack),
             ),
             worker,
         )
@@ -197,18 +176,6 @@ async def _github(settings: ServiceSettings, clock: Clock, stack: contextlib.Asy
     )
 
 
-def _runner(settings: ServiceSettings) -> AgentRunner:
-    match settings.runner:
-        case RunnerKind.PROCESS:
-            return ProcessRunner(
-                settings.data_dir / "runs",
-                claude=claude_path(settings),
-                development=settings.environment is Environment.DEVELOPMENT,
-            )
-        case _:
-            assert_never(settings.runner)
-
-
 def _bind(parts: _Parts, worker: str) -> FlowForge:
     settings, store = parts.settings, parts.store
     queue = ArqQueue(parts.redis)
@@ -227,6 +194,7 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
     deliver = DeliverReport(store=store, forge=parts.forge, clock=parts.clock)
     watch = _watch(parts, route.act, queue, route.notice)
     sweep = Sweep(store=store, queue=queue, clock=parts.clock)
+    probes = _probes(parts)
 
     async def on_delivery(key: str) -> None:
         forge, _, delivery_id = key.partition(":")
@@ -239,6 +207,7 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
     async def on_sweep() -> None:
         await supervisor.reap(parts.clock.now())
         await sweep()
+        await _sink(supervisor)
 
     ticks = Ticks(
         on={
@@ -258,9 +227,16 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
         runner=parts.runner,
         supervisor=supervisor,
         spans=spans,
-        service=_service(parts, queue),
+        service=_service(parts, queue, probes),
+        watch=create_watch(probes),
         ticks=ticks,
     )
+
+
+async def _sink(supervisor: Supervisor) -> None:
+    """What is left of ended runs goes with the next sweep where it cannot go now."""
+    with contextlib.suppress(SandboxError):
+        SANDBOXES_SUNK.inc(await supervisor.sink())
 
 
 async def _progress(store: SqlStore, refresh: RefreshReports, run_id: str, progress: AgentProgress) -> None:
@@ -273,7 +249,7 @@ async def _progress(store: SqlStore, refresh: RefreshReports, run_id: str, progr
 async def _run_ended(store: SqlStore, queue: ArqQueue, spans: RunSpans, job_id: str, run_id: str) -> None:
     run = await store.runs.get(run_id)
     if run is not None and run.outcome is not None:
-        RUNS_ENDED.labels(outcome=run.outcome.value).inc()
+        RUNS_ENDED.labels(outcome=run.outcome.value, failure=failure_class(run.outcome).value).inc()
         spans.ended(run_id, run.outcome.value)
     await queue.ring("job", job_id)
 
@@ -311,7 +287,6 @@ def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: Ref
         archives=archives,
         launcher=launcher,
         ids=parts.ids,
-        runner_url=parts.settings.runner_url,
         gateway_url=parts.settings.gateway_url,
     )
     standing = CheckStanding(store=store, forge=forge)
@@ -430,7 +405,15 @@ def _watch(parts: _Parts, act: ActOnIntent, queue: ArqQueue, notice: NoticeChang
     )
 
 
-def _service(parts: _Parts, queue: ArqQueue) -> Litestar:
+def _probes(parts: _Parts) -> dict[str, Probe]:
+    return {
+        "database": database_probe(parts.store),
+        "redis": redis_probe(parts.redis),
+        "migrations": migrations_probe(parts.store),
+    }
+
+
+def _service(parts: _Parts, queue: ArqQueue, probes: Mapping[str, Probe]) -> Litestar:
     settings = parts.settings
     secrets = [secret.get_secret_value().encode() for secret in settings.github_webhook_secrets]
     intake = Intake(
@@ -441,55 +424,4 @@ def _service(parts: _Parts, queue: ArqQueue) -> Litestar:
         events=DECODED_EVENTS,
         max_bytes=settings.max_delivery_bytes,
     )
-    cap = result_archive_cap(settings.max_result_bytes, settings.max_result_files, settings.max_log_bytes)
-    return create_service(intake=intake, runs=parts.store.runs, max_result_bytes=cap, probes=_probes(parts))
-
-
-def _probes(parts: _Parts) -> dict[str, Probe]:
-    async def database() -> str | None:
-        try:
-            await parts.store.ping()
-        except StoreError:
-            return "the database does not answer"
-        return None
-
-    async def redis() -> str | None:
-        try:
-            await parts.redis.ping()
-        except (RedisError, OSError):
-            return "Redis does not answer"
-        return None
-
-    async def migrations() -> str | None:
-        try:
-            current = await is_current(parts.store.engine)
-        except StoreError:
-            return "the database does not answer"
-        return None if current else "the tables are not current; run `flowforge migrate`"
-
-    return {"database": database, "redis": redis, "migrations": migrations}
-
-
-@contextlib.asynccontextmanager
-async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Litestar]:
-    """The model gateway over connections of its own, closed in the end.
-
-    Raises:
-        SettingsError: something cannot be made with these settings.
-    """
-    clock = SystemClock()
-    async with contextlib.AsyncExitStack() as stack:
-        store = SqlStore.open(settings.database_url.get_secret_value(), clock, SystemIds())
-        stack.push_async_callback(store.close)
-        # Neither a timeout nor a number of connections: a run's deadline and the number of runs bound the calls.
-        http = httpx.AsyncClient(timeout=None, limits=httpx.Limits(), trust_env=False)  # noqa: S113 - see above
-        await stack.enter_async_context(http)
-        yield create_gateway(
-            ledger=store.ledger,
-            runs=store.runs,
-            http=http,
-            upstream=settings.anthropic_base_url,
-            api_key=settings.anthropic_api_key.get_secret_value(),
-            clock=clock,
-            policy=GatewayPolicy(hosts=LOOPBACK_HOSTS | hosts_of(settings.gateway_url)),
-        )
+    return create_service(intake=intake, probes=probes)

@@ -17,6 +17,7 @@
     │   ├── LeaseRejectedError      the remote ref is not where we expected it
     │   └── PushRefusedError        the remote refuses the push (protected branch, missing permission)
     ├── SandboxError             a sandbox could not be started or observed; no fault of the agent
+    │   └── SandboxRefusedError     it can never be started like this; trying again is pointless
     ├── ModelError               a direct call of the model failed, or its answer cannot be used
     ├── IngestError              what came out of a sandbox is not acceptable
     ├── StoreError
@@ -113,6 +114,10 @@ class PushRefusedError(GitError):
 
 class SandboxError(FlowForgeError):
     """A sandbox could not be started or observed: infrastructure, not the agent."""
+
+
+class SandboxRefusedError(SandboxError):
+    """A sandbox can never be started like this: the message says what an operator has to change."""
 
 
 class ModelError(FlowForgeError):

@@ -3,10 +3,10 @@
 from typing import Final
 
 from bot.errors import IngestError
-from bot.model.runs import RunLimits, RunOutcome, SandboxExited, SandboxMissing
+from bot.model.runs import RunLimits, RunOutcome, SandboxEnd, SandboxExited, SandboxLost, SandboxMissing
 from runners.ingest import read_result
 from runners.outcome import PEOPLE, Verdict, classify
-from runners.protocol import EXIT_CLAUDE_MISSING, EXIT_MISUSED, GUEST_PREFIX
+from runners.protocol import EXIT_CLAUDE_MISSING, EXIT_MISUSED, EXIT_OK, GUEST_PREFIX
 from runners.text import one_line
 
 _MAX_DETAIL: Final = 500
@@ -58,7 +58,7 @@ def verdict_of_result(
 
 def verdict_of_log(
     log: bytes,
-    sandbox: SandboxExited | SandboxMissing,
+    sandbox: SandboxEnd,
     *,
     stop_requested: RunOutcome | None,
     model_calls: int,
@@ -80,9 +80,7 @@ def verdict_of_log(
     return verdict if verdict.outcome is not RunOutcome.INFRA_RETRYABLE else _lost(lines, sandbox)
 
 
-def verdict_of_lost_commands(
-    log: bytes, sandbox: SandboxExited | SandboxMissing, *, stop_requested: RunOutcome | None
-) -> Verdict:
+def verdict_of_lost_commands(log: bytes, sandbox: SandboxEnd, *, stop_requested: RunOutcome | None) -> Verdict:
     """The verdict on a run of commands without a result. What commands print is not read for reasons."""
     if stop_requested is not None:
         return Verdict(outcome=stop_requested, detail="")
@@ -91,7 +89,12 @@ def verdict_of_lost_commands(
     return _lost(log.splitlines(), sandbox)
 
 
-def _lost(lines: list[bytes], sandbox: SandboxExited | SandboxMissing) -> Verdict:
+def _lost(lines: list[bytes], sandbox: SandboxEnd) -> Verdict:
+    if isinstance(sandbox, SandboxLost):
+        return Verdict(outcome=sandbox.outcome, detail=one_line(sandbox.detail, _MAX_DETAIL))
+    if isinstance(sandbox, SandboxExited) and sandbox.exit_code == EXIT_OK:
+        # A guest ends well only after its result was taken.
+        return Verdict(outcome=RunOutcome.INVALID_OUTPUT, detail=_end(sandbox))
     ours = isinstance(sandbox, SandboxExited) and sandbox.exit_code in _OURS
     outcome = RunOutcome.MISCONFIGURED if ours else RunOutcome.INFRA_RETRYABLE
     return Verdict(outcome=outcome, detail=_guest_words(lines) or _end(sandbox))

@@ -14,32 +14,43 @@ from runners.protocol import (
     ENV_MAX_TURNS,
     ENV_MAX_WORKSPACE_BYTES,
     ENV_MODEL,
+    ENV_PROBE,
     ENV_RUN_ID,
     ENV_RUN_TOKEN,
-    ENV_RUNNER_URL,
+    ENV_SOCKET,
     ENV_STALL_SECONDS,
     ENV_TASK_DIR,
     ENV_WORK,
+    SOCKET_URL,
     WORK_AGENT,
     WORK_COMMANDS,
 )
 
 
-def guest_environment(task: RunTask, *, claude: str, task_dir: str) -> dict[str, str]:
-    """The variables of ``runners.protocol`` for one run. ``claude`` and ``task_dir`` are paths as the guest sees them.
+def guest_environment(task: RunTask, *, claude: str, task_dir: str, socket: str | None = None) -> dict[str, str]:
+    """The variables of ``runners.protocol`` for one run. All paths are as the guest sees them.
 
     One of them is the run's token: backends must not log the mapping.
+
+    Args:
+        task: the run.
+        claude: Claude Code's binary.
+        task_dir: an empty directory of the guest's own.
+        socket: the unix socket that leads to the gateway, None where a network does.
 
     Raises:
         SandboxError: this kind of run has no guest.
     """
     limits = task.limits
+    door = {ENV_SOCKET: socket} if socket else {}
+    probe = {ENV_PROBE: task.probe} if task.probe else {}
     return {
+        **door,
+        **probe,
         ENV_RUN_ID: task.run_id,
         ENV_WORK: _work(task.kind),
         ENV_RUN_TOKEN: task.token,
-        ENV_RUNNER_URL: task.runner_url,
-        ENV_GATEWAY_URL: task.gateway_url,
+        ENV_GATEWAY_URL: SOCKET_URL if socket else task.gateway_url,
         ENV_MODEL: task.model,
         ENV_CLAUDE: claude,
         ENV_TASK_DIR: task_dir,
@@ -57,7 +68,7 @@ def _work(kind: RunKind) -> str:
     match kind:
         case RunKind.AGENT:
             return WORK_AGENT
-        case RunKind.REGENERATE:
+        case RunKind.REGENERATE | RunKind.TEST:
             return WORK_COMMANDS
         case RunKind.DIRECT:
             raise SandboxError("a direct call has no sandbox")

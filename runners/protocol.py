@@ -43,7 +43,6 @@ GUEST_PREFIX: Final = "flowforge-guest: "
 ENV_RUN_ID: Final = "FLOWFORGE_RUN_ID"
 ENV_WORK: Final = "FLOWFORGE_WORK"
 ENV_RUN_TOKEN: Final = "FLOWFORGE_RUN_TOKEN"  # noqa: S105 - the variable's name
-ENV_RUNNER_URL: Final = "FLOWFORGE_RUNNER_URL"
 ENV_GATEWAY_URL: Final = "FLOWFORGE_GATEWAY_URL"
 ENV_MODEL: Final = "FLOWFORGE_MODEL"
 ENV_CLAUDE: Final = "FLOWFORGE_CLAUDE"
@@ -56,14 +55,21 @@ ENV_MAX_RESULT_BYTES: Final = "FLOWFORGE_MAX_RESULT_BYTES"
 ENV_MAX_RESULT_FILES: Final = "FLOWFORGE_MAX_RESULT_FILES"
 ENV_MAX_LOG_BYTES: Final = "FLOWFORGE_MAX_LOG_BYTES"
 ENV_LIFELINE: Final = "FLOWFORGE_LIFELINE"
-"""How the guest is told its task. All but the last are required.
+ENV_SOCKET: Final = "FLOWFORGE_SOCKET"
+ENV_PROBE: Final = "FLOWFORGE_PROBE"
+"""How the guest is told its task. All but the last three are required.
 
 ``FLOWFORGE_WORK`` is ``agent`` (Claude Code works on the files) or ``commands`` (the repository's own commands of
 ``context.json`` run, without a model). ``FLOWFORGE_TASK_DIR`` is an existing empty directory of the guest's own, its
 path absolute and without characters that mean something in Claude Code's rules. ``FLOWFORGE_LIFELINE=stdin`` says that
 standard input is a pipe held by whoever started the guest: its end means that the starter is gone, and the guest ends
-as on SIGTERM.
+as on SIGTERM. ``FLOWFORGE_SOCKET`` is the path of a unix socket: then every request goes there instead of over a
+network, the model's too. With ``FLOWFORGE_PROBE`` the guest does no task and needs no other variable: it tries what a
+sandbox must not be able to do (``runners.guest.probe``).
 """
+
+SOCKET_URL: Final = "http://gateway.invalid"
+"""The gateway's address where a socket leads to it; no name service knows it."""
 
 WORK_AGENT: Final = "agent"
 WORK_COMMANDS: Final = "commands"

@@ -2,7 +2,7 @@
 
 Of each run this process owns one asyncio task. It renews the run's lease, obeys whoever asked the run to stop, keeps
 the run's limits of time, silence and log, tells what the agent is doing, and names the end. If this process dies, the
-lease runs out and any other supervisor's ``reap`` ends the run.
+lease runs out, and any other supervisor's ``reap`` goes on with the run where its sandbox outlives us, or ends it.
 """
 
 import asyncio
@@ -14,16 +14,27 @@ from typing import Final
 
 import structlog
 
-from bot.errors import FencingLostError, FlowForgeError, SandboxError, StoreError, StoreUnavailableError
+from bot.errors import (
+    FencingLostError,
+    FlowForgeError,
+    SandboxError,
+    SandboxRefusedError,
+    StoreError,
+    StoreUnavailableError,
+)
 from bot.model.runs import (
     AgentProgress,
+    Run,
     RunKind,
     RunLimits,
     RunOutcome,
+    RunState,
     RunTask,
-    SandboxExited,
+    SandboxEnd,
+    SandboxLost,
     SandboxMissing,
     SandboxObservation,
+    SandboxPending,
     SandboxRunning,
 )
 from bot.ports.runner import AgentRunner
@@ -37,6 +48,8 @@ log = structlog.get_logger(__name__)
 
 OnProgress = Callable[[str, AgentProgress], Awaitable[None]]
 OnEnd = Callable[[str, str], Awaitable[None]]
+Guard = Callable[[], str | None]
+"""Says why no sandbox may be started now, None when one may."""
 
 _HEARTBEAT_SECONDS: Final = 0.5
 _CHUNK: Final = 2**18
@@ -62,6 +75,9 @@ class _Watch(_Watched):
     grew_at: datetime
     seen_at: datetime
     next_heartbeat: datetime
+    in_sight: bool = True
+    pending_since: datetime | None = None
+    pending_for: str = ""
     log_bytes: int = 0
     read_bytes: int = 0
     rest: bytes = b""
@@ -84,13 +100,16 @@ class Supervisor:
         owner: str,
         on_progress: OnProgress,
         on_end: OnEnd,
+        guard: Guard = lambda: None,
         poll_seconds: float = 0.25,
         lease_seconds: float = 30.0,
         blind_seconds: float = 30.0,
+        pending_seconds: float = 600.0,
     ) -> None:
         """Supervise as ``owner``, a name that no other process has.
 
-        A sandbox that cannot be observed for ``blind_seconds`` is given up.
+        While ``guard`` gives a reason, no sandbox is started. A sandbox that cannot be observed for ``blind_seconds``
+        is given up, and so is one that does not come to work for ``pending_seconds``.
         """
         self._runner = runner
         self._runs = runs
@@ -98,91 +117,139 @@ class Supervisor:
         self._owner = owner
         self._on_progress = on_progress
         self._on_end = on_end
+        self._guard = guard
         self._poll_seconds = poll_seconds
         self._lease = timedelta(seconds=lease_seconds)
         self._blind = timedelta(seconds=blind_seconds)
+        self._pending = timedelta(seconds=pending_seconds)
         self._closing = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def launch(self, task: RunTask, *, job_id: str, deadline: datetime | None = None) -> None:
+    async def launch(self, task: RunTask, *, job_id: str) -> None:
         """Start a run's sandbox and see to it that the run ends.
 
-        The start is recorded first: of whatever dies afterwards, the lease tells.
+        The start is recorded first: of whatever dies afterwards, the lease tells. A sandbox that cannot be started is
+        an end of the run like any other.
 
         Args:
             task: the run.
             job_id: handed to ``on_end``.
-            deadline: when the run ends at the latest; None for its limits' deadline from now.
 
         Raises:
-            SandboxError: the sandbox cannot be started; the run ended.
+            SandboxError: this process is ending; the run was not begun.
             StoreError: the start could not be recorded; nothing was started.
         """
         if self._closing.is_set():
             raise SandboxError("the service is shutting down")
         now = self._clock.now()
-        deadline = deadline or now + timedelta(seconds=task.limits.deadline_seconds)
+        deadline = now + timedelta(seconds=task.limits.deadline_seconds)
         lease_until = now + self._lease
         await self._runs.started(task.run_id, owner=self._owner, deadline=deadline, lease_until=lease_until)
         try:
+            self._check_guard()
             await self._runner.start(task)
         except SandboxError as error:
-            await self._runs.ended(task.run_id, RunOutcome.INFRA_RETRYABLE, detail=str(error))
-            raise
+            refused = isinstance(error, SandboxRefusedError)
+            outcome = RunOutcome.INFRA_TERMINAL if refused else RunOutcome.INFRA_RETRYABLE
+            log.warning("sandbox not started", run_id=task.run_id, job_id=job_id, error=str(error))
+            await self._runs.ended(task.run_id, outcome, detail=str(error))
+            await self._call(self._on_end(job_id, task.run_id), task.run_id)
+            return
+        self._begin(task.run_id, job_id, task.kind, task.limits, deadline=deadline)
+
+    def _check_guard(self) -> None:
+        reason = self._guard()
+        if reason is not None:
+            raise SandboxError(reason)
+
+    def _begin(self, run_id: str, job_id: str, kind: RunKind, limits: RunLimits, *, deadline: datetime) -> None:
+        now = self._clock.now()
         watch = _Watch(
-            run_id=task.run_id,
+            run_id=run_id,
             job_id=job_id,
-            kind=task.kind,
-            limits=task.limits,
+            kind=kind,
+            limits=limits,
             deadline=deadline,
-            lease_until=lease_until,
+            lease_until=now + self._lease,
             grew_at=now,
             seen_at=now,
             next_heartbeat=now,
         )
-        self._tasks[task.run_id] = asyncio.create_task(self._supervise(watch), name=f"run {task.run_id}")
+        self._tasks[run_id] = asyncio.create_task(self._supervise(watch), name=f"run {run_id}")
 
     async def reap(self, now: datetime) -> None:
-        """End the runs whose supervisor is gone. A result that came in before is not lost. Raises ``StoreError``."""
+        """Go on with the runs whose supervisor is gone, or end them where their sandbox is gone with it.
+
+        A result that came in before is not lost. Raises ``StoreError``.
+        """
         for run in await self._runs.abandoned(now):
-            if run.id in self._tasks:
+            if run.id in self._tasks or self._closing.is_set():
                 continue
             try:
                 asked = await self._runs.heartbeat(run.id, owner=self._owner, lease_until=now + self._lease)
             except FencingLostError:
                 continue  # another supervisor was quicker
-            log.warning("run abandoned", run_id=run.id, job_id=run.job_id)
-            left = _Watched(run_id=run.id, job_id=run.job_id, kind=run.kind, limits=run.limits)
-            await self._finish(left, SandboxMissing(), asked)
+            log.warning("run abandoned", run_id=run.id, job_id=run.job_id, adopted=self._runner.outlives_us)
+            if self._runner.outlives_us:
+                self._begin(run.id, run.job_id, run.kind, run.limits, deadline=_deadline(run, now))
+            else:
+                left = _Watched(run_id=run.id, job_id=run.job_id, kind=run.kind, limits=run.limits)
+                await self._finish(left, SandboxMissing(), asked)
+
+    async def sink(self) -> int:
+        """Remove what is left of runs that do not live any more; how many. Each run's row is read anew for it.
+
+        Raises:
+            SandboxError: nobody can tell what is there.
+            StoreError: the rows cannot be read.
+        """
+        removed = 0
+        for run_id in await self._runner.aged():
+            run = await self._runs.get(run_id)
+            if run_id in self._tasks or (run is not None and run.state is not RunState.ENDED):
+                continue
+            log.warning("sandbox without a live run removed", run_id=run_id)
+            await self._remove(run_id)
+            removed += 1
+        return removed
 
     async def close(self) -> None:
-        """Stop every run of this supervisor and record that; returns when no sandbox of it is left."""
+        """Stop every run of this supervisor and record that; returns when no sandbox of it is left.
+
+        Sandboxes that outlive us are left to the next supervisor, which finds their leases run out.
+        """
         self._closing.set()
         await asyncio.gather(*self._tasks.values())
 
     async def _supervise(self, watch: _Watch) -> None:
         try:
             seen, stop = await self._watch(watch)
-            if seen is None:
+            if seen is None and self._runner.outlives_us:
+                await self._runs.heartbeat(watch.run_id, owner=self._owner, lease_until=self._clock.now())
+            elif seen is None:
                 await self._shut_down(watch.run_id)
             else:
                 await self._finish(watch, seen, stop)
         except StoreError as error:
             # Somebody else's now, or nobody's until the lease runs out and the sweep finds it.
             log.warning("run left to the sweep", run_id=watch.run_id, error=type(error).__name__)
-            await self._remove(watch.run_id)
+            if not self._runner.outlives_us:
+                await self._remove(watch.run_id)
         except Exception:  # a fault of ours: the sandbox must go all the same, the sweep records the end
             log.exception("supervision failed", run_id=watch.run_id)
             await self._remove(watch.run_id)
         finally:
             self._tasks.pop(watch.run_id, None)
 
-    async def _watch(self, watch: _Watch) -> tuple[SandboxExited | SandboxMissing | None, RunOutcome | None]:
+    async def _watch(self, watch: _Watch) -> tuple[SandboxEnd | None, RunOutcome | None]:
         """How the sandbox ended, None when we are closing; and what it was asked to end with."""
         while not self._closing.is_set():
             seen = await self._look(watch)
-            if seen is not None and not isinstance(seen, SandboxRunning):
+            if seen is not None and not isinstance(seen, SandboxRunning | SandboxPending):
                 return seen, await self._heartbeat(watch)
+            given_up = self._given_up(watch)
+            if given_up is not None:
+                return given_up, None
             stop = await self._reason_to_stop(watch)
             if stop is not None:
                 await self._stop(watch.run_id)
@@ -195,14 +262,42 @@ class Supervisor:
         """What the sandbox does and says; None when it could not be seen just now."""
         try:
             seen = await self._runner.observe(watch.run_id)
-            if isinstance(seen, SandboxRunning) and seen.log_bytes > watch.log_bytes:
-                watch.log_bytes, watch.grew_at = seen.log_bytes, self._clock.now()
-            await self._tell_progress(watch)
+            self._note(watch, seen)
+            if isinstance(seen, SandboxRunning):
+                await self._tell_progress(watch)
         except SandboxError as error:
             log.warning("sandbox cannot be observed", run_id=watch.run_id, error=str(error))
+            watch.in_sight = False
             return None
+        watch.in_sight = True
         watch.seen_at = self._clock.now()
         return seen
+
+    def _note(self, watch: _Watch, seen: SandboxObservation) -> None:
+        """Keep the run's clocks: its time and its silence begin when it comes to work."""
+        now = self._clock.now()
+        whole = timedelta(seconds=watch.limits.deadline_seconds)
+        if isinstance(seen, SandboxPending):
+            watch.pending_since = None if seen.queued else watch.pending_since or now
+            watch.pending_for = seen.reason
+            watch.grew_at, watch.deadline = now, now + whole
+        elif isinstance(seen, SandboxRunning):
+            watch.pending_since = None
+            if seen.since is not None:
+                watch.deadline = seen.since + whole
+            if seen.log_bytes > watch.log_bytes:
+                watch.log_bytes, watch.grew_at = seen.log_bytes, now
+
+    def _given_up(self, watch: _Watch) -> SandboxLost | None:
+        """The end of a sandbox that nobody waits for any longer."""
+        now = self._clock.now()
+        if now - watch.seen_at >= self._blind:
+            return SandboxLost(outcome=RunOutcome.INFRA_RETRYABLE, detail="the sandbox could not be observed")
+        if watch.pending_since is not None and now - watch.pending_since >= self._pending:
+            return SandboxLost(
+                outcome=RunOutcome.INFRA_RETRYABLE, detail=f"the sandbox did not come to work: {watch.pending_for}"
+            )
+        return None
 
     async def _reason_to_stop(self, watch: _Watch) -> RunOutcome | None:
         now = self._clock.now()
@@ -210,9 +305,8 @@ class Supervisor:
             return RunOutcome.TIMED_OUT
         if watch.log_bytes > watch.limits.max_log_bytes:
             return RunOutcome.MAX_OUTPUT
-        if now - watch.seen_at >= self._blind:
-            return RunOutcome.INFRA_RETRYABLE
-        if now - watch.grew_at >= timedelta(seconds=watch.limits.stall_seconds):
+        # What a sandbox out of sight said meanwhile is read as soon as it is seen again.
+        if watch.in_sight and now - watch.grew_at >= timedelta(seconds=watch.limits.stall_seconds):
             return RunOutcome.STALLED
         return await self._heartbeat(watch) if now >= watch.next_heartbeat else None
 
@@ -242,7 +336,7 @@ class Supervisor:
         if newest is not None:
             await self._call(self._on_progress(watch.run_id, newest), watch.run_id)
 
-    async def _finish(self, run: _Watched, seen: SandboxExited | SandboxMissing, stop: RunOutcome | None) -> None:
+    async def _finish(self, run: _Watched, seen: SandboxEnd, stop: RunOutcome | None) -> None:
         """End what is left, name the end, record it, tidy up, tell."""
         await self._stop(run.run_id)
         verdict = await self._verdict(run, seen, stop)
@@ -252,7 +346,7 @@ class Supervisor:
         await self._remove(run.run_id)
         await self._call(self._on_end(run.job_id, run.run_id), run.run_id)
 
-    async def _verdict(self, run: _Watched, seen: SandboxExited | SandboxMissing, stop: RunOutcome | None) -> Verdict:
+    async def _verdict(self, run: _Watched, seen: SandboxEnd, stop: RunOutcome | None) -> Verdict:
         archive = await self._runs.result(run.run_id)
         written = b"" if archive is not None else await self._whole_log(run.run_id, run.limits.max_log_bytes)
         if run.kind is not RunKind.AGENT:
@@ -295,3 +389,8 @@ class Supervisor:
             await told
         except FlowForgeError as error:
             log.warning("nobody could be told", run_id=run_id, error=type(error).__name__)
+
+
+def _deadline(run: Run, now: datetime) -> datetime:
+    """When a run ends at the latest whose supervisor is gone."""
+    return run.deadline_at or now + timedelta(seconds=run.limits.deadline_seconds)

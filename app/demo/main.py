@@ -157,7 +157,7 @@ async def _run(options: DemoOptions, source: Source, directory: Path, display: D
             sys.stdout.write(json.dumps(document, indent=2) + "\n")
             sys.stdout.flush()
         if not options.once:
-            display.console.print(f"The service goes on at {stage.instance.settings.runner_url} until Ctrl-C.")
+            display.console.print(f"The service goes on at {stage.web_url} until Ctrl-C.")
             await asyncio.Event().wait()
         return EXIT_OK if document["ok"] else EXIT_NOT_RESOLVED
 

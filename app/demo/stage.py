@@ -21,7 +21,8 @@ from app.http.server import bind, url_of
 from app.processes import running, running_gateway
 from app.settings import Environment, Settings
 from app.store.migrate import upgrade
-from app.wiring import FlowForge, claude_path
+from app.wiring import FlowForge
+from app.wiring_sandboxes import claude_path
 from bot.errors import BadInputError
 
 LOOPBACK: Final = "127.0.0.1"
@@ -34,6 +35,7 @@ class Stage:
 
     directory: Path
     forge: Simulator
+    web_url: str
     instance: FlowForge
     scripted: ScriptedModel | None
     claude_code: str
@@ -114,7 +116,6 @@ async def open_stage(
             "data_dir": directory / "data",
             "database_url": SecretStr(database_url),
             "redis_url": SecretStr(redis_url),
-            "runner_url": url_of(web),
             "gateway_url": url_of(gateway),
             "github_api_url": forge.base_url,
             "github_git_url": forge.base_url,
@@ -131,6 +132,7 @@ async def open_stage(
         yield Stage(
             directory=directory,
             forge=forge,
+            web_url=url_of(web),
             instance=instance,
             scripted=scripted,
             claude_code=await claude_version(claude_path(settings)),

@@ -1,10 +1,11 @@
-"""The web service as one ASGI application."""
+"""The web service, the sandboxes' desk and the watch over a process, each as one ASGI application."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 from litestar import Litestar, Request, Response
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from app import __version__
@@ -23,16 +24,26 @@ def _unexpected(_: Request[Any, Any, Any], error: Exception) -> Response[dict[st
     return Response({"detail": "internal error"}, status_code=500)
 
 
-def create_service(*, intake: Intake, runs: Runs, max_result_bytes: int, probes: Mapping[str, Probe]) -> Litestar:
-    """Put the endpoints together."""
+def create_service(*, intake: Intake, probes: Mapping[str, Probe]) -> Litestar:
+    """The web service: what the Internet, a proxy and an operator reach."""
+    handlers = [github_webhook(intake), *health_endpoints(probes), *api_endpoints()]
+    return _application(handlers, OpenAPIConfig(title="FlowForge", version=__version__))
+
+
+def create_desk(runs: Runs, *, max_result_bytes: int) -> Litestar:
+    """Where sandboxes fetch their workspaces and leave their results."""
+    return _application(runner_endpoints(runs, max_result_bytes=max_result_bytes))
+
+
+def create_watch(probes: Mapping[str, Probe]) -> Litestar:
+    """Health and metrics of a process that serves nothing else to an operator."""
+    return _application(health_endpoints(probes))
+
+
+def _application(handlers: Sequence[HTTPRouteHandler], openapi: OpenAPIConfig | None = None) -> Litestar:
     return Litestar(
-        route_handlers=[
-            github_webhook(intake),
-            *runner_endpoints(runs, max_result_bytes=max_result_bytes),
-            *health_endpoints(probes),
-            *api_endpoints(),
-        ],
-        openapi_config=OpenAPIConfig(title="FlowForge", version=__version__),
+        route_handlers=handlers,
+        openapi_config=openapi,
         exception_handlers={500: _unexpected},
         logging_config=None,
         # Given here, since an environment variable could switch on pages with tracebacks.

@@ -5,7 +5,7 @@ from sqlalchemy import and_, func, insert, select
 from app.store.engine import Database
 from app.store.tables import jobs, model_usage, repositories, runs
 from bot.errors import StoreError
-from bot.model.runs import ModelCall, ModelGrant, RunState
+from bot.model.runs import MODEL_KINDS, ModelCall, ModelGrant, RunState
 
 
 class SqlModelLedger:
@@ -15,7 +15,7 @@ class SqlModelLedger:
         self._database = database
 
     async def grant(self, token_sha256: str) -> ModelGrant | None:
-        """What a run token is worth now; None when it is unknown or its run ended."""
+        """What a run token is worth now; None when it is unknown, its run ended, or its kind has no use for a model."""
         spent = (
             select(func.coalesce(func.sum(model_usage.c.cost_usd), 0.0))
             .where(model_usage.c.run_id == runs.c.id)
@@ -23,7 +23,7 @@ class SqlModelLedger:
         )
         query = select(
             runs.c.id, runs.c.job_id, runs.c.model, runs.c.limits, runs.c.stop_requested, spent.label("spent")
-        ).where(runs.c.token_sha256 == token_sha256, runs.c.state != RunState.ENDED)
+        ).where(runs.c.token_sha256 == token_sha256, runs.c.state != RunState.ENDED, runs.c.kind.in_(MODEL_KINDS))
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:

@@ -205,6 +205,12 @@ class SqlRuns:
             content: bytes | None = (await connection.execute(query)).scalar_one_or_none()
         return content
 
+    async def lost(self, job_id: str) -> int:
+        """How many runs of a job came to nothing for reasons of the infrastructure's that may pass."""
+        query = select(func.count()).where(runs.c.job_id == job_id, runs.c.outcome == RunOutcome.INFRA_RETRYABLE)
+        async with self._database.reading() as connection:
+            return int((await connection.execute(query)).scalar_one())
+
     async def usage(self, job_id: str) -> Usage:
         """What all runs of a job used of the model; the requests' sizes in the order of the calls."""
         query = (

@@ -105,7 +105,7 @@ class AdvanceJob:
                 return
             if not begun:
                 lease, begun = await self._begin(lease, worker=worker), True
-                if lease.job.attempt > _most_attempts(job.state):
+                if await self._used(lease.job) > _most_attempts(job.state):
                     await self._fail(lease, "its workers were cut off again and again")
                     return
             moved = await self._step(job)(lease)
@@ -186,16 +186,20 @@ class AdvanceJob:
                 await self.store.jobs.move(current, JobState.FAILED, rule="gone", message=endings.GONE)
             elif isinstance(error, TreeRefusedError):
                 await self.store.jobs.move(current, JobState.REFUSED, rule="tree", message=endings.tree_refused(words))
-            elif job.attempt >= _most_attempts(job.state):
+            elif (used := await self._used(job)) >= _most_attempts(job.state):
                 await self._fail(current, words)
             else:
-                wait = min(_FIRST_RETRY * 2 ** max(0, job.attempt - 1), _LONGEST_RETRY)
+                wait = min(_FIRST_RETRY * 2 ** max(0, used - 1), _LONGEST_RETRY)
                 if isinstance(error, ForgeUnavailableError):
                     wait = max(wait, timedelta(seconds=error.retry_after))
                 await self.store.jobs.set_retry(current, not_before=self.clock.now() + wait, error=words)
         except StoreError:
             # The database is away or somebody else holds the job: the sweep finds it when the lease has run out.
             return
+
+    async def _used(self, job: Job) -> int:
+        """The attempts that count: a sandbox that was lost uses none."""
+        return job.attempt - await self.store.runs.lost(job.id)
 
     async def _fail(self, lease: JobLease, why: str) -> None:
         publishing = lease.job.state is JobState.PUBLISHING

@@ -11,8 +11,10 @@ from bot.ports.store import Store
 from bot.ports.system import Clock
 from bot.report import endings
 
-_INFRA_RETRY: Final = timedelta(seconds=5)
-_MAX_INFRA_ATTEMPTS: Final = 3
+_FIRST_RETRY: Final = timedelta(seconds=5)
+_LONGEST_RETRY: Final = timedelta(minutes=5)
+_MAX_LOST: Final = 10
+"""So many sandboxes of one job may be lost before people are told: by then, twenty minutes have passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +44,12 @@ class CollectRun:
             return await jobs.move(lease, JobState.CANCELLED, rule="cancelled", message=endings.CANCELLED)
         if outcome is RunOutcome.SUPERSEDED:
             return await jobs.move(lease, JobState.SUPERSEDED, rule="superseded", message=endings.SUPERSEDED)
-        if outcome is RunOutcome.INFRA_RETRYABLE and lease.job.attempt < _MAX_INFRA_ATTEMPTS:
+        lost = await self.store.runs.lost(lease.job.id) if outcome is RunOutcome.INFRA_RETRYABLE else 0
+        if 0 < lost < _MAX_LOST:
+            # No fault of the agent's, and so none of its attempts.
             moved = await jobs.move(lease, JobState.QUEUED, progress="the sandbox was lost; starting over")
-            await jobs.set_retry(moved, not_before=self.clock.now() + _INFRA_RETRY, error=run.detail)
+            wait = min(_FIRST_RETRY * 2 ** (lost - 1), _LONGEST_RETRY)
+            await jobs.set_retry(moved, not_before=self.clock.now() + wait, error=run.detail)
             return moved
         if run.kind is RunKind.REGENERATE and outcome is not RunOutcome.INFRA_RETRYABLE:
             # What its commands said belongs to the report, and stands in its result.

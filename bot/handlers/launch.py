@@ -48,7 +48,6 @@ class LaunchRun:
     archives: RunArchives
     launcher: RunLauncher
     ids: Ids
-    runner_url: str
     gateway_url: str
 
     async def __call__(
@@ -112,7 +111,6 @@ class LaunchRun:
         task = RunTask(
             run_id=run_id,
             token=token,
-            runner_url=self.runner_url,
             gateway_url=self.gateway_url,
             model=job.request.model,
             limits=limits,

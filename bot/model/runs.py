@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import assert_never
 
 
 class RunOutcome(StrEnum):
@@ -42,6 +43,64 @@ class RunOutcome(StrEnum):
     COMMAND_FAILED = "command_failed"
 
 
+class FailureClass(StrEnum):
+    """What a run's end means for what is done next. Ends of one class are treated alike."""
+
+    NONE = "none"
+    INFRA_RETRYABLE = "infra_retryable"
+    INFRA_TERMINAL = "infra_terminal"
+    AGENT_FAILED = "agent_failed"
+    AGENT_TIMEOUT = "agent_timeout"
+    OUT_OF_MEMORY = "oom"
+    INVALID_OUTPUT = "invalid_output"
+    MODEL_FAILED = "model_failed"
+    SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
+
+
+def failure_class(outcome: RunOutcome) -> FailureClass:  # noqa: C901, PLR0911 - one line for every class
+    """The class of an outcome; a run that succeeded has ``NONE``."""
+    match outcome:
+        case RunOutcome.SUCCEEDED:
+            return FailureClass.NONE
+        case RunOutcome.INFRA_RETRYABLE:
+            return FailureClass.INFRA_RETRYABLE
+        case RunOutcome.INFRA_TERMINAL | RunOutcome.MISCONFIGURED:
+            return FailureClass.INFRA_TERMINAL
+        case (
+            RunOutcome.AGENT_FAILED
+            | RunOutcome.AGENT_REFUSED
+            | RunOutcome.MAX_TURNS
+            | RunOutcome.MAX_OUTPUT
+            | RunOutcome.CONTEXT_TOO_LONG
+            | RunOutcome.BUDGET_EXHAUSTED
+            | RunOutcome.COMMAND_FAILED
+        ):
+            return FailureClass.AGENT_FAILED
+        case RunOutcome.TIMED_OUT | RunOutcome.STALLED:
+            return FailureClass.AGENT_TIMEOUT
+        case RunOutcome.OUT_OF_MEMORY:
+            return FailureClass.OUT_OF_MEMORY
+        case RunOutcome.NO_REPORT | RunOutcome.INVALID_OUTPUT:
+            return FailureClass.INVALID_OUTPUT
+        case (
+            RunOutcome.MODEL_OVERLOADED
+            | RunOutcome.MODEL_RATE_LIMITED
+            | RunOutcome.MODEL_UNREACHABLE
+            | RunOutcome.MODEL_AUTHENTICATION
+            | RunOutcome.MODEL_NOT_FOUND
+            | RunOutcome.MODEL_BILLING
+            | RunOutcome.MODEL_REJECTED_REQUEST
+        ):
+            return FailureClass.MODEL_FAILED
+        case RunOutcome.SUPERSEDED:
+            return FailureClass.SUPERSEDED
+        case RunOutcome.CANCELLED:
+            return FailureClass.CANCELLED
+        case _:
+            assert_never(outcome)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLimits:
     """What one run may use. Times in seconds, sizes in bytes."""
@@ -57,11 +116,16 @@ class RunLimits:
 
 
 class RunKind(StrEnum):
-    """What a run does: an agent at work, one direct call, a generated file made anew."""
+    """What a run does: an agent at work, one direct call, a generated file made anew, the repository's tests."""
 
     AGENT = "agent"
     DIRECT = "direct"
     REGENERATE = "regenerate"
+    TEST = "test"
+
+
+MODEL_KINDS = frozenset({RunKind.AGENT, RunKind.DIRECT})
+"""The kinds whose token is worth something at the model gateway."""
 
 
 class RunState(StrEnum):
@@ -111,27 +175,41 @@ class Run:
 class RunTask:
     """What a backend needs to start a sandbox: no repository content, no long-lived secret.
 
-    ``token`` is this run's own, worth one workspace download, one result upload and the run's model budget. A direct
-    call has no sandbox and so no task.
+    ``token`` is this run's own, worth one workspace download, one result upload and, for an agent, the run's model
+    budget; all of that is at ``gateway_url``, the one address that a sandbox reaches. A direct call has no sandbox and
+    so no task. With ``probe``, the targets of ``runners.isolation`` as JSON, the sandbox is only looked at from inside.
     """
 
     run_id: str
     token: str
-    runner_url: str
     gateway_url: str
     model: str
     limits: RunLimits
     kind: RunKind = RunKind.AGENT
+    probe: str = ""
 
     def __repr__(self) -> str:
         return f"RunTask(run_id={self.run_id!r}, token=<hidden>, model={self.model!r})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxPending:
+    """The sandbox was asked for and does not work yet.
+
+    ``reason`` is what it waits for, in a few words of ours. ``queued`` says that an outside scheduler holds it back on
+    purpose: that may take as long as it takes.
+    """
+
+    reason: str
+    queued: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxRunning:
-    """The sandbox lives; ``log_bytes`` is how much it has written so far."""
+    """The sandbox lives; ``log_bytes`` is how much it has written so far, ``since`` when it began if that is known."""
 
     log_bytes: int
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +226,19 @@ class SandboxMissing:
     """No sandbox of that run exists here."""
 
 
-SandboxObservation = SandboxRunning | SandboxExited | SandboxMissing
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxLost:
+    """The sandbox came to nothing for reasons that are not the agent's: evicted, no image, no node, refused.
+
+    ``outcome`` is ``INFRA_RETRYABLE`` or ``INFRA_TERMINAL``.
+    """
+
+    outcome: RunOutcome
+    detail: str
+
+
+SandboxEnd = SandboxExited | SandboxMissing | SandboxLost
+SandboxObservation = SandboxPending | SandboxRunning | SandboxEnd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

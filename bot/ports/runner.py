@@ -1,6 +1,7 @@
 """The port to the sandboxes."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from bot.model.runs import AgentAnswer, AgentBrief, CommandAnswer, CommandBrief, RunLimits, RunTask, SandboxObservation
@@ -8,15 +9,28 @@ from bot.ports.git import WorkspaceFile
 
 
 class AgentRunner(Protocol):
-    """Starts, observes and ends sandboxes. The same guest runs in every backend."""
+    """Starts, observes and ends sandboxes. The same guest runs in every backend.
+
+    A backend is told nothing about jobs and decides nothing: whoever supervises a run does.
+    """
 
     @property
     def name(self) -> str:
         """The backend's name: ``process``, ``container`` or ``cluster``."""
         ...
 
+    @property
+    def outlives_us(self) -> bool:
+        """Whether a sandbox goes on when this process ends, so that another one can go on supervising it."""
+        ...
+
     async def start(self, task: RunTask) -> None:
-        """Start the sandbox of a run; starting one that exists already does nothing. Raises ``SandboxError``."""
+        """Start the sandbox of a run; starting one that exists already does nothing.
+
+        Raises:
+            SandboxRefusedError: it can never be started like this; trying again is pointless.
+            SandboxError: it cannot be started now.
+        """
         ...
 
     async def observe(self, run_id: str) -> SandboxObservation:
@@ -33,6 +47,25 @@ class AgentRunner(Protocol):
 
     async def forget(self, run_id: str) -> None:
         """Remove what is left of an ended sandbox: files, container, Job."""
+        ...
+
+    async def aged(self) -> list[str]:
+        """The runs of this installation of which something is here that is older than a minute.
+
+        Whoever asks decides by the runs' rows, read anew, what of it has to go. Raises ``SandboxError``.
+        """
+        ...
+
+
+class RunDoors(Protocol):
+    """The doors of sandboxes without a network: unix sockets that lead to the gateway, each for one run only."""
+
+    async def open(self, task: RunTask, directory: Path) -> Path:
+        """Open the run's door in an existing directory; the socket's path. Opening it again does nothing."""
+        ...
+
+    async def close(self, run_id: str) -> None:
+        """Close the door and whatever goes through it; of a run without a door, nothing happens."""
         ...
 
 

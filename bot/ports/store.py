@@ -257,6 +257,10 @@ class Runs(Protocol):
         """The result archive, if one was accepted."""
         ...
 
+    async def lost(self, job_id: str) -> int:
+        """How many runs of a job came to nothing for reasons of the infrastructure's that may pass."""
+        ...
+
     async def usage(self, job_id: str) -> Usage:
         """What all runs of a job used of the model."""
         ...

@@ -20,6 +20,7 @@ from bot.errors import SandboxError, SettingsError
 from bot.model.runs import RunTask, SandboxExited, SandboxMissing, SandboxObservation, SandboxRunning
 from runners.environment import guest_environment
 from runners.protocol import ENV_LIFELINE
+from runners.sandbox import AGED_SECONDS
 
 _RUN_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _GRACE_SECONDS: Final = 2.0
@@ -59,6 +60,11 @@ class ProcessRunner:
         """The backend's name."""
         return "process"
 
+    @property
+    def outlives_us(self) -> bool:
+        """A guest ends with whoever started it."""
+        return False
+
     async def start(self, task: RunTask) -> None:
         """Start a guest; starting one that exists already does nothing. Raises ``SandboxError``."""
         place = self._place(task.run_id)
@@ -95,6 +101,17 @@ class ProcessRunner:
         await self.stop(run_id)
         await asyncio.to_thread(shutil.rmtree, self._place(run_id), ignore_errors=True)
         self._children.pop(run_id, None)
+
+    async def aged(self) -> list[str]:
+        """The runs that an earlier process left directories of, a minute old and older."""
+        return await asyncio.to_thread(self._left)
+
+    def _left(self) -> list[str]:
+        if not self._directory.is_dir():
+            return []
+        before = time.time() - AGED_SECONDS
+        places = [place for place in self._directory.iterdir() if _RUN_ID.fullmatch(place.name)]
+        return [place.name for place in places if place.name not in self._children and place.stat().st_mtime < before]
 
     def _place(self, run_id: str) -> Path:
         if not _RUN_ID.fullmatch(run_id):

@@ -87,7 +87,9 @@ def environment(task: GuestTask) -> dict[str, str]:
     """The whole environment. Home, settings and temporary files are inside the task's directory."""
     # Two silent attempts of the watchdog fit into the time after which the supervisor calls a run stalled.
     idle_ms = int(max(_MIN_IDLE_SECONDS, task.stall_seconds / 3) * 1000)
+    door = {"ANTHROPIC_UNIX_SOCKET": task.socket} if task.socket else {}
     return {
+        **door,
         "PATH": "/usr/bin:/bin",
         "HOME": str(task.directory / "home"),
         "TMPDIR": str(task.directory / "tmp"),

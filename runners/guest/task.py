@@ -19,7 +19,7 @@ from runners.protocol import (
     ENV_MODEL,
     ENV_RUN_ID,
     ENV_RUN_TOKEN,
-    ENV_RUNNER_URL,
+    ENV_SOCKET,
     ENV_STALL_SECONDS,
     ENV_TASK_DIR,
     ENV_WORK,
@@ -49,7 +49,6 @@ class GuestTask:
     run_id: str
     work: str
     token: str
-    runner_url: str
     gateway_url: str
     model: str
     claude: Path
@@ -61,6 +60,7 @@ class GuestTask:
     max_result_bytes: int
     max_result_files: int
     max_log_bytes: int
+    socket: str | None = None
 
     def __repr__(self) -> str:
         return f"GuestTask(run_id={self.run_id!r}, token=<hidden>)"
@@ -77,7 +77,6 @@ def task_from_environment(environ: Mapping[str, str]) -> GuestTask:
         run_id=_matching(environ, ENV_RUN_ID, _RUN_ID),
         work=_work(environ),
         token=_matching(environ, ENV_RUN_TOKEN, _TOKEN),
-        runner_url=_url(environ, ENV_RUNNER_URL),
         gateway_url=_url(environ, ENV_GATEWAY_URL),
         model=_matching(environ, ENV_MODEL, _MODEL),
         claude=Path(_value(environ, ENV_CLAUDE)),
@@ -89,6 +88,7 @@ def task_from_environment(environ: Mapping[str, str]) -> GuestTask:
         max_result_bytes=_count(environ, ENV_MAX_RESULT_BYTES),
         max_result_files=_count(environ, ENV_MAX_RESULT_FILES),
         max_log_bytes=_count(environ, ENV_MAX_LOG_BYTES),
+        socket=environ.get(ENV_SOCKET) or None,
     )
 
 

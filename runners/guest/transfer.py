@@ -1,6 +1,7 @@
 """The guest's two requests: no redirect is followed, no proxy is asked, nothing larger than expected is read."""
 
 import http.client
+import socket
 import time
 import urllib.error
 import urllib.request
@@ -23,29 +24,56 @@ _SERVER_ERROR: Final = 500
 def fetch_workspace(task: GuestTask) -> bytes:
     """Download the workspace archive. Raises ``GuestError``."""
     request = _request(task, WORKSPACE_PATH, method="GET", body=None)
-    return _send(request, cap=workspace_archive_cap(task.max_workspace_bytes), exit_code=EXIT_FETCH_FAILED)
+    return _send(task, request, cap=workspace_archive_cap(task.max_workspace_bytes), exit_code=EXIT_FETCH_FAILED)
 
 
 def upload_result(task: GuestTask, archive: bytes) -> None:
     """Upload the result archive. Raises ``GuestError``."""
     request = _request(task, RESULT_PATH, method="PUT", body=archive)
     request.add_header("Content-Type", "application/x-tar")
-    _send(request, cap=2**16, exit_code=EXIT_UPLOAD_FAILED)
+    _send(task, request, cap=2**16, exit_code=EXIT_UPLOAD_FAILED)
 
 
 def _request(task: GuestTask, path: str, *, method: str, body: bytes | None) -> urllib.request.Request:
-    url = task.runner_url + path.format(run_id=task.run_id)
+    url = task.gateway_url + path.format(run_id=task.run_id)
     request = urllib.request.Request(url, data=body, method=method)  # noqa: S310 - the scheme was checked with the task
     request.add_header("Authorization", f"Bearer {task.token}")
     return request
 
 
-def _opener() -> urllib.request.OpenerDirector:
+class _SocketConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str, host: str, timeout: float) -> None:
+        super().__init__(host, timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class _SocketHandler(urllib.request.HTTPHandler):
+    """Every ``http:`` request goes to one unix socket, whatever host it names."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        def connection(host: str, *, timeout: float = _TIMEOUT_SECONDS, **_: object) -> http.client.HTTPConnection:
+            return _SocketConnection(self._path, host, timeout)
+
+        return self.do_open(connection, req)
+
+
+def _opener(path: str | None) -> urllib.request.OpenerDirector:
     # build_opener() would add proxies from the environment, redirects, file: and ftp:.
     opener = urllib.request.OpenerDirector()
     for handler in (
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPHandler() if path is None else _SocketHandler(path),
+        *(() if path is not None else (urllib.request.HTTPSHandler(),)),
         urllib.request.HTTPErrorProcessor(),
         urllib.request.HTTPDefaultErrorHandler(),
     ):
@@ -53,9 +81,9 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
-def _send(request: urllib.request.Request, *, cap: int, exit_code: int) -> bytes:
+def _send(task: GuestTask, request: urllib.request.Request, *, cap: int, exit_code: int) -> bytes:
     """Send with a few attempts: the other side may be starting over. A refusal (below 500) is final."""
-    opener = _opener()
+    opener = _opener(task.socket)
     what = f"{request.get_method()} of the {'workspace' if exit_code == EXIT_FETCH_FAILED else 'result'}"
     for pause in (*_PAUSES, None):
         try:

@@ -17,7 +17,8 @@ from app.demo.redis_server import embedded_redis
 from app.http.server import serving_loopback
 from app.settings import Environment
 from app.store.migrate import upgrade
-from app.wiring import claude_path, open_flowforge, server_limits
+from app.wiring import open_flowforge, server_limits
+from app.wiring_sandboxes import claude_path
 from bot.errors import SettingsError
 from tests.app.http.web import signature
 from tests.app.jobs.parts import KEY, WEBHOOK_SECRET, settings_of

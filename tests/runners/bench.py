@@ -11,13 +11,13 @@ from typing import Any
 import claude_agent_sdk
 import httpx
 import psutil
-from litestar import Litestar
 
 from app.demo.model.replies import Script
 from app.demo.model.server import ScriptedModel
+from app.gateway.front import sandbox_service
 from app.gateway.service import create_gateway
-from app.http.runs import runner_endpoints
 from app.http.server import bind, serving
+from app.http.service import create_desk
 from app.store.database import SqlStore
 from app.system import SystemClock, SystemIds
 from bot.model.runs import (
@@ -90,7 +90,6 @@ class Bench:
     model: ScriptedModel
     runner: ProcessRunner
     supervisor: Supervisor
-    runner_url: str
     gateway_url: str
     progress: dict[str, list[AgentProgress]]
     ends: dict[str, asyncio.Event]
@@ -118,7 +117,6 @@ class Bench:
         task = RunTask(
             run_id=run_id,
             token=token,
-            runner_url=self.runner_url,
             gateway_url=self.gateway_url,
             model=MODEL,
             limits=limits_,
@@ -152,7 +150,6 @@ class Bench:
         task = RunTask(
             run_id=run_id,
             token=token,
-            runner_url=self.runner_url,
             gateway_url=self.gateway_url,
             model=MODEL,
             limits=limits_,
@@ -224,9 +221,8 @@ async def open_bench(url: str, directory: Path, script: Script) -> AsyncIterator
             ledger=store.ledger, runs=store.runs, http=http, upstream=model.base_url, api_key=MODEL_KEY, clock=clock
         )
         cap = result_archive_cap(LIMITS.max_result_bytes, LIMITS.max_result_files, LIMITS.max_log_bytes)
-        desk = Litestar(runner_endpoints(store.runs, max_result_bytes=cap), openapi_config=None)
-        gateway_url = await stack.enter_async_context(serving(gateway, bind("127.0.0.1", 0)))
-        runner_url = await stack.enter_async_context(serving(desk, bind("127.0.0.1", 0)))
+        front = sandbox_service(gateway=gateway, runs=create_desk(store.runs, max_result_bytes=cap))
+        gateway_url = await stack.enter_async_context(serving(front, bind("127.0.0.1", 0)))
         runner = ProcessRunner(directory, claude=CLAUDE, development=True)
         progress: dict[str, list[AgentProgress]] = {}
         ends: dict[str, asyncio.Event] = {}
@@ -254,7 +250,6 @@ async def open_bench(url: str, directory: Path, script: Script) -> AsyncIterator
             model=model,
             runner=runner,
             supervisor=supervisor,
-            runner_url=runner_url,
             gateway_url=gateway_url,
             progress=progress,
             ends=ends,

@@ -81,7 +81,7 @@ def test_without_a_result(sandbox: SandboxExited | SandboxMissing, log: bytes, o
 
 def test_a_log_cannot_claim_success() -> None:
     log = b"\n".join(stream(init(), result()))
-    assert of_log(log, exited(0)).outcome is RunOutcome.INFRA_RETRYABLE
+    assert of_log(log, exited(0)).outcome is RunOutcome.INVALID_OUTPUT
     assert of_log(log, SandboxMissing()).report is None
 
 

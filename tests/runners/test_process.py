@@ -181,14 +181,14 @@ async def test_an_id_that_is_no_name_is_refused(bench: Bench, run_id: str) -> No
         await bench.runner.forget(run_id)
 
 
-async def test_a_guest_that_cannot_be_started_is_a_sandbox_error_and_the_run_ends(bench: Bench, tmp_path: Path) -> None:
+async def test_a_guest_that_cannot_be_started_ends_the_run(bench: Bench, tmp_path: Path) -> None:
     bench.supervisor._runner = ProcessRunner(
         bench.directory, claude=CLAUDE, python=str(tmp_path / "no-python"), development=True
     )
     task, job_id = await bench.prepare(HonestResolver())
-    with pytest.raises(SandboxError):
-        await bench.supervisor.launch(task, job_id=job_id)
-    run = await bench.store.runs.get(task.run_id)
-    assert run is not None
-    assert run.outcome is RunOutcome.INFRA_RETRYABLE
+    bench.ends[task.run_id] = asyncio.Event()
+    await bench.supervisor.launch(task, job_id=job_id)
+    ended = await bench.ended(task.run_id)
+    assert ended.outcome is RunOutcome.INFRA_RETRYABLE
+    assert ended.run.detail == "the guest cannot be started (FileNotFoundError)"
     await bench.runner.forget(task.run_id)

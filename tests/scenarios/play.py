@@ -143,7 +143,7 @@ class Play:
 
     async def deliver(self, body: bytes, **headers: str) -> int:
         """Post a delivery to the web service as anybody on the Internet could; the status of the answer."""
-        url = f"{self.stage.instance.settings.runner_url}/webhooks/github"
+        url = f"{self.stage.web_url}/webhooks/github"
         async with httpx.AsyncClient() as http:
             answer = await http.post(url, content=body, headers={"content-type": "application/json", **headers})
         return answer.status_code

@@ -26,11 +26,11 @@ class Sandbox:
         return {"authorization": f"Bearer {token or self.token}"}
 
     async def fetch(self, headers: dict[str, str] | None = None) -> httpx.Response:
-        return await self.web.http.get(f"/runs/{self.run_id}/workspace", headers=headers or self.headers())
+        return await self.web.desk.get(f"/runs/{self.run_id}/workspace", headers=headers or self.headers())
 
     async def send(self, content: bytes = b"the result", headers: dict[str, str] | None = None) -> httpx.Response:
         url = f"/runs/{self.run_id}/result"
-        return await self.web.http.put(url, content=content, headers=headers or self.headers())
+        return await self.web.desk.put(url, content=content, headers=headers or self.headers())
 
 
 async def sandbox(web: Web, token: str) -> Sandbox:
@@ -106,8 +106,8 @@ async def test_what_can_be_no_run_never_reaches_the_database(web: Web, run_id: s
     holder = sqlite3.connect(web.database, isolation_level=None)
     holder.execute("ALTER TABLE runs RENAME TO gone")
     headers = {"authorization": "Bearer token-of-this-run"}
-    assert (await web.http.get(f"/runs/{run_id}/workspace", headers=headers)).status_code in {403, 404}
-    answer = await web.http.put(f"/runs/{run_id}/result", content=b"x", headers=headers)
+    assert (await web.desk.get(f"/runs/{run_id}/workspace", headers=headers)).status_code in {403, 404}
+    answer = await web.desk.put(f"/runs/{run_id}/result", content=b"x", headers=headers)
     assert answer.status_code in {403, 404, 405}
     holder.close()
 

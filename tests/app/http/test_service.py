@@ -143,7 +143,7 @@ class Unreliable:
 
 
 async def test_a_fault_of_ours_is_500_and_shows_nothing_of_itself(
-    web: Web, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("LITESTAR_DEBUG", "1")
     caplog.set_level(logging.CRITICAL)
@@ -155,7 +155,7 @@ async def test_a_fault_of_ours_is_500_and_shows_nothing_of_itself(
         events=frozenset({"push"}),
         max_bytes=CAP,
     )
-    service = create_service(intake=intake, runs=web.store.runs, max_result_bytes=CAP, probes={})
+    service = create_service(intake=intake, probes={})
     async with serving_loopback(service) as url, httpx.AsyncClient(base_url=url, trust_env=False) as http:
         headers = {"x-github-delivery": "delivery-1", "x-github-event": "push", "accept": "text/html"}
         answer = await http.post("/webhooks/github", content=BODY, headers=headers)

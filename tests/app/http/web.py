@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from app.http.server import serving_loopback
-from app.http.service import create_service
+from app.http.service import create_desk, create_service
 from app.http.webhooks import Intake
 from app.store.database import SqlStore
 from app.store.engine import parse_url
@@ -28,9 +28,10 @@ def signature(body: bytes, secret: bytes = NEW) -> str:
 
 @dataclass(slots=True, kw_only=True)
 class Web:
-    """The running service, what it rang for, and what its probe says."""
+    """The running service, the sandboxes' desk, what was rung for, and what the probe says."""
 
     http: httpx.AsyncClient
+    desk: httpx.AsyncClient
     store: SqlStore
     database: Path
     rung: list[tuple[str, str]] = field(default_factory=list)
@@ -65,8 +66,14 @@ async def running(database_url: str) -> AsyncIterator[Web]:
         events=DECODED_EVENTS,
         max_bytes=CAP,
     )
-    service = create_service(intake=intake, runs=store.runs, max_result_bytes=CAP, probes={"database": probe})
-    async with serving_loopback(service) as url, httpx.AsyncClient(base_url=url, trust_env=False) as http:
-        web = Web(http=http, store=store, database=Path(str(parse_url(database_url).database)), rung=rung)
+    service = create_service(intake=intake, probes={"database": probe})
+    desk_service = create_desk(store.runs, max_result_bytes=CAP)
+    async with (
+        serving_loopback(service) as url,
+        serving_loopback(desk_service) as desk_url,
+        httpx.AsyncClient(base_url=url, trust_env=False) as http,
+        httpx.AsyncClient(base_url=desk_url, trust_env=False) as desk,
+    ):
+        web = Web(http=http, desk=desk, store=store, database=Path(str(parse_url(database_url).database)), rung=rung)
         yield web
     await store.close()

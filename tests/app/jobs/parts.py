@@ -27,7 +27,6 @@ def settings_of(directory: Path, *, database_url: str, redis_url: str, **changes
         "data_dir": directory / "data",
         "database_url": SecretStr(database_url),
         "redis_url": SecretStr(redis_url),
-        "runner_url": NOWHERE,
         "gateway_url": NOWHERE,
         "github_api_url": NOWHERE,
         "github_git_url": NOWHERE,

@@ -184,9 +184,7 @@ class Bench:
         return self.sim.record.requests(method, path)
 
 
-def settings_of(
-    directory: Path, sim: Simulator, database_url: str, web_url: str, overrides: Mapping[str, object]
-) -> ServiceSettings:
+def settings_of(directory: Path, sim: Simulator, database_url: str, overrides: Mapping[str, object]) -> ServiceSettings:
     """Settings of an instance that has no Redis: every ring is lost."""
     return ServiceSettings.model_validate(
         {
@@ -194,7 +192,6 @@ def settings_of(
             "data_dir": directory / "data",
             "database_url": SecretStr(database_url),
             "redis_url": SecretStr(f"unix://{directory / 'no-redis'}"),
-            "runner_url": web_url,
             "gateway_url": "http://127.0.0.1:9",
             "direct_calls": False,
             "github_api_url": sim.base_url,
@@ -235,7 +232,7 @@ async def open_bench(
                 clock=clock,
             ),
         )
-        settings = settings_of(directory, sim, database_url, url, overrides)
+        settings = settings_of(directory, sim, database_url, overrides)
         opened = open_flowforge(settings, worker="bench", clock=clock, runner=runner)
         instance = await stack.enter_async_context(opened)
         await stack.enter_async_context(serving(instance.service, listener))

@@ -32,6 +32,7 @@ class Puppet:
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     forgotten: asyncio.Event = field(default_factory=asyncio.Event)
     token_sha256: str = ""
+    aged: bool = False
 
 
 class PuppetRunner:
@@ -46,6 +47,13 @@ class PuppetRunner:
     @property
     def name(self) -> str:
         return "puppet"
+
+    @property
+    def outlives_us(self) -> bool:
+        return False
+
+    async def aged(self) -> list[str]:
+        return [puppet.task.run_id for puppet in self.puppets if puppet.aged and not puppet.forgotten.is_set()]
 
     @property
     def last(self) -> Puppet:

@@ -4,17 +4,18 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from app.wiring import FlowForge, open_flowforge
-from bot.errors import ForgeUnavailableError, GitError, SandboxError
+from bot.errors import ForgeUnavailableError, GitError, SandboxError, SandboxRefusedError
 from bot.model.jobs import Job, JobState
-from bot.model.runs import RunOutcome, SandboxExited
+from bot.model.runs import RunOutcome, SandboxLost
 from tests.bot.handlers.bench import WAIT, Bench, HandClock
-from tests.bot.handlers.puppet import PuppetRunner, send_result
+from tests.bot.handlers.puppet import Puppet, PuppetRunner, send_result
 
 LEASE = 301.0
 PULL = r"/repos/acme/fees/pulls/1$"
@@ -76,24 +77,36 @@ async def test_a_step_waits_as_long_as_the_forge_asks_for(bench: Bench) -> None:
     assert await executions(bench) == [(1, "error", "LimitedError"), (2, "open", "")]
 
 
-async def test_a_step_that_fails_again_and_again_ends_the_job_and_says_why(bench: Bench) -> None:
-    bench.runner.fails = [SandboxError(f"no room for sandbox {number}") for number in range(9)]
+async def test_a_sandbox_that_cannot_be_started_uses_no_attempt_and_in_the_end_people_are_told(bench: Bench) -> None:
+    bench.runner.fails = [SandboxError(f"no room for sandbox {number}") for number in range(10)]
     bench.say("/flowforge resolve")
     waits = []
     await bench.work()
     while (job := await bench.job()).finished_at is None:
-        assert job.state is JobState.PREPARING
+        assert job.state is JobState.QUEUED
         waited = 0
         while ("job", job.id) not in await bench.due():
             bench.clock.advance(1)
             waited += 1
         waits.append(waited)
         await bench.work()
-    assert waits == [5, 10, 20, 40]
-    assert (job.state, job.rule) == (JobState.FAILED, "internal")
-    assert [row[1:] for row in await executions(bench)] == [("error", "SandboxError")] * 5
-    assert "no room for sandbox 4" in bench.stickies[0]
-    assert (bench.check_runs[-1].status, bench.check_runs[-1].conclusion) == ("completed", "failure")
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
+    assert (job.state, job.rule) == (JobState.UNRESOLVED, RunOutcome.INFRA_RETRYABLE.value)
+    assert "could not be run" in bench.stickies[0]
+    assert "Detail: no room for sandbox 9" in bench.stickies[0]
+    assert (bench.check_runs[-1].status, bench.check_runs[-1].conclusion) == ("completed", "action_required")
+
+
+async def test_a_sandbox_that_can_never_be_started_is_not_tried_again(bench: Bench) -> None:
+    bench.runner.fails = [SandboxRefusedError("there is no namespace for runs")]
+    bench.say("/flowforge resolve")
+    await bench.work()
+    job = await bench.job()
+    assert (job.state, job.rule) == (JobState.UNRESOLVED, RunOutcome.INFRA_TERMINAL.value)
+    run = await bench.store.runs.latest(job.id)
+    assert run is not None
+    assert run.detail == "there is no namespace for runs"
+    assert bench.runner.puppets == []
 
 
 async def test_a_mirror_that_cannot_be_made_fails_the_job_and_shows_no_path(bench: Bench) -> None:
@@ -206,23 +219,35 @@ async def test_what_could_not_be_cleared_away_is_cleared_later(bench: Bench) -> 
 # --- runs that get lost
 
 
-async def test_a_sandbox_that_is_lost_starts_over_after_a_pause_three_times_at_most(bench: Bench) -> None:
+async def test_a_sandbox_that_is_lost_starts_over_after_a_pause_and_uses_no_attempt(bench: Bench) -> None:
     await bench.until_running()
-    for attempt in (1, 2):
-        bench.runner.last.seen = SandboxExited(exit_code=None, signal=9)
+    for lost, pause in enumerate((5, 10, 20, 40, 80, 160), start=1):
+        bench.runner.last.seen = SandboxLost(outcome=RunOutcome.INFRA_RETRYABLE, detail="evicted")
         await bench.ended()
         await bench.work()
         assert (await bench.job()).state is JobState.QUEUED
-        assert len(bench.runner.puppets) == attempt, "not at once"
-        bench.clock.advance(6)
+        assert len(bench.runner.puppets) == lost, "not at once"
+        bench.clock.advance(pause + 1)
         await bench.work()
-        assert len(bench.runner.puppets) == attempt + 1
-    bench.runner.last.seen = SandboxExited(exit_code=None, signal=9)
-    await bench.ended()
+        assert len(bench.runner.puppets) == lost + 1
+    await bench.finish()
     await bench.work()
-    job = await bench.job()
-    assert (job.state, job.rule) == (JobState.UNRESOLVED, RunOutcome.INFRA_RETRYABLE.value)
-    assert "could not be run" in bench.stickies[0]
+    assert (await bench.job()).state is JobState.AWAITING_APPROVAL
+
+
+async def test_what_is_left_of_an_ended_run_is_removed_and_a_live_run_is_let_be(bench: Bench) -> None:
+    await bench.until_running()
+    live = bench.runner.last
+    stray = Puppet(task=replace(live.task, run_id="f" * 32), aged=True)
+    live.aged = True
+    bench.runner.puppets.insert(0, stray)
+    async with another_worker(bench, HandClock(bench.clock.time)) as other:
+        assert isinstance(other.runner, PuppetRunner)
+        other.runner.puppets = bench.runner.puppets
+        assert await other.supervisor.sink() == 1
+        assert stray.forgotten.is_set()
+        assert not live.forgotten.is_set()
+        other.runner.puppets = []
 
 
 async def test_a_worker_that_dies_during_a_run_is_followed_by_another_one(bench: Bench) -> None:

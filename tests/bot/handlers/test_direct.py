@@ -90,7 +90,7 @@ async def test_what_a_direct_call_said_outlives_the_worker_that_asked(databases:
         bench.say("/flowforge resolve")
         await bench.work()
         job = await bench.job()
-        assert job.state is JobState.PREPARING, job.message
+        assert job.state is JobState.QUEUED, job.message
         asked = len(model.calls)
         bench.clock.advance(6)
         await bench.work()

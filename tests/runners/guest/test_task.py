@@ -19,7 +19,6 @@ def given(tmp_path: Path) -> dict[str, str]:
     task = RunTask(
         run_id="0123456789abcdef0123456789abcdef",
         token=TOKEN,
-        runner_url="http://127.0.0.1:1/",
         gateway_url="http://gateway:8080",
         model="claude-sonnet-5-5",
         limits=LIMITS,
@@ -31,7 +30,7 @@ def given(tmp_path: Path) -> dict[str, str]:
 def test_what_a_backend_gives_is_what_the_guest_reads(given: dict[str, str], tmp_path: Path) -> None:
     task = task_from_environment(given)
     assert (task.run_id, task.token, task.model) == ("0123456789abcdef0123456789abcdef", TOKEN, "claude-sonnet-5-5")
-    assert (task.runner_url, task.gateway_url) == ("http://127.0.0.1:1", "http://gateway:8080")
+    assert task.gateway_url == "http://gateway:8080"
     assert (task.claude, task.directory) == (Path("/opt/claude"), tmp_path / "task")
     assert (task.max_turns, task.budget_usd, task.stall_seconds) == (10, 1.0, 30.0)
     assert (task.max_workspace_bytes, task.max_result_bytes) == (2**20, 10_000)
@@ -41,8 +40,16 @@ def test_what_a_backend_gives_is_what_the_guest_reads(given: dict[str, str], tmp
 BAD = {
     "FLOWFORGE_RUN_ID": ["", "../x", "a/b", "x" * 65],
     "FLOWFORGE_RUN_TOKEN": ["", "short", "with blank in it", "line\nbreak-in-it"],
-    "FLOWFORGE_RUNNER_URL": ["", "file:///etc/passwd", "ftp://host/", "http://user:pw@host/", "//host", "http://"],
-    "FLOWFORGE_GATEWAY_URL": ["", "unix:/socket", "http://host/?key=1"],
+    "FLOWFORGE_GATEWAY_URL": [
+        "",
+        "file:///etc/passwd",
+        "ftp://host/",
+        "http://user:pw@host/",
+        "//host",
+        "http://",
+        "unix:/socket",
+        "http://host/?key=1",
+    ],
     "FLOWFORGE_MODEL": ["", "--dangerously-skip-permissions", "-p", "a b", "x" * 200, "a\nb"],
     "FLOWFORGE_CLAUDE": [""],
     "FLOWFORGE_TASK_DIR": ["", "/does/not/exist", "/etc"],

@@ -1,6 +1,8 @@
 """The guest's requests: no redirect, no proxy, a cap, a few attempts, and no token in any message."""
 
+import contextlib
 import http.server
+import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -11,7 +13,7 @@ import pytest
 
 from runners.guest.task import GuestError, GuestTask
 from runners.guest.transfer import fetch_workspace, upload_result
-from runners.protocol import EXIT_FETCH_FAILED, EXIT_UPLOAD_FAILED
+from runners.protocol import EXIT_FETCH_FAILED, EXIT_UPLOAD_FAILED, SOCKET_URL
 
 TOKEN = "run-token-of-this-test"
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
@@ -32,26 +34,39 @@ class Desk:
         answer(handler)
 
 
-@pytest.fixture
-def desk() -> Iterator[Desk]:
-    desk = Desk()
-
+def handler_of(desk: Desk) -> type[http.server.BaseHTTPRequestHandler]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             desk.handle(self)
 
         do_PUT = do_GET  # noqa: N815 - the name that http.server calls
 
+        def address_string(self) -> str:
+            return "somebody"  # over a unix socket nobody has an address
+
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
             """Nothing."""
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        desk.url = f"http://127.0.0.1:{server.server_port}"
+    return Handler
+
+
+@contextlib.contextmanager
+def serving(server: socketserver.BaseServer) -> Iterator[None]:
+    with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
-        yield desk
+        yield
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def desk() -> Iterator[Desk]:
+    desk = Desk()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler_of(desk))
+    desk.url = f"http://127.0.0.1:{server.server_port}"
+    with serving(server):
+        yield desk
 
 
 def body(content: bytes, status: int = 200) -> Answer:
@@ -82,12 +97,11 @@ def cut(handler: http.server.BaseHTTPRequestHandler) -> None:
     handler.close_connection = True
 
 
-def task(url: str) -> GuestTask:
+def task(url: str, socket: str | None = None) -> GuestTask:
     return GuestTask(
         run_id="a1",
         work="agent",
         token=TOKEN,
-        runner_url=url,
         gateway_url=url,
         model="m",
         claude=Path("/nowhere"),
@@ -99,7 +113,25 @@ def task(url: str) -> GuestTask:
         max_result_bytes=1000,
         max_result_files=1,
         max_log_bytes=1000,
+        socket=socket,
     )
+
+
+def test_over_a_unix_socket_no_address_is_looked_up(tmp_path: Path) -> None:
+    desk, path = Desk(answers=[body(b"archive"), body(b"", 204)]), str(tmp_path / "door.sock")
+    with serving(socketserver.ThreadingUnixStreamServer(path, handler_of(desk))):
+        assert fetch_workspace(task(SOCKET_URL, path)) == b"archive"
+        upload_result(task(SOCKET_URL, path), b"result")
+    assert [(method, where, said) for method, where, _, said in desk.requests] == [
+        ("GET", "/runs/a1/workspace", b""),
+        ("PUT", "/runs/a1/result", b"result"),
+    ]
+
+
+def test_a_socket_that_nobody_listens_at_is_asked_a_few_times(tmp_path: Path) -> None:
+    with pytest.raises(GuestError, match="GET of the workspace: URLError") as caught:
+        fetch_workspace(task(SOCKET_URL, str(tmp_path / "nothing")))
+    assert caught.value.exit_code == EXIT_FETCH_FAILED
 
 
 def test_both_requests(desk: Desk) -> None:

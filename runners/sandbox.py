@@ -1,0 +1,60 @@
+"""What every sealed sandbox is like, whichever backend makes it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+NAME_LABEL: Final = "app.kubernetes.io/name"
+MANAGED_LABEL: Final = "app.kubernetes.io/managed-by"
+INSTANCE_LABEL: Final = "flowforge.dev/instance"
+RUN_LABEL: Final = "flowforge.dev/run"
+RUN_NAME: Final = "flowforge-run"
+"""The labels by which our sandboxes are found again, and the value of the first.
+
+https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/
+"""
+
+TASK_DIR: Final = "/task"
+CLAUDE: Final = "/usr/local/bin/claude"
+DOOR_DIR: Final = "/run/flowforge"
+DOOR_NAME: Final = "door.sock"
+USER_ID: Final = 1000
+"""Places and user inside the guest image (``runners/image``)."""
+
+AGED_SECONDS: Final = 60.0
+"""What is younger may belong to a run whose row is only being written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxSpec:
+    """What all sandboxes of one installation have in common.
+
+    Attributes:
+        image: the guest image.
+        instance: names this installation: whatever bears another name is somebody else's.
+        cpus: processors that one sandbox may use.
+        memory_bytes: memory, files in memory included.
+        pids: processes and threads.
+        disk_bytes: what a sandbox may write in all.
+    """
+
+    image: str
+    instance: str
+    cpus: float
+    memory_bytes: int
+    pids: int
+    disk_bytes: int
+
+
+def sandbox_name(run_id: str) -> str:
+    """The name of a run's container or Job: the same whoever asks, so that a second start finds the first."""
+    return f"ff-run-{run_id}"
+
+
+def sandbox_labels(run_id: str, spec: SandboxSpec) -> dict[str, str]:
+    """The labels of a run's container, or of its Job and pod."""
+    return {
+        NAME_LABEL: RUN_NAME,
+        MANAGED_LABEL: "flowforge",
+        INSTANCE_LABEL: spec.instance,
+        RUN_LABEL: run_id,
+    }
