@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cluster.node import Cluster, node_obstacle, running_cluster
 from tests.cluster.plane import Plane, plane_obstacle, running_plane
-
 
 CLUSTER = pytest.mark.xdist_group("cluster")
 
@@ -22,6 +22,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """What takes minutes the first time is built before any test's time runs."""
     if any(item.get_closest_marker("xdist_group") == CLUSTER.mark for item in session.items):
         plane_obstacle()
+        node_obstacle()
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +40,20 @@ def plane_namespace(plane: Plane) -> Iterator[str]:
     name = plane.namespace(f"runs-{secrets.token_hex(4)}")
     yield name
     plane.admin.remove("Namespace", name)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A control plane of its own with one real node, on which policies are enforced."""
+    if obstacle := plane_obstacle() or node_obstacle():
+        pytest.skip(f"no cluster: {obstacle}")
+    with running_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster_namespace(cluster: Cluster) -> Iterator[str]:
+    """A namespace of this test's own on ``cluster``, with Pod Security *restricted*."""
+    name = cluster.plane.namespace(f"runs-{secrets.token_hex(4)}")
+    yield name
+    cluster.plane.admin.remove("Namespace", name)

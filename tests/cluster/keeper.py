@@ -7,6 +7,7 @@ one on standard output. When its input ends, it ends all programs, the newest fi
 As the first process of a PID namespace it also ends what its programs have started and forgotten: containers.
 """
 
+import contextlib
 import ctypes
 import json
 import os
@@ -135,12 +136,11 @@ class Keeper:
             os.waitpid(ended.si_pid, 0)
 
     def _end_all(self) -> None:
-        os.kill(-1, signal.SIGKILL)
-        while True:
-            try:
+        with contextlib.suppress(ProcessLookupError):  # nobody else is there
+            os.kill(-1, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while True:
                 os.wait()
-            except ChildProcessError:
-                return
 
     def _remove_cgroups(self) -> None:
         """A control group goes once it is empty, and the kernel takes a moment to see that."""

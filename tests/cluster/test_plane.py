@@ -26,7 +26,8 @@ SHUT = {
 def job(name: str, namespace: str, **container: Any) -> Object:
     """A Job whose container may be shut or not."""
     described = {"name": "run", "image": "localhost/none:1", "imagePullPolicy": "Never"} | container
-    template = {"spec": {"restartPolicy": "Never", "automountServiceAccountToken": False, "containers": [described]}}
+    pod = {"restartPolicy": "Never", "automountServiceAccountToken": False, "terminationGracePeriodSeconds": 1}
+    template = {"spec": {**pod, "containers": [described]}}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",

@@ -1,0 +1,205 @@
+"""The node of the tests is a real one: pods run, are limited, and reach what a policy lets them reach."""
+
+import contextlib
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster import images
+from tests.cluster.api import Object, until
+from tests.cluster.node import Cluster
+from tests.cluster.test_plane import SHUT, job
+
+POLICY_API = "networking.k8s.io/v1"
+
+
+def busybox(name: str, namespace: str, script: str, **container: Any) -> Object:
+    """A restricted Job that runs a script."""
+    return job(name, namespace, image=images.BUSYBOX, args=["-c", script], securityContext=SHUT, **container)
+
+
+def ended_pod(cluster: Cluster, namespace: str, name: str, *, seconds: float = 60.0) -> Object:
+    """The pod of a Job, when it has ended."""
+
+    def look() -> Object | None:
+        pods = cluster.plane.admin.items("Pod", namespace, labels=f"batch.kubernetes.io/job-name={name}")
+        return next((pod for pod in pods if pod["status"]["phase"] in {"Succeeded", "Failed"}), None)
+
+    pod = until(look, f"the end of {name}", seconds=seconds)
+    assert pod is not None
+    return pod
+
+
+def said(cluster: Cluster, pod: Object) -> str:
+    """What a pod wrote."""
+    return cluster.plane.admin.logs(pod["metadata"]["name"], pod["metadata"]["namespace"])
+
+
+def test_a_restricted_job_runs_to_its_end_and_its_log_is_read(cluster: Cluster, cluster_namespace: str) -> None:
+    cluster.plane.admin.create(busybox("good", cluster_namespace, "id -u; cat /proc/self/status; echo x > /bin/x"))
+
+    pod = ended_pod(cluster, cluster_namespace, "good")
+
+    log = said(cluster, pod)
+    assert log.startswith("1000\n")
+    assert {"CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} <= set(log.splitlines())
+    assert "can't create /bin/x" in log
+    until(
+        lambda: cluster.plane.admin.read("Job", "good", cluster_namespace)["status"].get("failed") == 1,
+        "the Job's own end",
+    )
+
+
+def test_too_much_memory_ends_with_137_and_its_reason(cluster: Cluster, cluster_namespace: str) -> None:
+    limits = {"limits": {"memory": "32Mi"}}
+    script = "echo begun; tail /dev/zero"  # keeps a line without end in memory
+    cluster.plane.admin.create(busybox("hungry", cluster_namespace, script, resources=limits))
+
+    pod = ended_pod(cluster, cluster_namespace, "hungry")
+
+    (container,) = pod["status"]["containerStatuses"]
+    ended = container["state"]["terminated"]
+    assert (ended["exitCode"], ended["reason"]) == (137, "OOMKilled")
+    assert said(cluster, pod) == "begun\n"
+
+
+def test_an_image_that_is_not_there_keeps_the_pod_waiting(cluster: Cluster, cluster_namespace: str) -> None:
+    cluster.plane.admin.create(job("lost", cluster_namespace, securityContext=SHUT))
+
+    def reason() -> str | None:
+        for pod in cluster.plane.admin.items("Pod", cluster_namespace):
+            for container in pod["status"].get("containerStatuses", []):
+                found: str | None = container["state"].get("waiting", {}).get("reason")
+                return found
+        return None
+
+    until(lambda: reason() == "ErrImageNeverPull", "the reason")
+
+
+def test_a_fork_bomb_ends_at_the_limit_of_processes(cluster: Cluster, cluster_namespace: str) -> None:
+    script = "i=0; while [ $i -lt 700 ]; do sleep 20 & i=$((i+1)); done; echo no limit"
+    cluster.plane.admin.create(busybox("bomb", cluster_namespace, script))
+
+    log = said(cluster, ended_pod(cluster, cluster_namespace, "bomb"))
+
+    assert "can't fork: Resource temporarily unavailable" in log
+    assert "no limit" not in log
+
+
+@contextlib.contextmanager
+def listeners(address: str, *ports: int) -> Iterator[list[int]]:
+    """Listeners that greet whoever comes; port 0 stands for any. Yields the ports."""
+    servers = [socketserver.ThreadingTCPServer((address, port), Greeter) for port in ports]
+    for server in servers:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    try:
+        yield [server.server_address[1] for server in servers]
+    finally:
+        for server in servers:
+            server.shutdown()
+            server.server_close()
+
+
+class Greeter(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request: socket.socket
+        self.request.sendall(b"hello\n")
+
+
+def reaching(gateway: str, *others: str) -> str:
+    """A script that says which targets it can connect to: the gateway first, then all others at the same time.
+
+    Once the gateway is reached, the network plugin has taken note of the pod, and its policies hold.
+    """
+    tries = [f"(nc -w 5 {target} </dev/null >/dev/null 2>&1 && echo reached {target}) &" for target in others]
+    return " ".join([f"nc -w 30 {gateway} </dev/null >/dev/null && echo reached {gateway};", *tries, "wait"])
+
+
+def shut_policies(namespace: str, address: str, port: int) -> list[Object]:
+    """Nothing in or out, but for one port of one address."""
+    about = {"namespace": namespace}
+    gate = {"to": [{"ipBlock": {"cidr": f"{address}/32"}}], "ports": [{"protocol": "TCP", "port": port}]}
+    return [
+        {
+            "apiVersion": POLICY_API,
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "deny", **about},
+            "spec": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+        },
+        {
+            "apiVersion": POLICY_API,
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "gate", **about},
+            "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [gate]},
+        },
+    ]
+
+
+@pytest.fixture
+def neighbour(cluster: Cluster) -> Iterator[str]:
+    """The address of a pod in another namespace that answers on port 7000."""
+    namespace = cluster.plane.namespace("neighbour")
+    cluster.plane.admin.create(busybox("answer", namespace, "while true; do echo hello | nc -l -p 7000; done"))
+
+    def address() -> str:
+        pods = cluster.plane.admin.items("Pod", namespace, fields="status.phase=Running")
+        return next((pod["status"].get("podIP", "") for pod in pods), "")
+
+    yield until(address, "the neighbour's address")
+    cluster.plane.admin.remove("Namespace", namespace)
+
+
+def test_a_policy_leaves_one_port_of_one_address_and_nothing_else(
+    cluster: Cluster, cluster_namespace: str, neighbour: str
+) -> None:
+    network = cluster.node.network
+    with listeners(network.host, 0, 0, 53, 80) as (gateway, other, *_):
+        allowed = f"{network.host} {gateway}"
+        forbidden = [
+            f"{network.host} {other}",
+            f"{network.host} {cluster.plane.port}",  # the API server
+            f"{network.node} 10250",  # the kubelet
+            f"{neighbour} 7000",
+            "169.254.169.254 80",  # where clouds keep credentials
+            "192.0.2.53 53",  # a name server
+        ]
+        script = reaching(allowed, *forbidden)
+        open_namespace = cluster.plane.namespace("open")
+        cluster.plane.admin.create(busybox("open", open_namespace, script))
+        cluster.plane.admin.apply(*shut_policies(cluster_namespace, network.host, gateway))
+        cluster.plane.admin.create(busybox("shut", cluster_namespace, script))
+
+        shut = said(cluster, ended_pod(cluster, cluster_namespace, "shut"))
+        opened = said(cluster, ended_pod(cluster, open_namespace, "open"))
+
+    assert shut.splitlines() == [f"reached {allowed}"]
+    assert sorted(opened.splitlines()) == sorted(f"reached {target}" for target in [allowed, *forbidden])
+    cluster.plane.admin.remove("Namespace", open_namespace)
+
+
+def test_names_are_not_resolved_in_a_pod_without_dns(cluster: Cluster, cluster_namespace: str) -> None:
+    new = busybox("nameless", cluster_namespace, "nslookup kubernetes.default 2>&1 || echo no name; cat /etc/hosts")
+    new["spec"]["template"]["spec"] |= {
+        "dnsPolicy": "None",
+        "dnsConfig": {"nameservers": ["127.0.0.1"]},
+        "hostAliases": [{"ip": cluster.node.network.host, "hostnames": ["gateway.flowforge"]}],
+    }
+    cluster.plane.admin.create(new)
+
+    log = said(cluster, ended_pod(cluster, cluster_namespace, "nameless"))
+
+    assert "no name" in log
+    assert f"{cluster.node.network.host}\tgateway.flowforge" in log
+
+
+def test_a_lost_node_is_seen_and_comes_back(cluster: Cluster) -> None:
+    cluster.node.stop_kubelet()
+    until(lambda: not cluster.node.is_ready(), "the node to be unknown", seconds=60)
+
+    cluster.node.start_kubelet()
+
+    assert cluster.node.is_ready()
