@@ -1,0 +1,142 @@
+{{/*
+What each process reads from its environment. No secret is here: those are files (see _secrets.tpl).
+Whole numbers go through int64, since Helm reads them as floating point and would write large ones as 2.6e+07.
+*/}}
+
+{{- define "flowforge.environment.common" -}}
+- name: FLOWFORGE_SECRETS_DIR
+  value: {{ include "flowforge.secrets.directory" . }}
+- name: FLOWFORGE_LOG_LEVEL
+  value: {{ .Values.logLevel }}
+- name: FLOWFORGE_GATEWAY_URL
+  value: {{ include "flowforge.gatewayUrl" . }}
+{{- with .Values.otlpEndpoint }}
+- name: FLOWFORGE_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* The gateway also takes results in, so that the bounds of a run are its business too. */}}
+{{- define "flowforge.environment.limits" -}}
+{{- with .Values.limits -}}
+- name: FLOWFORGE_RUN_TIMEOUT_SECONDS
+  value: {{ .runTimeoutSeconds | int64 | quote }}
+- name: FLOWFORGE_STALL_TIMEOUT_SECONDS
+  value: {{ .stallTimeoutSeconds | int64 | quote }}
+- name: FLOWFORGE_MAX_TURNS
+  value: {{ .maxTurns | int64 | quote }}
+- name: FLOWFORGE_MAX_WORKSPACE_BYTES
+  value: {{ .maxWorkspaceBytes | int64 | quote }}
+- name: FLOWFORGE_MAX_RESULT_BYTES
+  value: {{ .maxResultBytes | int64 | quote }}
+- name: FLOWFORGE_MAX_RESULT_FILES
+  value: {{ .maxResultFiles | int64 | quote }}
+- name: FLOWFORGE_MAX_LOG_BYTES
+  value: {{ .maxLogBytes | int64 | quote }}
+- name: FLOWFORGE_MAX_DELIVERY_BYTES
+  value: {{ .maxDeliveryBytes | int64 | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "flowforge.environment.gateway" -}}
+{{ include "flowforge.environment.common" . }}
+- name: FLOWFORGE_GATEWAY_HOST
+  value: {{ .Values.bindAddress | quote }}
+- name: FLOWFORGE_GATEWAY_PORT
+  value: "8081"
+- name: FLOWFORGE_GATEWAY_ADMIN_HOST
+  value: {{ .Values.bindAddress | quote }}
+- name: FLOWFORGE_GATEWAY_ADMIN_PORT
+  value: "8083"
+- name: FLOWFORGE_ANTHROPIC_BASE_URL
+  value: {{ .Values.model.apiUrl | quote }}
+{{ include "flowforge.environment.limits" . }}
+{{- end -}}
+
+{{/* Web and workers read the same settings. */}}
+{{- define "flowforge.environment.service" -}}
+{{ include "flowforge.environment.common" . }}
+- name: FLOWFORGE_ENVIRONMENT
+  value: production
+- name: FLOWFORGE_DATA_DIR
+  value: /var/lib/flowforge
+- name: FLOWFORGE_HOST
+  value: {{ .Values.bindAddress | quote }}
+- name: FLOWFORGE_PORT
+  value: "8080"
+- name: FLOWFORGE_WORKER_HOST
+  value: {{ .Values.bindAddress | quote }}
+- name: FLOWFORGE_WORKER_PORT
+  value: "8082"
+- name: FLOWFORGE_GITHUB_API_URL
+  value: {{ .Values.github.apiUrl | quote }}
+- name: FLOWFORGE_GITHUB_GIT_URL
+  value: {{ .Values.github.gitUrl | quote }}
+- name: FLOWFORGE_GITHUB_APP_ID
+  value: {{ .Values.github.appId | int64 | quote }}
+- name: FLOWFORGE_GITHUB_APP_SLUG
+  value: {{ .Values.github.appSlug | quote }}
+- name: FLOWFORGE_MODEL
+  value: {{ .Values.model.default | quote }}
+- name: FLOWFORGE_ALLOWED_MODELS
+  value: {{ join "," .Values.model.allowed | quote }}
+- name: FLOWFORGE_MAX_BUDGET_USD
+  value: {{ .Values.model.maxBudgetUsd | quote }}
+- name: FLOWFORGE_DIRECT_CALLS
+  value: {{ .Values.model.directCalls | quote }}
+{{ include "flowforge.environment.limits" . }}
+{{ include "flowforge.environment.runs" . }}
+{{- end -}}
+
+{{- define "flowforge.environment.runs" -}}
+- name: FLOWFORGE_RUNNER
+  value: cluster
+{{- with .Values.runs }}
+- name: FLOWFORGE_RUN_IMAGE
+  value: {{ .image | quote }}
+- name: FLOWFORGE_RUN_CPUS
+  value: {{ .cpus | quote }}
+- name: FLOWFORGE_RUN_MEMORY_BYTES
+  value: {{ .memoryBytes | int64 | quote }}
+- name: FLOWFORGE_RUN_PIDS
+  value: {{ .pids | int64 | quote }}
+- name: FLOWFORGE_RUN_DISK_BYTES
+  value: {{ .diskBytes | int64 | quote }}
+- name: FLOWFORGE_RUN_PENDING_SECONDS
+  value: {{ .pendingSeconds | int64 | quote }}
+- name: FLOWFORGE_PROBE_SECONDS
+  value: {{ .probe.seconds | int64 | quote }}
+{{- with .probe.targets }}
+- name: FLOWFORGE_PROBE_TARGETS
+  value: {{ join "," . | quote }}
+{{- end }}
+- name: FLOWFORGE_CLUSTER_NAMESPACE
+  value: {{ .namespace.name | quote }}
+- name: FLOWFORGE_CLUSTER_IMAGE_PULL_POLICY
+  value: {{ .imagePullPolicy }}
+{{- with .imagePullSecrets }}
+- name: FLOWFORGE_CLUSTER_IMAGE_PULL_SECRETS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- with .runtimeClass }}
+- name: FLOWFORGE_CLUSTER_RUNTIME_CLASS
+  value: {{ . | quote }}
+{{- end }}
+{{- with .nodeSelector }}
+- name: FLOWFORGE_CLUSTER_NODE_SELECTOR
+  value: {{ toJson . | quote }}
+{{- end }}
+{{- with .tolerations }}
+- name: FLOWFORGE_CLUSTER_TOLERATIONS
+  value: {{ toJson . | quote }}
+{{- end }}
+{{- with .affinity }}
+- name: FLOWFORGE_CLUSTER_AFFINITY
+  value: {{ toJson . | quote }}
+{{- end }}
+{{- with .queue }}
+- name: FLOWFORGE_CLUSTER_QUEUE
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
