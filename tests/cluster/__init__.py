@@ -34,6 +34,6 @@ The node::
 The API server listens on ``node.network.host`` too, so a pod without a policy reaches it. What pods send to the world
 outside (Internet, DNS, metadata address) reaches the same port of ``node.network.host``: a listener there plays it.
 Until kube-router has taken note of a new pod (about half a second), what it sends is dropped, and TCP sends it again;
-only pods in namespaces without any policy can be reached by it already. So a pod that wants to show what it cannot reach
+only pods in namespaces without any policy can be reached by it already. So a pod that is to show what it cannot reach
 connects to what it may reach first.
 """
