@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from bot.model.runs import (
     ModelCall,
@@ -22,23 +22,34 @@ from bot.ports.store import Store
 from runners.protocol import CHANGED_PREFIX, CONTEXT_NAME, RESULT_NAME, TRANSCRIPT_NAME
 from tests.runners.streams import init, result, stream
 
+_LOOK_SECONDS: Final = 20.0
+
 
 @dataclass(slots=True, kw_only=True)
 class Puppet:
-    """One sandbox. ``stopped`` and ``forgotten`` are set when somebody ends and removes it."""
+    """One sandbox. ``stopped`` and ``forgotten`` are set when somebody ends and removes it, ``looked`` at each look."""
 
     task: RunTask
     seen: SandboxObservation = field(default_factory=lambda: SandboxRunning(log_bytes=0))
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     forgotten: asyncio.Event = field(default_factory=asyncio.Event)
+    looked: asyncio.Event = field(default_factory=asyncio.Event)
     token_sha256: str = ""
     aged: bool = False
+
+    async def seen_to(self, times: int = 2) -> None:
+        """Return when a supervisor has looked so often, from now on."""
+        async with asyncio.timeout(_LOOK_SECONDS):
+            for _ in range(times):
+                self.looked.clear()
+                await self.looked.wait()
 
 
 class PuppetRunner:
     """The ``AgentRunner`` port. ``fails`` is raised by the next starts, ``gate`` holds them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, outlives_us: bool = False) -> None:
+        self._outlives_us = outlives_us
         self.puppets: list[Puppet] = []
         self.fails: list[Exception] = []
         self.gate: asyncio.Event | None = None
@@ -50,7 +61,7 @@ class PuppetRunner:
 
     @property
     def outlives_us(self) -> bool:
-        return False
+        return self._outlives_us
 
     async def aged(self) -> list[str]:
         return [puppet.task.run_id for puppet in self.puppets if puppet.aged and not puppet.forgotten.is_set()]
@@ -69,7 +80,10 @@ class PuppetRunner:
 
     async def observe(self, run_id: str) -> SandboxObservation:
         puppet = self._of(run_id)
-        return SandboxMissing() if puppet is None else puppet.seen
+        if puppet is None:
+            return SandboxMissing()
+        puppet.looked.set()
+        return puppet.seen
 
     async def read_log(self, run_id: str, *, offset: int, limit: int) -> bytes:
         del run_id, offset, limit
