@@ -5,19 +5,32 @@ import sys
 
 from runners.guest.claude import run_claude
 from runners.guest.commands import run_commands
+from runners.guest.hiding import hide
+from runners.guest.probe import run_probe
 from runners.guest.result import build_result
 from runners.guest.stopping import StoppedError, arm, disarm, end_descendants
 from runners.guest.task import GuestError, task_from_environment
 from runners.guest.transfer import fetch_workspace, upload_result
 from runners.guest.unpack import unpack
 from runners.guest.walk import find_changes
-from runners.protocol import ENV_LIFELINE, EXIT_OK, EXIT_STOPPED, GUEST_PREFIX, TRANSCRIPT_NAME, WORK_COMMANDS
+from runners.protocol import (
+    ENV_LIFELINE,
+    ENV_PROBE,
+    EXIT_OK,
+    EXIT_STOPPED,
+    GUEST_PREFIX,
+    TRANSCRIPT_NAME,
+    WORK_COMMANDS,
+)
 
 _GRACE_SECONDS = 1.0
 
 
 def run() -> int:
-    """Do the task. Raises ``GuestError`` and ``StoppedError``."""
+    """Do the task, or prove the sandbox. Raises ``GuestError`` and ``StoppedError``."""
+    if ENV_PROBE in os.environ:
+        print(run_probe(os.environ), flush=True)  # noqa: T201 - the log is how a probe answers
+        return EXIT_OK
     task = task_from_environment(os.environ)
     marks = unpack(fetch_workspace(task), task.directory)
     ended = run_commands(task) if task.work == WORK_COMMANDS else run_claude(task)
@@ -35,7 +48,11 @@ def main() -> int:
     """Do the task and say in the exit status how that went."""
     os.umask(0o077)
     try:
-        arm(lifeline=os.environ.get(ENV_LIFELINE) == "stdin")
+        lifeline = os.environ.get(ENV_LIFELINE) == "stdin"
+        arm(lifeline=lifeline)
+        # The process backend is no sandbox, and finds its guests by what this would hide.
+        if not lifeline:
+            hide()
         return run()
     except StoppedError:
         return EXIT_STOPPED
