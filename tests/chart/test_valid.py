@@ -1,9 +1,9 @@
 """What Helm renders is what Kubernetes takes."""
 
 import helm_python
-import kubernetes_validate  # type: ignore[import-untyped]
+import kubernetes_validate
 import pytest
-from kubernetes_validate.utils import all_versions, major_minor  # type: ignore[import-untyped]
+from kubernetes_validate.utils import all_versions, major_minor
 
 from tests.chart.objects import strings
 from tests.chart.render import CHART, VALUES, manifests, render, values
