@@ -15,7 +15,7 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from bot.redact import redact
 
@@ -34,6 +34,15 @@ RUNS_ENDED: Final = Counter(
 )
 SANDBOXES_SUNK: Final = Counter(
     "flowforge_sandboxes_sunk_total", "Sandboxes removed because no live run was theirs", registry=REGISTRY
+)
+ISOLATION_PROVED: Final = Gauge(
+    "flowforge_isolation_proved", "1 while it is proved that sandboxes are sealed, else 0", registry=REGISTRY
+)
+ISOLATION_VIOLATIONS: Final = Counter(
+    "flowforge_isolation_violations_total",
+    "What probe sandboxes did that no sandbox may, by kind",
+    ["kind"],
+    registry=REGISTRY,
 )
 TICKS: Final = Counter(
     "flowforge_ticks_total", "Worker calls by kind and result", ["kind", "result"], registry=REGISTRY
