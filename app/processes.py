@@ -13,12 +13,14 @@ import structlog
 from redis.exceptions import RedisError
 
 from app.http.server import bind, serving, url_of
+from app.isolation import proving
 from app.jobs.queue import QUEUE_NAME
 from app.jobs.worker import create_worker
 from app.settings import GatewaySettings, ServiceSettings, load_settings
 from app.telemetry import configure_logging, configure_tracing
 from app.wiring import FlowForge, open_flowforge
 from app.wiring_gateway import Gateway, open_gateway
+from app.wiring_web import open_web
 from bot.errors import SettingsError
 
 _REDIS_WAIT_SECONDS: Final = 1.0
@@ -106,19 +108,14 @@ async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def running(
-    settings: ServiceSettings,
-    *,
-    web: socket.socket | None = None,
-    worker: bool = False,
-) -> AsyncIterator[FlowForge]:
-    """Be the web service on a socket, a worker, or both, while the context lasts."""
+async def running(settings: ServiceSettings, *, web: socket.socket | None = None) -> AsyncIterator[FlowForge]:
+    """Be a worker, and the web service on a socket as well if there is one, while the context lasts."""
     async with contextlib.AsyncExitStack() as stack:
         instance = await stack.enter_async_context(open_flowforge(settings, worker=worker_name()))
         if web is not None:
             await stack.enter_async_context(serving(instance.service, web))
-        if worker:
-            await stack.enter_async_context(working(instance))
+        await stack.enter_async_context(proving(instance.isolation))
+        await stack.enter_async_context(working(instance))
         yield instance
 
 
@@ -157,14 +154,25 @@ async def run_until_signal(roles: frozenset[Role]) -> None:
                 watch = _bound(stack, host, port, "gateway_admin", listening)
                 await stack.enter_async_context(serving(opened.watch, watch))
         if service is not None:
-            web = _bound(stack, service.host, service.port, "web", listening) if Role.WEB in roles else None
-            instance = await stack.enter_async_context(running(service, web=web, worker=Role.WORKER in roles))
-            if web is None:
-                watch = _bound(stack, service.worker_host, service.worker_port, "worker", listening)
-                await stack.enter_async_context(serving(instance.watch, watch))
+            await _serve(stack, service, roles, listening)
         log.info("started", roles=sorted(role.value for role in roles), **listening)
         await stop.wait()
     log.info("stopped")
+
+
+async def _serve(
+    stack: contextlib.AsyncExitStack, settings: ServiceSettings, roles: frozenset[Role], listening: dict[str, str]
+) -> None:
+    """Be web service, worker or both until ``stack`` ends. The web service alone can start no sandbox."""
+    web = _bound(stack, settings.host, settings.port, "web", listening) if Role.WEB in roles else None
+    if web is not None and Role.WORKER not in roles:
+        service = await stack.enter_async_context(open_web(settings))
+        await stack.enter_async_context(serving(service, web))
+        return
+    instance = await stack.enter_async_context(running(settings, web=web))
+    if web is None:
+        watch = _bound(stack, settings.worker_host, settings.worker_port, "worker", listening)
+        await stack.enter_async_context(serving(instance.watch, watch))
 
 
 def _bound(

@@ -2,16 +2,17 @@
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Final
 
 from arq.connections import ArqRedis
 from litestar import Litestar
 
 from app.gateway.prices import load_prices
 from app.http.health import Probe
-from app.http.service import create_service, create_watch
-from app.http.webhooks import Intake
+from app.http.service import create_watch
+from app.isolation import Isolation, isolation_of
 from app.jobs.queue import ArqQueue, open_pool
 from app.jobs.worker import Ticks
 from app.probes import database_probe, migrations_probe, redis_probe
@@ -20,10 +21,10 @@ from app.store.database import SqlStore
 from app.system import SystemClock, SystemIds
 from app.telemetry import JOBS_ENDED, RUNS_ENDED, SANDBOXES_SUNK, RunSpans, span
 from app.wiring_sandboxes import open_runner
+from app.wiring_web import create_web
 from bot.direct.client import AnthropicDirect
 from bot.errors import SandboxError
 from bot.forges.github.client import GitHubClient
-from bot.forges.github.deliveries import DECODED_EVENTS, SignatureVerifier
 from bot.forges.github.forge import GitHubForge
 from bot.forges.github.transport import open_http
 from bot.git.adapter import GitMirrors
@@ -31,6 +32,7 @@ from bot.git.batch import GitBatch
 from bot.handlers.act import ActOnIntent
 from bot.handlers.advance import AdvanceJob
 from bot.handlers.alarm import TellConflicts
+from bot.handlers.bring import BringCommits
 from bot.handlers.cases import GatherCases
 from bot.handlers.collect import CollectRun
 from bot.handlers.conclude import Conclude
@@ -65,6 +67,10 @@ from bot.ports.system import Clock
 from runners.archives import TarArchives
 from runners.supervise import Supervisor
 
+_BLIND_SECONDS: Final = 180.0
+_BLIND_SECONDS_HERE: Final = 30.0
+"""How long a sandbox may be out of sight. One that outlives us goes on meanwhile, as a cluster does without its API."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowForge:
@@ -78,6 +84,7 @@ class FlowForge:
     runner: AgentRunner
     supervisor: Supervisor
     spans: RunSpans
+    isolation: Isolation | None
     service: Litestar
     watch: Litestar
     ticks: Ticks
@@ -179,8 +186,16 @@ async def _github(settings: ServiceSettings, clock: Clock, stack: contextlib.Asy
 def _bind(parts: _Parts, worker: str) -> FlowForge:
     settings, store = parts.settings, parts.store
     queue = ArqQueue(parts.redis)
-    refresh = RefreshReports(store=store, forge=parts.forge, git=parts.git, queue=queue, clock=parts.clock)
+    refresh = RefreshReports(
+        store=store,
+        forge=parts.forge,
+        git=parts.git,
+        bring=BringCommits(forge=parts.forge, git=parts.git),
+        queue=queue,
+        clock=parts.clock,
+    )
     spans = RunSpans()
+    isolation = isolation_of(settings, parts.runner, clock=parts.clock, ids=parts.ids)
     supervisor = Supervisor(
         runner=parts.runner,
         runs=store.runs,
@@ -188,13 +203,16 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
         owner=worker,
         on_progress=functools.partial(_progress, store, refresh),
         on_end=functools.partial(_run_ended, store, queue, spans),
+        guard=_free if isolation is None else isolation.reason,
+        blind_seconds=_BLIND_SECONDS if parts.runner.outlives_us else _BLIND_SECONDS_HERE,
+        pending_seconds=settings.run_pending_seconds,
     )
     advance = _advance(parts, _TracedLauncher(supervisor, spans), queue, refresh)
     route = _route(parts, advance, queue, refresh)
     deliver = DeliverReport(store=store, forge=parts.forge, clock=parts.clock)
     watch = _watch(parts, route.act, queue, route.notice)
     sweep = Sweep(store=store, queue=queue, clock=parts.clock)
-    probes = _probes(parts)
+    probes = _probes(parts, isolation)
 
     async def on_delivery(key: str) -> None:
         forge, _, delivery_id = key.partition(":")
@@ -227,7 +245,8 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
         runner=parts.runner,
         supervisor=supervisor,
         spans=spans,
-        service=_service(parts, queue, probes),
+        isolation=isolation,
+        service=create_web(settings, store=store, queue=queue, clock=parts.clock, probes=probes),
         watch=create_watch(probes),
         ticks=ticks,
     )
@@ -290,6 +309,7 @@ def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: Ref
         gateway_url=parts.settings.gateway_url,
     )
     standing = CheckStanding(store=store, forge=forge)
+    bring = BringCommits(forge=forge, git=git)
     settle = SettleMerge(
         proposals=store.proposals,
         cases=GatherCases(git=git, recorded=store.recorded),
@@ -308,6 +328,7 @@ def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: Ref
     return AdvanceJob(
         store=store,
         clock=clock,
+        bring=bring,
         fetch=FetchMerge(store=store, forge=forge, git=git),
         prepare=PrepareMerge(
             store=store,
@@ -346,7 +367,7 @@ def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: Ref
             store=store,
             forge=forge,
             git=git,
-            check_fresh=CheckFresh(forge=forge, git=git),
+            check_fresh=CheckFresh(forge=forge, git=git, bring=bring),
             standing=standing,
             remember=remember,
         ),
@@ -405,23 +426,14 @@ def _watch(parts: _Parts, act: ActOnIntent, queue: ArqQueue, notice: NoticeChang
     )
 
 
-def _probes(parts: _Parts) -> dict[str, Probe]:
-    return {
+def _free() -> None:
+    """The process backend is for development: nothing holds it back."""
+
+
+def _probes(parts: _Parts, isolation: Isolation | None) -> dict[str, Probe]:
+    probes = {
         "database": database_probe(parts.store),
         "redis": redis_probe(parts.redis),
         "migrations": migrations_probe(parts.store),
     }
-
-
-def _service(parts: _Parts, queue: ArqQueue, probes: Mapping[str, Probe]) -> Litestar:
-    settings = parts.settings
-    secrets = [secret.get_secret_value().encode() for secret in settings.github_webhook_secrets]
-    intake = Intake(
-        verify=SignatureVerifier(secrets).verify,
-        deliveries=parts.store.deliveries,
-        ring=queue.ring,
-        clock=parts.clock,
-        events=DECODED_EVENTS,
-        max_bytes=settings.max_delivery_bytes,
-    )
-    return create_service(intake=intake, probes=probes)
+    return probes if isolation is None else {**probes, "isolation": isolation.ready}

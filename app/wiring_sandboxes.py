@@ -1,16 +1,21 @@
 """The backend that executes runs, as the settings name it."""
 
+import asyncio
 import contextlib
 import hashlib
 import importlib.util
+import socket
 from pathlib import Path
 from typing import assert_never
+from urllib.parse import urlsplit
 
 from app.settings import Environment, RunnerKind, ServiceSettings
 from app.store.engine import parse_url
 from bot.errors import SettingsError
 from bot.ports.runner import AgentRunner
+from runners.backends.cluster.runner import ClusterRunner
 from runners.backends.process import ProcessRunner
+from runners.manifests import Placement
 from runners.sandbox import SandboxSpec
 
 
@@ -47,6 +52,44 @@ def instance_id(settings: ServiceSettings) -> str:
     return hashlib.sha256(place.encode()).hexdigest()[:16]
 
 
+async def open_cluster(settings: ServiceSettings) -> ClusterRunner:
+    """Runs as Kubernetes Jobs.
+
+    Raises:
+        SettingsError: there is no such kubeconfig or context, or nobody knows the gateway's address.
+    """
+    host = urlsplit(settings.gateway_url).hostname or ""
+    placement = Placement(
+        namespace=settings.cluster_namespace,
+        service_account=settings.cluster_service_account,
+        gateway_host=host,
+        gateway_ip=await _address(host),
+        pending_seconds=settings.run_pending_seconds,
+        image_pull_policy=settings.cluster_image_pull_policy.value,
+        image_pull_secrets=settings.cluster_image_pull_secrets,
+        runtime_class=settings.cluster_runtime_class,
+        node_selector=settings.cluster_node_selector,
+        tolerations=settings.cluster_tolerations,
+        affinity=settings.cluster_affinity or None,
+        queue=settings.cluster_queue,
+    )
+    return ClusterRunner.open(
+        kubeconfig=settings.cluster_kubeconfig,
+        context=settings.cluster_context,
+        spec=sandbox_spec(settings),
+        placement=placement,
+    )
+
+
+async def _address(host: str) -> str:
+    """The gateway's address; a pod has no name service to ask for it."""
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        raise SettingsError(f"FLOWFORGE_GATEWAY_URL: the host {host} is not known here") from None
+    return str(found[0][4][0])
+
+
 async def open_runner(settings: ServiceSettings, stack: contextlib.AsyncExitStack) -> AgentRunner:
     """The backend, closed with ``stack``.
 
@@ -60,7 +103,11 @@ async def open_runner(settings: ServiceSettings, stack: contextlib.AsyncExitStac
                 claude=claude_path(settings),
                 development=settings.environment is Environment.DEVELOPMENT,
             )
-        case RunnerKind.CONTAINER | RunnerKind.CLUSTER:
+        case RunnerKind.CLUSTER:
+            cluster = await open_cluster(settings)
+            stack.push_async_callback(cluster.close)
+            return cluster
+        case RunnerKind.CONTAINER:
             raise SettingsError(f"the {settings.runner.value} backend is not part of this build")
         case _:
             assert_never(settings.runner)

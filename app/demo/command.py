@@ -7,8 +7,10 @@ from typing import Any
 import rich_click as click
 
 from app.demo.main import DemoOptions, run_demo
+from app.demo.sandboxes import SandboxOptions
 from app.demo.steps import Step
 from app.running import run_to_end
+from app.settings import RunnerKind
 
 
 @click.command()
@@ -35,7 +37,19 @@ from app.running import run_to_end
 )
 @click.option("--until", type=click.Choice([step.value for step in Step]), help="Stop after this step.")
 @click.option("--direct", is_flag=True, help="Let small conflicts go to the model in one call, without an agent's run.")
+@click.option(
+    "--runner",
+    type=click.Choice([kind.value for kind in RunnerKind]),
+    default=RunnerKind.PROCESS.value,
+    help="Where runs are executed: child processes (no sandbox), containers, or Jobs of a Kubernetes cluster.",
+)
+@click.option("--image", help="The guest image for containers and Jobs; by default what FLOWFORGE_RUN_IMAGE names.")
+@click.option("--runtime", help="The container runtime (runc, crun, runsc), or the pods' RuntimeClass.")
+@click.option("--context", help="The kubeconfig's context to use; without it, you are asked.")
+@click.option("--gateway-host", help="This machine's address as the cluster's pods reach it.")
 def demo(**options: Any) -> None:
     """Run the main job on embedded parts: SQLite, its own Redis, a simulated forge, the real Claude Code."""
     options["until"] = None if options["until"] is None else Step(options["until"])
+    names = {name: options.pop(name) for name in ("image", "runtime", "context", "gateway_host")}
+    options["sandboxes"] = SandboxOptions(runner=RunnerKind(options.pop("runner")), **names)
     sys.exit(run_to_end(run_demo(DemoOptions(**options))))

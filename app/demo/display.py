@@ -42,12 +42,16 @@ class Display:
     def __init__(self, console: Console) -> None:
         self.console = console
 
-    def opening(self, *, model: str, claude_code: str, directory: str) -> None:
-        """The first lines: what is real and what is simulated; ``model`` is markup."""
+    def opening(self, *, model: str, claude_code: str, directory: str, sandboxes: str) -> None:
+        """The first lines: what is real and what is simulated; ``model`` is markup.
+
+        ``sandboxes`` is where runs are executed, empty where they have none.
+        """
         self.console.print("[bold]FlowForge demo[/]")
         self.console.print(f"  model    {model}")
         self.console.print("  forge    [bold]a simulated GitHub[/] on loopback, with real git repositories")
-        self.console.print(f"  agent    the real Claude Code {claude_code}, as a child process (development only)")
+        where = f"in {escape(sandboxes)}" if sandboxes else "as a child process (development only)"
+        self.console.print(f"  agent    the real Claude Code {claude_code}, {where}")
         self.console.print(f"  files    {directory}")
         self.console.print()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import re
 import shutil
@@ -9,7 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from rich.prompt import Confirm
 from app import __version__
 from app.demo.display import Display
 from app.demo.model.resolver import HonestResolver
+from app.demo.sandboxes import Place, SandboxOptions, place_of
 from app.demo.stage import ANTHROPIC_URL, Stage, Upstream, open_stage, read_answers, real_upstream
 from app.demo.steps import Progress, Step
 from app.demo.story import Scene, Source, Story, set_up
@@ -50,6 +52,7 @@ class DemoOptions:
     answers: Path | None = None
     until: Step | None = None
     direct: bool = False
+    sandboxes: SandboxOptions = field(default_factory=SandboxOptions)
 
 
 async def run_demo(options: DemoOptions) -> int:
@@ -68,7 +71,8 @@ async def run_demo(options: DemoOptions) -> int:
         loop.add_signal_handler(number, _cancel_once, task)
     try:
         with _directory(options.keep) as directory, _logging(directory):
-            return await _run(options, source, directory, display)
+            async with place_of(options.sandboxes, confirm=functools.partial(_confirm_cluster, display)) as place:
+                return await _run(options, source, directory, display, place)
     except asyncio.CancelledError:
         display.console.print("\nStopped; nothing is left running.")
         return 130
@@ -78,6 +82,13 @@ def _cancel_once(task: "asyncio.Task[Any] | None") -> None:
     """The first signal ends the demo; later ones must not cut the clearing up short."""
     if task is not None and not task.cancelling():
         task.cancel()
+
+
+async def _confirm_cluster(display: Display, what: str) -> bool:
+    """Whether a person says that this is the cluster to use; nobody is asked where nobody can answer."""
+    if not sys.stdin.isatty():
+        return False
+    return await asyncio.to_thread(Confirm.ask, f"Run in {escape(what)}?", console=display.console, default=False)
 
 
 def _source(options: DemoOptions) -> Source:
@@ -134,13 +145,19 @@ def _logging(directory: Path) -> Iterator[None]:
             configure_logging("CRITICAL")
 
 
-async def _run(options: DemoOptions, source: Source, directory: Path, display: Display) -> int:
+async def _run(options: DemoOptions, source: Source, directory: Path, display: Display, place: Place) -> int:
     answers = read_answers(options.answers)
     upstream = real_upstream()
     model = "anthropic" if upstream is not None and options.answers is None else "scripted"
     script = HonestResolver(answers=answers) if model == "scripted" else None
-    async with open_stage(directory, script=script, overrides={"direct_calls": options.direct}) as stage:
-        display.opening(model=_who_answers(options, upstream), claude_code=stage.claude_code, directory=str(directory))
+    overrides: dict[str, object] = {"direct_calls": options.direct}
+    async with open_stage(directory, script=script, overrides=overrides, place=place) as stage:
+        display.opening(
+            model=_who_answers(options, upstream),
+            claude_code=stage.claude_code,
+            directory=str(directory),
+            sandboxes=place.said,
+        )
         scene = await set_up(stage, source)
         progress = Progress(until=options.until)
         try:

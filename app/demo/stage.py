@@ -16,6 +16,7 @@ from app.demo.model.replies import Script
 from app.demo.model.resolver import HonestResolver
 from app.demo.model.server import ScriptedModel
 from app.demo.redis_server import embedded_redis
+from app.demo.sandboxes import LOOPBACK, Place
 from app.demo.simulator.server import Simulator
 from app.http.server import bind, url_of
 from app.processes import running, running_gateway
@@ -25,7 +26,6 @@ from app.wiring import FlowForge
 from app.wiring_sandboxes import claude_path
 from bot.errors import BadInputError
 
-LOOPBACK: Final = "127.0.0.1"
 ANTHROPIC_URL: Final = "https://api.anthropic.com"
 
 
@@ -81,17 +81,19 @@ async def open_stage(
     *,
     script: Script | None = None,
     overrides: dict[str, object] | None = None,
+    place: Place | None = None,
 ) -> AsyncIterator[Stage]:
     """Start all parts in ``directory``, and stop them in the end.
 
     ``script`` is what the model answers; None takes the real model if there is a key, else the honest resolver.
-    ``overrides`` are settings that differ from the demo's.
+    ``overrides`` are settings that differ from the demo's, ``place`` says where runs are executed.
     """
+    place = place or Place()
     async with contextlib.AsyncExitStack() as stack:
         for name in ("redis", "data"):
             (directory / name).mkdir(parents=True, exist_ok=True)
         redis_url = await stack.enter_async_context(embedded_redis(directory / "redis"))
-        web, gateway = bind(LOOPBACK, 0), bind(LOOPBACK, 0)
+        web, gateway = bind(LOOPBACK, 0), bind(place.gateway_host, 0)
         stack.callback(web.close)
         stack.callback(gateway.close)
         webhook_secret = secrets.token_urlsafe(32)
@@ -126,9 +128,10 @@ async def open_stage(
             "anthropic_api_key": SecretStr(upstream.key),
             "anthropic_base_url": upstream.url,
         }
-        settings = Settings.model_validate({**values, **(overrides or {})})
+        settings = Settings.model_validate({**values, **place.overrides, **(overrides or {})})
+        await stack.enter_async_context(place.open(int(gateway.getsockname()[1])))
         await stack.enter_async_context(running_gateway(settings, gateway))
-        instance = await stack.enter_async_context(running(settings, web=web, worker=True))
+        instance = await stack.enter_async_context(running(settings, web=web))
         yield Stage(
             directory=directory,
             forge=forge,

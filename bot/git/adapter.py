@@ -63,6 +63,18 @@ class GitMirrors:
         """
         return await self._mirrors.fetch(repository, access, refs)
 
+    async def missing(self, repository: RepositoryRef, commits: Sequence[str]) -> list[str]:
+        """Those of some commits that are not here. Raises ``GitError``."""
+        return await self._mirrors.missing(repository, commits)
+
+    async def fetch_commits(self, repository: RepositoryRef, access: GitAccess, commits: Sequence[str]) -> None:
+        """Fetch commits by their ids.
+
+        Raises:
+            GitError: the forge does not have one of them, or cannot be read.
+        """
+        await self._mirrors.fetch_commits(repository, access, commits)
+
     async def remote_ref(self, repository: RepositoryRef, access: GitAccess, ref: str) -> str | None:
         """Where a full ref name points on the forge right now, None when it is not there.
 

@@ -33,6 +33,9 @@ _HEAD: Final = "ref: refs/flowforge/none\n"
 _CONFIG: Final = "[core]\n\tabbrev = 40\n"
 """libgit2 reads the mirror's own file only: full ids in the ``index`` lines of diffs."""
 
+_KEPT: Final = "refs/flowforge/kept/"
+"""Holds what was fetched by its id, so that no clean-up of the mirror takes it away."""
+
 _POLL_SECONDS: Final = 0.05
 _REFS_AT_ONCE: Final = 500
 
@@ -138,6 +141,31 @@ class Mirrors:
             words = done.words
         raise GitError(f"git fetch failed: {words}")
 
+    async def missing(self, repository: RepositoryRef, commits: Iterable[str]) -> list[str]:
+        """Those of some commits that the mirror does not have. Raises ``GitError``."""
+        return await asyncio.to_thread(_missing, await self.ensure(repository), list(commits))
+
+    async def fetch_commits(self, repository: RepositoryRef, access: GitAccess, commits: Sequence[str]) -> None:
+        """Fetch commits by their ids, and keep them.
+
+        Forges give out any commit that a ref of theirs reaches: https://git-scm.com/docs/protocol-v2#_fetch
+
+        Raises:
+            GitError: the forge does not have one of them, or cannot be read.
+        """
+        mirror = await self.ensure(repository)
+        wanted = [f"+{commit}:{_KEPT}{commit}" for commit in commits]
+        async with self._exclusive(mirror) as lock:
+            done = await self._command.run(
+                mirror,
+                *("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules"),
+                *("--end-of-options", access.url, *wanted),
+                access=access,
+                keep_open=(lock,),
+            )
+        if done.status != 0:
+            raise GitError(f"git fetch failed: {done.words}")
+
     async def remote_refs(self, repository: RepositoryRef, access: GitAccess, refs: Sequence[str]) -> dict[str, str]:
         """Where full ref names point on the forge right now, missing ones left out."""
         mirror = await self.ensure(repository)
@@ -154,6 +182,11 @@ class Mirrors:
         # A pattern also matches longer names that end with it.
         listed = {ref: oid for oid, _, ref in lines}
         return {ref: listed[ref] for ref in refs if ref in listed}
+
+
+def _missing(mirror: Path, commits: Iterable[str]) -> list[str]:
+    with opened(mirror) as repo:
+        return [commit for commit in commits if commit not in repo]
 
 
 def _is_mirror(mirror: Path) -> bool:

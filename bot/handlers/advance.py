@@ -16,6 +16,7 @@ from bot.errors import (
     StoreError,
     TreeRefusedError,
 )
+from bot.handlers.bring import BringCommits
 from bot.handlers.collect import CollectRun
 from bot.handlers.conclude import Conclude
 from bot.handlers.prepare import FetchMerge, PrepareMerge
@@ -50,6 +51,7 @@ class AdvanceJob:
 
     store: Store
     clock: Clock
+    bring: BringCommits
     fetch: FetchMerge
     prepare: PrepareMerge
     collect: CollectRun
@@ -108,6 +110,8 @@ class AdvanceJob:
                 if await self._used(lease.job) > _most_attempts(job.state):
                     await self._fail(lease, "its workers were cut off again and again")
                     return
+            if job.state is not JobState.QUEUED:
+                await self._bring(job)
             moved = await self._step(job)(lease)
             if moved.job.state in {job.state, JobState.QUEUED}:
                 return
@@ -115,6 +119,12 @@ class AdvanceJob:
             with contextlib.suppress(ForgeError, GitError):
                 # Only in between: what people see at last is seen to in the end, again and again if need be.
                 await self.refresh(job.id)
+
+    async def _bring(self, job: Job) -> None:
+        """What was fetched before may be on another worker's disk."""
+        proposal = await self.store.proposals.of_job(job.id)
+        commits = [job.head_sha, job.base_sha, None if proposal is None else proposal.commit]
+        await self.bring(job.request.repository, commits)
 
     async def _begin(self, lease: JobLease, *, worker: str) -> JobLease:
         """Count the attempt. A job in these states was left by a step that failed or a worker that died."""

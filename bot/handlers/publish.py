@@ -5,6 +5,7 @@ from typing import assert_never
 
 from bot.commands import CommandName
 from bot.errors import GitError, LeaseRejectedError, PushRefusedError
+from bot.handlers.bring import BringCommits
 from bot.handlers.remember import RememberFiles
 from bot.handlers.standing import CheckStanding
 from bot.model.forge import Actor, PullRequest
@@ -24,10 +25,12 @@ class CheckFresh:
 
     forge: Forge
     git: Git
+    bring: BringCommits
 
     async def __call__(self, job: Job, proposal: Proposal, pull_request: PullRequest) -> Allowed | Refused:
         """Allowed when all of it is still what was shown, else a refusal that says what changed."""
         repository = job.request.repository
+        await self.bring(repository, [proposal.commit, *proposal.parents])
         access = await self.forge.git_access(repository, write=False)
         live_head = await self.git.remote_ref(repository, access, f"refs/pull/{job.request.number}/head")
         live_base = await self.git.remote_ref(repository, access, f"refs/heads/{pull_request.base_ref}")

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
+from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError, GitError
+from bot.handlers.bring import BringCommits
 from bot.model.forge import RepositoryRef
 from bot.model.jobs import TERMINAL, Job, JobState
 from bot.model.proposals import Proposal, ProposalKind
@@ -45,6 +46,7 @@ class RefreshReports:
     store: Store
     forge: Forge
     git: Git
+    bring: BringCommits
     queue: Queue
     clock: Clock
     _shown_at: dict[str, datetime] = field(default_factory=dict)
@@ -109,6 +111,12 @@ class RefreshReports:
         if proposal is None or job.state not in _NEEDS_DIFF:
             return "", ""
         repository = job.request.repository
+        try:
+            await self.bring(repository, [proposal.commit, proposal.head_sha, proposal.base_sha])
+        except GitError:
+            if job.state is not JobState.PUBLISHED:
+                raise
+            return "", ""  # it was undone since, and is nowhere any more
         head = await self.git.diff(repository, proposal.head_sha, proposal.commit)
         if proposal.kind is ProposalKind.REVERT:
             return head.decode("utf-8", "replace"), ""

@@ -71,6 +71,14 @@ class Git(Protocol):
         """Fetch full ref names from the forge into the mirror; the object ids they have now, missing refs left out."""
         ...
 
+    async def missing(self, repository: RepositoryRef, commits: Sequence[str]) -> list[str]:
+        """Those of some commits that are not here. Raises ``GitError``."""
+        ...
+
+    async def fetch_commits(self, repository: RepositoryRef, access: GitAccess, commits: Sequence[str]) -> None:
+        """Fetch commits by their ids. Raises ``GitError`` when the forge does not have one of them."""
+        ...
+
     async def remote_ref(self, repository: RepositoryRef, access: GitAccess, ref: str) -> str | None:
         """Where a full ref name points on the forge right now (ls-remote), None when it does not exist."""
         ...

@@ -181,6 +181,10 @@ class ClusterApi:
         answer = await self._in_thread(self._object, "POST", path, review)
         return answer.get("status", {}).get("allowed") is True
 
+    async def send(self, method: str, path: str, body: Object | None = None) -> Object:
+        """One request to any path, for what is no matter of runs."""
+        return await self._in_thread(self._object, method, path, body)
+
     async def close(self) -> None:
         """End the threads and the connections; a request under way is waited for, at most until its timeout."""
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
