@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import kubernetes.client
 import kubernetes.config
@@ -77,7 +77,7 @@ class ClusterApi:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cluster")
 
     @classmethod
-    def open(cls, namespace: str, *, kubeconfig: Path | None, context: str | None, page: int = 500) -> "ClusterApi":
+    def open(cls, namespace: str, *, kubeconfig: Path | None, context: str | None, page: int = 500) -> Self:
         """Connect as the kubeconfig says, or as the pod that this process runs in.
 
         Raises:

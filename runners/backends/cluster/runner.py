@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import structlog
 
@@ -133,7 +133,7 @@ class ClusterRunner:
         spec: SandboxSpec,
         placement: Placement,
         interval_seconds: float = 2.0,
-    ) -> "ClusterRunner":
+    ) -> Self:
         """Connect as the kubeconfig says; without one, as the pod that this process runs in.
 
         Raises:
@@ -361,7 +361,7 @@ class ClusterRunner:
                 if force or not is_going(pod):
                     await self._api.delete("pods", name_of(pod), grace_seconds=0 if force else _GRACE_SECONDS)
             if force:
-                log.warning("pod taken out of the API: its node does not end it", run_id=run_id)
+                log.warning("pod taken out of the API: nobody ends it", run_id=run_id)
                 forced, patience = True, time.monotonic() + _FORCED_SECONDS
             await asyncio.sleep(_LOOK_SECONDS)
 

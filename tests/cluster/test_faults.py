@@ -1,0 +1,606 @@
+"""What can go wrong between a worker and its cluster. The API server is real; the tests themselves are the kubelet.
+
+After each of these no run is lost, none was there twice, and nothing is left in the namespace.
+"""
+
+import asyncio
+import contextlib
+import copy
+import json
+import secrets
+import time
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.demo.model.resolver import HonestResolver
+from app.system import SystemClock
+from bot.errors import SandboxError, SandboxRefusedError, SettingsError
+from bot.model.runs import RunOutcome, RunState, RunTask, SandboxMissing, SandboxPending, SandboxRunning
+from runners.backends.cluster import ClusterRunner
+from runners.backends.cluster.api import ClusterApi, Listing, Object
+from runners.manifests import make_job
+from runners.sandbox import RUN_LABEL, sandbox_name
+from tests.app.store.backends import SqliteBackend
+from tests.cluster.bench import INTERVAL_SECONDS, ClusterBench, Worker, eventually, install, open_cluster_bench
+from tests.cluster.plane import Plane
+from tests.runners.bench import open_bench
+from tests.runners.streams import init, result
+from tests.runners.test_ending import archive
+
+RESULT = archive(init(), result())
+
+
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteBackend:
+    return SqliteBackend(tmp_path_factory.mktemp("databases"))
+
+
+@pytest.fixture
+async def bench(
+    databases: SqliteBackend, tmp_path: Path, plane: Plane, plane_namespace: str
+) -> AsyncIterator[ClusterBench]:
+    directory = tmp_path / "runs"
+    directory.mkdir()
+    async with (
+        open_bench(await databases.fresh(), directory, HonestResolver()) as parts,
+        open_cluster_bench(parts, plane, plane_namespace) as bench,
+    ):
+        yield bench
+
+
+async def state_of(bench: ClusterBench, run_id: str) -> RunState:
+    run = await bench.bench.store.runs.get(run_id)
+    assert run is not None
+    return run.state
+
+
+async def finish(bench: ClusterBench, task: RunTask) -> None:
+    """The guest brings its result and ends."""
+    await bench.play_result(task, RESULT)
+    await bench.play_ended(task.run_id)
+
+
+async def launched(bench: ClusterBench, worker: Worker, **limits: Any) -> RunTask:
+    task, job_id = await bench.prepare(**limits)
+    await worker.supervisor.launch(task, job_id=job_id)
+    return task
+
+
+async def seen(runner: ClusterRunner, run_id: str, kind: type) -> Any:
+    """What the runner says of a run, once that is of this kind."""
+
+    async def look() -> Any:
+        found = await runner.observe(run_id)
+        return found if isinstance(found, kind) else None
+
+    return await eventually(look, kind.__name__)
+
+
+async def test_a_run_from_its_launch_to_its_end(bench: ClusterBench) -> None:
+    worker = bench.worker()
+    task = await launched(bench, worker)
+    await seen(worker.runner, task.run_id, SandboxPending)
+    await bench.play_running(task.run_id)
+    running = await seen(worker.runner, task.run_id, SandboxRunning)
+    assert running.since is not None
+    await finish(bench, task)
+    ended = await bench.bench.ended(task.run_id)
+    assert ended.outcome is RunOutcome.SUCCEEDED
+    await bench.settled(pods=1)
+
+
+STEPS = ["started", "created", "running", "result", "ended", "recorded"]
+
+
+async def go_on(bench: ClusterBench, task: RunTask, steps: list[str]) -> None:
+    """The cluster and the guest take these steps, whoever looks on."""
+    for step in steps:
+        match step:
+            case "running":
+                await bench.play_running(task.run_id)
+            case "result":
+                await bench.play_result(task, RESULT)
+            case "ended":
+                await bench.play_ended(task.run_id)
+            case _:
+                pass
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_worker_that_is_killed_loses_nothing(bench: ClusterBench, step: str) -> None:
+    done = STEPS[: STEPS.index(step) + 1]
+    task, job_id = await bench.prepare()
+    first = bench.worker()
+    if step == "started":
+        await record_start(bench, task)
+    else:
+        await first.supervisor.launch(task, job_id=job_id)
+        await go_on(bench, task, [name for name in done if name != "ended"])
+        await see_all(first, task, done)
+    await first.die()
+    if step == "ended":
+        await go_on(bench, task, ["ended"])
+    if step == "recorded":
+        await go_on(bench, task, ["ended"])
+        await bench.bench.store.runs.ended(task.run_id, RunOutcome.SUCCEEDED, detail="")
+        bench.ended.append(task.run_id)
+        bench.bench.ends[task.run_id].set()
+        second = bench.worker()
+        await second.supervisor.reap(SystemClock().now())
+        await second.runner.forget(task.run_id)  # what the sinker does with what is a minute old
+        await bench.settled(pods=1)
+        return
+    second = bench.worker()
+    adopting = asyncio.create_task(bench.adopted_by(second, task.run_id))
+    if step != "started":
+        await go_on(bench, task, [name for name in STEPS if name not in done])
+    ended = await adopting
+    lost = step == "started"
+    assert ended.outcome is (RunOutcome.INFRA_RETRYABLE if lost else RunOutcome.SUCCEEDED)
+    await bench.settled(pods=0 if lost else 1)
+
+
+async def record_start(bench: ClusterBench, task: RunTask) -> None:
+    """A worker's last deed: the row says that it starts the sandbox."""
+    now = SystemClock().now()
+    await bench.bench.store.runs.started(task.run_id, owner="killed", deadline=now, lease_until=now)
+
+
+async def see_all(worker: Worker, task: RunTask, done: list[str]) -> None:
+    """Let a worker notice what happened."""
+    await seen(worker.runner, task.run_id, SandboxRunning if "running" in done else SandboxPending)
+
+
+async def test_two_workers_that_start_the_same_run_make_one_job(bench: ClusterBench) -> None:
+    tasks = [(await bench.prepare())[0] for _ in range(5)]
+    workers = [bench.worker(), bench.worker()]
+    for task in tasks:
+        await record_start(bench, task)
+    await asyncio.gather(*(worker.runner.start(task) for task in tasks for worker in workers))
+    assert len(bench.jobs()) == len(tasks)
+    await eventually(lambda: len(bench.pods()) == len(tasks), "a pod for each")
+    for task in tasks:
+        await bench.play_running(task.run_id)
+        await finish(bench, task)
+    for _ in tasks:
+        await asyncio.gather(*(worker.supervisor.reap(SystemClock().now()) for worker in workers))
+    ended = [await bench.bench.ended(task.run_id) for task in tasks]
+    assert [one.outcome for one in ended] == [RunOutcome.SUCCEEDED] * len(tasks)
+    await bench.settled(pods=len(tasks))
+
+
+class Hasty(ClusterApi):
+    """Looks for the Job a moment before another worker creates it."""
+
+    looked = False
+
+    async def find_job(self, name: str) -> Object | None:
+        found = await super().find_job(name)
+        first, self.looked = not self.looked, True
+        return None if first else found
+
+
+async def test_a_job_that_another_worker_created_meanwhile_is_adopted(bench: ClusterBench) -> None:
+    """409."""
+    task, job_id = await bench.prepare()
+    await bench.worker().runner.start(task)
+    api = Hasty.open(bench.namespace, kubeconfig=bench.kubeconfig, context=None)
+    hasty = ClusterRunner(api, spec=bench.spec, placement=bench.placement, interval_seconds=INTERVAL_SECONDS)
+    await bench.worker(hasty).supervisor.launch(task, job_id=job_id)
+    await bench.play_running(task.run_id)
+    await finish(bench, task)
+    assert (await bench.bench.ended(task.run_id)).outcome is RunOutcome.SUCCEEDED
+    await bench.settled(pods=1)
+
+
+async def test_a_job_of_somebody_else_is_not_adopted(bench: ClusterBench) -> None:
+    task, _ = await bench.prepare()
+    job = make_job(task, bench.spec, bench.placement)
+    job["metadata"]["labels"]["flowforge.dev/instance"] = "other"
+    bench.plane.admin.create(job)
+    worker = bench.worker()
+    with pytest.raises(SandboxRefusedError, match="not this installation's"):
+        await worker.runner.start(task)
+    await worker.runner.forget(task.run_id)
+    assert len(bench.jobs()) == 1
+    assert await worker.runner.observe(task.run_id) == SandboxMissing()
+
+
+class Compacting(ClusterApi):
+    """Between the first page and the second, the store forgets what the first page belonged to."""
+
+    etcd = ""
+    gone = 0
+
+    def _request(self, method: str, path: str, query: Mapping[str, str], body: Object | None = None) -> Any:
+        if "continue" in query:
+            self._compact()
+        try:
+            return super()._request(method, path, query, body)
+        except Exception as error:
+            self.gone += getattr(error, "status", 0) == httpx.codes.GONE
+            raise
+
+    def _compact(self) -> None:
+        with httpx.Client(base_url=self.etcd, trust_env=False) as etcd:
+            written = etcd.post("/v3/kv/put", json={"key": "eA==", "value": "eA=="}).json()
+            # Two at a time are one too many for etcd; one is enough.
+            etcd.post("/v3/kv/compaction", json={"revision": written["header"]["revision"], "physical": True})
+
+
+async def test_a_list_whose_rest_is_gone_is_read_anew(bench: ClusterBench) -> None:
+    """410."""
+    api = Compacting.open(bench.namespace, kubeconfig=bench.kubeconfig, context=None, page=1)
+    api.etcd = bench.plane._etcd
+    runner = ClusterRunner(api, spec=bench.spec, placement=bench.placement, interval_seconds=INTERVAL_SECONDS)
+    worker = bench.worker(runner)
+    tasks = [await launched(bench, worker) for _ in range(3)]
+    for task in tasks:
+        await bench.play_running(task.run_id)
+    for task in tasks:
+        await seen(runner, task.run_id, SandboxRunning)
+        await finish(bench, task)
+        assert (await bench.bench.ended(task.run_id)).outcome is RunOutcome.SUCCEEDED
+    assert api.gone > 0
+    await bench.settled(pods=3)
+
+
+async def test_without_quota_a_pod_is_waited_for(bench: ClusterBench) -> None:
+    await asyncio.to_thread(install, bench.plane, bench.namespace, quota={"enabled": True, "hard": {"pods": "1"}})
+    await asyncio.sleep(0)
+    worker = bench.worker()
+    first = await launched(bench, worker)
+    await bench.play_running(first.run_id)
+    second = await launched(bench, worker)
+
+    async def waits() -> bool:
+        found = await worker.runner.observe(second.run_id)
+        return isinstance(found, SandboxPending) and found.reason.startswith("quota exceeded")
+
+    await eventually(waits, "the reason")
+    await finish(bench, first)
+    assert (await bench.bench.ended(first.run_id)).outcome is RunOutcome.SUCCEEDED
+    await eventually(lambda: bench.pods(second.run_id), "room for the second pod", seconds=60)
+    await bench.play_running(second.run_id)
+    await finish(bench, second)
+    assert (await bench.bench.ended(second.run_id)).outcome is RunOutcome.SUCCEEDED
+    await bench.settled(pods=2)
+
+
+async def test_what_never_gets_its_pod_is_given_up_and_uses_no_attempt(bench: ClusterBench) -> None:
+    await asyncio.to_thread(install, bench.plane, bench.namespace, quota={"enabled": True, "hard": {"pods": "0"}})
+    worker = bench.worker(pending_seconds=2)
+    task = await launched(bench, worker)
+    ended = await bench.bench.ended(task.run_id)
+    assert ended.outcome is RunOutcome.INFRA_RETRYABLE
+    assert "quota exceeded" in ended.run.detail
+    await bench.settled(pods=0)
+
+
+async def test_a_quota_of_jobs_is_no_fault_of_the_settings(bench: ClusterBench) -> None:
+    hard = {"count/jobs.batch": "0"}
+    await asyncio.to_thread(install, bench.plane, bench.namespace, quota={"enabled": True, "hard": hard})
+    worker = bench.worker()
+
+    async def refused() -> Any:
+        task = await launched(bench, worker)
+        return (await bench.bench.ended(task.run_id)).run
+
+    run = await refused()
+    assert run.outcome is RunOutcome.INFRA_RETRYABLE
+    assert "quota of Jobs is used up" in run.detail
+    await bench.settled(pods=0)
+
+
+async def test_a_pod_that_pod_security_refuses_ends_the_run_with_the_reason(bench: ClusterBench) -> None:
+    task, job_id = await bench.prepare()
+    job = copy.deepcopy(make_job(task, bench.spec, bench.placement))
+    job["spec"]["template"]["spec"]["hostNetwork"] = True
+    bench.plane.admin.create(job)
+    await bench.worker().supervisor.launch(task, job_id=job_id)
+    ended = await bench.bench.ended(task.run_id)
+    assert ended.outcome is RunOutcome.INFRA_TERMINAL
+    assert 'violates PodSecurity "restricted' in ended.run.detail
+    await bench.settled(pods=0)
+
+
+async def test_a_pod_beyond_the_limit_range_ends_the_run_with_the_reason(bench: ClusterBench) -> None:
+    small = {"enabled": True, "max": {"cpu": "1"}, "default": {"cpu": "1"}, "defaultRequest": {"cpu": "1"}}
+    await asyncio.to_thread(install, bench.plane, bench.namespace, limitRange=small)
+    task = await launched(bench, bench.worker())
+    ended = await bench.bench.ended(task.run_id)
+    assert ended.outcome is RunOutcome.INFRA_TERMINAL
+    assert "maximum cpu usage per Container is 1" in ended.run.detail
+    await bench.settled(pods=0)
+
+
+async def test_an_evicted_pod_is_lost_and_not_replaced(bench: ClusterBench) -> None:
+    worker = bench.worker()
+    task = await launched(bench, worker)
+    await bench.play_running(task.run_id)
+    await seen(worker.runner, task.run_id, SandboxRunning)
+    name = (await bench.pod(task.run_id))["metadata"]["name"]
+    path = f"/api/v1/namespaces/{bench.namespace}/pods/{name}"
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    bench.plane.admin.request("POST", f"{path}/eviction", json=eviction)
+    ended = await bench.bench.ended(task.run_id)
+    assert ended.outcome is RunOutcome.INFRA_RETRYABLE
+    assert "taken away" in ended.run.detail
+    await bench.settled(pods=1)
+
+
+async def test_a_pod_that_its_node_evicts_is_lost_and_not_replaced(bench: ClusterBench) -> None:
+    task = await launched(bench, bench.worker())
+    await bench.play_running(task.run_id)
+    words = "The node was low on resource: ephemeral-storage."
+    await bench.play(task.run_id, phase="Failed", reason="Evicted", message=words)
+    ended = await bench.bench.ended(task.run_id)
+    assert ended.outcome is RunOutcome.INFRA_RETRYABLE
+    assert words in ended.run.detail
+    await bench.settled(pods=1)
+
+
+@pytest.mark.parametrize("kind", ["Pod", "Job"])
+async def test_what_somebody_deletes_is_lost_and_not_replaced(bench: ClusterBench, kind: str) -> None:
+    worker = bench.worker()
+    task = await launched(bench, worker)
+    await bench.play_running(task.run_id)
+    await seen(worker.runner, task.run_id, SandboxRunning)
+    things = bench.pods(task.run_id) if kind == "Pod" else bench.jobs(task.run_id)
+    bench.plane.admin.remove(kind, things[0]["metadata"]["name"], bench.namespace)
+    ended = await bench.bench.ended(task.run_id)
+    assert ended.outcome is RunOutcome.INFRA_RETRYABLE
+    await bench.settled(pods=1)
+
+
+async def test_a_queue_decides_when_a_run_begins(bench: ClusterBench) -> None:
+    """As Kueue does, the test lets the suspended Job run; that takes longer than a pod may take."""
+    worker = bench.worker(bench.runner(queue="runs"), pending_seconds=1)
+    task = await launched(bench, worker)
+    assert (await seen(worker.runner, task.run_id, SandboxPending)).queued
+    (job,) = bench.jobs(task.run_id)
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "runs"
+    began = time.monotonic()
+    await eventually(lambda: time.monotonic() - began > 2, "more than the allowance")
+    assert await state_of(bench, task.run_id) is RunState.STARTED
+    assert bench.pods() == []
+    bench.plane.admin.merge("Job", sandbox_name(task.run_id), bench.namespace, {"spec": {"suspend": False}})
+    await bench.play_running(task.run_id)
+    await finish(bench, task)
+    assert (await bench.bench.ended(task.run_id)).outcome is RunOutcome.SUCCEEDED
+    await bench.settled(pods=1)
+
+
+async def test_a_queue_that_takes_a_sandbox_back_loses_the_run(bench: ClusterBench) -> None:
+    worker = bench.worker(bench.runner(queue="runs"))
+    task = await launched(bench, worker)
+    suspended = {"spec": {"suspend": True}}
+    bench.plane.admin.merge("Job", sandbox_name(task.run_id), bench.namespace, {"spec": {"suspend": False}})
+    await bench.play_running(task.run_id)
+    await seen(worker.runner, task.run_id, SandboxRunning)
+    bench.plane.admin.merge("Job", sandbox_name(task.run_id), bench.namespace, suspended)
+    assert (await bench.bench.ended(task.run_id)).outcome is RunOutcome.INFRA_RETRYABLE
+    await bench.settled(pods=1)
+
+
+@pytest.mark.parametrize(
+    ("placement", "words"),
+    [
+        ({"image_pull_policy": "Sometimes"}, "does not accept the Job"),
+        ({"namespace": "nowhere"}, "may not create Jobs"),
+    ],
+    ids=["invalid", "not ours"],
+)
+async def test_what_can_never_start_says_what_to_change(
+    bench: ClusterBench, placement: dict[str, Any], words: str
+) -> None:
+    api = ClusterApi.open(placement.get("namespace", bench.namespace), kubeconfig=bench.kubeconfig, context="test")
+    runner = ClusterRunner(api, spec=bench.spec, placement=bench.runner(**placement)._placement)
+    task = await launched(bench, bench.worker(runner))
+    ended = await bench.bench.ended(task.run_id)
+    assert ended.outcome is RunOutcome.INFRA_TERMINAL
+    assert words in ended.run.detail
+    await bench.settled(pods=0)
+
+
+async def test_a_namespace_that_is_not_there_is_named(bench: ClusterBench) -> None:
+    api = ClusterApi.open("nowhere", kubeconfig=bench.plane.admin_kubeconfig, context=None)
+    runner = ClusterRunner(api, spec=bench.spec, placement=bench.runner(namespace="nowhere")._placement)
+    task, _ = await bench.prepare()
+    bench.worker(runner)
+    with pytest.raises(SandboxRefusedError, match="namespace nowhere has to be created first"):
+        await runner.start(task)
+
+
+async def test_the_api_server_may_be_down_for_half_a_minute(bench: ClusterBench) -> None:
+    worker = bench.worker(blind_seconds=180)
+    running = await launched(bench, worker)
+    waiting = await launched(bench, worker)
+    await bench.play_running(running.run_id)
+    await seen(worker.runner, running.run_id, SandboxRunning)
+    await asyncio.to_thread(bench.plane.stop_api_server)
+    began = time.monotonic()
+    # Meanwhile the guest, which reaches the gateway all the same, brings its result; and another run begins.
+    await bench.play_result(running, RESULT)
+    unlucky = await launched(bench, worker)
+    assert (await bench.bench.ended(unlucky.run_id)).outcome is RunOutcome.INFRA_RETRYABLE
+    await eventually(lambda: time.monotonic() - began > 30, "half a minute", seconds=40)
+    assert await state_of(bench, running.run_id) is RunState.STARTED
+    assert await state_of(bench, waiting.run_id) is RunState.STARTED
+    await asyncio.to_thread(bench.plane.start_api_server)
+    await bench.play_ended(running.run_id)
+    assert (await bench.bench.ended(running.run_id)).outcome is RunOutcome.SUCCEEDED
+    await bench.play_running(waiting.run_id)
+    await finish(bench, waiting)
+    assert (await bench.bench.ended(waiting.run_id)).outcome is RunOutcome.SUCCEEDED
+    await bench.settled(pods=2)
+
+
+async def test_a_sandbox_that_nobody_can_see_is_given_up(bench: ClusterBench) -> None:
+    worker = bench.worker(blind_seconds=2)
+    task = await launched(bench, worker)
+    await bench.play_running(task.run_id)
+    await seen(worker.runner, task.run_id, SandboxRunning)
+    await asyncio.to_thread(bench.plane.stop_api_server)
+    ended = await bench.bench.ended(task.run_id)
+    await asyncio.to_thread(bench.plane.start_api_server)
+    assert ended.outcome is RunOutcome.INFRA_RETRYABLE
+    assert "could not be observed" in ended.run.detail
+
+    async def sunk() -> bool:
+        """As the sinker does with what is a minute old; Kubernetes' own controllers are slow to come back."""
+        with contextlib.suppress(SandboxError):
+            await worker.runner.forget(task.run_id)
+            return True
+        return False
+
+    await eventually(sunk, "the sinker's success", seconds=60)
+    await bench.settled(pods=1)
+
+
+async def test_the_sinker_takes_what_is_a_minute_old_and_has_no_live_run(bench: ClusterBench) -> None:
+    worker = bench.worker()
+    alive = await launched(bench, worker)
+    left, _ = await bench.prepare()
+    await record_start(bench, left)
+    await worker.runner.start(left)
+    await bench.bench.store.runs.ended(left.run_id, RunOutcome.CANCELLED, detail="")
+    bench.ended.append(left.run_id)
+    bench.bench.ends[left.run_id].set()
+    unknown, foreign, orphan = (secrets.token_hex(16) for _ in range(3))
+    for run_id, instance in ((unknown, "test"), (foreign, "other")):
+        bench.plane.admin.create(json_job(bench, alive, run_id, instance))
+    bench.plane.admin.create(lone_pod(bench, alive, orphan))
+    assert await worker.supervisor.sink() == 0  # all of it is young
+    began = time.monotonic()
+    await eventually(lambda: time.monotonic() - began > 61, "a minute", seconds=70)
+    assert await worker.supervisor.sink() == 3
+    assert {job["metadata"]["labels"][RUN_LABEL] for job in bench.jobs()} == {alive.run_id, foreign}
+    bench.plane.admin.remove("Job", sandbox_name(foreign), bench.namespace)
+    await bench.play_running(alive.run_id)
+    await finish(bench, alive)
+    assert (await bench.bench.ended(alive.run_id)).outcome is RunOutcome.SUCCEEDED
+    await eventually(lambda: not bench.pods(), "the other installation's pod to go")
+    await bench.settled(pods=4)
+
+
+def json_job(bench: ClusterBench, like: RunTask, run_id: str, instance: str) -> Object:
+    """A Job as of another run, perhaps of another installation."""
+    text = json.dumps(make_job(like, bench.spec, bench.placement)).replace(like.run_id, run_id)
+    job: Object = json.loads(
+        text.replace('"flowforge.dev/instance": "test"', f'"flowforge.dev/instance": "{instance}"')
+    )
+    return job
+
+
+def lone_pod(bench: ClusterBench, like: RunTask, run_id: str) -> Object:
+    """A pod without its Job."""
+    template = json_job(bench, like, run_id, "test")["spec"]["template"]
+    about = {**template["metadata"], "name": sandbox_name(run_id), "namespace": bench.namespace}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": template["spec"]}
+
+
+async def test_one_list_serves_all_runs(bench: ClusterBench) -> None:
+    """And no thread or connection is held by a run that nobody asks about."""
+    api = Counting.open(bench.namespace, kubeconfig=bench.kubeconfig, context=None)
+    runner = ClusterRunner(api, spec=bench.spec, placement=bench.placement, interval_seconds=60)
+    worker = bench.worker(runner)
+    tasks = [(await bench.prepare())[0] for _ in range(8)]
+    for task in tasks:
+        await record_start(bench, task)
+        await runner.start(task)
+    await eventually(lambda: len(bench.pods()) == len(tasks), "the pods")
+    found = await asyncio.gather(*(runner.observe(task.run_id) for task in tasks for _ in range(5)))
+    assert {type(one) for one in found} == {SandboxPending}
+    assert api.lists == {"jobs": 1, "pods": 1}
+    for task in tasks:
+        await worker.runner.forget(task.run_id)
+    assert (bench.jobs(), bench.pods()) == ([], [])
+
+
+class Counting(ClusterApi):
+    """Counts the lists of all runs."""
+
+    lists: dict[str, int]
+
+    async def items(self, resource: str, *, labels: str = "", fields: str = "") -> Listing:
+        if RUN_LABEL not in labels:
+            self.lists = {**getattr(self, "lists", {}), resource: getattr(self, "lists", {}).get(resource, 0) + 1}
+        return await super().items(resource, labels=labels, fields=fields)
+
+
+async def test_the_workers_rights_are_just_right(bench: ClusterBench) -> None:
+    assert await bench.worker().runner.check_rights() == []
+
+
+async def test_rights_that_are_too_many_or_too_few_are_named(bench: ClusterBench) -> None:
+    admin = ClusterApi.open(bench.namespace, kubeconfig=bench.plane.admin_kubeconfig, context=None)
+    runner = ClusterRunner(admin, spec=bench.spec, placement=bench.placement)
+    bench.worker(runner)
+    much = await runner.check_rights()
+    assert f"too much: secrets: get, list in namespace {bench.namespace}" in much
+    assert "too much: pods/exec: create in all namespaces" in much
+    nobody = ClusterApi.open(
+        bench.namespace, kubeconfig=bench.plane.kubeconfig(bench.namespace, "flowforge-run"), context=None
+    )
+    poor = ClusterRunner(nobody, spec=bench.spec, placement=bench.placement)
+    bench.worker(poor)
+    assert await poor.check_rights() == [
+        f"missing: jobs: create, get, list, delete in namespace {bench.namespace}",
+        f"missing: pods: get, list, delete in namespace {bench.namespace}",
+        f"missing: pods/log: get in namespace {bench.namespace}",
+        f"missing: events: list in namespace {bench.namespace}",
+    ]
+
+
+async def test_the_cluster_is_named(bench: ClusterBench) -> None:
+    words = bench.worker().runner.describe()
+    assert words == f"context test ({bench.plane.url}), namespace {bench.namespace}"
+
+
+def test_without_a_cluster_the_settings_are_wrong(bench: ClusterBench, tmp_path: Path) -> None:
+    for kubeconfig, context in ((None, None), (tmp_path / "none", None), (bench.kubeconfig, "nowhere")):
+        with pytest.raises(SettingsError, match="no access to a Kubernetes cluster"):
+            ClusterRunner.open(kubeconfig=kubeconfig, context=context, spec=bench.spec, placement=bench.placement)
+
+
+async def test_a_pod_whose_image_cannot_be_had_is_lost_after_a_while(bench: ClusterBench) -> None:
+    worker = bench.worker(bench.runner(stuck_seconds=1))
+    task = await launched(bench, worker)
+    waits = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}
+    await bench.play(task.run_id, phase="Pending", containerStatuses=[{**stuck(), "state": waits}])
+    ended = await bench.bench.ended(task.run_id)
+    assert ended.outcome is RunOutcome.INFRA_RETRYABLE
+    assert ended.run.detail == "image pull: ImagePullBackOff: Back-off pulling image"
+    await bench.settled(pods=1)
+
+
+def stuck() -> Object:
+    return {"name": "guest", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
+
+
+async def test_a_pod_whose_node_is_lost_is_lost(bench: ClusterBench) -> None:
+    """As the node's controller marks it."""
+    worker = bench.worker()
+    task = await launched(bench, worker)
+    await bench.play_running(task.run_id)
+    conditions = [{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"}]
+    await bench.play(task.run_id, conditions=conditions)
+    ended = await bench.bench.ended(task.run_id)
+    assert ended.outcome is RunOutcome.INFRA_RETRYABLE
+    assert "node does not answer" in ended.run.detail
+    await bench.settled(pods=1)
+
+
+async def test_an_image_name_that_is_none_is_for_the_operator(bench: ClusterBench) -> None:
+    task = await launched(bench, bench.worker())
+    waits = {"waiting": {"reason": "InvalidImageName", "message": "couldn't parse image name"}}
+    await bench.play(task.run_id, phase="Pending", containerStatuses=[{**stuck(), "state": waits}])
+    ended = await bench.bench.ended(task.run_id)
+    assert ended.outcome is RunOutcome.INFRA_TERMINAL
+    assert ended.run.detail == "image name: InvalidImageName: couldn't parse image name"
+    await bench.settled(pods=1)
