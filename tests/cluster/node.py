@@ -25,6 +25,9 @@ from tests.cluster.network import Network, connect
 from tests.cluster.plane import READY_SECONDS, Plane, running_plane
 
 NODE: Final = "test-node"
+GVISOR: Final = "runsc"
+"""The runtime class whose pods have gVisor as their kernel."""
+
 PACKAGES: Final = {
     "containerd": "containerd",
     "ctr": "containerd",
@@ -64,7 +67,7 @@ def node_obstacle() -> str | None:
     if missing := _missing_packages():
         return f"not installed: {', '.join(missing)}"
     try:
-        for name in ("kubelet", "pause", "kube-router", "busybox"):
+        for name in ("kubelet", "pause", "kube-router", "runsc", "busybox"):
             program(name)
     except AssetError as error:
         return str(error)
@@ -96,13 +99,22 @@ class Node:
         _make_cgroups(self._cgroup)
         config = _write(self._directory / "containerd.toml", self._containerd_config())
         _write(self._directory / "cni" / "net.conflist", json.dumps(self._cni_config()))
-        self._programs.start("containerd", "containerd", "--config", str(config))
+        _write(self._directory / "runsc.toml", self._runsc_config())
+        path = f"{program('containerd-shim-runsc-v1').parent}:{os.environ['PATH']}"
+        self._programs.start("containerd", "containerd", "--config", str(config), environment={"PATH": path})
         self.seconds["containerd"] = self._programs.until("containerd", self._has_containerd, seconds=READY_SECONDS)
         self.import_image(images.write_pause(self._directory / "pause.tar"))
         self.import_image(images.write_busybox(self._directory / "busybox.tar"))
         _write(self._directory / "kubelet.json", json.dumps(self._kubelet_config()))
         self.start_kubelet()
         self._start_plugin()
+        runtime = {
+            "apiVersion": "node.k8s.io/v1",
+            "kind": "RuntimeClass",
+            "metadata": {"name": GVISOR},
+            "handler": GVISOR,
+        }
+        self._plane.admin.apply(runtime)
 
     def start_kubelet(self) -> None:
         """Start the kubelet (again), and wait until the node is ready."""
@@ -194,7 +206,7 @@ class Node:
     def _containerd_config(self) -> str:
         here = self._directory
         cri = 'plugins."io.containerd.grpc.v1.cri"'
-        runc = f"{cri}.containerd.runtimes.runc"
+        runc, runsc = (f"{cri}.containerd.runtimes.{name}" for name in ("runc", GVISOR))
         return f"""
 version = 2
 root = "{here}/containerd"
@@ -219,6 +231,20 @@ snapshotter = "overlayfs"
 runtime_type = "io.containerd.runc.v2"
 [{runc}.options]
 SystemdCgroup = false
+[{runsc}]
+runtime_type = "io.containerd.runsc.v1"
+[{runsc}.options]
+TypeUrl = "io.containerd.runsc.v1.options"
+ConfigPath = "{here}/runsc.toml"
+"""
+
+    def _runsc_config(self) -> str:
+        """https://gvisor.dev/docs/user_guide/containerd/configuration/."""
+        return f"""
+binary_name = "{program("runsc")}"
+root = "{self._directory}/runsc"
+[runsc_config]
+platform = "systrap"
 """
 
     def _cni_config(self) -> Object:

@@ -1,6 +1,7 @@
 """The node of the tests is a real one: pods run, are limited, and reach what a policy lets them reach."""
 
 import contextlib
+import platform
 import socket
 import socketserver
 import threading
@@ -11,7 +12,7 @@ import pytest
 
 from tests.cluster import images
 from tests.cluster.api import Object, until
-from tests.cluster.node import Cluster
+from tests.cluster.node import GVISOR, Cluster
 from tests.cluster.test_plane import SHUT, job
 
 POLICY_API = "networking.k8s.io/v1"
@@ -179,6 +180,22 @@ def test_a_policy_leaves_one_port_of_one_address_and_nothing_else(
     assert shut.splitlines() == [f"reached {allowed}"]
     assert sorted(opened.splitlines()) == sorted(f"reached {target}" for target in [allowed, *forbidden])
     cluster.plane.admin.remove("Namespace", open_namespace)
+
+
+def test_a_pod_of_the_runtime_class_has_gvisor_as_its_kernel(cluster: Cluster, cluster_namespace: str) -> None:
+    host = cluster.node.network.host
+    with listeners(host, 0, 0) as (gateway, other):
+        script = f"cat /proc/version; id -u; {reaching(f'{host} {gateway}', f'{host} {other}')}"
+        new = busybox("sealed", cluster_namespace, script)
+        new["spec"]["template"]["spec"]["runtimeClassName"] = GVISOR
+        cluster.plane.admin.apply(*shut_policies(cluster_namespace, host, gateway))
+        cluster.plane.admin.create(new)
+
+        kernel, *others = said(cluster, ended_pod(cluster, cluster_namespace, "sealed")).splitlines()
+
+    assert kernel.startswith("Linux version 4.4.0 ")  # what gVisor says, whatever the machine has
+    assert not platform.release().startswith("4.4.0")
+    assert others == ["1000", f"reached {host} {gateway}"]
 
 
 def test_names_are_not_resolved_in_a_pod_without_dns(cluster: Cluster, cluster_namespace: str) -> None:
