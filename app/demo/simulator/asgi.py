@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from email.utils import format_datetime
 from typing import Any
 
 from app.demo.simulator import rest_app, rest_checks, rest_git, rest_threads
@@ -117,6 +118,7 @@ class Application:
         state = site.limits.state(principal, now)
         headers = {
             **response.headers,
+            "date": format_datetime(now, usegmt=True),
             **{f"x-ratelimit-{name}": str(value) for name, value in state.items()},
             "x-ratelimit-resource": "core",
             "x-github-api-version-selected": request.headers.get("x-github-api-version", API_VERSIONS[0]),

@@ -16,6 +16,25 @@ class User(Struct, frozen=True):
     type: str = "User"
 
 
+class OwnApp(Struct, frozen=True):
+    """https://docs.github.com/en/rest/apps/apps#get-the-authenticated-app ."""
+
+    id: int
+    permissions: dict[str, str]
+    events: list[str]
+    slug: str = ""
+
+
+class Installation(Struct, frozen=True):
+    """https://docs.github.com/en/rest/apps/apps#list-installations-for-the-authenticated-app ."""
+
+    id: int
+    permissions: dict[str, str]
+    events: list[str]
+    account: User | None = None
+    suspended_at: datetime | None = None
+
+
 class Permission(Struct, frozen=True):
     """https://docs.github.com/en/rest/collaborators/collaborators#get-repository-permissions-for-a-user ."""
 

@@ -51,6 +51,7 @@ class GitHubClient:
         """
         identity = AppIdentity(app_id=app_id, private_key_pem=private_key_pem)
         self._transport = Transport(http, base_url=base_url, clock=clock, sleep=sleep)
+        self._identity = identity
         self._tokens = InstallationTokens(self._transport, identity, clock=clock)
         self._clock = clock
         self._closed_until: dict[int, datetime] = {}
@@ -63,6 +64,21 @@ class GitHubClient:
     async def public(self, url: str, answer: type[_T], **url_vars: str | int) -> _T:
         """Read what everybody may read, without any credential. ``url`` is a template below the base URL."""
         return _converted(await self._transport.call("GET", url, _texts(url_vars), idempotent=True), answer, url)
+
+    async def app(self, url: str, answer: type[_T]) -> _T:
+        """Read about the App itself, with its own credential. ``url`` is a template below the base URL."""
+        got = await self._transport.call("GET", url, {}, jwt=self._identity.jwt(self._clock.now()), idempotent=True)
+        return _converted(got, answer, url)
+
+    async def app_pages(self, url: str, page: type[_T]) -> AsyncIterator[_T]:
+        """Read a list about the App itself; ``url`` ends in ``{?per_page,page}``."""
+        number, more = 1, True
+        while more:
+            numbered = {"per_page": str(PAGE_SIZE), "page": str(number)}
+            jwt = self._identity.jwt(self._clock.now())
+            answer = await self._transport.call("GET", url, numbered, jwt=jwt, idempotent=True)
+            yield _converted(answer, page, url)
+            number, more = number + 1, answer.has_more
 
     async def get(
         self, repository: RepositoryRef, act: Act, url: str, answer: type[_T], **url_vars: str | int | list[str]
