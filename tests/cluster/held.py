@@ -101,13 +101,19 @@ class Programs:
         return time.monotonic() - began
 
     def close(self) -> None:
-        """End all programs; returns when nothing of them is left."""
+        """End all programs; returns when nothing of them is left.
+
+        Raises:
+            ProgramError: some of their files could not be removed.
+        """
         with self._lock:
             if self._keeper.stdin is not None and not self._keeper.stdin.closed:
                 self._keeper.stdin.close()
             self._keeper.wait(_CLOSING_SECONDS)
             if self._keeper.stdout is not None:
                 self._keeper.stdout.close()
+        if self.directory.exists():
+            raise ProgramError(f"{self.directory} could not be removed")
 
     def _ask(self, **asked: Any) -> dict[str, Any]:
         with self._lock:

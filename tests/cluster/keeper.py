@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 _DEATH_SIGNAL: Final = 1  # PR_SET_PDEATHSIG, https://man7.org/linux/man-pages/man2/PR_SET_PDEATHSIG.2const.html
+_DETACH: Final = 2  # MNT_DETACH, https://man7.org/linux/man-pages/man2/umount.2.html
 _LOOK_SECONDS: Final = 1.0
 _ENDING_SECONDS: Final = 10.0
 _CGROUPS: Final = Path("/sys/fs/cgroup")
@@ -64,6 +65,7 @@ class Keeper:
             self._end(name, 0)
         if self._first:
             self._end_all()
+            self._unmount()
         if self._cgroup:
             self._remove_cgroups()
         shutil.rmtree(self._directory, ignore_errors=True)
@@ -141,6 +143,13 @@ class Keeper:
         with contextlib.suppress(ChildProcessError):
             while True:
                 os.wait()
+
+    def _unmount(self) -> None:
+        """What is mounted below the directory cannot be removed, though the mounts end with this namespace."""
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+        for place in reversed(mounts):
+            if Path(place).is_relative_to(self._directory):
+                self._libc.umount2(place.encode(), _DETACH)
 
     def _remove_cgroups(self) -> None:
         """A control group goes once it is empty, and the kernel takes a moment to see that."""

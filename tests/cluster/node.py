@@ -79,6 +79,7 @@ class Node:
 
     Attributes:
         network: the addresses.
+        directory: the files and logs of this node; goes with it.
         seconds: how long each part took to come up.
     """
 
@@ -90,22 +91,22 @@ class Node:
         self._programs = programs
         self._plane = plane
         self._cgroup = cgroup
-        self._directory = programs.directory
-        self._socket = self._directory / "containerd.sock"
+        self.directory = programs.directory
+        self._socket = self.directory / "containerd.sock"
 
     def start(self) -> None:
         """Start all parts, and wait until the node is ready and policies are enforced."""
         self._shadow_host()
         _make_cgroups(self._cgroup)
-        config = _write(self._directory / "containerd.toml", self._containerd_config())
-        _write(self._directory / "cni" / "net.conflist", json.dumps(self._cni_config()))
-        _write(self._directory / "runsc.toml", self._runsc_config())
+        config = _write(self.directory / "containerd.toml", self._containerd_config())
+        _write(self.directory / "cni" / "net.conflist", json.dumps(self._cni_config()))
+        _write(self.directory / "runsc.toml", self._runsc_config())
         path = f"{program('containerd-shim-runsc-v1').parent}:{os.environ['PATH']}"
         self._programs.start("containerd", "containerd", "--config", str(config), environment={"PATH": path})
         self.seconds["containerd"] = self._programs.until("containerd", self._has_containerd, seconds=READY_SECONDS)
-        self.import_image(images.write_pause(self._directory / "pause.tar"))
-        self.import_image(images.write_busybox(self._directory / "busybox.tar"))
-        _write(self._directory / "kubelet.json", json.dumps(self._kubelet_config()))
+        self.import_image(images.write_pause(self.directory / "pause.tar"))
+        self.import_image(images.write_busybox(self.directory / "busybox.tar"))
+        _write(self.directory / "kubelet.json", json.dumps(self._kubelet_config()))
         self.start_kubelet()
         self._start_plugin()
         runtime = {
@@ -122,10 +123,10 @@ class Node:
         self._programs.start(
             "kubelet",
             str(program("kubelet")),
-            f"--config={self._directory}/kubelet.json",
+            f"--config={self.directory}/kubelet.json",
             f"--kubeconfig={self._plane.certificate_kubeconfig('kubelet', identity)}",
-            f"--root-dir={self._directory}/kubelet",
-            f"--cert-dir={self._directory}/kubelet-certificates",
+            f"--root-dir={self.directory}/kubelet",
+            f"--cert-dir={self.directory}/kubelet-certificates",
             f"--hostname-override={NODE}",
             f"--node-ip={self.network.node}",
         )
@@ -166,7 +167,7 @@ class Node:
         for place in ("/run", "/var/lib", "/var/log"):
             self._programs.run("mount", "-t", "tmpfs", "tmpfs", place)
         for name, value in _SHADOWED.items():
-            file = _write(self._directory / "shadows" / name.replace("/", "."), value)
+            file = _write(self.directory / "shadows" / name.replace("/", "."), value)
             self._programs.run("mount", "--bind", str(file), f"/proc/sys/{name}")
         # The kubelet shares its mounts with pods.
         self._programs.run("mount", "--make-rshared", "/")
@@ -204,7 +205,7 @@ class Node:
         return False
 
     def _containerd_config(self) -> str:
-        here = self._directory
+        here = self.directory
         cri = 'plugins."io.containerd.grpc.v1.cri"'
         runc, runsc = (f"{cri}.containerd.runtimes.{name}" for name in ("runc", GVISOR))
         return f"""
@@ -242,7 +243,7 @@ ConfigPath = "{here}/runsc.toml"
         """https://gvisor.dev/docs/user_guide/containerd/configuration/."""
         return f"""
 binary_name = "{program("runsc")}"
-root = "{self._directory}/runsc"
+root = "{self.directory}/runsc"
 [runsc_config]
 platform = "systrap"
 """
@@ -252,7 +253,7 @@ platform = "systrap"
             "type": "host-local",
             "ranges": [[{"subnet": self.network.pods, "gateway": self.network.bridge}]],
             "routes": [{"dst": "0.0.0.0/0"}],
-            "dataDir": f"{self._directory}/addresses",
+            "dataDir": f"{self.directory}/addresses",
         }
         bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False, "ipam": addresses}
         return {"cniVersion": "1.0.0", "name": "flowforge-test", "plugins": [bridge, {"type": "loopback"}]}
@@ -284,8 +285,8 @@ platform = "systrap"
             "makeIPTablesUtilChains": False,
             "evictionHard": dict.fromkeys(_EVICTION_SIGNALS, "0%"),
             "imageGCHighThresholdPercent": 100,
-            "podLogsDir": f"{self._directory}/pod-logs",
-            "volumePluginDir": f"{self._directory}/volume-plugins",
+            "podLogsDir": f"{self.directory}/pod-logs",
+            "volumePluginDir": f"{self.directory}/volume-plugins",
             "resolvConf": "",
             "nodeStatusUpdateFrequency": "2s",
             "nodeLeaseDurationSeconds": 8,

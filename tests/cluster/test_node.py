@@ -1,11 +1,16 @@
 """The node of the tests is a real one: pods run, are limited, and reach what a policy lets them reach."""
 
 import contextlib
+import os
 import platform
+import signal
 import socket
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +18,7 @@ import pytest
 from tests.cluster import images
 from tests.cluster.api import Object, until
 from tests.cluster.node import GVISOR, Cluster
-from tests.cluster.test_plane import SHUT, job
+from tests.cluster.test_plane import SHUT, job, processes_with
 
 POLICY_API = "networking.k8s.io/v1"
 
@@ -220,3 +225,60 @@ def test_a_lost_node_is_seen_and_comes_back(cluster: Cluster) -> None:
     cluster.node.start_kubelet()
 
     assert cluster.node.is_ready()
+
+
+KILLED = """
+import sys
+from tests.cluster import test_node
+from tests.cluster.node import running_cluster
+with running_cluster() as cluster:
+    namespace = cluster.plane.namespace("left")
+    api = cluster.plane.admin
+    api.create(test_node.busybox("sleeps", namespace, "sleep 600"))
+    test_node.until(lambda: api.items("Pod", namespace, fields="status.phase=Running"), "a pod", seconds=60)
+    print(cluster.plane.directory, cluster.node.directory, cluster.node.network.interface, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_nothing_is_left_of_a_cluster_whose_test_was_killed() -> None:
+    interfaces = Path("/sys/class/net")
+    kept = host_settings()
+    test = subprocess.Popen(
+        [sys.executable, "-c", KILLED], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    with test:
+        assert test.stdout is not None
+        plane, node, interface = test.stdout.readline().split()
+        assert processes_with(plane)
+        assert processes_with(node)
+        assert cgroups_of(node)
+        assert (interfaces / interface).exists()
+        assert host_settings() == kept
+
+        os.kill(test.pid, signal.SIGKILL)
+
+        until(lambda: not Path(node).exists() and not Path(plane).exists(), "the end of the files")
+        until(lambda: not processes_with(node) and not processes_with(plane), "the end of the programs")
+        until(lambda: not (interfaces / interface).exists(), "the end of the network")
+        assert cgroups_of(node) == []
+        assert host_settings() == kept
+
+
+def cgroups_of(directory: str) -> list[Path]:
+    """The control groups of a node's pods, in all hierarchies."""
+    name = Path(directory).name
+    return [group for group in Path("/sys/fs/cgroup").glob("**/") if group.name == name]
+
+
+def host_settings() -> list[str]:
+    """What a node changes where it is not kept from it: kernel settings, the firewall, mounts and directories."""
+    settings = ["vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward"]
+    firewall = subprocess.run(["/usr/sbin/iptables-save"], capture_output=True, text=True, check=True).stdout
+    places = [Path("/run/containerd"), Path("/var/lib/cni"), Path("/var/lib/kubelet"), Path("/var/lib/containerd")]
+    return [
+        *[Path("/proc/sys", setting).read_text(encoding="ascii") for setting in settings],
+        *[line for line in firewall.splitlines() if not line.startswith(("#", ":"))],
+        *[str(place) for place in places if place.exists()],
+        *[line for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines() if "flowforge-node" in line],
+    ]
