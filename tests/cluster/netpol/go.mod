@@ -1,6 +1,6 @@
 module flowforge/tests/cluster/netpol
 
-go 1.26.8
+go 1.26.0
 
 require github.com/cloudnativelabs/kube-router/v2 v2.1.0
 
