@@ -63,6 +63,14 @@ _Glob = Annotated[
     ),
 ]
 _SHELL_WORDS: Final = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "<<", "2>", "2>&1"})
+_Command = Annotated[
+    str,
+    Meta(
+        description="the program and its words in one line, such as `npm install --package-lock-only`",
+        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
+        max_length=500,
+    ),
+]
 _Login = Annotated[str, Meta(description="the login of a bot, such as `renovate`", pattern=_LOGIN, max_length=106)]
 _Model = Annotated[str, Meta(description="the name of a model", pattern=f"^{MODEL_PATTERN}$", max_length=100)]
 
@@ -78,14 +86,7 @@ class Regenerate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             max_length=20,
         ),
     ]
-    command: Annotated[
-        str,
-        Meta(
-            description="the program and its words in one line, such as `npm install --package-lock-only`",
-            pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
-            max_length=500,
-        ),
-    ]
+    command: _Command
 
     @property
     def argv(self) -> tuple[str, ...]:
@@ -178,6 +179,24 @@ class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         Resolvers,
         Meta(description="Who may resolve conflicts, and with which of the repository's own commands."),
     ] = Resolvers()
+    test_command: Annotated[
+        _Command | None,
+        Meta(
+            description="The repository's tests. They are run on what is about to be proposed, and how they ended is "
+            "shown with it.",
+        ),
+    ] = None
+    test_timeout_minutes: Annotated[
+        int,
+        Meta(description="How long the tests may take. The server's own limit holds as well.", ge=1, le=120),
+    ] = 15
+    tests_must_pass: Annotated[
+        bool,
+        Meta(
+            description="When true, nothing can be approved unless the tests passed on exactly that tree; it needs a "
+            "`test_command`.",
+        ),
+    ] = False
     on_conflict: Annotated[
         OnConflict,
         Meta(
@@ -242,13 +261,25 @@ def parse_config(data: bytes, *, path: str = CONFIG_PATH) -> RepositoryConfig:
 
 
 def _check_commands(config: RepositoryConfig, document: Document, file: str) -> None:
-    for index, entry in enumerate(config.resolvers.regenerate):
-        where: Path = ("resolvers", "regenerate", index, "command")
+    commands: dict[Path, str] = {
+        ("resolvers", "regenerate", index, "command"): entry.command
+        for index, entry in enumerate(config.resolvers.regenerate)
+    }
+    if config.test_command is not None:
+        commands["test_command",] = config.test_command
+    for where, command in commands.items():
         try:
-            split_command(entry.command)
+            split_command(command)
         except ValueError as error:
             message = f"{code_span(dotted(where))} cannot be run: {error}."
             raise ConfigError(message, path=file, line=document.line_of(where), key=dotted(where)) from None
+    if config.tests_must_pass and config.test_command is None:
+        message = (
+            "`tests_must_pass` needs a `test_command`: without one nothing could ever be approved. Name the command, "
+            "or take `tests_must_pass` out."
+        )
+        key: Path = ("tests_must_pass",)
+        raise ConfigError(message, path=file, line=document.line_of(key), key=dotted(key))
 
 
 def config_version(data: bytes) -> str:

@@ -24,13 +24,15 @@ from bot.model.runs import (
     RunLimits,
     RunTask,
 )
+from bot.policy.limits import NO_BUDGET_USD
 from bot.ports.git import Git, WorkspaceFile
 from bot.ports.runner import RunArchives, RunLauncher
 from bot.ports.store import Runs
 from bot.ports.system import Ids
 
-_MAX_FILES: Final = 50_000
-_NO_BUDGET_USD: Final = 0.01
+MAX_FILES: Final = 50_000
+"""Files in a workspace."""
+
 _SUBJECTS: Final = 20
 
 _CANDIDATES: Final = 2
@@ -82,7 +84,7 @@ class LaunchRun:
         files = await self._workspace(job, progress, first=progress.awaited, limits=limits)
         archive = await asyncio.to_thread(self.archives.pack_commands, _command_brief(progress, config), files)
         # No call of a model belongs to this run, and its token is not the command's; a run without any budget is none.
-        await self._start(job, archive, replace(limits, budget_usd=_NO_BUDGET_USD), RunKind.REGENERATE)
+        await self._start(job, archive, replace(limits, budget_usd=NO_BUDGET_USD), RunKind.REGENERATE)
 
     async def _workspace(
         self, job: Job, progress: MergeProgress, *, first: Sequence[str], limits: RunLimits
@@ -92,11 +94,19 @@ class LaunchRun:
             progress.plan.merge.tree,
             first=first,
             max_bytes=limits.max_workspace_bytes,
-            max_files=_MAX_FILES,
+            max_files=MAX_FILES,
         )
         return [file for found_file in found if (file := _as_settled(progress, found_file)) is not None]
 
     async def _start(self, job: Job, archive: bytes, limits: RunLimits, kind: RunKind) -> None:
+        await self.start(await self.create(job, archive, limits, kind), job)
+
+    async def start(self, task: RunTask, job: Job) -> None:
+        """Hand a run that was created to the launcher. Raises ``SandboxError`` when the sandbox cannot be started."""
+        await self.launcher.launch(task, job_id=job.id)
+
+    async def create(self, job: Job, archive: bytes, limits: RunLimits, kind: RunKind) -> RunTask:
+        """Mint a run's token, and keep the run with its workspace; nothing is started yet."""
         token = self.ids.new_token()
         run_id = self.ids.new_id()
         await self.runs.create(
@@ -108,7 +118,7 @@ class LaunchRun:
             kind=kind,
         )
         await self.runs.put_workspace(run_id, archive)
-        task = RunTask(
+        return RunTask(
             run_id=run_id,
             token=token,
             gateway_url=self.gateway_url,
@@ -116,7 +126,6 @@ class LaunchRun:
             limits=limits,
             kind=kind,
         )
-        await self.launcher.launch(task, job_id=job.id)
 
     async def remaining(self, job: Job, limits: RunLimits) -> RunLimits:
         """The limits with what earlier runs of the job left of its budget."""

@@ -1,10 +1,14 @@
 """Whose limit counts: the server's, the repository's, or the request's. Always the lowest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from bot.config import CONFIG_PATH, RepositoryConfig
 from bot.model.intents import Allowed, Refused
 from bot.model.runs import RunLimits
+
+NO_BUDGET_USD: Final = 0.01
+"""The budget of a run without a model: a run without any is none, and its token is worth nothing there anyway."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,17 @@ def run_limits(config: RepositoryConfig, *, budget_usd: float, server: ServerLim
         max_result_files=server.max_result_files,
         max_log_bytes=server.max_log_bytes,
     )
+
+
+def limits_of_tests(config: RepositoryConfig, *, server: ServerLimits) -> RunLimits:
+    """The limits of one run of the repository's tests.
+
+    Tests may be silent for as long as they may take. What they leave in their sandbox is nobody's: as good as nothing
+    of it is taken back.
+    """
+    deadline = min(config.test_timeout_minutes * 60.0, server.max_run_seconds)
+    limits = run_limits(config, budget_usd=NO_BUDGET_USD, server=server)
+    return replace(limits, deadline_seconds=deadline, stall_seconds=deadline, max_result_bytes=1)
 
 
 def direct_hunks(config: RepositoryConfig, server: ServerLimits) -> int:

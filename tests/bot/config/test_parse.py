@@ -53,6 +53,9 @@ resolvers:
       command: npm install --package-lock-only
     - paths: [gen/**]
       command: "'my tools/gen' --out \\"a b\\" -x"
+test_command: python3 -m unittest
+test_timeout_minutes: 3
+tests_must_pass: true
 allow_fork_pull_requests: false
 """
 
@@ -89,6 +92,9 @@ def test_a_full_file() -> None:
                 Regenerate(paths=("gen/**",), command="'my tools/gen' --out \"a b\" -x"),
             ),
         ),
+        test_command="python3 -m unittest",
+        test_timeout_minutes=3,
+        tests_must_pass=True,
         allow_fork_pull_requests=False,
     )
 
@@ -120,6 +126,11 @@ COMMANDS = ", ".join(f"`{key}`" for key in Permissions.__struct_fields__)
 COMMAND = "resolvers.regenerate[0].command"
 COMMAND_WORDS = (
     "the program and its words in one line, such as `npm install --package-lock-only`, at most 500 characters"
+)
+
+NO_TESTS = (
+    "`tests_must_pass` needs a `test_command`: without one nothing could ever be approved. Name the command, or take "
+    "`tests_must_pass` out."
 )
 
 
@@ -300,6 +311,48 @@ FAULTS: dict[str, tuple[str, int | None, str | None, str]] = {
         5,
         COMMAND,
         f"`{COMMAND}` cannot be run: there is no shell to understand `&&`; write a script and name that.",
+    ),
+    "tests of two lines": (
+        'version: 1\ntest_command: "a\\nb"\n',
+        2,
+        "test_command",
+        f"`test_command` must be {COMMAND_WORDS}.",
+    ),
+    "no tests at all": (
+        "version: 1\ntest_command: ' '\n",
+        2,
+        "test_command",
+        f"`test_command` must be {COMMAND_WORDS}.",
+    ),
+    "several tests": (
+        "version: 1\ntest_command: [make, test]\n",
+        2,
+        "test_command",
+        f"`test_command` must be {COMMAND_WORDS}.",
+    ),
+    "tests in a shell": (
+        "version: 1\nenabled: true\ntest_command: make test | tee log\n",
+        3,
+        "test_command",
+        "`test_command` cannot be run: there is no shell to understand `|`; write a script and name that.",
+    ),
+    "endless tests": (
+        "version: 1\ntest_timeout_minutes: 121\n",
+        2,
+        "test_timeout_minutes",
+        "`test_timeout_minutes` must be a whole number from 1 to 120.",
+    ),
+    "tests without a command": (
+        "version: 1\n\ntests_must_pass: true\n",
+        3,
+        "tests_must_pass",
+        NO_TESTS,
+    ),
+    "misspelt tests": (
+        "version: 1\ntests_must_pas: true\n",
+        2,
+        "tests_must_pas",
+        "There is no key `tests_must_pas` here. Did you mean `tests_must_pass`?",
     ),
     "twice": ("version: 1\nbots: []\nbots: [evil]\n", 3, "bots", "`bots` stands here twice."),
     "twice inside": (

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bot.config import RepositoryConfig, Resolvers
 from bot.model.intents import Allowed, Refused
 from bot.model.runs import RunLimits
-from bot.policy.limits import check_conflicts, chosen_budget, chosen_model, direct_hunks, run_limits
+from bot.policy.limits import check_conflicts, chosen_budget, chosen_model, direct_hunks, limits_of_tests, run_limits
 from tests.bot.policy.build import SERVER
 
 CONFIG = RepositoryConfig(version=1)
@@ -64,3 +64,15 @@ def test_direct_calls_need_the_server_and_the_repository() -> None:
     assert direct_hunks(few, SERVER) == 3
     assert direct_hunks(none, SERVER) == 0
     assert direct_hunks(few, replace(SERVER, direct_calls=False)) == 0
+
+
+@given(minutes=st.integers(1, 120), server=st.floats(min_value=60.0, max_value=10_000.0))
+def test_tests_may_be_silent_for_as_long_as_they_may_take_and_spend_and_leave_nothing(
+    minutes: int, server: float
+) -> None:
+    config = RepositoryConfig(version=1, test_timeout_minutes=minutes, timeout_minutes=1, budget_usd=50.0)
+    limits = limits_of_tests(config, server=replace(SERVER, max_run_seconds=server))
+    assert limits.deadline_seconds == limits.stall_seconds == min(minutes * 60.0, server)
+    assert limits.budget_usd <= 0.01
+    assert limits.max_result_bytes == 1
+    assert (limits.max_log_bytes, limits.max_workspace_bytes) == (SERVER.max_log_bytes, SERVER.max_workspace_bytes)
