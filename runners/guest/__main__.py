@@ -16,6 +16,7 @@ from runners.guest.walk import find_changes
 from runners.protocol import (
     ENV_LIFELINE,
     ENV_PROBE,
+    ENV_SOCKET,
     EXIT_OK,
     EXIT_STOPPED,
     GUEST_PREFIX,
@@ -50,8 +51,9 @@ def main() -> int:
     try:
         lifeline = os.environ.get(ENV_LIFELINE) == "stdin"
         arm(lifeline=lifeline)
-        # The process backend is no sandbox, and finds its guests by what this would hide.
-        if not lifeline:
+        # A guest with a lifeline and without a door is the process backend's: that is no sandbox, and finds its
+        # guests by what this would hide.
+        if not lifeline or ENV_SOCKET in os.environ:
             hide()
         return run()
     except StoppedError:

@@ -1,0 +1,121 @@
+"""GitHub: its clock, and what the App was given."""
+
+from typing import Final
+
+import httpx
+
+from app.doctor.model import Check, State, clocks, failed, ok, skipped, warning
+from app.settings import ServiceSettings
+from bot.errors import ForgeError, ForgeRefusedError
+from bot.forges.github.client import GitHubClient
+from bot.forges.github.facts import AppFacts, InstallationFacts, app_facts, installation_facts, server_time
+from bot.ports.system import Clock
+
+CLOCK: Final = "forge_clock"
+APP: Final = "app"
+PERMISSIONS: Final = "permissions"
+EVENTS: Final = "events"
+INSTALLATIONS: Final = "installations"
+
+_SHOWN: Final = 5
+_SETTINGS: Final = "the App's settings on GitHub (Developer settings, GitHub Apps, Permissions & events)"
+_UNAUTHORIZED: Final = 401
+_AFTER_APP: Final = (PERMISSIONS, EVENTS, INSTALLATIONS)
+
+
+async def forge_checks(
+    settings: ServiceSettings, http: httpx.AsyncClient, client: GitHubClient, clock: Clock
+) -> list[Check]:
+    """The clocks first: where they differ, GitHub refuses all else."""
+    time = await _clock(settings, http, clock)
+    try:
+        app = await app_facts(client)
+    except ForgeError as error:
+        return [time, _no_app(error, time), *(skipped(name, "the App is not known") for name in _AFTER_APP)]
+    return [time, _app(settings, app), _permissions(app), _events(app), await _installations(client)]
+
+
+async def _clock(settings: ServiceSettings, http: httpx.AsyncClient, clock: Clock) -> Check:
+    before = clock.now()
+    try:
+        theirs = await server_time(http, settings.github_api_url)
+    except ForgeError as error:
+        return failed(CLOCK, str(error), "See that this machine reaches FLOWFORGE_GITHUB_API_URL.")
+    after = clock.now()
+    return clocks(CLOCK, theirs - (before + (after - before) / 2), whose="GitHub's")
+
+
+def _no_app(error: ForgeError, time: Check) -> Check:
+    if not isinstance(error, ForgeRefusedError):
+        return failed(APP, str(error), "See that this machine reaches FLOWFORGE_GITHUB_API_URL, and try again.")
+    if time.state is State.FAILED and error.status == _UNAUTHORIZED:
+        return failed(APP, str(error), "Set the clock first: GitHub refuses credentials from another time.")
+    return failed(
+        APP,
+        str(error),
+        "See that FLOWFORGE_GITHUB_APP_ID and FLOWFORGE_GITHUB_PRIVATE_KEY belong to the same App, and that the key "
+        "was not removed from the App's settings.",
+    )
+
+
+def _app(settings: ServiceSettings, app: AppFacts) -> Check:
+    if app.id != settings.github_app_id:
+        return failed(APP, f"the key belongs to App {app.id}", f"Set FLOWFORGE_GITHUB_APP_ID={app.id}.")
+    if app.slug != settings.github_app_slug:
+        return failed(
+            APP,
+            f"the App is called {app.slug!r}, so nobody is understood who says /{settings.github_app_slug}",
+            f"Set FLOWFORGE_GITHUB_APP_SLUG={app.slug}.",
+        )
+    return ok(APP, f"the App is {app.slug}, id {app.id}")
+
+
+def _permissions(app: AppFacts) -> Check:
+    missing, needless = app.grants.missing_permissions(), app.grants.needless_permissions()
+    if missing:
+        return failed(
+            PERMISSIONS,
+            f"the App lacks {_listed(missing)}",
+            f"Give it {_listed(missing)} in {_SETTINGS}; each account then has to accept that.",
+        )
+    if needless:
+        return warning(
+            PERMISSIONS, f"the App has more than it needs: {_listed(needless)}", f"Take that away in {_SETTINGS}."
+        )
+    return ok(PERMISSIONS, "the App has what it needs, and no more")
+
+
+def _events(app: AppFacts) -> Check:
+    missing = app.grants.missing_events()
+    if missing:
+        return failed(
+            EVENTS, f"GitHub does not send {_listed(missing)}", f"Subscribe to {_listed(missing)} in {_SETTINGS}."
+        )
+    return ok(EVENTS, "GitHub sends every event that is needed")
+
+
+async def _installations(client: GitHubClient) -> Check:
+    try:
+        found = await installation_facts(client)
+    except ForgeError as error:
+        return failed(INSTALLATIONS, str(error), "Try again.")
+    behind = sorted(one.account for one in found if _is_behind(one))
+    if behind:
+        return warning(
+            INSTALLATIONS,
+            f"not all permissions or events were accepted yet by {_listed(behind)}",
+            "An owner of the account accepts them under its settings, Applications, Installed GitHub Apps.",
+        )
+    if not found:
+        return warning(INSTALLATIONS, "the App is installed nowhere", "Install it on an account or organization.")
+    return ok(INSTALLATIONS, f"{len(found)} installations have accepted what the App asks for")
+
+
+def _is_behind(installation: InstallationFacts) -> bool:
+    grants = installation.grants
+    return not installation.suspended and bool(grants.missing_permissions() or grants.missing_events())
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,99 @@
+"""The database and Redis."""
+
+from typing import Final
+
+from arq.connections import ArqRedis
+from redis.exceptions import RedisError, ResponseError
+
+from app.doctor.model import Check, State, asked, clocks, failed, ok, skipped, warning
+from app.probes import database_probe, migrations_probe, redis_probe
+from app.store.database import SqlStore
+from app.store.now import database_time
+from bot.errors import StoreError
+from bot.ports.system import Clock
+
+DATABASE: Final = "database"
+MIGRATIONS: Final = "migrations"
+DATABASE_CLOCK: Final = "database_clock"
+REDIS: Final = "redis"
+PERSISTENCE: Final = "redis_persistence"
+
+_NOT_THERE: Final = "the database does not answer"
+
+
+async def database_checks(store: SqlStore, clock: Clock) -> list[Check]:
+    """Whether the database answers, has the tables of this version, and knows the time."""
+    there = await asked(
+        DATABASE,
+        database_probe(store),
+        says=f"{store.engine.dialect.name} answers",
+        todo="Start the database, or correct FLOWFORGE_DATABASE_URL.",
+    )
+    if there.state is State.FAILED:
+        return [there, skipped(MIGRATIONS, _NOT_THERE), skipped(DATABASE_CLOCK, _NOT_THERE)]
+    tables = await asked(
+        MIGRATIONS,
+        migrations_probe(store),
+        says="every migration was applied",
+        todo="Run `flowforge migrate` with this version of FlowForge, and then restart its processes.",
+    )
+    return [there, tables, await _database_clock(store, clock)]
+
+
+async def _database_clock(store: SqlStore, clock: Clock) -> Check:
+    before = clock.now()
+    try:
+        theirs = await database_time(store.engine)
+    except StoreError as error:
+        return failed(DATABASE_CLOCK, str(error), "See the database's own log.")
+    if theirs is None:
+        return ok(DATABASE_CLOCK, "the database has this machine's clock")
+    after = clock.now()
+    return clocks(DATABASE_CLOCK, theirs - (before + (after - before) / 2), whose="the database's")
+
+
+async def redis_checks(redis: ArqRedis) -> list[Check]:
+    """Whether Redis answers, and keeps what it is told."""
+    there = await asked(
+        REDIS,
+        redis_probe(redis),
+        says="Redis answers",
+        todo="Start Redis, or correct FLOWFORGE_REDIS_URL. Deliveries are kept meanwhile and worked on afterwards.",
+    )
+    if there.state is State.FAILED:
+        return [there, skipped(PERSISTENCE, "Redis does not answer")]
+    return [there, await _persistence(redis)]
+
+
+async def _persistence(redis: ArqRedis) -> Check:
+    """https://redis.io/docs/latest/operate/oss_and_stack/management/persistence/ ."""
+    lost = "what waits in the queue is lost with it, and rung again by the next sweep; the rows are the truth"
+    try:
+        settings = {name: await _setting(redis, name) for name in ("save", "appendonly")}
+    except ResponseError:
+        return warning(
+            PERSISTENCE,
+            "Redis does not say whether it keeps anything: CONFIG is not allowed",
+            "See in its provider's console that persistence is on.",
+        )
+    except (RedisError, OSError):
+        return failed(PERSISTENCE, "Redis does not answer", "Start Redis, or correct FLOWFORGE_REDIS_URL.")
+    if settings.get("appendonly") == "yes":
+        return ok(PERSISTENCE, "Redis keeps an append-only file")
+    if settings.get("save"):
+        return warning(
+            PERSISTENCE,
+            f"Redis writes snapshots only: {lost}",
+            "Set `appendonly yes` in Redis where a restart must not delay jobs.",
+        )
+    return warning(
+        PERSISTENCE,
+        f"Redis keeps nothing over a restart: {lost}",
+        "Set `appendonly yes` in Redis where a restart must not delay jobs.",
+    )
+
+
+async def _setting(redis: ArqRedis, name: str) -> str:
+    told = await redis.config_get(name)
+    value = told.get(name, told.get(name.encode(), ""))
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
