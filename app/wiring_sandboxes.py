@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import assert_never
 from urllib.parse import urlsplit
 
+from app.http.door import open_doors
 from app.settings import Environment, RunnerKind, ServiceSettings
 from app.store.engine import parse_url
 from bot.errors import SettingsError
 from bot.ports.runner import AgentRunner
 from runners.backends.cluster.runner import ClusterRunner
+from runners.backends.container import ContainerRunner
 from runners.backends.process import ProcessRunner
 from runners.manifests import Placement
 from runners.sandbox import SandboxSpec
@@ -108,6 +110,13 @@ async def open_runner(settings: ServiceSettings, stack: contextlib.AsyncExitStac
             stack.push_async_callback(cluster.close)
             return cluster
         case RunnerKind.CONTAINER:
-            raise SettingsError(f"the {settings.runner.value} backend is not part of this build")
+            doors = await stack.enter_async_context(open_doors())
+            return ContainerRunner(
+                settings.data_dir / "runs",
+                spec=sandbox_spec(settings),
+                doors=doors,
+                engine=settings.container_engine,
+                runtime=settings.container_runtime,
+            )
         case _:
             assert_never(settings.runner)

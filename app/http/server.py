@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -44,9 +45,17 @@ class _Server(uvicorn.Server):
         yield
 
 
+def bind_socket(path: Path) -> socket.socket:
+    """A unix socket to listen on, which whoever reaches its directory may connect to. Raises ``OSError``."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    path.chmod(0o666)
+    return listener
+
+
 @contextlib.asynccontextmanager
 async def serving(application: Any, listener: socket.socket) -> AsyncIterator[str]:
-    """Serve ``application`` on ``listener`` while the context lasts; the URL it answers at.
+    """Serve ``application`` on ``listener`` while the context lasts; the URL it answers at, empty for a unix socket.
 
     h11 is named on purpose: unlike httptools it shows the application the request target as it was sent, which the
     gateway's policy looks at.
@@ -70,7 +79,7 @@ async def serving(application: Any, listener: socket.socket) -> AsyncIterator[st
         await asyncio.wait({task, up}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             await task
-        yield url_of(listener)
+        yield "" if listener.family is socket.AF_UNIX else url_of(listener)
     finally:
         up.cancel()
         server.should_exit = True
