@@ -53,10 +53,10 @@ def base_tree(packages: Sequence[bytes]) -> tuple[Tree, list[Mapping[str, str]]]
     tree.file("etc/group", _GROUPS.encode())
     tree.file("etc/nsswitch.conf", _NSSWITCH.encode())
     _trust(tree)
-    for path, mode in (("tmp", 0o1777), ("var/tmp", 0o1777), ("proc", 0o555), ("sys", 0o555), ("dev", 0o755)):
+    for path, mode in (("tmp", 0o1777), ("var/tmp", 0o1777), ("proc", 0o755), ("sys", 0o755), ("dev", 0o755)):
         tree.add(path, Entry(mode=mode))
-    # What is mounted over these belongs to nobody else either.
-    tree.add("task", Entry(mode=0o700, owner=USER_ID))
+    # runc gives what is mounted over a directory that directory's mode, and root for its owner.
+    tree.add("task", Entry(mode=0o1777, owner=USER_ID))
     tree.add("run/flowforge", Entry(mode=0o755))
     _compile(tree)
     return tree, fields

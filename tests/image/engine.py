@@ -1,6 +1,7 @@
 """A real Podman with a store of its own, so that nothing of this machine's is seen or changed."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -29,6 +30,12 @@ class Engine:
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
+
+    @property
+    def line(self) -> str:
+        """It as one line for a shell, the environment that it needs included."""
+        configuration = f"CONTAINERS_CONF={self.environment['CONTAINERS_CONF']}"
+        return shlex.join(["/usr/bin/env", configuration, *self.command])
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Call it and wait."""

@@ -100,7 +100,7 @@ def test_nothing_lends_anybody_s_rights_or_can_be_written(contents: Contents) ->
         for name, info in contents.entries.items()
         if not info.issym() and info.mode & (stat.S_IWGRP | stat.S_IWOTH)
     }
-    assert written == {"tmp", "var/tmp"}
+    assert written == {"tmp", "var/tmp", TASK_DIR.strip("/")}
     assert {name for name, info in contents.entries.items() if info.uid or info.gid} == {TASK_DIR.strip("/")}
     assert {info.type for info in contents.entries.values()} == {tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE}
 
@@ -154,7 +154,7 @@ def test_it_is_as_the_containerfile_says(contents: Contents, recipe: Recipe) -> 
     assert config["WorkingDir"] == recipe.directory == TASK_DIR
     assert config["Labels"] == recipe.labels
     assert {TASK_DIR.strip("/"), DOOR_DIR.strip("/")} <= contents.entries.keys()
-    assert contents.entries["task"].mode == 0o700
+    assert contents.entries["task"].mode == 0o1777
 
 
 def test_the_labels_say_what_is_in_it(recipe: Recipe) -> None:
