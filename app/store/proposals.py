@@ -12,13 +12,31 @@ from app.store import audit
 from app.store.engine import Database
 from app.store.engine import insert as insert_or
 from app.store.job_rows import of_pull_request
-from app.store.tables import approvals, conflict_resolutions, gate_results, git_operations, jobs, proposals
+from app.store.tables import (
+    approvals,
+    conflict_resolutions,
+    gate_results,
+    git_operations,
+    jobs,
+    proposals,
+    tested_trees,
+)
 from app.store.types import Values
 from bot.model.cases import Suggestion, Take
 from bot.model.conflicts import Side, Stage
 from bot.model.forge import Actor, RepositoryRef
 from bot.model.jobs import Job
-from bot.model.proposals import Approval, Proposal, ProposalKind, ProposalState, ProposedFile, Publication, PushPurpose
+from bot.model.proposals import (
+    Approval,
+    Proposal,
+    ProposalKind,
+    ProposalState,
+    ProposedFile,
+    Publication,
+    PushPurpose,
+    SuiteEvidence,
+    SuiteOutcome,
+)
 from bot.model.reports import ConflictRecord
 from bot.model.resolutions import Finding, GateResult, HunkAnswer, ProvenanceSpan
 from bot.ports.system import Clock
@@ -27,6 +45,8 @@ log = structlog.get_logger(__name__)
 
 _STARTED: Final = "started"
 _DONE: Final = "done"
+_EVIDENCE: Final = tuple(SuiteEvidence.__dataclass_fields__)
+"""Columns have the names of the fields."""
 
 
 class SqlProposals:
@@ -103,6 +123,35 @@ class SqlProposals:
             findings=msgspec.convert(row.findings, tuple[Finding, ...]),
             checks=tuple(row.checks),
         )
+
+    async def save_tests(self, job_id: str, evidence: SuiteEvidence) -> None:
+        """Keep what is known about the tests of a tree; their end is kept once, with an audit event."""
+        values = {name: getattr(evidence, name) for name in _EVIDENCE}
+        async with self._database.writing() as connection:
+            row = insert_or(connection, tested_trees).values(job_id=job_id, **values)
+            row = row.on_conflict_do_update(
+                index_elements=["job_id", "tree"],
+                set_=values,
+                where=tested_trees.c.outcome == SuiteOutcome.UNDER_WAY,
+            )
+            kept = (await connection.execute(row.returning(tested_trees.c.tree))).one_or_none() is not None
+            if not kept or evidence.outcome is SuiteOutcome.UNDER_WAY:
+                return
+            await audit.append(
+                connection,
+                self._clock.now(),
+                actor="flowforge",
+                verb=f"tests.{evidence.outcome.value}",
+                subject=f"job:{job_id}",
+                data={"tree": evidence.tree, "command": evidence.command, "run": evidence.run_id or ""},
+            )
+
+    async def tests(self, job_id: str, tree: str) -> SuiteEvidence | None:
+        """What is known about the tests of a tree that a job proposes."""
+        query = select(tested_trees).where(tested_trees.c.job_id == job_id, tested_trees.c.tree == tree)
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else SuiteEvidence(**{name: getattr(row, name) for name in _EVIDENCE})
 
     async def add(self, proposal: Proposal) -> None:
         """Keep a proposal, with an audit event; a second time with the same id does nothing."""

@@ -1,5 +1,6 @@
 """Agent runs and what goes in and out of them."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from app.store.job_rows import stop_for
 from app.store.tables import jobs, model_usage, run_archives, runs
 from bot.errors import FencingLostError
 from bot.model.jobs import Job
-from bot.model.runs import Run, RunKind, RunLimits, RunOutcome, RunState, Usage
+from bot.model.runs import SANDBOX_KINDS, Run, RunKind, RunLimits, RunOutcome, RunState, Usage
 from bot.ports.system import Clock
 
 _WORKSPACE: Final = "workspace"
@@ -72,9 +73,9 @@ class SqlRuns:
             row = (await connection.execute(select(runs).where(runs.c.id == run_id))).one_or_none()
         return None if row is None else _run(row)
 
-    async def latest(self, job_id: str) -> Run | None:
-        """The newest run of a job in a sandbox; direct calls are left out."""
-        query = select(runs).where(runs.c.job_id == job_id, runs.c.kind != RunKind.DIRECT)
+    async def latest(self, job_id: str, *, kinds: Collection[RunKind] = SANDBOX_KINDS) -> Run | None:
+        """The newest run of a job among those of some kinds, without a word: of those in sandboxes."""
+        query = select(runs).where(runs.c.job_id == job_id, runs.c.kind.in_(kinds))
         async with self._database.reading() as connection:
             row = (await connection.execute(query.order_by(runs.c.serial.desc()).limit(1))).one_or_none()
         return None if row is None else _run(row)

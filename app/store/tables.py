@@ -27,7 +27,7 @@ from bot.model.deliveries import DeliveryState
 from bot.model.forge import ActorKind, ForgeKind
 from bot.model.intents import Strategy
 from bot.model.jobs import JobKind, JobState
-from bot.model.proposals import ApprovalVia, ProposalKind, ProposalState, PushPurpose
+from bot.model.proposals import ApprovalVia, ProposalKind, ProposalState, PushPurpose, SuiteOutcome
 from bot.model.reports import ResolutionStatus, Surface
 from bot.model.resolutions import GateVerdict
 from bot.model.runs import RunKind, RunOutcome, RunState
@@ -333,6 +333,23 @@ proposals: Final = Table(
     Column("created_at", UtcDateTime, nullable=False),
     # Proposals.of_job
     Index("ix_proposals_job", "job_id", "serial"),
+)
+
+tested_trees: Final = Table(
+    "tested_trees",
+    metadata,
+    Column("job_id", key(), ForeignKey("jobs.id"), primary_key=True),
+    Column("tree", digest(), primary_key=True),
+    Column("outcome", choice(SuiteOutcome), nullable=False),
+    Column("command", AnyText, nullable=False),
+    Column("run_id", key(), ForeignKey("runs.id")),
+    Column("exit_status", Integer),
+    Column("signal", Integer),
+    Column("duration_ms", BigInteger),
+    Column("log_tail", AnyText, nullable=False),
+    Column("detail", AnyText, nullable=False),
+    Column("left_out", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
 )
 
 approvals: Final = Table(

@@ -40,6 +40,43 @@ class ProposedFile:
     reasons: tuple[str, ...]
 
 
+class SuiteOutcome(StrEnum):
+    """What the repository's tests said about a tree, or why they said nothing."""
+
+    UNDER_WAY = "under_way"
+    PASSED = "passed"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    COULD_NOT_RUN = "could_not_run"
+    NOT_CONFIGURED = "not_configured"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteEvidence:
+    """What is known about the repository's tests on one tree. It counts for that tree and for no other.
+
+    ``command`` is the configured one. ``exit_status`` is None where a ``signal`` ended it, or nothing is known.
+    ``log_tail`` is the end of what the tests printed, ``detail`` why they could not be run: untrusted texts.
+    ``left_out`` counts the links and submodules of the tree that are in no sandbox.
+    """
+
+    tree: str
+    outcome: SuiteOutcome
+    at: datetime
+    command: str = ""
+    run_id: str | None = None
+    exit_status: int | None = None
+    signal: int | None = None
+    duration_ms: int | None = None
+    log_tail: str = ""
+    detail: str = ""
+    left_out: int = 0
+
+    def passed_on(self, tree: str) -> bool:
+        """Whether the tests passed on exactly this tree."""
+        return self.outcome is SuiteOutcome.PASSED and self.tree == tree
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """A commit (tree and parents) on ``branch``, valid only for this head, base, tree and diff.

@@ -127,6 +127,12 @@ class RunKind(StrEnum):
 MODEL_KINDS = frozenset({RunKind.AGENT, RunKind.DIRECT})
 """The kinds whose token is worth something at the model gateway."""
 
+RESOLVING_KINDS = frozenset({RunKind.AGENT, RunKind.REGENERATE})
+"""The kinds that resolve something in a sandbox."""
+
+SANDBOX_KINDS = RESOLVING_KINDS | {RunKind.TEST}
+"""The kinds that have a sandbox."""
+
 
 class RunState(StrEnum):
     """Where a run stands."""
@@ -343,6 +349,19 @@ class CommandAnswer:
     oddities: tuple[str, ...]
     log_tail: str
     duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteAnswer:
+    """What the guest says about a run of the repository's tests, after ingestion. It is evidence, and may be a lie.
+
+    ``exit_code`` is None when ``signal`` ended it. ``log_tail`` is the end of what the tests printed.
+    """
+
+    exit_code: int | None
+    signal: int | None
+    duration_ms: int
+    log_tail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from bot.model.runs import AgentAnswer, AgentBrief, CommandAnswer, CommandBrief, RunLimits, RunTask, SandboxObservation
+from bot.model.runs import (
+    AgentAnswer,
+    AgentBrief,
+    CommandAnswer,
+    CommandBrief,
+    RunLimits,
+    RunTask,
+    SandboxObservation,
+    SuiteAnswer,
+)
 from bot.ports.git import WorkspaceFile
 
 
@@ -94,4 +103,8 @@ class RunArchives(Protocol):
 
     def read_commands(self, archive: bytes, *, limits: RunLimits) -> CommandAnswer:
         """Ingest the result archive of a run without a model. Raises ``IngestError`` naming the broken rule."""
+        ...
+
+    def read_tests(self, archive: bytes, *, limits: RunLimits) -> SuiteAnswer:
+        """Ingest the result archive of a run of tests. Raises ``IngestError`` naming the broken rule."""
         ...

@@ -1,6 +1,6 @@
 """The ports to the database, each as narrow as one kind of rows. Every method is one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -8,10 +8,10 @@ from bot.model.cases import RecordedFile, RecordedHunk, RecordedKey
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.forge import Actor, ForgeKind, RepositoryRef
 from bot.model.jobs import Job, JobLease, JobRequest, JobState
-from bot.model.proposals import Approval, Proposal, ProposalState, Publication
+from bot.model.proposals import Approval, Proposal, ProposalState, Publication, SuiteEvidence
 from bot.model.reports import ConflictRecord, ReportContent, ReportTarget, Surface
 from bot.model.resolutions import GateResult
-from bot.model.runs import ModelCall, ModelGrant, Run, RunKind, RunLimits, RunOutcome, Usage
+from bot.model.runs import SANDBOX_KINDS, ModelCall, ModelGrant, Run, RunKind, RunLimits, RunOutcome, Usage
 from bot.ports.levels import Levels
 from bot.ports.watch import WatchRows
 
@@ -213,8 +213,8 @@ class Runs(Protocol):
         """A run by its id."""
         ...
 
-    async def latest(self, job_id: str) -> Run | None:
-        """The newest run of a job in a sandbox; direct calls are left out."""
+    async def latest(self, job_id: str, *, kinds: Collection[RunKind] = SANDBOX_KINDS) -> Run | None:
+        """The newest run of a job among those of some kinds, without a word: of those in sandboxes."""
         ...
 
     async def started(self, run_id: str, *, owner: str, deadline: datetime, lease_until: datetime) -> None:
@@ -291,6 +291,14 @@ class Proposals(Protocol):
 
     async def gate(self, job_id: str) -> GateResult | None:
         """The newest result of the gate."""
+        ...
+
+    async def save_tests(self, job_id: str, evidence: SuiteEvidence) -> None:
+        """Keep what is known about the tests of a tree; once they ended, it is never changed."""
+        ...
+
+    async def tests(self, job_id: str, tree: str) -> SuiteEvidence | None:
+        """What is known about the tests of a tree that a job proposes."""
         ...
 
     async def add(self, proposal: Proposal) -> None:

@@ -23,7 +23,7 @@ from bot.model.reports import CommentContent, Surface
 from bot.model.resolutions import GateResult, GateVerdict
 from bot.model.runs import RunKind
 from tests.app.store.backends import Backend
-from tests.app.store.test_proposals import RECORD, approval_of, proposed, push_of
+from tests.app.store.test_proposals import RECORD, TESTED, approval_of, proposed, push_of
 from tests.app.store.test_recorded import APPROVED, KEY
 from tests.app.store.test_watch import SEEN, VERDICT, WATCHED
 from tests.app.store.words import (
@@ -50,6 +50,7 @@ async def fill(store: SqlStore) -> Publication:
     await store.runs.put_workspace(run.id, b"tar")
     await store.ledger.record(model_call(run.id))
     await store.proposals.save_conflicts(job.id, 1, [RECORD])
+    await store.proposals.save_tests(job.id, replace(TESTED, run_id=run.id))
     await store.proposals.save_gate(job.id, 1, GateResult(verdict=GateVerdict.PASS, findings=(), checks=()))
     await store.proposals.approve(approval_of(made))
     push = push_of(job, made)
@@ -164,6 +165,31 @@ async def test_the_conflict_watch_comes_and_goes_and_leaves_the_other_rows_alone
     assert await store.jobs.get(push.job_id) is not None
     assert await store.watch.open_pulls(REPOSITORY, "main") == []
     assert await store.levels.due(clock.now(), limit=9) == []
+    await store.close()
+    await backend.drop(url)
+
+
+async def test_what_tests_said_comes_and_goes_and_leaves_the_other_rows_alone(
+    backend: Backend, clock: HandClock
+) -> None:
+    url = await backend.empty()
+    await upgrade(url)
+    store = SqlStore.open(url, clock, CountedIds())
+    push = await fill(store)
+    assert await store.proposals.tests(push.job_id, TESTED.tree) is not None
+    await store.close()
+
+    await downgrade(url, revision="0003")
+    assert not await is_current(url)
+    engine = create_engine(url)
+    assert "tested_trees" not in await tables_of(engine)
+    await engine.dispose()
+
+    await upgrade(url)
+    store = SqlStore.open(url, clock, CountedIds())
+    assert await is_current(store.engine)
+    assert await store.proposals.tests(push.job_id, TESTED.tree) is None
+    assert await store.proposals.approval(push.proposal_id or "") is not None
     await store.close()
     await backend.drop(url)
 

@@ -3,6 +3,8 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.store.database import SqlStore
 from bot.errors import StoreError
@@ -10,7 +12,17 @@ from bot.model.cases import Choice, Suggestion, Take
 from bot.model.conflicts import Side, Stage
 from bot.model.forge import ActorKind
 from bot.model.jobs import Job, JobState
-from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalKind, ProposalState, Publication, PushPurpose
+from bot.model.proposals import (
+    Approval,
+    ApprovalVia,
+    Proposal,
+    ProposalKind,
+    ProposalState,
+    Publication,
+    PushPurpose,
+    SuiteEvidence,
+    SuiteOutcome,
+)
 from bot.model.reports import ConflictRecord, ResolutionStatus
 from bot.model.resolutions import (
     Confidence,
@@ -22,8 +34,9 @@ from bot.model.resolutions import (
     ProvenanceSpan,
     Tier,
 )
+from bot.model.runs import RunKind
 from tests.app.store.test_jobs import events
-from tests.app.store.words import ALICE, ROBOT, new_id, new_job, proposal, sha1
+from tests.app.store.words import ALICE, ROBOT, START, new_id, new_job, new_run, proposal, sha1
 
 ANSWER = HunkAnswer(
     index=1,
@@ -50,6 +63,19 @@ RECORD = ConflictRecord(
     taken=Take(path="caf\udce9/ü.py", choice=Choice.BASE, taken_by="alice"),
     suggestion=Suggestion(choice=Choice.DELETE, reason="people delete \x00"),
 )
+
+TESTED = SuiteEvidence(
+    tree=sha1("tree"),
+    outcome=SuiteOutcome.FAILED,
+    at=START,
+    command="make 'the tests'",
+    exit_status=2,
+    duration_ms=2**40,
+    log_tail="\x00 \ud83d\nFAILED",
+    detail="\x10",
+    left_out=3,
+)
+UNDER_WAY = SuiteEvidence(tree=sha1("tree"), outcome=SuiteOutcome.UNDER_WAY, at=START, command="make test")
 
 
 async def proposed(store: SqlStore, **changes: object) -> tuple[Job, Proposal]:
@@ -249,3 +275,56 @@ async def test_the_newest_result_of_the_gate_is_shown(store: SqlStore) -> None:
     passed = GateResult(verdict=GateVerdict.PASS, findings=(), checks=("markers",))
     await store.proposals.save_gate(job.id, 1, passed)
     assert await store.proposals.gate(job.id) == passed
+
+
+# --- tests of trees
+
+
+async def test_what_tests_said_comes_back_to_the_letter(store: SqlStore) -> None:
+    job = await new_job(store)
+    evidence = replace(TESTED, run_id=(await new_run(store, job, kind=RunKind.TEST)).id)
+    await store.proposals.save_tests(job.id, evidence)
+    assert await store.proposals.tests(job.id, TESTED.tree) == evidence
+    assert await store.proposals.tests(job.id, sha1("another tree")) is None
+    assert await store.proposals.tests(new_id(), TESTED.tree) is None
+
+
+async def told_of_tests(store: SqlStore, job: Job) -> list[tuple[str, dict[str, str]]]:
+    found = await events(store, f"job:{job.id}")
+    return [(event.verb, event.data) for event in found if event.verb.startswith("tests.")]
+
+
+async def test_a_run_of_tests_may_be_followed_by_another_until_one_ended(store: SqlStore) -> None:
+    job = await new_job(store)
+    first, second = [(await new_run(store, job, kind=RunKind.TEST)).id for _ in range(2)]
+    await store.proposals.save_tests(job.id, replace(UNDER_WAY, run_id=first))
+    await store.proposals.save_tests(job.id, replace(UNDER_WAY, run_id=second))
+    assert await store.proposals.tests(job.id, TESTED.tree) == replace(UNDER_WAY, run_id=second)
+    assert await told_of_tests(store, job) == []
+
+    ended = replace(TESTED, run_id=second)
+    await store.proposals.save_tests(job.id, ended)
+    await store.proposals.save_tests(job.id, replace(ended, outcome=SuiteOutcome.PASSED))
+    await store.proposals.save_tests(job.id, replace(UNDER_WAY, run_id=first))
+    assert await store.proposals.tests(job.id, TESTED.tree) == ended, "how they ended is kept once"
+    data = {"tree": TESTED.tree, "command": TESTED.command, "run": second}
+    assert await told_of_tests(store, job) == [("tests.failed", data)]
+
+
+async def test_each_tree_and_each_job_has_tests_of_its_own(store: SqlStore) -> None:
+    job, other = await new_job(store), await new_job(store, number=8)
+    passed = replace(TESTED, outcome=SuiteOutcome.PASSED, tree=sha1("another tree"))
+    for one, evidence in ((job, TESTED), (job, passed), (other, replace(TESTED, command="x"))):
+        await store.proposals.save_tests(one.id, evidence)
+    assert await store.proposals.tests(job.id, TESTED.tree) == TESTED
+    assert await store.proposals.tests(job.id, passed.tree) == passed
+    assert await store.proposals.tests(other.id, TESTED.tree) == replace(TESTED, command="x")
+
+
+@given(
+    outcome=st.sampled_from(SuiteOutcome), tree=st.sampled_from([TESTED.tree, sha1("b")]), asked=st.sampled_from("ab")
+)
+def test_only_a_pass_on_exactly_this_tree_is_one(outcome: SuiteOutcome, tree: str, asked: str) -> None:
+    wanted = {"a": TESTED.tree, "b": sha1("b")}[asked]
+    evidence = replace(TESTED, outcome=outcome, tree=tree)
+    assert evidence.passed_on(wanted) is (outcome.value == "passed" and tree == wanted)

@@ -7,7 +7,7 @@ import pytest
 
 from app.store.database import SqlStore
 from bot.errors import FencingLostError, StoreError
-from bot.model.runs import ModelGrant, RunKind, RunOutcome, RunState, Usage
+from bot.model.runs import RESOLVING_KINDS, ModelGrant, RunKind, RunOutcome, RunState, Usage
 from tests.app.store.words import (
     LIMITS,
     REPOSITORY,
@@ -55,6 +55,10 @@ async def test_a_direct_call_is_not_the_latest_run_in_a_sandbox(store: SqlStore)
     assert await store.runs.latest(job.id) == agent
     made_anew = await new_run(store, job, kind=RunKind.REGENERATE)
     assert await store.runs.latest(job.id) == made_anew
+    tests = await new_run(store, job, kind=RunKind.TEST)
+    assert await store.runs.latest(job.id) == tests
+    assert await store.runs.latest(job.id, kinds=RESOLVING_KINDS) == made_anew
+    assert await store.runs.latest(job.id, kinds=[RunKind.AGENT]) == agent
 
 
 async def test_an_unknown_run_is_none(store: SqlStore, clock: HandClock) -> None:
@@ -234,6 +238,19 @@ async def test_two_runs_cannot_share_a_token(store: SqlStore) -> None:
 
 
 # --- the ledger
+
+
+@pytest.mark.parametrize("kind", RunKind)
+async def test_the_token_of_a_run_without_a_model_is_worth_nothing_at_the_gateway(
+    store: SqlStore, kind: RunKind
+) -> None:
+    run = await new_run(store, await new_job(store), token="token", kind=kind)
+    grant = await store.ledger.grant(sha256("token"))
+    if kind in {RunKind.AGENT, RunKind.DIRECT}:
+        assert grant is not None
+        assert grant.run_id == run.id
+    else:
+        assert grant is None
 
 
 async def test_a_grant_says_what_a_token_is_worth(store: SqlStore) -> None:
