@@ -14,6 +14,7 @@ from bot.model.runs import (
     CommandAnswer,
     CommandBrief,
     RunLimits,
+    SuiteAnswer,
 )
 from bot.ports.git import WorkspaceFile
 from runners.events import Event, parse_events
@@ -21,7 +22,7 @@ from runners.ingest import read_result
 from runners.pack import pack_workspace
 from runners.protocol import AgentReport, Context, ContextCandidate, ContextFile, ContextHunk, ReportFile
 from runners.report import ReportError, read_report
-from runners.text import readable
+from runners.text import readable, tail
 
 TASK: Final = (
     "Resolve every hunk of every file in files, in place: put what both sides intended in its place and remove the "
@@ -31,6 +32,7 @@ TASK: Final = (
 COMMANDS: Final = "Run the commands."
 
 _LOG_TAIL: Final = 8192
+"""Bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,28 @@ class TarArchives:
         result = read_result(archive, limits)
         if result.guest.over_limit is not None:
             raise IngestError("the workspace that the commands left is over the limits of their run")
-        tail = result.transcript[-_LOG_TAIL:].decode("utf-8", "replace")
         return CommandAnswer(
             changed=result.changed,
             deleted=result.deleted,
             oddities=result.guest.oddities,
-            log_tail=readable(tail),
+            log_tail=readable(result.transcript[-_LOG_TAIL:].decode("utf-8", "replace")),
             duration_ms=result.guest.duration_ms,
+        )
+
+    def read_tests(self, archive: bytes, *, limits: RunLimits) -> SuiteAnswer:
+        """Ingest the result archive of a run of tests. What they left in their workspace does not count.
+
+        Raises:
+            IngestError: it breaks a rule.
+        """
+        result = read_result(archive, limits)
+        guest = result.guest
+        return SuiteAnswer(
+            exit_code=guest.exit_code,
+            signal=guest.signal,
+            duration_ms=guest.duration_ms,
+            # Where nothing was printed, the guest may have had a word to say: that the command cannot be started.
+            log_tail=tail(result.transcript or guest.stderr_tail.encode("utf-8", "replace"), _LOG_TAIL),
         )
 
     def read(self, archive: bytes, *, limits: RunLimits) -> AgentAnswer:

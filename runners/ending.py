@@ -3,18 +3,24 @@
 from typing import Final
 
 from bot.errors import IngestError
-from bot.model.runs import RunLimits, RunOutcome, SandboxEnd, SandboxExited, SandboxLost, SandboxMissing
+from bot.model.runs import RunKind, RunLimits, RunOutcome, SandboxEnd, SandboxExited, SandboxLost, SandboxMissing
 from runners.ingest import read_result
 from runners.outcome import PEOPLE, Verdict, classify
 from runners.protocol import EXIT_CLAUDE_MISSING, EXIT_MISUSED, EXIT_OK, GUEST_PREFIX
-from runners.text import one_line
+from runners.text import one_line, tail
 
 _MAX_DETAIL: Final = 500
+_STOPPED_TAIL: Final = 2048
 _OURS: Final = frozenset({EXIT_CLAUDE_MISSING, EXIT_MISUSED})
 
 
-def verdict_of_commands(archive: bytes, limits: RunLimits, *, stop_requested: RunOutcome | None) -> Verdict:
-    """The verdict on a run of the repository's commands whose result archive was accepted."""
+def verdict_of_commands(
+    archive: bytes, limits: RunLimits, *, stop_requested: RunOutcome | None, kind: RunKind = RunKind.REGENERATE
+) -> Verdict:
+    """The verdict on a run of the repository's commands whose result archive was accepted.
+
+    Of tests, nothing that they left in their workspace counts, so there may be any amount of it.
+    """
     try:
         guest = read_result(archive, limits).guest
     except IngestError as error:
@@ -25,7 +31,7 @@ def verdict_of_commands(archive: bytes, limits: RunLimits, *, stop_requested: Ru
         how = f"signal {guest.signal}" if guest.exit_code is None else f"status {guest.exit_code}"
         words = one_line(f"a command ended with {how}: {guest.stderr_tail}", _MAX_DETAIL)
         return Verdict(outcome=stop_requested or RunOutcome.COMMAND_FAILED, detail=words)
-    if guest.over_limit is not None:
+    if guest.over_limit is not None and kind is not RunKind.TEST:
         return Verdict(outcome=RunOutcome.INVALID_OUTPUT, detail=one_line(guest.over_limit, _MAX_DETAIL))
     return Verdict(outcome=RunOutcome.SUCCEEDED, detail="")
 
@@ -80,10 +86,16 @@ def verdict_of_log(
     return verdict if verdict.outcome is not RunOutcome.INFRA_RETRYABLE else _lost(lines, sandbox)
 
 
-def verdict_of_lost_commands(log: bytes, sandbox: SandboxEnd, *, stop_requested: RunOutcome | None) -> Verdict:
-    """The verdict on a run of commands without a result. What commands print is not read for reasons."""
+def verdict_of_lost_commands(
+    log: bytes, sandbox: SandboxEnd, *, stop_requested: RunOutcome | None, kind: RunKind = RunKind.REGENERATE
+) -> Verdict:
+    """The verdict on a run of commands without a result. What commands print is not read for reasons.
+
+    The detail of tests that were stopped is the end of what they printed: nothing else says where they were.
+    """
     if stop_requested is not None:
-        return Verdict(outcome=stop_requested, detail="")
+        said = tail(log, _STOPPED_TAIL) if kind is RunKind.TEST and stop_requested not in PEOPLE else ""
+        return Verdict(outcome=stop_requested, detail=said)
     if isinstance(sandbox, SandboxExited) and sandbox.out_of_memory:
         return Verdict(outcome=RunOutcome.OUT_OF_MEMORY, detail="the sandbox ran out of memory")
     return _lost(log.splitlines(), sandbox)

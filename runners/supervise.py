@@ -263,7 +263,8 @@ class Supervisor:
         try:
             seen = await self._runner.observe(watch.run_id)
             self._note(watch, seen)
-            if isinstance(seen, SandboxRunning):
+            if isinstance(seen, SandboxRunning) and watch.kind is RunKind.AGENT:
+                # What commands print is read by people only, when they ended.
                 await self._tell_progress(watch)
         except SandboxError as error:
             log.warning("sandbox cannot be observed", run_id=watch.run_id, error=str(error))
@@ -351,8 +352,10 @@ class Supervisor:
         written = b"" if archive is not None else await self._whole_log(run.run_id, run.limits.max_log_bytes)
         if run.kind is not RunKind.AGENT:
             if archive is not None:
-                return await asyncio.to_thread(verdict_of_commands, archive, run.limits, stop_requested=stop)
-            return verdict_of_lost_commands(written, seen, stop_requested=stop)
+                return await asyncio.to_thread(
+                    verdict_of_commands, archive, run.limits, stop_requested=stop, kind=run.kind
+                )
+            return verdict_of_lost_commands(written, seen, stop_requested=stop, kind=run.kind)
         calls = await self._runs.model_calls(run.run_id)
         if archive is not None:
             return await asyncio.to_thread(

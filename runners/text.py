@@ -22,6 +22,12 @@ def readable(text: str) -> str:
     )
 
 
+def tail(text: bytes, limit: int) -> str:
+    """The end of a log, ``readable`` and at most ``limit`` bytes long as UTF-8."""
+    shown = readable(text[-limit:].decode("utf-8", "replace")).encode()
+    return shown[-limit:].decode("utf-8", "ignore")
+
+
 def is_unsafe(character: str) -> bool:
     """True for a character that is not shown as itself: control, format, surrogate, private, unassigned, separator."""
     return unicodedata.category(character) in _UNSAFE

@@ -28,7 +28,7 @@ def environment(task: GuestTask) -> dict[str, str]:
 
 
 def run_commands(task: GuestTask) -> Ended:
-    """Run one after the other until one fails; how the last one ended. Its output is the transcript.
+    """Run one after the other until one fails; how the last one ended. All that they print is the transcript.
 
     Raises:
         GuestError: the context has no commands.
@@ -58,6 +58,7 @@ def _run(task: GuestTask, command: list[str], transcript: IO[bytes], *, cap: int
             transcript=transcript,
             cap=cap,
             on_line=_unread,
+            errors_too=True,
         )
     except OSError as error:
         words = f"the command cannot be started ({type(error).__name__})"

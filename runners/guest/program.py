@@ -45,11 +45,13 @@ def run_program(
     transcript: IO[bytes],
     cap: int,
     on_line: OnLine,
+    errors_too: bool = False,
 ) -> Ended:
     """Run a program to its end; when this returns or raises, no process of it is left.
 
-    ``said`` goes to its standard input. What it prints goes to ours as it comes, line by line to ``on_line``, and to
-    ``transcript`` as far as ``cap`` bytes go.
+    ``said`` goes to its standard input. What it prints goes to our standard output as it comes, line by line to
+    ``on_line``, and to ``transcript`` as far as ``cap`` bytes go. With ``errors_too``, what it says on its standard
+    error goes to our standard output and the transcript as well, in the order in which it comes.
 
     Raises:
         OSError: it cannot be started.
@@ -67,8 +69,9 @@ def run_program(
     with contextlib.ExitStack() as stack:
         stack.callback(process.kill)  # for systems where descendants cannot be seen; does nothing once it ended
         stack.callback(end_descendants, grace=_GRACE_SECONDS)
-        out = _OutputPump(_pipe(process.stdout), transcript, cap=cap, on_line=on_line)
-        err = _TailPump(_pipe(process.stderr))
+        sink = _Sink(transcript, cap=cap)
+        out = _OutputPump(_pipe(process.stdout), sink, on_line=on_line)
+        err = _TailPump(_pipe(process.stderr), sink if errors_too else None)
         _say(process, said)
         status = process.wait()
         # Whoever else holds the pipes is ended before the last lines are read.
@@ -98,13 +101,29 @@ def _say(process: subprocess.Popen[bytes], said: str) -> None:
         stdin.close()
 
 
-class _OutputPump:
-    """Copies a stream to our standard output as it comes, and to the transcript up to ``cap`` bytes."""
+class _Sink:
+    """Where lines go: to our standard output, and to the transcript up to ``cap`` bytes."""
 
-    def __init__(self, pipe: IO[bytes], transcript: IO[bytes], *, cap: int, on_line: OnLine) -> None:
-        self._pipe = pipe
+    def __init__(self, transcript: IO[bytes], *, cap: int) -> None:
         self._transcript = transcript
         self._left = cap
+        self._lock = threading.Lock()
+
+    def write(self, line: bytes) -> None:
+        """Take a line, whole."""
+        with self._lock:
+            _write_all(1, line)
+            if len(line) <= self._left:
+                self._left -= len(line)
+                self._transcript.write(line)
+
+
+class _OutputPump:
+    """Copies a stream into the sink as it comes."""
+
+    def __init__(self, pipe: IO[bytes], sink: _Sink, *, on_line: OnLine) -> None:
+        self._pipe = pipe
+        self._sink = sink
         self._on_line = on_line
         self._thread = threading.Thread(target=self._pump, name="stdout", daemon=True)
         self._thread.start()
@@ -116,19 +135,17 @@ class _OutputPump:
     def _pump(self) -> None:
         with self._pipe:
             while line := self._pipe.readline(_LINE_CHUNK):
-                _write_all(1, line)
+                self._sink.write(line)
                 self._on_line(line)
-                if len(line) <= self._left:
-                    self._left -= len(line)
-                    self._transcript.write(line)
 
 
 class _TailPump:
-    """Reads a stream and keeps its end."""
+    """Reads a stream and keeps its end; copies it into the sink where there is one."""
 
-    def __init__(self, pipe: IO[bytes]) -> None:
+    def __init__(self, pipe: IO[bytes], sink: _Sink | None) -> None:
         self.tail = b""
         self._pipe = pipe
+        self._sink = sink
         self._thread = threading.Thread(target=self._pump, name="stderr", daemon=True)
         self._thread.start()
 
@@ -140,6 +157,8 @@ class _TailPump:
         with self._pipe:
             while chunk := self._pipe.readline(_LINE_CHUNK):
                 self.tail = (self.tail + chunk)[-_STDERR_TAIL:]
+                if self._sink is not None:
+                    self._sink.write(chunk)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -34,6 +34,7 @@ from bot.model.runs import (
     RunOutcome,
     RunState,
     RunTask,
+    SuiteAnswer,
 )
 from bot.ports.git import WorkspaceFile
 from runners.archives import TarArchives
@@ -73,6 +74,7 @@ class Ended:
     run: Run
     answer: AgentAnswer | None
     left: CommandAnswer | None
+    said: SuiteAnswer | None
     progress: tuple[AgentProgress, ...]
 
     @property
@@ -132,7 +134,14 @@ class Bench:
         await self.supervisor.launch(task, job_id=job_id)
         return task.run_id
 
-    async def command(self, commands: Sequence[Sequence[str]], files: Mapping[str, bytes], **limits: Any) -> Ended:
+    async def command(
+        self,
+        commands: Sequence[Sequence[str]],
+        files: Mapping[str, bytes],
+        *,
+        kind: RunKind = RunKind.REGENERATE,
+        **limits: Any,
+    ) -> Ended:
         """Run commands of a repository over some files and wait for their end."""
         job = await new_job(self.store, number=len(self.tokens) + 1)
         ids = SystemIds()
@@ -141,7 +150,7 @@ class Bench:
         digest = hashlib.sha256(token.encode()).hexdigest()
         limits_ = replace(LIMITS, **limits)
         await self.store.runs.create(
-            run_id=run_id, job=job, token_sha256=digest, model=MODEL, limits=limits_, kind=RunKind.REGENERATE
+            run_id=run_id, job=job, token_sha256=digest, model=MODEL, limits=limits_, kind=kind
         )
         brief = CommandBrief(commands=tuple(tuple(command) for command in commands))
         workspace = [_workspace_file(path, content) for path, content in files.items()]
@@ -153,7 +162,7 @@ class Bench:
             gateway_url=self.gateway_url,
             model=MODEL,
             limits=limits_,
-            kind=RunKind.REGENERATE,
+            kind=kind,
         )
         await self.supervisor.launch(task, job_id=job.id)
         return await self.ended(run_id)
@@ -172,14 +181,16 @@ class Bench:
         assert run is not None
         assert run.state is RunState.ENDED
         archive = await self.store.runs.result(run_id)
-        answer, left = None, None
+        answer, left, said = None, None, None
+        if run.kind is RunKind.TEST and archive is not None:
+            said = TarArchives().read_tests(archive, limits=run.limits)
         if run.outcome is RunOutcome.SUCCEEDED:
             assert archive is not None
             if run.kind is RunKind.AGENT:
                 answer = TarArchives().read(archive, limits=run.limits)
-            else:
+            elif run.kind is RunKind.REGENERATE:
                 left = TarArchives().read_commands(archive, limits=run.limits)
-        return Ended(run=run, answer=answer, left=left, progress=tuple(self.progress.get(run_id, ())))
+        return Ended(run=run, answer=answer, left=left, said=said, progress=tuple(self.progress.get(run_id, ())))
 
     async def asked(self, calls: int = 1) -> None:
         """Wait until the model was asked ``calls`` times: the agent is at work."""

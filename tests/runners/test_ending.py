@@ -4,12 +4,15 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.errors import IngestError
-from bot.model.runs import RunOutcome, SandboxExited, SandboxMissing
+from bot.model.runs import RunKind, RunOutcome, SandboxExited, SandboxMissing
 from runners.archives import TarArchives
-from runners.ending import verdict_of_log, verdict_of_result
+from runners.ending import verdict_of_commands, verdict_of_log, verdict_of_lost_commands, verdict_of_result
 from runners.outcome import Verdict
+from runners.text import is_unsafe, tail
 from tests.runners.streams import api_error, init, result, stream
 from tests.runners.test_ingest import LIMITS, member, pack, result_json
 
@@ -94,6 +97,67 @@ def test_a_log_can_say_why_it_failed() -> None:
 @pytest.mark.parametrize("stop", [RunOutcome.CANCELLED, RunOutcome.TIMED_OUT, RunOutcome.BUDGET_EXHAUSTED])
 def test_what_was_asked_for_is_the_end(stop: RunOutcome) -> None:
     assert of_log(b"\n".join(stream(init(), result())), exited(143), stop=stop).outcome is stop
+
+
+# --- the repository's tests
+
+
+def of_tests(content: bytes, *, stop: RunOutcome | None = None) -> Verdict:
+    return verdict_of_commands(content, LIMITS, stop_requested=stop, kind=RunKind.TEST)
+
+
+@pytest.mark.parametrize(
+    ("content", "stop", "outcome"),
+    [
+        (archive(), None, RunOutcome.SUCCEEDED),
+        (archive(over_limit="too much"), None, RunOutcome.SUCCEEDED),
+        (archive(oddities=["symbolic link: x"]), None, RunOutcome.SUCCEEDED),
+        (archive(exit_code=1), None, RunOutcome.COMMAND_FAILED),
+        (archive(exit_code=None, signal=9), None, RunOutcome.COMMAND_FAILED),
+        (archive(exit_code=1), RunOutcome.TIMED_OUT, RunOutcome.TIMED_OUT),
+        (archive(), RunOutcome.TIMED_OUT, RunOutcome.SUCCEEDED),
+        (archive(), RunOutcome.CANCELLED, RunOutcome.CANCELLED),
+        (b"no archive", None, RunOutcome.INVALID_OUTPUT),
+    ],
+    ids=range(9),
+)
+def test_tests_are_judged_by_their_exit_alone(content: bytes, stop: RunOutcome | None, outcome: RunOutcome) -> None:
+    assert of_tests(content, stop=stop).outcome is outcome
+
+
+def test_commands_that_make_files_are_still_judged_by_what_they_leave() -> None:
+    verdict = verdict_of_commands(archive(over_limit="too much"), LIMITS, stop_requested=None)
+    assert verdict.outcome is RunOutcome.INVALID_OUTPUT
+
+
+@pytest.mark.parametrize(
+    ("kind", "stop", "detail"),
+    [
+        (RunKind.TEST, RunOutcome.TIMED_OUT, "one\ntwo \N{REPLACEMENT CHARACTER}[2J"),
+        (RunKind.TEST, RunOutcome.CANCELLED, ""),
+        (RunKind.REGENERATE, RunOutcome.TIMED_OUT, ""),
+    ],
+)
+def test_only_tests_that_were_stopped_are_quoted(kind: RunKind, stop: RunOutcome, detail: str) -> None:
+    log = b"one\ntwo \x1b[2J"
+    verdict = verdict_of_lost_commands(log, SandboxMissing(), stop_requested=stop, kind=kind)
+    assert verdict == Verdict(outcome=stop, detail=detail)
+
+
+@given(log=st.binary(max_size=3000), limit=st.integers(1, 2048))
+def test_the_end_of_a_log_is_never_too_long_and_never_acts(log: bytes, limit: int) -> None:
+    shown = tail(log, limit)
+    assert len(shown.encode()) <= limit
+    assert not [one for one in shown if is_unsafe(one) and one not in "\n\t"]
+    assert not log.isascii() or shown.endswith(log[-1:].decode()) or is_unsafe(chr(log[-1]))
+
+
+def test_the_end_of_a_long_log_of_tests_is_what_is_kept() -> None:
+    lines = b"".join(b"line %d\n" % number for number in range(1200))
+    content = pack([member("result.json", result_json()), member("transcript.jsonl", lines)])
+    said = TarArchives().read_tests(content, limits=LIMITS)
+    assert len(said.log_tail.encode()) == 8192
+    assert said.log_tail.endswith("line 1198\nline 1199\n")
 
 
 def test_an_answer_is_read_from_the_last_result() -> None:
