@@ -27,7 +27,9 @@ The node::
     node.network.host         # the host's address: what pods are to reach (the gateway), or are not to, binds to it
     node.network.node, .bridge, .pods             # other addresses; the kubelet's port is 10250
     node.import_image(tar) -> seconds             # docker-archive or oci-archive
+    node.GVISOR                                   # the RuntimeClass whose pods gVisor runs, with its own shim
     images.BUSYBOX                                # is there already: sh, nc, wget, nslookup, ...
+    node.directory                                # with the logs: containerd.log, kubelet.log, kube-router.log
     node.stop_kubelet(); node.start_kubelet()     # the node is lost to the cluster; its pods run on
     node.run(program, ...); node.ctr(...)         # programs in the node's namespaces
 

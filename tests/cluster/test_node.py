@@ -3,6 +3,7 @@
 import contextlib
 import os
 import platform
+import secrets
 import signal
 import socket
 import socketserver
@@ -145,17 +146,19 @@ def shut_policies(namespace: str, address: str, port: int) -> list[Object]:
     ]
 
 
+def running_address(cluster: Cluster, namespace: str) -> str:
+    """The address of the pod that runs in a namespace; empty as long as none does."""
+    pods = cluster.plane.admin.items("Pod", namespace, fields="status.phase=Running")
+    return next((pod["status"].get("podIP", "") for pod in pods), "")
+
+
 @pytest.fixture
 def neighbour(cluster: Cluster) -> Iterator[str]:
     """The address of a pod in another namespace that answers on port 7000."""
-    namespace = cluster.plane.namespace("neighbour")
+    namespace = cluster.plane.namespace(f"neighbour-{secrets.token_hex(4)}")
     cluster.plane.admin.create(busybox("answer", namespace, "while true; do echo hello | nc -l -p 7000; done"))
 
-    def address() -> str:
-        pods = cluster.plane.admin.items("Pod", namespace, fields="status.phase=Running")
-        return next((pod["status"].get("podIP", "") for pod in pods), "")
-
-    yield until(address, "the neighbour's address")
+    yield until(lambda: running_address(cluster, namespace), "the neighbour's address")
     cluster.plane.admin.remove("Namespace", namespace)
 
 
@@ -174,7 +177,7 @@ def test_a_policy_leaves_one_port_of_one_address_and_nothing_else(
             "192.0.2.53 53",  # a name server
         ]
         script = reaching(allowed, *forbidden)
-        open_namespace = cluster.plane.namespace("open")
+        open_namespace = cluster.plane.namespace(f"{cluster_namespace}-open")
         cluster.plane.admin.create(busybox("open", open_namespace, script))
         cluster.plane.admin.apply(*shut_policies(cluster_namespace, network.host, gateway))
         cluster.plane.admin.create(busybox("shut", cluster_namespace, script))
@@ -184,6 +187,25 @@ def test_a_policy_leaves_one_port_of_one_address_and_nothing_else(
 
     assert shut.splitlines() == [f"reached {allowed}"]
     assert sorted(opened.splitlines()) == sorted(f"reached {target}" for target in [allowed, *forbidden])
+    cluster.plane.admin.remove("Namespace", open_namespace)
+
+
+def test_a_policy_lets_nobody_in(cluster: Cluster, cluster_namespace: str, neighbour: str) -> None:
+    host = cluster.node.network.host
+    with listeners(host, 0) as (gateway,):
+        cluster.plane.admin.apply(*shut_policies(cluster_namespace, host, gateway))
+        answer = f"nc -w 30 {host} {gateway} </dev/null; while true; do echo hello | nc -l -p 7000; done"
+        cluster.plane.admin.create(busybox("shut", cluster_namespace, answer))
+        shut = until(lambda: running_address(cluster, cluster_namespace), "the address of a pod that is shut")
+        pod = cluster.plane.admin.items("Pod", cluster_namespace)[0]
+        until(lambda: said(cluster, pod), "the pod to have reached the gateway: its policies hold")
+        open_namespace = cluster.plane.namespace(f"{cluster_namespace}-asks")
+        script = reaching(f"{host} {gateway}", f"{neighbour} 7000", f"{shut} 7000")
+        cluster.plane.admin.create(busybox("asks", open_namespace, script))
+
+        log = said(cluster, ended_pod(cluster, open_namespace, "asks"))
+
+    assert log.splitlines() == [f"reached {host} {gateway}", f"reached {neighbour} 7000"]
     cluster.plane.admin.remove("Namespace", open_namespace)
 
 
@@ -273,12 +295,12 @@ def cgroups_of(directory: str) -> list[Path]:
 
 def host_settings() -> list[str]:
     """What a node changes where it is not kept from it: kernel settings, the firewall, mounts and directories."""
-    settings = ["vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops", "net/ipv4/ip_forward"]
+    settings = ["vm/overcommit_memory", "kernel/panic", "kernel/panic_on_oops"]
     firewall = subprocess.run(["/usr/sbin/iptables-save"], capture_output=True, text=True, check=True).stdout
     places = [Path("/run/containerd"), Path("/var/lib/cni"), Path("/var/lib/kubelet"), Path("/var/lib/containerd")]
     return [
         *[Path("/proc/sys", setting).read_text(encoding="ascii") for setting in settings],
-        *[line for line in firewall.splitlines() if not line.startswith(("#", ":"))],
+        *[line for line in firewall.splitlines() if "KUBE-" in line or "10.201." in line],
         *[str(place) for place in places if place.exists()],
         *[line for line in Path("/proc/mounts").read_text(encoding="utf-8").splitlines() if "flowforge-node" in line],
     ]
