@@ -109,7 +109,7 @@ def _lost(lines: list[bytes], sandbox: SandboxEnd) -> Verdict:
         return Verdict(outcome=RunOutcome.INVALID_OUTPUT, detail=_end(sandbox))
     ours = isinstance(sandbox, SandboxExited) and sandbox.exit_code in _OURS
     outcome = RunOutcome.MISCONFIGURED if ours else RunOutcome.INFRA_RETRYABLE
-    return Verdict(outcome=outcome, detail=_guest_words(lines) or _end(sandbox))
+    return Verdict(outcome=outcome, detail=_guest_words(lines) or one_line(_end(sandbox) + _last_words(lines), _MAX_DETAIL))
 
 
 def _guest_words(lines: list[bytes]) -> str:
@@ -124,3 +124,9 @@ def _end(sandbox: SandboxExited | SandboxMissing) -> str:
     if sandbox.exit_code is None:
         return f"the sandbox was ended by signal {sandbox.signal}"
     return f"the sandbox ended with status {sandbox.exit_code} and without a result"
+
+
+def _last_words(lines: list[bytes]) -> str:
+    """What was printed last, where nothing better says why: untrusted."""
+    last = next((line for line in reversed(lines) if line.strip()), b"")
+    return f"; last it said: {last.decode('utf-8', 'replace')}" if last else ""

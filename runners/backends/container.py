@@ -35,6 +35,7 @@ from bot.model.runs import (
     SandboxRunning,
 )
 from bot.ports.runner import RunDoors
+from runners.backends.capped import CappedLog
 from runners.environment import guest_environment
 from runners.protocol import ENV_LIFELINE
 from runners.sandbox import (
@@ -60,6 +61,7 @@ _ENGINE_SECONDS: Final = 30.0
 _KILL_SECONDS: Final = 15.0
 _POLL_SECONDS: Final = 0.02
 _MAX_WORDS: Final = 300
+_MORE_LOG: Final = 2**16
 _OPEN_FILES: Final = 4096
 _PROCESSES: Final = 4096
 _ENGINE_FAILED: Final = 125
@@ -69,6 +71,7 @@ _NOT_RUN: Final = frozenset({126, 127})
 https://docs.podman.io/en/latest/markdown/podman-run.1.html#exit-status
 """
 
+_LOCAL: Final = "localhost/"
 _TMP_DIR: Final = "/tmp"  # noqa: S108 - files in the container's own memory
 _KILLED: Final = 128 + signal.SIGKILL
 _PASSED_ON: Final = ("HOME", "PATH", "XDG_RUNTIME_DIR", "TMPDIR")
@@ -82,11 +85,17 @@ _HOPELESS: Final = (
 )
 
 
+_USER_NAMESPACE: Final = "0:2000000000:65536"
+"""Where a container's users are on the machine when the engine is root's: nobody. The range belongs to no one, see
+https://systemd.io/UIDS-GIDS/ ; it is always the same, so that layers have to be given to it once at most."""
+
+
 @dataclass(slots=True)
 class _Attached:
-    """A container that was started here, and its client."""
+    """A container that was started here, its client, and what the guest prints."""
 
     client: subprocess.Popen[bytes]
+    said: CappedLog
     killed: bool = False
 
 
@@ -109,6 +118,7 @@ class ContainerRunner:
         self._doors = doors
         self._runtime = runtime
         self._engine = _words(engine)
+        self._user_namespace: list[str] | None = None
         self._attached: dict[str, _Attached] = {}
 
     @property
@@ -126,6 +136,11 @@ class ContainerRunner:
         """Whether the engine is Docker's; the two differ in few options."""
         return Path(self._engine[0]).name.startswith("docker")
 
+    @property
+    def _owner(self) -> str:
+        """Gives files in memory to the container's user, in the engine's own words."""
+        return f"uid={USER_ID},gid={USER_ID},mode=0700" if self.is_docker else "U"
+
     async def start(self, task: RunTask) -> None:
         """Start a container; starting one that exists already does nothing. Raises ``SandboxError``."""
         place = self._place(task.run_id)
@@ -134,9 +149,14 @@ class ContainerRunner:
         try:
             door = await asyncio.to_thread(_make_places, place)
             await self._doors.open(task, door)
-            self._attached[task.run_id] = await asyncio.to_thread(self._spawn, task, place)
-        except OSError as error:
-            await self.forget(task.run_id)
+            namespace = await self._namespace()
+            self._attached[task.run_id] = await asyncio.to_thread(self._spawn, task, place, namespace)
+        except (OSError, SandboxError) as error:
+            # No client came to be, so no container either.
+            await self._doors.close(task.run_id)
+            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
+            if isinstance(error, SandboxError):
+                raise
             raise SandboxError(f"the container cannot be started ({type(error).__name__})") from None
 
     async def observe(self, run_id: str) -> SandboxObservation:
@@ -146,7 +166,8 @@ class ContainerRunner:
             return SandboxMissing()
         status = attached.client.poll()
         if status is None:
-            return SandboxRunning(log_bytes=_size(self._log(run_id)))
+            return SandboxRunning(log_bytes=attached.said.size)
+        await asyncio.to_thread(attached.said.whole)
         if status == _ENGINE_FAILED or status in _NOT_RUN:
             return await asyncio.to_thread(self._why_not_run, run_id)
         if status < 0:
@@ -176,7 +197,8 @@ class ContainerRunner:
 
     async def forget(self, run_id: str) -> None:
         """Remove the container, whoever started it, and the run's directory. Raises ``SandboxError``."""
-        await self._call("rm", "--force", "--volumes", sandbox_name(run_id), bears=("no such container",))
+        at_once = [] if self.is_docker else ["--time", "0"]
+        await self._call("rm", "--force", "--volumes", *at_once, sandbox_name(run_id), bears=("no such container",))
         attached = self._attached.pop(run_id, None)
         if attached is not None:
             await asyncio.to_thread(self._wait_for_client, attached)
@@ -219,21 +241,31 @@ class ContainerRunner:
     def _log(self, run_id: str) -> Path:
         return self._place(run_id) / "log"
 
-    def _spawn(self, task: RunTask, place: Path) -> _Attached:
+    async def _namespace(self) -> list[str]:
+        """The options for a user namespace, in which root is nobody; the engine is asked once.
+
+        A rootless engine has one anyway, and Docker's stands in the daemon's configuration.
+        """
+        if self._user_namespace is None and not self.is_docker:
+            rootless = await self._call("info", "--format", "{{.Host.Security.Rootless}}")
+            mapped = ["--uidmap", _USER_NAMESPACE, "--gidmap", _USER_NAMESPACE]
+            self._user_namespace = mapped if rootless.strip() == "false" else []
+        return self._user_namespace or []
+
+    def _spawn(self, task: RunTask, place: Path, namespace: Sequence[str]) -> _Attached:
         environment = self._guest(task)
-        arguments = [*self._engine, *self._runtime_options(), "run", *self.options(task, place, environment)]
-        with self._log(task.run_id).open("ab", buffering=0) as log:
-            client = subprocess.Popen(
-                [*arguments, self._spec.image],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                cwd=place,
-                # What the guest is told goes through the client's environment: nothing of it stands in an argument.
-                env={**_engine_environment(), **environment},
-                start_new_session=True,
-            )
-        return _Attached(client)
+        options = [*namespace, *self.options(task, place, environment)]
+        client = subprocess.Popen(
+            [*self._engine, *self._runtime_options(), "run", *options, self._spec.image],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=place,
+            # What the guest is told goes through the client's environment: nothing of it stands in an argument.
+            env={**_engine_environment(), **environment},
+            start_new_session=True,
+        )
+        return _Attached(client, CappedLog(client, self._log(task.run_id), cap=task.limits.max_log_bytes + _MORE_LOG))
 
     def _guest(self, task: RunTask) -> dict[str, str]:
         door = f"{DOOR_DIR}/{DOOR_NAME}"
@@ -256,13 +288,16 @@ class ContainerRunner:
             *("--name", sandbox_name(task.run_id)),
             *(part for name, value in labels.items() for part in ("--label", f"{name}={value}")),
             *(["--runtime", self._runtime] if self._runtime is not None and self.is_docker else []),
-            *("--interactive", "--rm=false", "--log-driver", "none", "--pull", "missing"),
+            *("--interactive", "--rm=false", "--log-driver", "none"),
+            # What is only here is in no registry: asking one would take time and tell it about us.
+            *("--pull", "never" if spec.image.startswith(_LOCAL) else "missing"),
             *("--network", "none", "--hostname", "sandbox"),
             *("--user", f"{USER_ID}:{USER_ID}", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
-            *("--read-only", *([] if self.is_docker else ["--read-only-tmpfs=false"])),
+            # Podman would put tmpfs of its own on the root, and its own proxy into the environment.
+            *("--read-only", *([] if self.is_docker else ["--read-only-tmpfs=false", "--http-proxy=false"])),
             # Files in memory count as memory: what both together may take is what the container may.
-            *("--tmpfs", f"{TASK_DIR}:rw,exec,nosuid,nodev,size={room},mode=1777"),
-            *("--tmpfs", f"{_TMP_DIR}:rw,exec,nosuid,nodev,size={room // 2},mode=1777"),
+            *("--tmpfs", f"{TASK_DIR}:rw,exec,nosuid,nodev,size={room},{self._owner}"),
+            *("--tmpfs", f"{_TMP_DIR}:rw,exec,nosuid,nodev,size={room // 2},{self._owner}"),
             *("--volume", f"{place / 'door'}:{DOOR_DIR}:ro"),
             *("--memory", f"{spec.memory_bytes}b", "--memory-swap", f"{spec.memory_bytes}b"),
             *("--cpus", f"{spec.cpus:g}", "--pids-limit", str(spec.pids), "--shm-size", "16m"),
