@@ -13,11 +13,11 @@ from bot.git import diffs, history, merge_tree, objects, picks
 from bot.git.mirror import Mirrors
 from bot.git.process import GitCommand
 from bot.git.push import RefMove, refusal
-from bot.git.workspace import read_workspace
+from bot.git.workspace import read_whole, read_workspace
 from bot.model.cases import PathHistory
 from bot.model.conflicts import ImpossibleMerge, Stage, Verdict
 from bot.model.forge import GitAccess, RepositoryRef
-from bot.ports.git import CommitSpec, PickedCommit, WorkspaceFile, WrittenCommit
+from bot.ports.git import CommitSpec, PickedCommit, WholeTree, WorkspaceFile, WrittenCommit
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -214,6 +214,18 @@ class GitMirrors:
         def read(repo: pygit2.Repository) -> list[WorkspaceFile]:
             oid = objects.tree_oid(repo, tree)
             return read_workspace(repo, oid, first=first, max_bytes=max_bytes, max_files=max_files)
+
+        return await self._opened(repository, read)
+
+    async def whole_tree(self, repository: RepositoryRef, tree: str, *, max_bytes: int, max_files: int) -> WholeTree:
+        """All regular files of a tree or of a commit's tree.
+
+        Raises:
+            TreeRefusedError: they exceed the caps, or the tree holds a forbidden name or is a bomb.
+        """
+
+        def read(repo: pygit2.Repository) -> WholeTree:
+            return read_whole(repo, objects.tree_oid(repo, tree), max_bytes=max_bytes, max_files=max_files)
 
         return await self._opened(repository, read)
 

@@ -9,7 +9,7 @@ from bot.errors import TreeRefusedError
 from bot.git.names import shown
 from bot.git.objects import blob_size, read_bytes
 from bot.git.trees import Entry, check_names, find, walk
-from bot.ports.git import WorkspaceFile
+from bot.ports.git import WholeTree, WorkspaceFile
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,9 +64,35 @@ def read_workspace(
     return list(basket.taken.values())
 
 
+def read_whole(repo: pygit2.Repository, tree: pygit2.Oid, *, max_bytes: int, max_files: int) -> WholeTree:
+    """All regular files of a tree, in git's order.
+
+    Raises:
+        TreeRefusedError: they do not fit, or the tree is a bomb or holds a forbidden name.
+    """
+    check_names(repo, tree)
+    basket = _Basket(bytes_left=max_bytes, files_left=max_files)
+    left_out = 0
+    for name, entry in walk(repo, tree):
+        path = _utf8(name)
+        if path is None or not entry.is_file:
+            left_out += 1
+        elif not basket.add(repo, path, entry):
+            raise TreeRefusedError(
+                f"the tree is larger than a workspace may be (at most {max_files:,} files with {max_bytes:,} bytes)"
+            )
+    return WholeTree(files=tuple(basket.taken.values()), left_out=left_out)
+
+
+def _utf8(name: bytes) -> str | None:
+    try:
+        return name.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
 def _named(found: Iterable[tuple[bytes, Entry]]) -> Iterator[tuple[str, Entry]]:
-    for path, entry in found:
-        try:
-            yield path.decode("utf-8"), entry
-        except UnicodeDecodeError:
-            continue
+    for name, entry in found:
+        path = _utf8(name)
+        if path is not None:
+            yield path, entry

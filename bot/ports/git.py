@@ -20,6 +20,14 @@ class WorkspaceFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WholeTree:
+    """Every regular file of a tree; ``left_out`` counts links, submodules and files whose names are no UTF-8."""
+
+    files: tuple[WorkspaceFile, ...]
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authorship:
     """Who wrote a commit and when; ``when`` keeps its zone. Untrusted text."""
 
@@ -158,6 +166,14 @@ class Git(Protocol):
 
         Raises:
             GitError: the files of ``first`` alone exceed the caps, or the tree holds a forbidden name or is a bomb.
+        """
+        ...
+
+    async def whole_tree(self, repository: RepositoryRef, tree: str, *, max_bytes: int, max_files: int) -> WholeTree:
+        """All regular files of a tree, or none.
+
+        Raises:
+            TreeRefusedError: they exceed the caps, or the tree holds a forbidden name or is a bomb.
         """
         ...
 

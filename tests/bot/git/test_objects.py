@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.errors import GitError
+from bot.errors import GitError, TreeRefusedError
 from bot.git.adapter import GitMirrors
 from bot.model.conflicts import ImpossibleMerge
 from bot.ports.git import CommitSpec, Git
@@ -276,6 +276,29 @@ async def test_files_whose_names_are_no_utf_8_are_left_out(git: GitMirrors, remo
     assert [file.path for file in files] == ["a"]
 
 
+async def test_a_whole_tree_has_every_regular_file_and_says_how_much_is_none(git: GitMirrors, remote: Remote) -> None:
+    main = await with_main(git, remote)
+    whole = await git.whole_tree(REPOSITORY, await git.tree_of(REPOSITORY, main), max_bytes=16, max_files=4)
+    assert [(file.path, file.executable, file.content) for file in whole.files] == [
+        ("a", False, b"1\n"),
+        ("dir/b", False, b"2\n"),
+        ("dir/sub/c", False, b"3\n"),
+        ("run.sh", True, b"#!/bin/sh\n"),
+    ]
+    assert whole.left_out == 2, "a link and a submodule"
+    odd = await with_main(git, remote, {"a": "1", "caf\udce9": "2"})
+    assert (await git.whole_tree(REPOSITORY, odd, max_bytes=10, max_files=9)).left_out == 1
+
+
+@pytest.mark.parametrize(("max_bytes", "max_files"), [(3, 9), (100, 1)])
+async def test_a_tree_that_does_not_fit_whole_is_not_taken_in_parts(
+    git: GitMirrors, remote: Remote, max_bytes: int, max_files: int
+) -> None:
+    main = await with_main(git, remote, {"a": "22", "b": "22"})
+    with pytest.raises(TreeRefusedError, match="larger than a workspace may be"):
+        await git.whole_tree(REPOSITORY, main, max_bytes=max_bytes, max_files=max_files)
+
+
 # ADV-026: names in a crafted pack.
 _CRAFTED = (".git", ".GIT", "git~1", ".git ", ".g\u200cit", "a/b", "..", ".", "a\\b", "a\nb", ".git.")
 
@@ -296,6 +319,8 @@ async def test_a_forbidden_name_anywhere_stops_a_workspace(git: GitMirrors, remo
     for name, tree in trees.items():
         with pytest.raises(GitError, match="the tree holds") as caught:
             await git.workspace(REPOSITORY, tree, first=[], max_bytes=100, max_files=9)
+        with pytest.raises(GitError, match="the tree holds"):
+            await git.whole_tree(REPOSITORY, tree, max_bytes=100, max_files=9)
         assert ascii(name)[1:-1] in str(caught.value)
 
 
@@ -327,6 +352,8 @@ async def test_a_tree_bomb_is_known_at_once_and_never_unpacked(
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     with pytest.raises(GitError, match=reason):
         await git.workspace(REPOSITORY, commit, first=[], max_bytes=10**9, max_files=10**6)
+    with pytest.raises(GitError, match=reason):
+        await git.whole_tree(REPOSITORY, commit, max_bytes=10**9, max_files=10**6)
     with pytest.raises(GitError, match=reason):
         await git.diff(REPOSITORY, other, commit)
     verdict = await git.merge(REPOSITORY, ours=commit, theirs=other)
