@@ -89,6 +89,15 @@ def test_made_passwords_stand_in_their_secret_and_nowhere_else() -> None:
     assert not [password for password in passwords if password in notes]
 
 
+@pytest.mark.parametrize("name", VALUES)
+def test_no_argument_has_to_do_with_a_password(name: str) -> None:
+    """Whoever lists processes reads arguments."""
+    for template in pods(render(name)).values():
+        for container in containers(template):
+            words = [*container.get("command", ()), *container.get("args", ())]
+            assert not [word for word in words if "pass" in word]
+
+
 def test_only_the_evaluation_makes_a_secret() -> None:
     assert [name for name in VALUES if kinds(render(name), "Secret")] == ["k3s"]
 
