@@ -83,6 +83,8 @@ class Isolation:
         self._broken: str | None = None
         self._problem: str | None = None
         self._weak: tuple[Attempt, ...] = ()
+        self.looked = asyncio.Event()
+        """Set when the first look is over, whatever came of it."""
 
     def reason(self) -> str | None:
         """Why no sandbox may be started now, None when one may."""
@@ -121,6 +123,7 @@ class Isolation:
             self._weak = report.weaknesses
             log.warning("isolation could be better", weaknesses=[str(one) for one in self._weak])
         self.reason()
+        self.looked.set()
         return report
 
     async def run(self) -> None:
@@ -146,9 +149,14 @@ async def proving(isolation: Isolation | None) -> AsyncIterator[None]:
 
 
 def isolation_of(settings: ServiceSettings, runner: AgentRunner, *, clock: Clock, ids: Ids) -> Isolation | None:
-    """What watches the sandboxes of a backend; None for ``process``, which is no sandbox and for development only."""
+    """What watches the sandboxes of a backend; None for ``process``, which is no sandbox and for development only.
+
+    Raises:
+        SettingsError: an address in FLOWFORGE_PROBE_TARGETS is none.
+    """
     if settings.runner is RunnerKind.PROCESS:
         return None
+    _more_targets(settings)
     prove = prover_of(settings, runner, clock=clock, ids=ids)
     return Isolation(prove, clock=clock, every_seconds=settings.probe_seconds)
 
@@ -165,7 +173,10 @@ def prover_of(
     probe = IsolationProbe(runner, gateway_url=settings.gateway_url, clock=clock, ids=ids)
 
     async def prove() -> IsolationReport:
-        targets = await targets_of(settings, os.environ, other_run=ids.new_id(), outside=outside)
+        try:
+            targets = await targets_of(settings, os.environ, other_run=ids.new_id(), outside=outside)
+        except SettingsError as error:
+            return IsolationReport(at=clock.now(), problem=str(error))
         return await probe.prove(targets)
 
     return prove

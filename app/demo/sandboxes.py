@@ -5,6 +5,7 @@ import contextlib
 import ipaddress
 import os
 import secrets
+import shlex
 import shutil
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,11 +18,14 @@ from app.settings import PullPolicy, RunnerKind
 from bot.errors import BadInputError
 from runners.backends.cluster.api import ClusterApi
 from runners.backends.cluster.namespace import namespace, sealed_namespace
+from runners.image.build import build_offline
+from runners.image.errors import ImageError
 
 LOOPBACK: Final = "127.0.0.1"
 IMAGE_VARIABLE: Final = "FLOWFORGE_RUN_IMAGE"
 _SERVICE_ACCOUNT: Final = "flowforge-run"
 _ENGINES: Final = ("podman", "docker")
+_RUNTIMES: Final = ("crun", "runc")
 
 Confirm = Callable[[str], Awaitable[bool]]
 """Asks a person whether this cluster is the one to use."""
@@ -73,19 +77,69 @@ async def _container(options: SandboxOptions) -> Place:
     engine = os.environ.get("FLOWFORGE_CONTAINER_ENGINE") or next((one for one in _ENGINES if shutil.which(one)), None)
     if engine is None:
         raise BadInputError("--runner container needs podman or docker on the PATH, and there is neither")
-    image = _image(options)
+    image = _named(options) or await _built(engine)
+    runtime = options.runtime or await _working_runtime(engine, image)
     overrides: dict[str, object] = {
         "runner": RunnerKind.CONTAINER,
         "run_image": image,
         "container_engine": engine,
-        "container_runtime": options.runtime,
+        "container_runtime": runtime,
     }
-    return Place(overrides=overrides, said=f"containers of {engine}, image {image}")
+    by = f" by {runtime}" if runtime else ""
+    return Place(overrides=overrides, said=f"sealed containers of {engine}{by}, image {image}")
+
+
+async def _built(engine: str) -> str:
+    """The guest image's name in the engine, which has it afterwards: from Debian's packages, without a registry."""
+    try:
+        built = await asyncio.to_thread(build_offline)
+    except ImageError as error:
+        raise BadInputError(f"the guest image cannot be built here: {error}; name one with --image") from None
+    if await _call(engine, "image", "inspect", built.reference) != "":
+        return built.reference
+    if await _call(engine, "load", "--input", str(built.archive)) == "":
+        raise BadInputError(f"{engine} does not take the guest image; try `{engine} load --input {built.archive}`")
+    return built.reference
+
+
+async def _working_runtime(engine: str, image: str) -> str | None:
+    """The engine's own runtime where it works on this machine, else the first that does.
+
+    An engine may name one that does not know the machine's cgroups.
+    """
+    for runtime in (None, *_RUNTIMES):
+        options = [] if runtime is None else ["--runtime", runtime]
+        if runtime is not None and shutil.which(runtime) is None:
+            continue
+        trial = ("run", "--rm", "--network", "none", "--entrypoint", "/usr/bin/python3", image, "-c", "print('ran')")
+        limits = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
+        if await _call(engine, *options, *trial[:1], *limits, *trial[1:]) == "ran":
+            return runtime
+    raise BadInputError(f"{engine} runs no container on this machine; `{engine} run --rm {image}` says why")
+
+
+async def _call(engine: str, *arguments: str) -> str:
+    """What the engine prints, empty when it fails."""
+    process = await asyncio.create_subprocess_exec(
+        *shlex.split(engine),
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    said, _ = await process.communicate()
+    return said.decode("utf-8", "replace").strip() if process.returncode == 0 else ""
 
 
 @contextlib.asynccontextmanager
 async def _cluster(options: SandboxOptions, confirm: Confirm) -> AsyncIterator[Place]:
     kubeconfig = _kubeconfig()
+    image = _named(options)
+    if image is None:
+        raise BadInputError(
+            "the cluster's nodes need the guest image: make one with `make image`, push it to where they fetch images, "
+            f"and name it with --image or {IMAGE_VARIABLE}"
+        )
     name = f"flowforge-demo-{secrets.token_hex(4)}"
     api = ClusterApi.open(name, kubeconfig=kubeconfig, context=options.context)
     try:
@@ -95,7 +149,7 @@ async def _cluster(options: SandboxOptions, confirm: Confirm) -> AsyncIterator[P
         host = options.gateway_host or await _address_towards(api.server)
         overrides: dict[str, object] = {
             "runner": RunnerKind.CLUSTER,
-            "run_image": _image(options),
+            "run_image": image,
             "cluster_kubeconfig": kubeconfig,
             "cluster_context": options.context,
             "cluster_namespace": name,
@@ -121,14 +175,9 @@ def _kubeconfig() -> Path:
     return found
 
 
-def _image(options: SandboxOptions) -> str:
-    image = options.image or os.environ.get(IMAGE_VARIABLE)
-    if not image:
-        raise BadInputError(
-            f"the sandbox needs a guest image: make one with `make image` (or `make image-offline`) and name it with "
-            f"--image or {IMAGE_VARIABLE}"
-        )
-    return image
+def _named(options: SandboxOptions) -> str | None:
+    """The guest image that somebody named."""
+    return options.image or os.environ.get(IMAGE_VARIABLE) or None
 
 
 async def _address_towards(server: str) -> str:

@@ -132,6 +132,7 @@ async def open_stage(
         await stack.enter_async_context(place.open(int(gateway.getsockname()[1])))
         await stack.enter_async_context(running_gateway(settings, gateway))
         instance = await stack.enter_async_context(running(settings, web=web))
+        await _sealed(instance)
         yield Stage(
             directory=directory,
             forge=forge,
@@ -140,6 +141,16 @@ async def open_stage(
             scripted=scripted,
             claude_code=await claude_version(claude_path(settings)),
         )
+
+
+async def _sealed(instance: FlowForge) -> None:
+    """Wait until the sandboxes are proved to be sealed. Raises ``BadInputError`` saying why they are not."""
+    if instance.isolation is None:
+        return
+    await instance.isolation.looked.wait()
+    reason = instance.isolation.reason()
+    if reason is not None:
+        raise BadInputError(f"nothing is run on this machine's sandboxes: {reason}")
 
 
 async def claude_version(path: Path) -> str:
