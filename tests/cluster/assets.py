@@ -109,7 +109,7 @@ def _built(module: _Module) -> Path:
     """The directory with a module's programs, built at most once also by several processes at the same time."""
     directory = _cache() / _fingerprint(module) / module.directory
     if not directory.exists():
-        with _locked(f"{module.directory}.lock"):
+        with locked(f"{module.directory}.lock"):
             if not directory.exists():
                 _in_place(directory, lambda making: _build(module, making))
     return directory
@@ -170,7 +170,7 @@ def _go() -> str:
         return found
     directory = _cache() / f"go-{GO_VERSION}"
     if not directory.exists():
-        with _locked("go.lock"):
+        with locked("go.lock"):
             if not directory.exists():
                 _in_place(directory, _install_go)
     return str(directory / "go" / "bin" / "go")
@@ -194,7 +194,7 @@ def _unpacked(package: str, file: str) -> Path:
     """A file of a Debian package."""
     directory = _cache() / "debian" / package
     if not directory.exists():
-        with _locked(f"{package}.lock"):
+        with locked(f"{package}.lock"):
             if not directory.exists():
                 _in_place(directory, lambda making: _unpack(package, making))
     return directory / file
@@ -225,7 +225,8 @@ def _cache() -> Path:
 
 
 @contextmanager
-def _locked(name: str) -> Iterator[None]:
+def locked(name: str) -> Iterator[None]:
+    """Hold a lock that one process of this user has at a time."""
     with (_cache() / name).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

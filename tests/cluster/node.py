@@ -19,7 +19,7 @@ from typing import Final
 
 from tests.cluster import images
 from tests.cluster.api import Object
-from tests.cluster.assets import AssetError, program
+from tests.cluster.assets import AssetError, locked, program
 from tests.cluster.held import ProgramError, Programs
 from tests.cluster.network import Network, connect
 from tests.cluster.plane import READY_SECONDS, Plane, running_plane
@@ -62,8 +62,9 @@ def node_obstacle() -> str | None:
         return "a kubelet runs on Linux only"
     if os.geteuid() != 0:
         return "a kubelet needs root"
-    if missing := _missing_packages():
-        _install(missing)
+    if _missing_packages():
+        with locked("apt.lock"):
+            _install(_missing_packages())
     if missing := _missing_packages():
         return f"not installed: {', '.join(missing)}"
     try:
@@ -71,7 +72,14 @@ def node_obstacle() -> str | None:
             program(name)
     except AssetError as error:
         return str(error)
-    return None
+    return _kernel_obstacle()
+
+
+def _kernel_obstacle() -> str | None:
+    if not os.access("/sys/fs/cgroup", os.W_OK):
+        return "control groups cannot be made here"
+    tried = subprocess.run([*_NAMESPACES, "true"], capture_output=True, text=True, check=False)
+    return f"namespaces cannot be made here: {tried.stderr.strip()}" if tried.returncode != 0 else None
 
 
 class Node:
@@ -372,7 +380,7 @@ def _missing_packages() -> list[str]:
 
 def _install(packages: list[str]) -> None:
     apt = shutil.which("apt-get")
-    if apt is None:
+    if apt is None or not packages:
         return
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *packages]):
