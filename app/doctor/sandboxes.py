@@ -127,10 +127,7 @@ async def isolation_checks(settings: ServiceSettings, prove: Prove | None) -> li
         ]
     if prove is None:
         return [skipped(CLAUDE_CODE, "no probe was wanted"), skipped(ISOLATION, "no probe was wanted")]
-    try:
-        report = await prove()
-    except SettingsError as error:
-        return [skipped(CLAUDE_CODE, "nothing was proved"), failed(ISOLATION, str(error), "Correct the setting.")]
+    report = await prove()
     version_check = _claude_code(report.claude_version) if report.attempts else skipped(CLAUDE_CODE, "no probe ran")
     return [version_check, _isolation(report)]
 

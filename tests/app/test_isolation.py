@@ -18,7 +18,7 @@ import yaml
 from app.demo.model.resolver import HonestResolver
 from app.http.server import serving_loopback
 from app.http.service import create_watch
-from app.isolation import INTERNET, METADATA, RETRY_SECONDS, Isolation, isolation_of, proving, targets_of
+from app.isolation import INTERNET, METADATA, RETRY_SECONDS, Isolation, isolation_of, prover_of, proving, targets_of
 from app.settings import RunnerKind, ServiceSettings
 from app.system import SystemClock, SystemIds
 from app.telemetry import REGISTRY, configure_logging
@@ -274,6 +274,19 @@ async def test_the_workers_name_servers_are_tried(tmp_path: Path) -> None:
 async def test_a_target_that_is_no_address_is_refused(tmp_path: Path, target: str) -> None:
     with pytest.raises(SettingsError, match="FLOWFORGE_PROBE_TARGETS"):
         await asked(service(tmp_path, probe_targets=(target,)))
+    with pytest.raises(SettingsError, match="FLOWFORGE_PROBE_TARGETS"):
+        isolation_of(
+            service(tmp_path, probe_targets=(target,)), SealedRunner(tmp_path), clock=SystemClock(), ids=SystemIds()
+        )
+
+
+async def test_settings_that_turn_out_wrong_later_prove_nothing(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "removed"
+    settings = service(tmp_path, runner=RunnerKind.CLUSTER, cluster_kubeconfig=kubeconfig)
+    prove = prover_of(settings, SealedRunner(tmp_path), clock=SystemClock(), ids=SystemIds(), outside=())
+    report = await prove()
+    assert not report.proved
+    assert "Kubernetes" in (report.reason() or "")
 
 
 @pytest.mark.parametrize(
