@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import platform
 import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,7 +38,7 @@ def _write_archive(
     """
     layer = _layer(files, links)
     config = {
-        "architecture": _ARCHITECTURE,
+        "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
         "os": "linux",
         "config": {"Entrypoint": list(entrypoint), "User": "1000:1000", "Env": ["PATH=/bin"]},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
@@ -48,9 +49,6 @@ def _write_archive(
         _add(archive, "config.json", json.dumps(config).encode())
         _add(archive, "manifest.json", json.dumps(manifest).encode())
     return path
-
-
-_ARCHITECTURE: Final = "amd64"
 
 
 def _layer(files: Mapping[str, bytes], links: Mapping[str, str]) -> bytes:
