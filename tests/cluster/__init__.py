@@ -35,7 +35,7 @@ The node::
 
 The API server listens on ``node.network.host`` too, so a pod without a policy reaches it. What pods send to the world
 outside (Internet, DNS, metadata address) reaches the same port of ``node.network.host``: a listener there plays it.
-Until kube-router has taken note of a new pod (about half a second), what it sends is dropped, and TCP sends it again;
-only pods in namespaces without any policy can be reached by it already. So a pod that is to show what it cannot reach
-connects to what it may reach first.
+Until kube-router has taken note of a new pod, what the pod sends is dropped, and TCP sends it again: a pod's first
+connection takes 1.0 s. Only pods in namespaces without any policy can be reached by it already. So a pod that is to
+show what it cannot reach connects to what it may reach first.
 """
