@@ -9,8 +9,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
+
 from app.demo.model.replies import Script
 from app.demo.model.resolver import HonestResolver
+from app.gateway.front import sandbox_service
+from app.gateway.policy import GatewayPolicy
+from app.gateway.service import create_gateway
+from app.http.server import bind, serving
+from app.http.service import create_desk
 from app.system import SystemClock, SystemIds
 from bot.errors import SandboxError
 from bot.model.runs import AgentProgress, CommandBrief, RunKind, RunTask, SandboxMissing
@@ -19,13 +26,14 @@ from runners.archives import TarArchives
 from runners.backends.cluster import ClusterRunner
 from runners.backends.cluster.api import ClusterApi
 from runners.manifests import Placement
+from runners.protocol import result_archive_cap
 from runners.sandbox import RUN_LABEL, SandboxSpec
 from runners.supervise import Supervisor
 from tests.app.store.words import model_call
 from tests.chart.render import NAMESPACE, RELEASE, objects, values
 from tests.cluster.api import Object
 from tests.cluster.plane import Plane
-from tests.runners.bench import LIMITS, MODEL, Bench, Ended
+from tests.runners.bench import LIMITS, MODEL, MODEL_KEY, Bench, Ended
 
 HONEST: Final = HonestResolver()
 INTERVAL_SECONDS: Final = 0.2
@@ -276,6 +284,7 @@ async def open_cluster_bench(
     """Workers for a namespace; all of them are closed in the end. ``gateway`` is where pods find it."""
     kubeconfig = await asyncio.to_thread(install, plane, namespace)
     address, port = gateway if gateway[0] else ("192.0.2.1", 8081)
+    plane.admin.apply(gateway_policy(namespace, address, port))
     made = ClusterBench(
         bench=bench,
         plane=plane,
@@ -296,9 +305,36 @@ async def open_cluster_bench(
                 await worker.runner.close()
 
 
-def limits(**changes: Any) -> Any:
-    """The limits of a run."""
-    return replace(LIMITS, **changes)
+@contextlib.asynccontextmanager
+async def open_gateway(bench: Bench, address: str) -> AsyncIterator[tuple[str, int]]:
+    """All that a sandbox can reach, at an address that pods reach; yields that and the port."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        gateway = create_gateway(
+            ledger=bench.store.ledger,
+            runs=bench.store.runs,
+            http=http,
+            upstream=bench.model.base_url,
+            api_key=MODEL_KEY,
+            clock=SystemClock(),
+            policy=GatewayPolicy(hosts=frozenset({GATEWAY_HOST})),
+        )
+        cap = result_archive_cap(LIMITS.max_result_bytes, LIMITS.max_result_files, LIMITS.max_log_bytes)
+        front = sandbox_service(gateway=gateway, runs=create_desk(bench.store.runs, max_result_bytes=cap))
+        listener = bind(address, 0)
+        port: int = listener.getsockname()[1]
+        async with serving(front, listener):
+            yield address, port
+
+
+def gateway_policy(namespace: str, address: str, port: int) -> Object:
+    """What the chart's policy says of the gateway's pods, for a gateway that is none."""
+    target = {"to": [{"ipBlock": {"cidr": f"{address}/32"}}], "ports": [{"protocol": "TCP", "port": port}]}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "runs-to-the-tests-gateway", "namespace": namespace},
+        "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [target]},
+    }
 
 
 def _now() -> str:
