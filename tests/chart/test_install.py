@@ -13,6 +13,8 @@ from typing import Final
 import helm_python
 import pytest
 
+from runners.backends.cluster.api import ClusterApi
+from runners.backends.cluster.rights import check_rights
 from tests.chart.render import CHART, RELEASE, Object, values
 from tests.chart.test_values import merged
 from tests.cluster.api import Api, ApiError, until
@@ -144,6 +146,15 @@ def test_a_workers_token_is_good_for_nothing_else(plane: Plane, release: Install
     assert refused(worker, "GET", f"/api/v1/namespaces/{release.own}/pods")
     assert refused(worker, "GET", f"/api/v1/namespaces/{release.own}/secrets")
     assert refused(worker, "GET", "/api/v1/nodes")
+
+
+async def test_the_workers_own_look_at_its_rights_finds_them_just_right(plane: Plane, release: Installed) -> None:
+    kubeconfig = plane.kubeconfig(release.own, "flowforge-worker")
+    api = ClusterApi.open(release.runs, kubeconfig=kubeconfig, context=None)
+    try:
+        assert await check_rights(api) == []
+    finally:
+        await api.close()
 
 
 @pytest.mark.parametrize("account", ["web", "gateway"])
