@@ -1,9 +1,10 @@
 # Two commands matter: `make demo` and `make test`. Both install all they need into .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint types imports docs docs-check format clean
+.PHONY: help install demo demo-cluster test test-cluster image image-offline lint types imports docs docs-check format clean
 BIN := .venv/bin
 ARGS ?=
-PYTEST_ARGS ?= -n 2
+# One worker has the cluster, and whatever else is there only once.
+PYTEST_ARGS ?= -n 2 --dist loadgroup
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -19,8 +20,21 @@ install: .venv/.installed-dev ## make .venv with everything in it
 demo: .venv/.installed ## run the main job on embedded parts; ARGS='--once --yes --json' for machines
 	@$(BIN)/flowforge demo $(ARGS)
 
+demo-cluster: .venv/.installed-dev ## the same in Jobs of a real Kubernetes of one node, made for it; needs root and Linux
+	@$(BIN)/python -m tests.cluster $(BIN)/flowforge demo --runner cluster --context test $(ARGS)
+
+image: .venv/.installed ## build the guest image with podman, docker or buildah
+	@$(BIN)/python -m runners.image.build containerfile
+
+image-offline: .venv/.installed ## build the same image from Debian's packages, without an engine or a registry
+	@$(BIN)/python -m runners.image.build offline
+
 test: .venv/.installed-dev lint types imports docs-check ## everything CI runs
 	@$(BIN)/pytest $(PYTEST_ARGS)
+
+test-cluster: .venv/.installed-dev ## the tests on a real Kubernetes alone; the first time it is built, which takes minutes
+	@$(BIN)/python -m tests.cluster.assets
+	@$(BIN)/pytest tests/cluster
 
 lint: .venv/.installed-dev
 	@$(BIN)/ruff check .

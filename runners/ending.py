@@ -109,7 +109,9 @@ def _lost(lines: list[bytes], sandbox: SandboxEnd) -> Verdict:
         return Verdict(outcome=RunOutcome.INVALID_OUTPUT, detail=_end(sandbox))
     ours = isinstance(sandbox, SandboxExited) and sandbox.exit_code in _OURS
     outcome = RunOutcome.MISCONFIGURED if ours else RunOutcome.INFRA_RETRYABLE
-    return Verdict(outcome=outcome, detail=_guest_words(lines) or one_line(_end(sandbox) + _last_words(lines), _MAX_DETAIL))
+    return Verdict(
+        outcome=outcome, detail=_guest_words(lines) or one_line(_end(sandbox) + _last_words(lines), _MAX_DETAIL)
+    )
 
 
 def _guest_words(lines: list[bytes]) -> str:

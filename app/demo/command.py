@@ -46,7 +46,11 @@ from app.settings import RunnerKind
 @click.option("--image", help="The guest image for containers and Jobs; by default what FLOWFORGE_RUN_IMAGE names.")
 @click.option("--runtime", help="The container runtime (runc, crun, runsc), or the pods' RuntimeClass.")
 @click.option("--context", help="The kubeconfig's context to use; without it, you are asked.")
-@click.option("--gateway-host", help="This machine's address as the cluster's pods reach it.")
+@click.option(
+    "--gateway-host",
+    envvar="FLOWFORGE_DEMO_GATEWAY_HOST",
+    help="This machine's address as the cluster's pods reach it.",
+)
 def demo(**options: Any) -> None:
     """Run the main job on embedded parts: SQLite, its own Redis, a simulated forge, the real Claude Code."""
     options["until"] = None if options["until"] is None else Step(options["until"])
