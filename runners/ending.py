@@ -1,5 +1,6 @@
 """From what is left of a run to its verdict. Pure."""
 
+import signal
 from typing import Final
 
 from bot.errors import IngestError
@@ -56,6 +57,8 @@ def verdict_of_result(
         stderr=guest.stderr_tail,
         stop_requested=stop_requested,
         model_calls=model_calls,
+        # In a sandbox only the kernel ends Claude Code like this, for want of memory; the guest itself lives on.
+        out_of_memory=guest.signal == signal.SIGKILL,
     )
     if verdict.outcome is RunOutcome.SUCCEEDED and guest.over_limit is not None:
         return Verdict(outcome=RunOutcome.INVALID_OUTPUT, detail=one_line(guest.over_limit, _MAX_DETAIL))

@@ -59,7 +59,8 @@ GVISOR: Final = "runsc"
 _RUN_ID: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
 _ENGINE_SECONDS: Final = 30.0
 _KILL_SECONDS: Final = 15.0
-_POLL_SECONDS: Final = 0.02
+_BUSY_SECONDS: Final = 0.5
+_GONE: Final = ("no such container",)
 _MAX_WORDS: Final = 300
 _MORE_LOG: Final = 2**16
 _OPEN_FILES: Final = 4096
@@ -82,6 +83,7 @@ _HOPELESS: Final = (
     "unable to find image",
     "not found",
     "unknown runtime",
+    "no valid executable",
 )
 
 
@@ -118,7 +120,7 @@ class ContainerRunner:
         self._doors = doors
         self._runtime = runtime
         self._engine = _words(engine)
-        self._user_namespace: list[str] | None = None
+        self._walls: list[str] | None = None
         self._attached: dict[str, _Attached] = {}
 
     @property
@@ -149,8 +151,8 @@ class ContainerRunner:
         try:
             door = await asyncio.to_thread(_make_places, place)
             await self._doors.open(task, door)
-            namespace = await self._namespace()
-            self._attached[task.run_id] = await asyncio.to_thread(self._spawn, task, place, namespace)
+            walls = await self._more_walls()
+            self._attached[task.run_id] = await asyncio.to_thread(self._spawn, task, place, walls)
         except (OSError, SandboxError) as error:
             # No client came to be, so no container either.
             await self._doors.close(task.run_id)
@@ -191,19 +193,28 @@ class ContainerRunner:
         if attached is not None and attached.client.poll() is None:
             attached.killed = True
             # The end of its first process is the end of every process of a container.
-            await self._call("kill", sandbox_name(run_id), bears=("no such container", "not running"))
+            await self._call("kill", sandbox_name(run_id), bears=(*_GONE, "not running"))
             await asyncio.to_thread(self._wait_for_client, attached)
         await self._doors.close(run_id)
 
     async def forget(self, run_id: str) -> None:
         """Remove the container, whoever started it, and the run's directory. Raises ``SandboxError``."""
-        at_once = [] if self.is_docker else ["--time", "0"]
-        await self._call("rm", "--force", "--volumes", *at_once, sandbox_name(run_id), bears=("no such container",))
+        await self._remove(sandbox_name(run_id))
         attached = self._attached.pop(run_id, None)
         if attached is not None:
             await asyncio.to_thread(self._wait_for_client, attached)
         await self._doors.close(run_id)
         await asyncio.to_thread(shutil.rmtree, self._place(run_id), ignore_errors=True)
+
+    async def _remove(self, container: str) -> None:
+        """Remove a container. A mount that is still busy for a moment makes the first attempt fail at times."""
+        at_once = [] if self.is_docker else ["--time", "0"]
+        removing = ["rm", "--force", "--volumes", *at_once, container]
+        try:
+            await self._call(*removing, bears=_GONE)
+        except SandboxError:
+            await asyncio.sleep(_BUSY_SECONDS)
+            await self._call(*removing, bears=_GONE)
 
     async def aged(self) -> list[str]:
         """The runs of which containers or directories are left that are a minute old and older."""
@@ -241,20 +252,28 @@ class ContainerRunner:
     def _log(self, run_id: str) -> Path:
         return self._place(run_id) / "log"
 
-    async def _namespace(self) -> list[str]:
-        """The options for a user namespace, in which root is nobody; the engine is asked once.
+    async def _more_walls(self) -> list[str]:
+        """Options that depend on the engine, which is asked once.
 
-        A rootless engine has one anyway, and Docker's stands in the daemon's configuration.
+        Podman as root makes a user namespace, in which root is nobody. A rootless one has one anyway, gVisor makes one
+        of its own, and Docker's stands in the daemon's configuration. Where there are still cgroups of version 1, crun
+        mounts them on a directory that everybody may write in; elsewhere programs read their limits there.
         """
-        if self._user_namespace is None and not self.is_docker:
-            rootless = await self._call("info", "--format", "{{.Host.Security.Rootless}}")
-            mapped = ["--uidmap", _USER_NAMESPACE, "--gidmap", _USER_NAMESPACE]
-            self._user_namespace = mapped if rootless.strip() == "false" else []
-        return self._user_namespace or []
+        if self._walls is not None or self.is_docker:
+            return self._walls or []
+        asked = "{{.Host.Security.Rootless}} {{.Host.CgroupsVersion}} {{.Host.OCIRuntime.Name}}"
+        rootless, cgroups, runtime = (await self._call("info", "--format", asked)).split()
+        named = Path(self._runtime or runtime).name
+        mapped = rootless == "false" and not self._is_gvisor
+        self._walls = [
+            *(["--uidmap", _USER_NAMESPACE, "--gidmap", _USER_NAMESPACE] if mapped else []),
+            *(["--security-opt", "mask=/sys/fs/cgroup"] if cgroups == "v1" and named == "crun" else []),
+        ]
+        return self._walls
 
-    def _spawn(self, task: RunTask, place: Path, namespace: Sequence[str]) -> _Attached:
+    def _spawn(self, task: RunTask, place: Path, walls: Sequence[str]) -> _Attached:
         environment = self._guest(task)
-        options = [*namespace, *self.options(task, place, environment)]
+        options = [*walls, *self.options(task, place, environment)]
         client = subprocess.Popen(
             [*self._engine, *self._runtime_options(), "run", *options, self._spec.image],
             stdin=subprocess.PIPE,
@@ -272,11 +291,15 @@ class ContainerRunner:
         told = guest_environment(task, claude=CLAUDE, task_dir=TASK_DIR, socket=door)
         return {**told, ENV_LIFELINE: "stdin"}
 
+    @property
+    def _is_gvisor(self) -> bool:
+        return self._runtime is not None and Path(self._runtime).name.startswith(GVISOR)
+
     def _runtime_options(self) -> list[str]:
         """Podman takes a runtime's own flags as options of its own; Docker's stand in the daemon's configuration."""
         if self._runtime is None or self.is_docker:
             return []
-        flags = ("network=none", "host-uds=open") if Path(self._runtime).name.startswith(GVISOR) else ()
+        flags = ("network=none", "host-uds=open") if self._is_gvisor else ()
         return ["--runtime", self._runtime, *(part for flag in flags for part in ("--runtime-flag", flag))]
 
     def options(self, task: RunTask, place: Path, environment: Mapping[str, str]) -> list[str]:

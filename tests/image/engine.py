@@ -21,6 +21,7 @@ runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 """
+_HYBRID: Final = Path("/sys/fs/cgroup/unified")
 _TIMEOUT_SECONDS: Final = 100.0
 
 
@@ -34,8 +35,16 @@ class Engine:
     @property
     def line(self) -> str:
         """It as one line for a shell, the environment that it needs included."""
+        return self.line_for(None)
+
+    def line_for(self, runtime: str | None) -> str:
+        """It as one line for a shell, and what a runtime needs besides."""
         configuration = f"CONTAINERS_CONF={self.environment['CONTAINERS_CONF']}"
-        return shlex.join(["/usr/bin/env", configuration, *self.command])
+        words = ["/usr/bin/env", configuration, *self.command]
+        if runtime == "crun" and _HYBRID.is_dir():
+            # crun wants cgroups of one version only: the other one is taken out of its sight, and of nobody else's.
+            words = ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", f'umount {_HYBRID} && exec "$@"', "sh", *words]
+        return shlex.join(words)
 
     def run(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Call it and wait."""
