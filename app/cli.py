@@ -21,6 +21,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "worker": "app.service_commands",
         "gateway": "app.service_commands",
         "migrate": "app.service_commands",
+        "doctor": "app.doctor.command",
         "recorded": "app.recorded",
         "resolve": "app.local.commands",
         "verify": "app.local.commands",

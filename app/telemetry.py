@@ -32,6 +32,9 @@ JOBS_ENDED: Final = Counter("flowforge_jobs_ended_total", "Jobs by final state",
 RUNS_ENDED: Final = Counter(
     "flowforge_runs_ended_total", "Runs by outcome and class of failure", ["outcome", "failure"], registry=REGISTRY
 )
+JOBS_WAITING: Final = Gauge(
+    "flowforge_jobs_waiting", "Jobs that wait for a worker, as a sweep saw them", registry=REGISTRY
+)
 SANDBOXES_SUNK: Final = Counter(
     "flowforge_sandboxes_sunk_total", "Sandboxes removed because no live run was theirs", registry=REGISTRY
 )

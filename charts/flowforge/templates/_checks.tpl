@@ -13,9 +13,9 @@
 {{- fail "worker.keda.prometheusAddress has to say where Prometheus answers" -}}
 {{- end -}}
 {{- end -}}
-{{- $shared := and .Values.worker.persistence.enabled (has "ReadWriteMany" .Values.worker.persistence.accessModes) -}}
-{{- if and (gt (int $most) 1) (not $shared) -}}
-{{- fail "several workers need worker.persistence.enabled with ReadWriteMany: they share the data directory" -}}
+{{- $one := and .Values.worker.persistence.enabled (not (has "ReadWriteMany" .Values.worker.persistence.accessModes)) -}}
+{{- if and (gt (int $most) 1) $one -}}
+{{- fail "several workers cannot have one ReadWriteOnce volume: make it ReadWriteMany, or turn worker.persistence off" -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.host) -}}
 {{- fail "ingress.host has to name the host" -}}
