@@ -123,7 +123,7 @@ def test_the_readme_names_the_two_commands() -> None:
 def test_the_page_on_the_demo_shows_its_options_and_steps() -> None:
     options = {name for parameter in demo.params for name in parameter.opts if name.startswith("--")}
     text = text_of(ROOT / "docs/demo.md")
-    assert set(re.findall(r"(--[a-z]+)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))) == options
+    assert set(re.findall(r"(--[a-z]+(?:-[a-z]+)*)", re.sub(r"```.*?```", "", text, flags=re.DOTALL))) == options
     assert [step.value for step in Step] == re.findall(
         r"`(\w+)`", text.split("The steps are", 1)[1].split("\n\n", 1)[0]
     )
