@@ -8,6 +8,7 @@ import contextlib
 import copy
 import json
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -199,9 +200,7 @@ async def test_a_job_that_another_worker_created_meanwhile_is_adopted(bench: Clu
 
 async def test_a_job_of_somebody_else_is_not_adopted(bench: ClusterBench) -> None:
     task, _ = await bench.prepare()
-    job = make_job(task, bench.spec, bench.placement)
-    job["metadata"]["labels"]["flowforge.dev/instance"] = "other"
-    bench.plane.admin.create(job)
+    bench.plane.admin.create(json_job(bench, task, task.run_id, "other"))
     worker = bench.worker()
     with pytest.raises(SandboxRefusedError, match="not this installation's"):
         await worker.runner.start(task)
@@ -216,11 +215,11 @@ class Compacting(ClusterApi):
     etcd = ""
     gone = 0
 
-    def _request(self, method: str, path: str, query: Mapping[str, str], body: Object | None = None) -> Any:
+    def _request(self, method: str, path: str, query: Mapping[str, str], *more: Any) -> Any:
         if "continue" in query:
             self._compact()
         try:
-            return super()._request(method, path, query, body)
+            return super()._request(method, path, query, *more)
         except Exception as error:
             self.gone += getattr(error, "status", 0) == httpx.codes.GONE
             raise
@@ -594,6 +593,52 @@ async def test_a_pod_whose_node_is_lost_is_lost(bench: ClusterBench) -> None:
     assert ended.outcome is RunOutcome.INFRA_RETRYABLE
     assert "node does not answer" in ended.run.detail
     await bench.settled(pods=1)
+
+
+async def test_a_node_that_does_not_answer_holds_up_nobody_else(bench: ClusterBench) -> None:
+    """Its kubelet takes connections and says nothing, as behind a network that broke."""
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        bench.plane.admin.create(node_at(silent.getsockname()[1]))
+        silent_runs = [await on_node(bench, "silent") for _ in range(12)]
+        fine = (await bench.prepare())[0]
+        await record_start(bench, fine)
+        runner = bench.worker().runner
+        await runner.start(fine)
+        await bench.play_running(fine.run_id)
+        asked = [asyncio.create_task(runner.observe(run_id)) for run_id in silent_runs]
+        for _ in range(10):
+            began = time.monotonic()
+            assert isinstance(await runner.observe(fine.run_id), SandboxPending | SandboxRunning)
+            assert time.monotonic() - began < 3
+        failed = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(one) for one in failed} == {SandboxError}
+        await asyncio.gather(*(runner.forget(run_id) for run_id in (*silent_runs, fine.run_id)))
+    bench.plane.admin.remove("Node", "silent")
+    assert (bench.jobs(), bench.pods()) == ([], [])
+
+
+def node_at(port: int) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "silent"},
+        "spec": {"unschedulable": True},
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
+        },
+    }
+
+
+async def on_node(bench: ClusterBench, node: str) -> str:
+    """A run whose pod is at work on a node."""
+    task, _ = await bench.prepare()
+    await record_start(bench, task)
+    job = make_job(task, bench.spec, bench.placement)
+    job["spec"]["template"]["spec"]["nodeName"] = node
+    bench.plane.admin.create(job)
+    await bench.play_running(task.run_id)
+    return task.run_id
 
 
 async def test_an_image_name_that_is_none_is_for_the_operator(bench: ClusterBench) -> None:

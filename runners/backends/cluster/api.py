@@ -30,6 +30,7 @@ Result = TypeVar("Result")
 _config: Final[Any] = kubernetes.config  # its functions have no types
 _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 10.0
+_LOG_SECONDS: Final = 5.0
 _THREADS: Final = 8
 _RELISTS: Final = 2
 _MAX_WORDS: Final = 300
@@ -75,6 +76,8 @@ class ClusterApi:
         self._client = client
         self._page = page
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cluster")
+        # Of a log a node is asked. One that does not answer holds threads, and must not hold those of everybody.
+        self._log_threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="cluster-logs")
 
     @classmethod
     def open(cls, namespace: str, *, kubeconfig: Path | None, context: str | None, page: int = 500) -> Self:
@@ -86,7 +89,7 @@ class ClusterApi:
         configuration = kubernetes.client.Configuration()
         # A request that failed is repeated by whoever wanted it, who knows whether it still matters.
         configuration.retries = False
-        configuration.connection_pool_maxsize = _THREADS
+        configuration.connection_pool_maxsize = 2 * _THREADS
         try:
             if kubeconfig is None:
                 _config.load_incluster_config(client_configuration=configuration)
@@ -163,7 +166,9 @@ class ClusterApi:
         if since is not None:
             query["sinceTime"] = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
-            answer = await self._in_thread(self._request, "GET", f"{self._path('pods', pod)}/log", query)
+            answer = await asyncio.get_running_loop().run_in_executor(
+                self._log_threads, self._request, "GET", f"{self._path('pods', pod)}/log", query, None, _LOG_SECONDS
+            )
         except ApiError as error:
             if error.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND}:
                 return None
@@ -187,7 +192,8 @@ class ClusterApi:
 
     async def close(self) -> None:
         """End the threads and the connections; a request under way is waited for, at most until its timeout."""
-        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        for threads in (self._threads, self._log_threads):
+            await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
         self._client.close()
 
     async def _in_thread(self, call: Callable[..., Result], *arguments: Any) -> Result:
@@ -217,7 +223,14 @@ class ClusterApi:
     def _object(self, method: str, path: str, body: Object | None = None) -> Object:
         return _decode(self._request(method, path, {}, body).data)
 
-    def _request(self, method: str, path: str, query: Mapping[str, str], body: Object | None = None) -> _Answer:
+    def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: Object | None = None,
+        read_seconds: float = _READ_SECONDS,
+    ) -> _Answer:
         """One request, without repetition."""
         try:
             asked = self._client.param_serialize(
@@ -228,7 +241,7 @@ class ClusterApi:
                 body=body,
                 auth_settings=["BearerToken"],
             )
-            answer = self._client.call_api(*asked, _request_timeout=(_CONNECT_SECONDS, _READ_SECONDS))
+            answer = self._client.call_api(*asked, _request_timeout=(_CONNECT_SECONDS, read_seconds))
             data = bytes(answer.read())
         except (
             urllib3.exceptions.HTTPError,

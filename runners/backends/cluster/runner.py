@@ -63,6 +63,7 @@ _END_SECONDS: Final = 12.0
 _FORCED_SECONDS: Final = 4.0
 _LOOK_SECONDS: Final = 0.2
 _GRACE_SECONDS: Final = 1
+_LOG_PAUSE: Final = 5
 _LAST_LOG_BYTES: Final = 2**25
 _LAST_LOGS: Final = 8
 
@@ -83,6 +84,8 @@ class _Known:
     log: RunLog = field(default_factory=RunLog)
     log_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     log_read_at: float | None = None
+    log_failed_at: float | None = None
+    log_failure: str = ""
     created_at: float | None = None
     stuck_since: float | None = None
 
@@ -203,7 +206,8 @@ class ClusterRunner:
     async def read_log(self, run_id: str, *, offset: int, limit: int) -> bytes:
         """Up to ``limit`` bytes of what the guest printed, from byte ``offset``.
 
-        Of a run that was stopped here, what was read before is told until it is forgotten. Raises ``SandboxError``.
+        Of a run that was stopped here, what was read before is told until it is forgotten. Of a long log the node keeps
+        the end only (the kubelet's ``containerLogMaxSize``, 10 MiB). Raises ``SandboxError``.
         """
         if run_id in self._last_logs:
             return self._last_logs[run_id][offset : offset + limit]
@@ -294,14 +298,20 @@ class ClusterRunner:
         return view
 
     async def _read_on(self, known: _Known, pod: str) -> None:
-        """Take what is new in a pod's log, at most once an interval."""
+        """Take what is new in a pod's log, at most once an interval; less often where the node does not answer."""
         async with known.log_lock:
             now = time.monotonic()
+            if known.log_failed_at is not None and now - known.log_failed_at < _LOG_PAUSE * self._interval:
+                raise SandboxError(known.log_failure)
             if known.log_read_at is not None and now - known.log_read_at < self._interval:
                 return
             position = known.log.position
-            answer = await self._api.log(pod, limit=position.limit, since=position.since, stamped=True)
-            known.log_read_at = now
+            try:
+                answer = await self._api.log(pod, limit=position.limit, since=position.since, stamped=True)
+            except ApiError as error:
+                known.log_failed_at, known.log_failure = time.monotonic(), f"the log cannot be read: {error}"
+                raise SandboxError(known.log_failure) from None
+            known.log_read_at, known.log_failed_at = now, None
             if answer is not None:
                 known.log.grow(answer)
 
