@@ -140,8 +140,8 @@ class ContainerRunner:
 
     @property
     def _owner(self) -> str:
-        """Gives files in memory to the container's user, in the engine's own words."""
-        return f"uid={USER_ID},gid={USER_ID},mode=0700" if self.is_docker else "U"
+        """Lets the container's user write files in memory: Podman's word for it, or what every engine knows."""
+        return "mode=1777" if self.is_docker else "U"
 
     async def start(self, task: RunTask) -> None:
         """Start a container; starting one that exists already does nothing. Raises ``SandboxError``."""
@@ -199,12 +199,14 @@ class ContainerRunner:
 
     async def forget(self, run_id: str) -> None:
         """Remove the container, whoever started it, and the run's directory. Raises ``SandboxError``."""
-        await self._remove(sandbox_name(run_id))
         attached = self._attached.pop(run_id, None)
-        if attached is not None:
-            await asyncio.to_thread(self._wait_for_client, attached)
-        await self._doors.close(run_id)
-        await asyncio.to_thread(shutil.rmtree, self._place(run_id), ignore_errors=True)
+        try:
+            await self._remove(sandbox_name(run_id))
+        finally:
+            await self._doors.close(run_id)
+            await asyncio.to_thread(shutil.rmtree, self._place(run_id), ignore_errors=True)
+            if attached is not None:
+                await asyncio.to_thread(self._wait_for_client, attached)
 
     async def _remove(self, container: str) -> None:
         """Remove a container. A mount that is still busy for a moment makes the first attempt fail at times."""
@@ -330,7 +332,9 @@ class ContainerRunner:
 
     def _why_not_run(self, run_id: str) -> SandboxLost:
         said = _read(self._log(run_id), max(0, _size(self._log(run_id)) - _MAX_WORDS * 4), _MAX_WORDS * 4)
-        words = one_line(said.decode("utf-8", "replace").strip().rpartition("\n")[2], _MAX_WORDS)
+        # The cause stands at a line's end. Docker tells where its help is after it told what is wrong.
+        lines = [line for line in said.decode("utf-8", "replace").splitlines() if line and "--help" not in line]
+        words = one_line(lines[-1][-_MAX_WORDS:], _MAX_WORDS) if lines else "the engine does not say why"
         hopeless = any(word in words.lower() for word in _HOPELESS)
         outcome = RunOutcome.INFRA_TERMINAL if hopeless else RunOutcome.INFRA_RETRYABLE
         return SandboxLost(outcome=outcome, detail=f"the container did not start: {words}")
@@ -343,6 +347,7 @@ class ContainerRunner:
             attached.client.wait(timeout=_KILL_SECONDS)
         except subprocess.TimeoutExpired:
             attached.client.kill()
+            attached.client.wait()
             raise SandboxError("the container cannot be ended") from None
 
     async def _call(self, *arguments: str, bears: Sequence[str] = ()) -> str:

@@ -85,9 +85,18 @@ def spec(image: str, **changes: Any) -> SandboxSpec:
 
 @contextlib.asynccontextmanager
 async def open_containers(
-    bench: Bench, engine: Engine, made_for: SandboxSpec, directory: Path, *, runtime: str | None = None
+    bench: Bench,
+    engine: Engine,
+    made_for: SandboxSpec,
+    directory: Path,
+    *,
+    runtime: str | None = None,
+    line: str | None = None,
 ) -> AsyncIterator[ContainerBench]:
-    """Another backend under the same bench; in the end nothing of it may be left."""
+    """Another backend under the same bench; in the end nothing of it may be left.
+
+    ``line`` is how the runner calls the engine, where that is not how the test does.
+    """
 
     async def on_progress(run_id: str, said: AgentProgress) -> None:
         bench.progress.setdefault(run_id, []).append(said)
@@ -97,7 +106,7 @@ async def open_containers(
 
     async with open_doors() as doors:
         runner = ContainerRunner(
-            directory, spec=made_for, doors=doors, engine=engine.line_for(runtime), runtime=runtime
+            directory, spec=made_for, doors=doors, engine=line or engine.line_for(runtime), runtime=runtime
         )
         supervisor = Supervisor(
             runner=runner,
