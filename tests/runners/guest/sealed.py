@@ -25,6 +25,8 @@ WALLS = frozenset(
 ROOT = Path(runners.__path__[0]).parent
 USER = 1000
 
+_CODE = "/opt/flowforge"
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
@@ -65,9 +67,10 @@ def _build(walls: frozenset[str], environ: Mapping[str, str]) -> Path:
     _mount("--make-rprivate", "/")
     root = Path(tempfile.mkdtemp(prefix="flowforge-sealed-"))
     _mount("-t", "tmpfs", "tmpfs", str(root))
-    places = {"/usr", "/bin", "/lib", "/lib64", sys.base_prefix, sys.prefix, str(ROOT)}
+    # The code gets a place of its own: where it lies may be below a directory that is made anew here.
+    places = {place: place for place in ("/usr", "/bin", "/lib", "/lib64", sys.base_prefix)} | {str(ROOT): _CODE}
     for place in sorted(place for place in places if Path(place).is_dir()):
-        target = root / place[1:]
+        target = root / places[place][1:]
         if Path(place).is_symlink():
             target.symlink_to(Path(place).readlink())
         elif not target.exists():
@@ -161,14 +164,15 @@ def _filter() -> None:
 
 def main() -> None:
     walls = frozenset(sys.argv[1].split(","))
+    python = os.path.realpath(sys._base_executable)  # type: ignore[attr-defined]  # typeshed does not know it
     _enter(_build(walls, os.environ))
     os.chdir("/task")
     if "names" not in walls:
         _answer_names()
     _drop(walls)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SEALED_")}
-    guest = [sys.executable, "-P", "-s", "-m", "runners.guest"]
-    os.execve(sys.executable, guest, environment)  # noqa: S606 - this process becomes the guest
+    guest = [python, "-P", "-s", "-m", "runners.guest"]
+    os.execve(python, guest, environment | {"PYTHONPATH": _CODE})  # noqa: S606 - this process becomes the guest
 
 
 if __name__ == "__main__":
