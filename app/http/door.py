@@ -1,7 +1,8 @@
 """The doors of sandboxes without a network: a unix socket a run, which leads to the gateway and nowhere else.
 
 What may go through is decided by the bytes of the request line, and for one run only: its workspace, its result and,
-where an agent is at work, calls of the model. Everything else is answered here, and never sent on. The gateway then
+where an agent is at work, calls of the model. Everything else is answered here, and never sent on. Nor is another
+credential than the run's own: a token that left its sandbox is worth nothing behind another's door. The gateway then
 checks the run's token as it does for everybody.
 """
 
@@ -37,6 +38,11 @@ _MODEL_CALLS: Final = frozenset(
     }
 )
 
+_CREDENTIALS: Final = frozenset({b"authorization", b"x-api-key", b"cookie"})
+
+_MAX_CONNECTIONS: Final = 32
+"""Of one run. Without a bound, a sandbox could use up the files that this process may open."""
+
 Target = tuple[bytes, bytes, bytes]
 """Method, path and query, as they came over the wire."""
 
@@ -59,6 +65,7 @@ def targets_of(task: RunTask) -> frozenset[Target]:
 def door(task: RunTask, http: httpx.AsyncClient) -> ASGIApp:
     """One run's door as an ASGI application over ``http``, a client without defaults of its own."""
     allowed = targets_of(task)
+    own = {task.token.encode(), b"Bearer " + task.token.encode()}
     gateway = task.gateway_url.rstrip("/")
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,11 +73,14 @@ def door(task: RunTask, http: httpx.AsyncClient) -> ASGIApp:
             return
         asked: HTTPScope = scope  # type: ignore[assignment]  # the only other kind was turned away
         target = (asked["method"].encode("latin-1"), asked["raw_path"], asked["query_string"])
-        if target in allowed:
-            await _relay(_Call(gateway, target, asked["headers"]), http, receive, send)
-        else:
+        if target not in allowed:
             log.warning("a sandbox asked for what it may not", run_id=task.run_id, method=asked["method"][:16])
             await _answer(send, HTTPStatus.NOT_FOUND)
+        elif {value for name, value in asked["headers"] if name in _CREDENTIALS} - own:
+            log.warning("a sandbox showed a credential that is not its own", run_id=task.run_id)
+            await _answer(send, HTTPStatus.UNAUTHORIZED)
+        else:
+            await _relay(_Call(gateway, target, asked["headers"]), http, receive, send)
 
     return application
 
@@ -178,7 +188,7 @@ class Doors:
         if task.run_id not in self._open:
             listener = bind_socket(path)
             stack = contextlib.AsyncExitStack()
-            await stack.enter_async_context(serving(door(task, self._http), listener))
+            await stack.enter_async_context(serving(door(task, self._http), listener, max_connections=_MAX_CONNECTIONS))
             self._open[task.run_id] = stack
         return path
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -53,9 +54,26 @@ def bind_socket(path: Path) -> socket.socket:
     return listener
 
 
+def _at_most(connections: int) -> type[H11Protocol]:
+    """A protocol that hangs up on whoever comes when there are so many connections already."""
+
+    class Limited(H11Protocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+            if len(self.connections) >= connections:
+                transport.abort()
+            else:
+                super().connection_made(transport)
+
+    return Limited
+
+
 @contextlib.asynccontextmanager
-async def serving(application: Any, listener: socket.socket) -> AsyncIterator[str]:
+async def serving(
+    application: Any, listener: socket.socket, *, max_connections: int | None = None
+) -> AsyncIterator[str]:
     """Serve ``application`` on ``listener`` while the context lasts; the URL it answers at, empty for a unix socket.
+
+    With ``max_connections``, no more than so many files are ever open for whoever connects: one more is hung up on.
 
     h11 is named on purpose: unlike httptools it shows the application the request target as it was sent, which the
     gateway's policy looks at.
@@ -63,7 +81,7 @@ async def serving(application: Any, listener: socket.socket) -> AsyncIterator[st
     config = uvicorn.Config(
         application,
         interface="asgi3",
-        http="h11",
+        http="h11" if max_connections is None else _at_most(max_connections),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -71,6 +89,8 @@ async def serving(application: Any, listener: socket.socket) -> AsyncIterator[st
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=2,
+        # So many connections are taken at once before anybody looks how many there are.
+        backlog=2048 if max_connections is None else max_connections,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
