@@ -100,4 +100,4 @@ async def _backend(settings: ServiceSettings, clock: Clock, *, probe: bool) -> l
         runner = await open_runner(settings, stack)
         there = await sandboxes.backend_checks(runner)
         prove: Prove | None = prover_of(settings, runner, clock=clock, ids=SystemIds()) if probe else None
-        return [*there, *await sandboxes.isolation_checks(settings, prove)]
+        return [*there, *await sandboxes.isolation_checks(settings, runner, prove)]

@@ -29,6 +29,9 @@ ISOLATION: Final = "isolation"
 MEASURED_CLAUDE_CODE: Final = "2.1.330"
 """The version of Claude Code whose behaviour against hostile repositories was measured."""
 
+CLAUDE_CODE_LABEL: Final = "dev.flowforge.claude-code"
+"""The label of the guest image that says which one it has."""
+
 _VERSION: Final = re.compile(r"\d+\.\d+\.\d+")
 _TOO_MUCH: Final = "too much: "
 
@@ -117,7 +120,7 @@ def image_check(settings: ServiceSettings) -> Check:
     return ok(IMAGE, f"the guest image is {settings.run_image}")
 
 
-async def isolation_checks(settings: ServiceSettings, prove: Prove | None) -> list[Check]:
+async def isolation_checks(settings: ServiceSettings, runner: AgentRunner, prove: Prove | None) -> list[Check]:
     """Start a probe sandbox: what it gets at, and which Claude Code it has. None skips it."""
     if settings.runner is RunnerKind.PROCESS:
         version = await _version_here(settings)
@@ -126,10 +129,20 @@ async def isolation_checks(settings: ServiceSettings, prove: Prove | None) -> li
             skipped(ISOLATION, "the process backend is no sandbox: there is nothing to prove"),
         ]
     if prove is None:
-        return [skipped(CLAUDE_CODE, "no probe was wanted"), skipped(ISOLATION, "no probe was wanted")]
+        return [await _labelled(runner), skipped(ISOLATION, "no probe was wanted")]
     report = await prove()
     version_check = _claude_code(report.claude_version) if report.attempts else skipped(CLAUDE_CODE, "no probe ran")
     return [version_check, _isolation(report)]
+
+
+async def _labelled(runner: AgentRunner) -> Check:
+    """Without a probe there is only the image's own word, where it can be read."""
+    if not isinstance(runner, ContainerRunner):
+        return skipped(CLAUDE_CODE, "no probe was wanted")
+    try:
+        return _claude_code(await runner.image_label(CLAUDE_CODE_LABEL))
+    except SandboxError as error:
+        return skipped(CLAUDE_CODE, str(error))
 
 
 def _isolation(report: IsolationReport) -> Check:

@@ -38,6 +38,7 @@ from bot.errors import SettingsError
 from runners.guest.probe_words import Outcome
 from runners.isolation import Attempt, IsolationReport
 from tests.app.jobs.parts import NOWHERE, settings_of
+from tests.runners.sealed_backend import SealedRunner
 
 SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "schemas" / "doctor-1.json"
 PASSWORD = "hunter2-of-this-test"
@@ -343,7 +344,7 @@ async def test_what_a_probe_found_is_said(
     settings = settings_of(
         tmp_path, database_url="sqlite:///x.db", redis_url="redis://x", runner=RunnerKind.CONTAINER, run_image="x"
     )
-    version, isolation = await isolation_checks(settings, prove)
+    version, isolation = await isolation_checks(settings, SealedRunner(tmp_path), prove)
     assert (version.state.value, isolation.state.value) == expected
     if isolation.state is State.FAILED:
         assert isolation.todo

@@ -8,12 +8,17 @@ from urllib.parse import urlsplit
 import pytest
 
 from app.demo.model.resolver import HonestResolver
+from app.doctor.model import State
+from app.doctor.sandboxes import backend_checks, isolation_checks
 from app.http.door import open_doors
+from app.isolation import prover_of
+from app.settings import RunnerKind
 from app.system import SystemClock, SystemIds
 from bot.model.runs import RunTask
 from runners.backends.container import ContainerRunner
 from runners.guest.probe_words import Address, ProbeTargets
 from runners.isolation import IsolationProbe, IsolationReport
+from tests.app.jobs.parts import settings_of
 from tests.image.engine import Engine, needs_engine
 from tests.runners.bench import Bench, left_in
 from tests.runners.container.bench import ContainerBench, open_containers, spec
@@ -124,3 +129,43 @@ async def test_nothing_gets_out_of_gvisor_either(bench: Bench, engine: Engine, l
 async def test_a_kernel_that_should_be_gvisors_and_is_not_is_named(bench: Bench, containers: ContainerBench) -> None:
     report = await proved(bench, containers.runner, gvisor=True)
     assert [one.name for one in report.violations] == ["the host's kernel"]
+
+
+# --- the doctor
+
+
+@needs_engine("runc")
+async def test_the_doctor_is_content_with_the_real_parts(
+    containers: ContainerBench, loaded_image: str, tmp_path: Path
+) -> None:
+    settings = settings_of(
+        tmp_path,
+        database_url=f"sqlite:///{tmp_path / 'x.db'}",
+        redis_url="redis://127.0.0.1:9",
+        gateway_url=containers.bench.gateway_url,
+        runner=RunnerKind.CONTAINER,
+        run_image=loaded_image,
+    )
+    runner = containers.runner
+    there, rights = await backend_checks(runner)
+    assert (there.state, rights.state) == (State.OK, State.SKIPPED)
+    prove = prover_of(settings, runner, clock=SystemClock(), ids=SystemIds(), outside=())
+    claude, isolation = await isolation_checks(settings, runner, prove)
+    assert claude.state is State.OK
+    assert isolation.state in {State.OK, State.WARNING}, isolation.says
+    assert " attempts" in isolation.says
+    claude, isolation = await isolation_checks(settings, runner, None)
+    assert (claude.state, isolation.state) == (State.OK, State.SKIPPED)
+
+
+@needs_engine("runc")
+async def test_the_doctor_misses_an_image_and_an_engine(engine: Engine, places: Path) -> None:
+    async with open_doors() as doors:
+        without = ContainerRunner(places, spec=spec("localhost/none:1"), doors=doors, engine=engine.line)
+        there, _ = await backend_checks(without)
+        assert there.state is State.FAILED
+        assert "FLOWFORGE_RUN_IMAGE" in there.todo
+        away = ContainerRunner(places, spec=spec("localhost/none:1"), doors=doors, engine="/bin/false")
+        there, _ = await backend_checks(away)
+        assert there.state is State.FAILED
+        assert "FLOWFORGE_CONTAINER_ENGINE" in there.todo
