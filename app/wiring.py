@@ -19,7 +19,7 @@ from app.probes import database_probe, migrations_probe, redis_probe
 from app.settings import ServiceSettings
 from app.store.database import SqlStore
 from app.system import SystemClock, SystemIds
-from app.telemetry import JOBS_ENDED, RUNS_ENDED, SANDBOXES_SUNK, RunSpans, span
+from app.telemetry import JOBS_ENDED, JOBS_WAITING, RUNS_ENDED, SANDBOXES_SUNK, RunSpans, span
 from app.wiring_sandboxes import open_runner
 from app.wiring_web import create_web
 from bot.direct.client import AnthropicDirect
@@ -54,6 +54,7 @@ from bot.handlers.settle import SettleMerge
 from bot.handlers.standing import CheckStanding
 from bot.handlers.sweep import Sweep
 from bot.handlers.takes import TakeSides
+from bot.handlers.testing import RunTests
 from bot.handlers.unresolved import EndUnresolved, LoadMerge
 from bot.handlers.validate import ValidateResult
 from bot.handlers.watch import WatchBase
@@ -66,6 +67,9 @@ from bot.ports.runner import AgentRunner, RunLauncher
 from bot.ports.system import Clock
 from runners.archives import TarArchives
 from runners.supervise import Supervisor
+
+_MANY: Final = 1000
+"""Up to so many waiting jobs are counted."""
 
 _BLIND_SECONDS: Final = 180.0
 _BLIND_SECONDS_HERE: Final = 30.0
@@ -226,6 +230,7 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
         await supervisor.reap(parts.clock.now())
         await sweep()
         await _sink(supervisor)
+        JOBS_WAITING.set(len(await store.jobs.due(parts.clock.now(), limit=_MANY)))
 
     ticks = Ticks(
         on={
@@ -293,13 +298,6 @@ def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: Ref
     store, forge, git, clock = parts.store, parts.forge, parts.git, parts.clock
     limits = server_limits(parts.settings)
     archives = TarArchives()
-    propose = Propose(
-        store=store,
-        forge=forge,
-        git=git,
-        clock=clock,
-        bot_name=f"{parts.settings.github_app_slug}[bot]",
-    )
     launch = LaunchRun(
         git=git,
         runs=store.runs,
@@ -307,6 +305,14 @@ def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: Ref
         launcher=launcher,
         ids=parts.ids,
         gateway_url=parts.settings.gateway_url,
+    )
+    propose = Propose(
+        store=store,
+        forge=forge,
+        git=git,
+        clock=clock,
+        tests=RunTests(store=store, launch=launch, clock=clock, server=limits),
+        bot_name=f"{parts.settings.github_app_slug}[bot]",
     )
     standing = CheckStanding(store=store, forge=forge)
     bring = BringCommits(forge=forge, git=git)

@@ -28,7 +28,7 @@ from bot.model.intents import (
     Withdraw,
 )
 from bot.model.jobs import Job, JobState
-from bot.model.proposals import Proposal, ProposalState
+from bot.model.proposals import Proposal, ProposalState, SuiteEvidence
 from bot.model.reports import ConflictRecord
 from bot.policy.facts import Facts
 from bot.policy.limits import ServerLimits
@@ -167,6 +167,7 @@ class ActOnIntent:
             limits=self.server,
             installation_active=installed,
             conflicts=await self._conflicts(intent, latest),
+            tests=await self._tests(intent, proposal),
         )
         return loaded, facts
 
@@ -175,6 +176,11 @@ class ActOnIntent:
         if latest is None or not isinstance(intent, Approve | TakeSide):
             return ()
         return await self.store.proposals.conflicts(latest.id)
+
+    async def _tests(self, intent: Intent, proposal: Proposal | None) -> SuiteEvidence | None:
+        if proposal is None or not isinstance(intent, Approve):
+            return None
+        return await self.store.proposals.tests(proposal.job_id, proposal.tree)
 
     async def _pull_request(self, origin: Origin) -> PullRequest | None:
         try:

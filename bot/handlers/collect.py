@@ -7,14 +7,14 @@ from typing import Final
 from bot.handlers.unresolved import EndUnresolved
 from bot.model.jobs import JobLease, JobState
 from bot.model.runs import Run, RunKind, RunOutcome, RunState
+from bot.policy.limits import MAX_LOST
 from bot.ports.store import Store
 from bot.ports.system import Clock
 from bot.report import endings
 
 _FIRST_RETRY: Final = timedelta(seconds=5)
 _LONGEST_RETRY: Final = timedelta(minutes=5)
-_MAX_LOST: Final = 10
-"""So many sandboxes of one job may be lost before people are told: by then, twenty minutes have passed."""
+_BY_PEOPLE: Final = frozenset({RunOutcome.CANCELLED, RunOutcome.SUPERSEDED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +29,30 @@ class CollectRun:
         """Move the job on; a job whose run still goes on stays as it is."""
         job = lease.job
         run = await self.store.runs.latest(job.id)
+        if run is not None and run.kind is RunKind.TEST:
+            return await self._tested(lease, run)
         if run is None or run.state is RunState.CREATED:
             # Whoever was to start it is gone: a run is created and started under the lease that is ours now.
             return await self.store.jobs.move(lease, JobState.QUEUED, progress="starting over")
         if run.state is not RunState.ENDED or run.outcome is None:
             return lease
         return await self._ended(lease, run, run.outcome)
+
+    async def _tested(self, lease: JobLease, run: Run) -> JobLease:
+        """A job that waits for its tests. Whatever became of them, its proposal is there and is not made again."""
+        jobs = self.store.jobs
+        if run.state is RunState.STARTED:
+            return lease
+        if run.outcome in _BY_PEOPLE:
+            return await self._ended(lease, run, run.outcome)
+        lost = await self.store.runs.lost(lease.job.id) if run.outcome is RunOutcome.INFRA_RETRYABLE else 0
+        if 0 < lost < MAX_LOST:
+            due = (run.ended_at or self.clock.now()) + _pause(lost)
+            if due > self.clock.now():
+                await jobs.progress(lease.job.id, "the sandbox was lost; the tests start again in a moment")
+                await jobs.set_retry(lease, not_before=due, error=run.detail)
+                return lease
+        return await jobs.move(lease, JobState.VALIDATING, progress="reading what the tests said")
 
     async def _ended(self, lease: JobLease, run: Run, outcome: RunOutcome) -> JobLease:
         jobs = self.store.jobs
@@ -45,14 +63,18 @@ class CollectRun:
         if outcome is RunOutcome.SUPERSEDED:
             return await jobs.move(lease, JobState.SUPERSEDED, rule="superseded", message=endings.SUPERSEDED)
         lost = await self.store.runs.lost(lease.job.id) if outcome is RunOutcome.INFRA_RETRYABLE else 0
-        if 0 < lost < _MAX_LOST:
+        if 0 < lost < MAX_LOST:
             # No fault of the agent's, and so none of its attempts.
             moved = await jobs.move(lease, JobState.QUEUED, progress="the sandbox was lost; starting over")
-            wait = min(_FIRST_RETRY * 2 ** (lost - 1), _LONGEST_RETRY)
-            await jobs.set_retry(moved, not_before=self.clock.now() + wait, error=run.detail)
+            await jobs.set_retry(moved, not_before=self.clock.now() + _pause(lost), error=run.detail)
             return moved
         if run.kind is RunKind.REGENERATE and outcome is not RunOutcome.INFRA_RETRYABLE:
             # What its commands said belongs to the report, and stands in its result.
             return await jobs.move(lease, JobState.VALIDATING, progress="reading what the command said")
         ended = endings.commands_ended if run.kind is RunKind.REGENERATE else endings.run_ended
         return await self.unresolved.of_job(lease, rule=outcome.value, message=ended(outcome))
+
+
+def _pause(lost: int) -> timedelta:
+    """How long to wait after so many sandboxes were lost."""
+    return min(_FIRST_RETRY * (1 << (lost - 1)), _LONGEST_RETRY)

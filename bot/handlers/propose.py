@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.errors import LeaseRejectedError, PushRefusedError
+from bot.errors import GitError, LeaseRejectedError, PushRefusedError
 from bot.handlers.progress import MODELS
+from bot.handlers.testing import RunTests
 from bot.model.conflicts import ConflictedMerge
 from bot.model.forge import RepositoryRef
-from bot.model.jobs import Job, JobLease, JobState
+from bot.model.jobs import Job, JobLease
 from bot.model.proposals import Proposal, ProposalKind, ProposalState, ProposedFile, Publication, PushPurpose
 from bot.model.resolutions import Resolution
 from bot.ports.forge import Forge
@@ -21,7 +22,7 @@ from bot.report.commit_message import merge_message, revert_message, unfinished_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Propose:
-    """Write the commit, put it on a branch of our own, and ask for approval.
+    """Write the commit, put it on a branch of our own, have it tested, and ask for approval.
 
     ``bot_name`` is the login under which the bot commits; its address is GitHub's for that user:
     https://docs.github.com/en/account-and-profile/reference/email-addresses-reference
@@ -31,6 +32,7 @@ class Propose:
     forge: Forge
     git: Git
     clock: Clock
+    tests: RunTests
     bot_name: str
 
     async def merge(self, lease: JobLease, merge: ConflictedMerge, resolutions: Sequence[Resolution]) -> JobLease:
@@ -130,7 +132,18 @@ class Propose:
     ) -> JobLease:
         proposal = await self._kept(lease.job, kind, commit, parents, files)
         await self._push_branch(lease.job, proposal)
-        return await self.store.jobs.move(lease, JobState.AWAITING_APPROVAL, progress="waiting for approval")
+        return await self.tests(lease, proposal)
+
+    async def tested(self, lease: JobLease) -> JobLease:
+        """Go on with a job's proposal whose tests were begun.
+
+        Raises:
+            GitError: there is no proposal.
+        """
+        proposal = await self.store.proposals.of_job(lease.job.id)
+        if proposal is None:
+            raise GitError(f"job {lease.job.short_id} has tests without a proposal")
+        return await self.tests(lease, proposal)
 
     async def _kept(
         self,

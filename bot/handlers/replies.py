@@ -41,8 +41,10 @@ class Replies:
         await self.say(origin, render_help(self.mention, config), reaction="eyes")
 
     async def status(self, origin: Origin, job: Job | None) -> None:
-        """Say where the newest job stands."""
-        await self.say(origin, render_status(job), reaction="eyes")
+        """Say where the newest job stands, and what the tests said about what it proposes."""
+        proposal = None if job is None else await self.store.proposals.of_job(job.id)
+        tests = None if proposal is None else await self.store.proposals.tests(proposal.job_id, proposal.tree)
+        await self.say(origin, render_status(job, tests), reaction="eyes")
 
     async def react(self, origin: Origin, reaction: str) -> None:
         """Put an emoji under the comment; clicks have no comment to put it under."""

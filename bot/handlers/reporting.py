@@ -6,9 +6,10 @@ from typing import Final, assert_never
 
 from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError, GitError
 from bot.handlers.bring import BringCommits
+from bot.handlers.configuration import job_config
 from bot.model.forge import RepositoryRef
 from bot.model.jobs import TERMINAL, Job, JobState
-from bot.model.proposals import Proposal, ProposalKind
+from bot.model.proposals import Proposal, ProposalKind, SuiteEvidence
 from bot.model.reports import (
     CheckRunContent,
     CommentContent,
@@ -19,6 +20,7 @@ from bot.model.reports import (
     ReportTarget,
     Surface,
 )
+from bot.model.runs import RESOLVING_KINDS
 from bot.policy.publication import hand_over, route
 from bot.ports.forge import Forge
 from bot.ports.git import Git
@@ -36,6 +38,7 @@ _LONGEST_WRITE: Final = timedelta(minutes=2)
 _FIRST_RETRY: Final = timedelta(seconds=15)
 _LONGEST_RETRY: Final = timedelta(minutes=30)
 _MAX_FAILURES: Final = 24
+_AT_WORK: Final = frozenset({JobState.QUEUED, JobState.PREPARING, JobState.RUNNING, JobState.VALIDATING})
 _NEEDS_DIFF: Final = frozenset({JobState.AWAITING_APPROVAL, JobState.PUBLISHING, JobState.PUBLISHED})
 
 
@@ -85,11 +88,12 @@ class RefreshReports:
         """Gather what a report about ``job`` is made of."""
         store = self.store
         proposal = await store.proposals.of_job(job.id)
-        run = await store.runs.latest(job.id)
+        tests = None if proposal is None else await store.proposals.tests(job.id, proposal.tree)
+        run = await store.runs.latest(job.id, kinds=RESOLVING_KINDS)
         against_head, against_base = await self._diffs(job, proposal)
         latest = await store.jobs.latest(job.request.repository, job.request.number)
         superseded = job.state is JobState.SUPERSEDED and latest is not None and latest.id != job.id
-        end = job.finished_at or (proposal.created_at if proposal else None)
+        end = job.finished_at or _proposed_at(job, proposal, tests)
         return JobView(
             job=job,
             conflicts=await store.proposals.conflicts(job.id),
@@ -105,7 +109,12 @@ class RefreshReports:
             approval=None if proposal is None else await store.proposals.approval(proposal.id),
             publication=await store.proposals.publication(job.id),
             superseded_by=latest.short_id if superseded and latest is not None else None,
+            tests=tests,
+            tests_must_pass=proposal is not None and await self._tests_must_pass(job),
         )
+
+    async def _tests_must_pass(self, job: Job) -> bool:
+        return (await job_config(job, registry=self.store.registry)).tests_must_pass
 
     async def _diffs(self, job: Job, proposal: Proposal | None) -> tuple[str, str]:
         if proposal is None or job.state not in _NEEDS_DIFF:
@@ -227,3 +236,10 @@ class DeliverReport:
                 return await self.forge.create_comment(repository, target.number, content)
             return remote
         return await self.forge.create_comment(repository, target.number, content)
+
+
+def _proposed_at(job: Job, proposal: Proposal | None, tests: SuiteEvidence | None) -> datetime | None:
+    """When all was there that people were to look at, None as long as it is not."""
+    if proposal is None or job.state in _AT_WORK:
+        return None
+    return proposal.created_at if tests is None else max(proposal.created_at, tests.at)

@@ -47,9 +47,16 @@ class ValidateResult:
 
     async def __call__(self, lease: JobLease) -> JobLease:
         """Move the job to ``awaiting_approval``, back to ``running``, or to ``unresolved``."""
+        run = await self.store.runs.latest(lease.job.id)
+        if run is not None and run.kind is RunKind.TEST:
+            # Everything was proved, and is proposed already: only the tests on it were waited for.
+            return await self.propose.tested(lease)
+        return await self._resolved(lease, run)
+
+    async def _resolved(self, lease: JobLease, run: Run | None) -> JobLease:
+        """A job of which ``run`` is the newest that was to resolve something."""
         job = lease.job
         progress, config = await self.load(job)
-        run = await self.store.runs.latest(job.id)
         if progress.awaited and not progress.undone_count and run is not None and run.kind is RunKind.REGENERATE:
             return await self._regenerated(lease, progress, config, run)
         if not progress.open_files or not config.resolvers.agent:

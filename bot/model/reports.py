@@ -8,7 +8,7 @@ from enum import StrEnum
 from bot.model.cases import Suggestion, Take
 from bot.model.conflicts import Side, Stage
 from bot.model.jobs import Job
-from bot.model.proposals import Approval, Proposal, Publication
+from bot.model.proposals import Approval, Proposal, Publication, SuiteEvidence
 from bot.model.resolutions import GateResult, HunkAnswer, ProvenanceSpan
 from bot.model.runs import NO_USAGE, RunOutcome, Usage
 
@@ -176,7 +176,8 @@ class JobView:
     """All that a report about a job is rendered from.
 
     The diffs are unified diffs of the proposal's tree against each parent, untrusted text. ``superseded_by`` is the
-    short id of the job that took this one's place.
+    short id of the job that took this one's place. ``tests`` is what they said about the proposal's tree;
+    ``tests_must_pass`` says that without a pass nothing may be approved.
     """
 
     job: Job
@@ -193,3 +194,12 @@ class JobView:
     approval: Approval | None = None
     publication: Publication | None = None
     superseded_by: str | None = None
+    tests: SuiteEvidence | None = None
+    tests_must_pass: bool = False
+
+    @property
+    def blocked_by_tests(self) -> bool:
+        """Whether the proposal may not be approved because its tests did not pass."""
+        if not self.tests_must_pass or self.proposal is None:
+            return False
+        return self.tests is None or not self.tests.passed_on(self.proposal.tree)

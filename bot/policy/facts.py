@@ -6,7 +6,7 @@ from bot.config import DEFAULT_CONFIG, RepositoryConfig
 from bot.errors import ConfigError
 from bot.model.forge import PermissionLevel, PullRequest
 from bot.model.jobs import Job
-from bot.model.proposals import Proposal
+from bot.model.proposals import Proposal, SuiteEvidence
 from bot.model.reports import ConflictRecord
 from bot.policy.limits import ServerLimits
 
@@ -21,7 +21,8 @@ class Facts:
     ``config`` is None with ``config_error`` when the base branch's file is invalid, and None without it when there is
     no file. ``pull_request`` is None for an issue. ``active`` is the job that has not ended, ``latest`` the newest
     whatever its state, ``proposal`` that of the latest job, ``published`` the job that a rollback would undo.
-    ``conflicts`` are the latest job's, looked up only for those who approve or take.
+    ``conflicts`` are the latest job's, looked up only for those who approve or take; ``tests`` is what the
+    repository's tests said about the proposal's tree, for those who approve.
     """
 
     permission: PermissionLevel
@@ -36,6 +37,7 @@ class Facts:
     limits: ServerLimits
     installation_active: bool
     conflicts: tuple[ConflictRecord, ...] = ()
+    tests: SuiteEvidence | None = None
 
     @property
     def settings(self) -> RepositoryConfig:

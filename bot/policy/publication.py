@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from bot.commands import PREFIX
+from bot.config import CONFIG_PATH, RepositoryConfig
 from bot.model.forge import PullRequest
 from bot.model.intents import Allowed, Refused
-from bot.model.proposals import Approval, Proposal, ProposalKind
+from bot.model.proposals import Approval, Proposal, ProposalKind, SuiteEvidence, SuiteOutcome
 from bot.model.reports import HandOver
 from bot.model.text import code_span
 
@@ -60,6 +61,37 @@ def check_fresh(
         message = " ".join([*dict.fromkeys(changed), f"Nothing was pushed; `{PREFIX} resolve` makes a new proposal."])
         return Refused(rule="stale", message=message)
     return Allowed(reasons=("head, base, tree, parents and diff are those that were shown",))
+
+
+def check_tests(proposal: Proposal, tests: SuiteEvidence | None, config: RepositoryConfig) -> Allowed | Refused | None:
+    """Whether the repository's tests let a proposal be approved; None where nobody asks them."""
+    if not config.tests_must_pass or proposal.kind is ProposalKind.PARTIAL:
+        return None
+    if tests is not None and tests.passed_on(proposal.tree):
+        return Allowed(reasons=("the tests passed on exactly this tree",))
+    message = (
+        f"Here nothing is approved before its tests pass (`tests_must_pass` in `{CONFIG_PATH}`), and "
+        f"{_why_not(proposal, tests)}. `{PREFIX} retry` starts again, with new tests."
+    )
+    return Refused(rule="tests", message=message)
+
+
+def _why_not(proposal: Proposal, tests: SuiteEvidence | None) -> str:
+    if tests is None or tests.tree != proposal.tree:
+        return "none were run on this proposal"
+    match tests.outcome:
+        case SuiteOutcome.NOT_CONFIGURED:
+            return "none were run on this proposal"
+        case SuiteOutcome.FAILED | SuiteOutcome.PASSED:
+            return "they failed"
+        case SuiteOutcome.TIMED_OUT:
+            return "they did not finish in time"
+        case SuiteOutcome.COULD_NOT_RUN:
+            return "they could not be run"
+        case SuiteOutcome.UNDER_WAY:
+            return "they are still running"
+        case _:
+            assert_never(tests.outcome)
 
 
 def approves(approval: Approval, proposal: Proposal) -> bool:

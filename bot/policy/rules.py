@@ -36,6 +36,7 @@ from bot.model.text import code_span
 from bot.policy.conflicts import check_old_head, check_partial, check_take
 from bot.policy.facts import Facts
 from bot.policy.limits import chosen_model
+from bot.policy.publication import check_tests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,9 +313,18 @@ def _proposal(intent: Intent, facts: Facts) -> Decision | None:
         return Refused(rule="proposal", message=f"Nothing is proposed here. {_AGAIN}")
     if facts.proposal.state is not ProposalState.OPEN:
         return Refused(rule="proposal", message=_SETTLED[facts.proposal.state])
+    if facts.active is not None and facts.active.state in {JobState.RUNNING, JobState.VALIDATING}:
+        message = f"Its tests are running. It waits for an answer when they ended; `{PREFIX} cancel` stops it."
+        return Refused(rule="proposal", message=message)
     if facts.active is None or facts.active.state is not JobState.AWAITING_APPROVAL:
         return Refused(rule="proposal", message=f"The proposal does not wait for an answer any more. {_AGAIN}")
     return Allowed(reasons=(f"proposal {facts.proposal.id} is open",))
+
+
+def _tests(intent: Intent, facts: Facts) -> Decision | None:
+    if not isinstance(intent, Approve) or facts.proposal is None:
+        return None
+    return check_tests(facts.proposal, facts.tests, facts.settings)
 
 
 def _commit(intent: Intent, facts: Facts) -> Decision | None:
@@ -466,6 +476,7 @@ RULES: Final = (
         says="A rebase is pushed by force: `approve` has to name the head that it replaces, which no button can.",
         check=_old_head,
     ),
+    Rule(name="tests", says="With `tests_must_pass`, `approve` needs tests that passed on that tree.", check=_tests),
     Rule(name="nothing", says="`cancel`, `retry` and `rollback` need something to act on.", check=_nothing),
     Rule(name="busy", says="What is under way is not disturbed halfway.", check=_busy),
     Rule(

@@ -6,7 +6,7 @@ from bot.commands import PREFIX, CommandName
 from bot.model.jobs import JobKind, JobState
 from bot.model.proposals import Proposal, ProposalKind
 from bot.model.reports import JobView
-from bot.report import messages, sections
+from bot.report import messages, sections, suite
 from bot.report.by_hand import by_hand
 from bot.report.markdown import code
 from bot.report.resolved import resolved
@@ -14,7 +14,7 @@ from bot.report.sections import SHORT, joined, name, said, short
 
 
 def body(view: JobView) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - what each state says
-    """The paragraphs, some of them empty; 45,000 units at most together."""
+    """The paragraphs, some of them empty; 50,000 units at most together."""
     job = view.job
     match job.state:
         case JobState.QUEUED:
@@ -22,11 +22,17 @@ def body(view: JobView) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - what eac
         case JobState.PREPARING | JobState.RUNNING | JobState.VALIDATING:
             return [sections.merging(view), f"{_asked(view)} {_working(view)}"]
         case JobState.AWAITING_APPROVAL:
-            return [sections.merging(view), _offer(view), *_evidence(view), _next_after_offer(view)]
+            return [
+                sections.merging(view),
+                _offer(view),
+                suite.section(view),
+                *_evidence(view),
+                _next_after_offer(view),
+            ]
         case JobState.PUBLISHING:
             return [sections.merging(view), messages.PUTTING_BACK if _is_rollback(view) else messages.PUBLISHING]
         case JobState.PUBLISHED:
-            return [sections.merging(view), _published(view), *_evidence(view)]
+            return [sections.merging(view), _published(view), suite.section(view), *_evidence(view)]
         case JobState.NOTHING_TO_DO:
             return [said(job.message, messages.NOTHING_TO_DO)]
         case JobState.REPORTED:
@@ -85,6 +91,8 @@ def _next_after_offer(view: JobView) -> str:
         return joined([sections.hand_over(view), "\n".join(messages.HAND_OVER_COMMANDS)])
     if view.proposal is None:
         return ""
+    if view.blocked_by_tests:
+        return "\n".join(messages.HAND_OVER_COMMANDS)
     if not sections.shows_every_change(view):
         return "\n".join([messages.NOT_ALL_LISTED, *messages.HAND_OVER_COMMANDS])
     approve = code(messages.command(CommandName.APPROVE, _pinned(view.proposal)))

@@ -28,7 +28,7 @@ from bot.model.reports import (
 )
 from bot.model.resolutions import Finding, GateVerdict
 from bot.redact import redact
-from bot.report import messages, sections
+from bot.report import messages, sections, suite
 from bot.report.body import body
 from bot.report.comment import shows_diff
 from bot.report.markdown import plain
@@ -69,7 +69,7 @@ def render_check_run(view: JobView) -> CheckRunContent:
     job = view.job
     status, conclusion = _standing(job.state)
     heading = messages.heading(job.request.kind, job.state)
-    heading = heading[:1].upper() + heading[1:]
+    heading = heading[:1].upper() + heading[1:] + suite.in_title(view)
     running = status is CheckStatus.IN_PROGRESS and job.progress
     progress = messages.now(told(job.progress, _PROGRESS_ROOM)) if running else ""
     return CheckRunContent(
@@ -110,7 +110,8 @@ def _actions(view: JobView) -> tuple[CheckAction, ...]:
     if view.job.state is JobState.AWAITING_APPROVAL:
         # A button cannot name the head that a rebase replaces by force.
         rebase = view.proposal is not None and view.proposal.kind is ProposalKind.REBASE
-        offered = view.hand_over is None and not rebase and sections.shows_every_change(view)
+        allowed = view.hand_over is None and not rebase and not view.blocked_by_tests
+        offered = allowed and sections.shows_every_change(view)
         return (_APPROVE, _RETRY, _DISCARD) if offered else (_RETRY, _DISCARD)
     if view.job.state is JobState.UNRESOLVED:
         # Three at most, says GitHub: where one conflict is left, people decide it rather than try again.

@@ -88,6 +88,20 @@ def commands_ended(outcome: RunOutcome) -> str:
             return run_ended(outcome)
 
 
+def tests_ended(outcome: RunOutcome, detail: str) -> str:
+    """Why the repository's tests said nothing; ``detail`` is the machinery's word on it, untrusted."""
+    match outcome:
+        case RunOutcome.NO_REPORT | RunOutcome.INVALID_OUTPUT | RunOutcome.SUCCEEDED:
+            why = "What the sandbox sent back could not be read"
+        case RunOutcome.MAX_OUTPUT:
+            why = "They printed more than they may, and were stopped"
+        case RunOutcome.OUT_OF_MEMORY:
+            why = "The sandbox ran out of memory"
+        case _:
+            why = "The sandbox could not be run"
+    return f"{why}: {detail}" if detail and outcome is not RunOutcome.OUT_OF_MEMORY else why
+
+
 def waits_for_the_rest(command: str) -> str:
     """A generated file is in conflict, and nobody made it anew yet."""
     return f"{_command(command)} makes this file anew as soon as every other conflict is settled."
@@ -228,6 +242,7 @@ def tree_refused(why: str) -> str:
 
 
 REBASE_MAKES_NOTHING = "A rebase runs no command; `/flowforge resolve` merges instead, and runs it."
+TESTS_AT_WORK = "the repository's tests are running"
 COMMAND_AT_WORK = "the repository's own command makes generated files anew"
 CLEAN = "The pull request merges cleanly with its base: there is no conflict to resolve."
 UP_TO_DATE = "The pull request holds everything of its base already: there is nothing to merge."

@@ -7,9 +7,10 @@ from bot.commands import help_text
 from bot.config import DEFAULT_CONFIG, RepositoryConfig
 from bot.model.intents import Origin
 from bot.model.jobs import Job
+from bot.model.proposals import SuiteEvidence
 from bot.model.reports import CommentContent
 from bot.redact import redact
-from bot.report import messages
+from bot.report import messages, suite
 from bot.report.markdown import code, defused
 from bot.report.sections import joined, name, told
 
@@ -40,8 +41,8 @@ def render_help(mention: str = messages.NAME.lower(), config: RepositoryConfig =
     return help_text(mention, config)
 
 
-def render_status(job: Job | None) -> str:
-    """The text that answers ``status``, for ``render_reply``."""
+def render_status(job: Job | None, tests: SuiteEvidence | None = None) -> str:
+    """The text that answers ``status``, for ``render_reply``; ``tests`` are those of the job's proposal."""
     if job is None:
         return messages.NO_JOB
     heading = messages.heading(job.request.kind, job.state)
@@ -50,6 +51,7 @@ def render_status(job: Job | None) -> str:
         [
             messages.status(name(job.short_id), heading),
             told(detail, _STATUS_ROOM) if detail else "",
+            "" if tests is None else suite.sentence(tests),
             messages.STATUS_POINTER,
         ],
     )

@@ -9,7 +9,7 @@ from bot.model.conflicts import Side, Stage
 from bot.model.forge import Actor, ForgeKind, PermissionLevel, PullRequest, RepositoryRef
 from bot.model.intents import Origin, Strategy
 from bot.model.jobs import Job, JobKind, JobRequest, JobState
-from bot.model.proposals import Proposal, ProposalKind, ProposalState
+from bot.model.proposals import Proposal, ProposalKind, ProposalState, SuiteEvidence, SuiteOutcome
 from bot.model.reports import ConflictRecord, ResolutionStatus
 from bot.policy.facts import Facts
 from bot.policy.limits import ServerLimits
@@ -110,6 +110,10 @@ def job(state: JobState = JobState.RUNNING, **request: Any) -> Job:
         finished_at=None,
     )
 
+
+STRICT = RepositoryConfig(version=1, test_command="make test", tests_must_pass=True)
+FAILED = SuiteEvidence(tree=TREE, outcome=SuiteOutcome.FAILED, at=NOW, command="make test", exit_status=1)
+PASSED = replace(FAILED, outcome=SuiteOutcome.PASSED, exit_status=0)
 
 QUIET = Facts(
     permission=PermissionLevel.WRITE,

@@ -25,15 +25,18 @@ from bot.model.proposals import ProposalState
 from bot.policy.facts import Facts
 from tests.bot.policy.build import (
     COMMIT,
+    FAILED,
     FORK,
     JOB_ID,
     ORIGIN,
     OTHER,
+    PASSED,
     PROPOSAL,
     PROPOSAL_ID,
     PUBLISHED,
     PULL_REQUEST,
     QUIET,
+    STRICT,
     WAITING,
     after,
     during,
@@ -102,6 +105,9 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
     "approve by commit": (Approve(origin=ORIGIN, sha=COMMIT[:7]), WAITING),
     "approve by the whole commit": (Approve(origin=ORIGIN, sha=COMMIT), WAITING),
     "approve by button": (Approve(origin=CLICK, proposal_id=PROPOSAL_ID), WAITING),
+    "approve where tests have to pass, and they passed": (APPROVE, replace(WAITING, config=STRICT, tests=PASSED)),
+    "approve although tests failed": (APPROVE, replace(WAITING, tests=FAILED)),
+    "reject where tests have to pass": (REJECT, replace(WAITING, config=STRICT)),
     "reject": (REJECT, WAITING),
     "reject by button": (Reject(origin=CLICK, proposal_id=PROPOSAL_ID), WAITING),
     "reject while the file is invalid": (REJECT, BROKEN),
@@ -163,6 +169,12 @@ def proposed(state: ProposalState) -> Facts:
 
 AGAIN = "`/flowforge resolve` makes a new one."
 ANEW = "`/flowforge resolve` makes a new proposal."
+TESTING = "Its tests are running. It waits for an answer when they ended; `/flowforge cancel` stops it."
+UNTESTED = (
+    "Here nothing is approved before its tests pass (`tests_must_pass` in `.flowforge.yml`), and {}. "
+    "`/flowforge retry` starts again, with new tests."
+)
+
 REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
     "a reader resolves": (
         "permission",
@@ -384,7 +396,37 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
         "proposal",
         APPROVE,
         replace(during(job(JobState.VALIDATING)), proposal=PROPOSAL),
+        TESTING,
+    ),
+    "reject what is being tested": (
+        "proposal",
+        REJECT,
+        replace(during(job(JobState.RUNNING)), proposal=PROPOSAL),
+        TESTING,
+    ),
+    "approve what is being pushed": (
+        "proposal",
+        APPROVE,
+        replace(during(job(JobState.PUBLISHING)), proposal=PROPOSAL),
         f"The proposal does not wait for an answer any more. {AGAIN}",
+    ),
+    "approve where tests have to pass, and none ran": (
+        "tests",
+        APPROVE,
+        replace(WAITING, config=STRICT),
+        UNTESTED.format("none were run on this proposal"),
+    ),
+    "approve where tests have to pass, and they failed": (
+        "tests",
+        APPROVE,
+        replace(WAITING, config=STRICT, tests=FAILED),
+        UNTESTED.format("they failed"),
+    ),
+    "click where tests have to pass, and they passed on another tree": (
+        "tests",
+        Approve(origin=CLICK, proposal_id=PROPOSAL_ID),
+        replace(WAITING, config=STRICT, tests=replace(PASSED, tree=OTHER)),
+        UNTESTED.format("none were run on this proposal"),
     ),
     "approve another commit": (
         "commit",

@@ -26,7 +26,7 @@ from bot.model.intents import (
     Withdraw,
 )
 from bot.model.jobs import JobState
-from bot.model.proposals import ProposalKind, ProposalState
+from bot.model.proposals import ProposalKind, ProposalState, SuiteOutcome
 from bot.model.reports import ResolutionStatus
 from bot.policy.facts import Facts
 from bot.policy.rules import command_of, decide
@@ -37,6 +37,7 @@ from tests.bot.policy.build import (
     ONE_OPEN,
     ORIGIN,
     OTHER,
+    PASSED,
     PROPOSAL,
     PROPOSAL_ID,
     PUBLISHED,
@@ -58,6 +59,7 @@ CONFIGS = st.builds(
     model=st.sampled_from([None, "sonnet", "haiku"]),
     budget_usd=st.sampled_from([0.5, 5.0, 50.0]),
     allow_fork_pull_requests=st.booleans(),
+    tests_must_pass=st.booleans(),
     permissions=st.builds(Permissions, resolve=LEVELS, approve=LEVELS, reject=LEVELS, retry=LEVELS, rollback=LEVELS),
 )
 JOBS = st.builds(
@@ -87,6 +89,11 @@ PROPOSALS = st.builds(
     st.sampled_from(list(ProposalState)),
     st.sampled_from(list(ProposalKind)),
 )
+TESTS = st.none() | st.builds(
+    lambda outcome, tree: replace(PASSED, outcome=outcome, tree=tree),
+    st.sampled_from(list(SuiteOutcome)),
+    st.sampled_from([PASSED.tree, OTHER]),
+)
 CHANGES: tuple[st.SearchStrategy[dict[str, Any]], ...] = (
     st.fixed_dictionaries({"permission": st.sampled_from(list(PermissionLevel))}),
     st.just({"actor_is_self": True}),
@@ -99,6 +106,7 @@ CHANGES: tuple[st.SearchStrategy[dict[str, Any]], ...] = (
     JOBS.map(lambda each: {"active": each, "latest": each}),
     st.fixed_dictionaries({"proposal": st.none() | PROPOSALS}),
     st.fixed_dictionaries({"published": st.none() | JOBS}),
+    st.fixed_dictionaries({"tests": TESTS}),
     st.fixed_dictionaries({"conflicts": st.sampled_from([(), ONE_OPEN.conflicts, TWO_OPEN.conflicts])}),
 )
 
@@ -169,6 +177,9 @@ def test_an_allowed_approval_is_of_an_open_proposal_for_the_live_head(intent: In
     assert facts.active is not None
     assert facts.active.state is JobState.AWAITING_APPROVAL
     assert proposal.kind is not ProposalKind.PARTIAL
+    if facts.settings.tests_must_pass:
+        assert facts.tests is not None
+        assert (facts.tests.outcome, facts.tests.tree) == (SuiteOutcome.PASSED, proposal.tree)
     if proposal.kind is ProposalKind.REBASE:
         assert intent.old_head is not None
     assert intent.old_head is None or pull_request.head_sha.startswith(intent.old_head)

@@ -6,14 +6,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.command_parser import parse_comment
+from bot.config import RepositoryConfig
 from bot.model.forge import PullRequest
 from bot.model.intents import Allowed, Refused
-from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalKind
+from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalKind, SuiteOutcome
 from bot.model.reports import HandOver
-from bot.policy.publication import PushToHead, approves, check_fresh, hand_over, route
-from tests.bot.policy.build import ADA, BASE, COMMIT, DIFF, FORK, HEAD, OTHER, PROPOSAL, PULL_REQUEST, TREE
+from bot.policy.publication import PushToHead, approves, check_fresh, check_tests, hand_over, route
+from tests.bot.policy.build import (
+    ADA,
+    BASE,
+    COMMIT,
+    DIFF,
+    FORK,
+    HEAD,
+    OTHER,
+    PASSED,
+    PROPOSAL,
+    PULL_REQUEST,
+    STRICT,
+    TREE,
+)
 
 GIT = shutil.which("git") or "git"
 SHELL = shutil.which("sh") or "sh"
@@ -39,6 +55,35 @@ def fresh(proposal: Proposal = PROPOSAL, **changes: Any) -> Allowed | Refused:
 def test_what_was_shown_is_fresh() -> None:
     assert isinstance(fresh(), Allowed)
     assert isinstance(fresh(REVERT, parents=(HEAD,)), Allowed)
+
+
+@given(
+    outcome=st.sampled_from(SuiteOutcome),
+    tree=st.sampled_from([TREE, OTHER]),
+    kind=st.sampled_from(ProposalKind),
+    must=st.booleans(),
+)
+def test_where_tests_have_to_pass_only_a_pass_on_exactly_this_tree_is_enough(
+    outcome: SuiteOutcome,
+    tree: str,
+    kind: ProposalKind,
+    must: bool,
+) -> None:
+    proposal = replace(PROPOSAL, kind=kind)
+    config = STRICT if must else RepositoryConfig(version=1, test_command="make test")
+    answer = check_tests(proposal, replace(PASSED, outcome=outcome, tree=tree), config)
+    if not must or kind is ProposalKind.PARTIAL:
+        assert answer is None
+    elif outcome is SuiteOutcome.PASSED and tree == TREE:
+        assert isinstance(answer, Allowed)
+    else:
+        assert isinstance(answer, Refused)
+        assert answer.rule == "tests"
+
+
+def test_tests_that_were_never_run_did_not_pass() -> None:
+    assert isinstance(check_tests(PROPOSAL, None, STRICT), Refused)
+    assert check_tests(PROPOSAL, None, RepositoryConfig(version=1, test_command="make test")) is None
 
 
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {

@@ -52,6 +52,7 @@ REPLIES = {
     "help": render_help("flowforge[bot]"),
     "status": render_status(VIEWS["resolve_running"].job),
     "status_none": render_status(None),
+    "status_tests": render_status(VIEWS["resolve_tests_failed"].job, VIEWS["resolve_tests_failed"].tests),
     "status_ended": render_status(VIEWS["resolve_unresolved_budget"].job),
 }
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bot.model.cases import Choice, Suggestion, Take
 from bot.model.forge import Actor
 from bot.model.jobs import JobKind, JobState
+from bot.model.proposals import SuiteEvidence, SuiteOutcome
 from bot.model.reports import CheckRunContent, ConflictRecord, HandOver, JobView, ResolutionStatus
 from bot.model.resolutions import Confidence, Finding, GateResult, GateVerdict, HunkAnswer, Tier
 from bot.model.runs import RunOutcome, Usage
@@ -21,11 +22,13 @@ from tests.bot.report.views import (
     APPROVAL,
     COMMIT,
     LINES,
+    NOW,
     ORIGIN,
     PROPOSAL,
     PUBLICATION,
     REPOSITORY,
     STAGES,
+    TREE,
     VIEWS,
     job,
 )
@@ -39,6 +42,19 @@ ANSWERS = st.builds(
     tier=st.sampled_from(Tier),
     reason=LONG,
     confidence=st.sampled_from(Confidence),
+)
+TESTS = st.builds(
+    SuiteEvidence,
+    tree=st.just(TREE),
+    outcome=st.sampled_from(SuiteOutcome),
+    at=st.just(NOW),
+    command=LONG,
+    exit_status=st.none() | st.integers(0, 255),
+    signal=st.none() | st.integers(1, 255),
+    duration_ms=st.none() | st.integers(0, 2**40),
+    log_tail=LONG,
+    detail=LONG,
+    left_out=st.integers(0, 10**6),
 )
 BULK = settings(
     max_examples=60,
@@ -118,6 +134,8 @@ def hostile_views(draw: st.DrawFn) -> JobView:
         approval=draw(st.none() | st.just(replace(APPROVAL, actor=Actor(id=1, login=draw(HOSTILE))))),
         publication=draw(st.none() | st.just(replace(PUBLICATION, new=draw(HOSTILE)))),
         superseded_by=draw(st.none() | HOSTILE),
+        tests=draw(st.none() | TESTS),
+        tests_must_pass=draw(st.booleans()),
     )
 
 

@@ -17,6 +17,8 @@ from bot.model.proposals import (
     ProposedFile,
     Publication,
     PushPurpose,
+    SuiteEvidence,
+    SuiteOutcome,
 )
 from bot.model.reports import ConflictRecord, HandOver, JobView, ResolutionStatus
 from bot.model.resolutions import (
@@ -394,6 +396,25 @@ def _ended(state: JobState, message: str | None = None, rule: str | None = None,
     return replace(view, **changes)  # type: ignore[arg-type]  # the names of fields, checked by the dataclass
 
 
+SUITE = SuiteEvidence(
+    tree=TREE,
+    outcome=SuiteOutcome.PASSED,
+    at=NOW,
+    command="python3 -m unittest",
+    run_id="5" * 32,
+    exit_status=0,
+    duration_ms=12_300,
+    log_tail="....\n----------\nRan 4 tests in 0.021s\n\nOK\n",
+)
+SUITE_FAILED = replace(
+    SUITE,
+    outcome=SuiteOutcome.FAILED,
+    exit_status=1,
+    left_out=2,
+    log_tail="".join(f"line {number} of a long log\n" for number in range(400))
+    + "AssertionError: 1 != 2 @anna fixes #1\n```\n<!-- flowforge:sticky -->\n\nFAILED (failures=1)\n",
+)
+
 VIEWS: dict[str, JobView] = {
     "resolve_queued": JobView(job=job(JobState.QUEUED, base_sha=None)),
     "resolve_preparing": JobView(job=job(JobState.PREPARING, progress="fetching")),
@@ -401,6 +422,28 @@ VIEWS: dict[str, JobView] = {
     "resolve_validating": JobView(job=job(JobState.VALIDATING, progress="checking the result"), usage=USAGE),
     "resolve_awaiting_approval": _offered(JobState.AWAITING_APPROVAL),
     "resolve_awaiting_approval_fork": _offered(JobState.AWAITING_APPROVAL, hand_over=FORK),
+    "resolve_tests_passed": _offered(JobState.AWAITING_APPROVAL, tests=SUITE, tests_must_pass=True),
+    "resolve_tests_failed": _offered(JobState.AWAITING_APPROVAL, tests=SUITE_FAILED),
+    "resolve_tests_failed_must_pass": _offered(JobState.AWAITING_APPROVAL, tests=SUITE_FAILED, tests_must_pass=True),
+    "resolve_tests_timed_out": _offered(
+        JobState.AWAITING_APPROVAL,
+        tests=replace(SUITE, outcome=SuiteOutcome.TIMED_OUT, exit_status=None, duration_ms=900_000),
+    ),
+    "resolve_tests_could_not_run": _offered(
+        JobState.AWAITING_APPROVAL,
+        tests=replace(
+            SUITE,
+            outcome=SuiteOutcome.COULD_NOT_RUN,
+            exit_status=None,
+            log_tail="",
+            detail=endings.tests_ended(RunOutcome.INFRA_RETRYABLE, "the sandbox was ended by signal 9"),
+        ),
+        hand_over=FORK,
+    ),
+    "resolve_tests_missing": _offered(
+        JobState.AWAITING_APPROVAL,
+        tests=SuiteEvidence(tree=TREE, outcome=SuiteOutcome.NOT_CONFIGURED, at=NOW),
+    ),
     "resolve_publishing": _offered(JobState.PUBLISHING, job=job(JobState.PUBLISHING, progress="pushing")),
     "resolve_published": _offered(JobState.PUBLISHED, approval=APPROVAL, publication=PUBLICATION),
     "resolve_nothing_to_do": _ended(JobState.NOTHING_TO_DO, endings.CLEAN, "clean"),
