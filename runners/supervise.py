@@ -38,7 +38,7 @@ from bot.model.runs import (
     SandboxRunning,
 )
 from bot.ports.runner import AgentRunner
-from bot.ports.store import Runs
+from bot.ports.runs import Runs
 from bot.ports.system import Clock
 from runners.ending import verdict_of_commands, verdict_of_log, verdict_of_lost_commands, verdict_of_result
 from runners.outcome import Verdict

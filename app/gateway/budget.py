@@ -19,7 +19,7 @@ from app.gateway.refusals import CallRefusedError, forbidden
 from app.gateway.usage import TokenUsage
 from bot.errors import StoreError
 from bot.model.runs import ModelCall, ModelGrant, RunOutcome
-from bot.ports.store import ModelLedger, Runs
+from bot.ports.runs import ModelLedger, Runs
 
 _MOST_ACCOUNTS: Final = 1024
 

@@ -32,7 +32,7 @@ from app.gateway.prices import PriceTable, load_prices
 from app.gateway.refusals import CallRefusedError
 from app.gateway.upstream import ModelApi
 from bot.errors import StoreError
-from bot.ports.store import ModelLedger, Runs
+from bot.ports.runs import ModelLedger, Runs
 from bot.ports.system import Clock
 
 _LOGGED_PATH: Final = 200

@@ -10,7 +10,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from bot.errors import StoreUnavailableError
-from bot.ports.store import Runs
+from bot.ports.runs import Runs
 
 _RUN_ID: Final = re.compile(r"[0-9a-f]{32}")
 _LOGGED: Final = 64

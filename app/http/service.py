@@ -13,7 +13,7 @@ from app.http.api import api_endpoints
 from app.http.health import Probe, health_endpoints
 from app.http.runs import runner_endpoints
 from app.http.webhooks import Intake, github_webhook
-from bot.ports.store import Runs
+from bot.ports.runs import Runs
 
 log = structlog.get_logger(__name__)
 

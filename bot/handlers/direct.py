@@ -16,7 +16,7 @@ from bot.model.jobs import Job
 from bot.model.resolutions import HunkAnswer
 from bot.model.runs import RunKind, RunLimits, RunOutcome
 from bot.ports.direct import DirectModel
-from bot.ports.store import Runs
+from bot.ports.runs import Runs
 from bot.ports.system import Clock, Ids
 from bot.redact import redact
 from bot.report import endings

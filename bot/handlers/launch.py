@@ -27,7 +27,7 @@ from bot.model.runs import (
 from bot.policy.limits import NO_BUDGET_USD
 from bot.ports.git import Git, WorkspaceFile
 from bot.ports.runner import RunArchives, RunLauncher
-from bot.ports.store import Runs
+from bot.ports.runs import Runs
 from bot.ports.system import Ids
 
 MAX_FILES: Final = 50_000

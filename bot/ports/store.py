@@ -1,6 +1,6 @@
 """The ports to the database, each as narrow as one kind of rows. Every method is one transaction."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -11,8 +11,8 @@ from bot.model.jobs import Job, JobLease, JobRequest, JobState
 from bot.model.proposals import Approval, Proposal, ProposalState, Publication, SuiteEvidence
 from bot.model.reports import ConflictRecord, ReportContent, ReportTarget, Surface
 from bot.model.resolutions import GateResult
-from bot.model.runs import SANDBOX_KINDS, ModelCall, ModelGrant, Run, RunKind, RunLimits, RunOutcome, Usage
 from bot.ports.levels import Levels
+from bot.ports.runs import ModelLedger, Runs
 from bot.ports.watch import WatchRows
 
 
@@ -193,83 +193,6 @@ class Jobs(Protocol):
         ...
 
 
-class Runs(Protocol):
-    """Agent runs and what goes in and out of them."""
-
-    async def create(
-        self,
-        *,
-        run_id: str,
-        job: Job,
-        token_sha256: str,
-        model: str,
-        limits: RunLimits,
-        kind: RunKind = RunKind.AGENT,
-    ) -> Run:
-        """Insert a run of a job. Raises ``FencingLostError`` when the job ended."""
-        ...
-
-    async def get(self, run_id: str) -> Run | None:
-        """A run by its id."""
-        ...
-
-    async def latest(self, job_id: str, *, kinds: Collection[RunKind] = SANDBOX_KINDS) -> Run | None:
-        """The newest run of a job among those of some kinds, without a word: of those in sandboxes."""
-        ...
-
-    async def started(self, run_id: str, *, owner: str, deadline: datetime, lease_until: datetime) -> None:
-        """The sandbox was started; ``owner`` supervises it until ``lease_until``."""
-        ...
-
-    async def heartbeat(self, run_id: str, *, owner: str, lease_until: datetime) -> RunOutcome | None:
-        """Renew the supervisor's lease; the outcome that somebody asked the run to end with, if any.
-
-        Another supervisor may take a run over in this way once the lease ran out. Of an ended run, its outcome. Raises
-        ``FencingLostError`` when another supervisor has the run.
-        """
-        ...
-
-    async def request_stop(self, run_id: str, outcome: RunOutcome) -> None:
-        """Ask a run to end; the first request counts. Takes effect on the model gateway at once."""
-        ...
-
-    async def ended(self, run_id: str, outcome: RunOutcome, *, detail: str) -> None:
-        """Record the end; the first end counts."""
-        ...
-
-    async def abandoned(self, now: datetime) -> list[Run]:
-        """Started runs whose supervisor's lease has run out."""
-        ...
-
-    async def put_workspace(self, run_id: str, archive: bytes) -> None:
-        """Keep the workspace archive for the sandbox to fetch."""
-        ...
-
-    async def take_workspace(self, run_id: str, token_sha256: str) -> bytes | None:
-        """Hand the archive out, once; None for a wrong token, an ended run, or a second time."""
-        ...
-
-    async def accept_result(self, run_id: str, token_sha256: str, archive: bytes) -> bool:
-        """Keep the result archive, once; False for a wrong token, an ended run, or a second time."""
-        ...
-
-    async def result(self, run_id: str) -> bytes | None:
-        """The result archive, if one was accepted."""
-        ...
-
-    async def lost(self, job_id: str) -> int:
-        """How many runs of a job came to nothing for reasons of the infrastructure's that may pass."""
-        ...
-
-    async def usage(self, job_id: str) -> Usage:
-        """What all runs of a job used of the model."""
-        ...
-
-    async def model_calls(self, run_id: str) -> int:
-        """How many calls the gateway forwarded for a run."""
-        ...
-
-
 class Proposals(Protocol):
     """Proposals, approvals, publications, proofs and what became of each conflict."""
 
@@ -421,18 +344,6 @@ class Reports(Protocol):
 
     async def remote_id(self, owner: str, surface: Surface) -> int | None:
         """The forge's id of a written report."""
-        ...
-
-
-class ModelLedger(Protocol):
-    """What the model gateway asks and tells the database."""
-
-    async def grant(self, token_sha256: str) -> ModelGrant | None:
-        """What a run token is worth now; None when it is unknown or its run ended."""
-        ...
-
-    async def record(self, call: ModelCall) -> None:
-        """Keep a metered call with its job, repository, installation and requesting user."""
         ...
 
 
