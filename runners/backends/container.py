@@ -87,6 +87,11 @@ _HOPELESS: Final = (
 )
 
 
+_UNLIMITED: Final = (
+    "a rootless Podman does not limit memory, processors and processes on a machine with cgroups of version 1: boot it"
+    " with version 2, or let Podman run as root"
+)
+
 _USER_NAMESPACE: Final = "0:2000000000:65536"
 """Where a container's users are on the machine when the engine is root's: nobody. The range belongs to no one, see
 https://systemd.io/UIDS-GIDS/ ; it is always the same, so that layers have to be given to it once at most."""
@@ -237,9 +242,18 @@ class ContainerRunner:
             await self._call("version")
             labels = '{{index .Config.Labels "dev.flowforge.protocol"}}'
             found = (await self._call("image", "inspect", "--format", labels, self._spec.image)).strip()
+            unlimited = not self.is_docker and await self._ignores_limits()
         except SandboxError as error:
             return [str(error)]
-        return [] if found else [f"{self._spec.image} is no guest image of FlowForge's"]
+        return [
+            *([] if found else [f"{self._spec.image} is no guest image of FlowForge's"]),
+            *([_UNLIMITED] if unlimited else []),
+        ]
+
+    async def _ignores_limits(self) -> bool:
+        """Whether Podman lets a container have all the memory and processes there are: it warns and goes on."""
+        said = await self._call("info", "--format", "{{.Host.Security.Rootless}} {{.Host.CgroupsVersion}}")
+        return said.split() == ["true", "v1"]
 
     async def image_label(self, name: str) -> str:
         """A label of the guest image, empty where it has none. Raises ``SandboxError`` where there is no image."""

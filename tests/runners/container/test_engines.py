@@ -24,6 +24,8 @@ HONEST: Final = HonestResolver()
 USER: Final = 34567
 """Of the user without rights, who is known in a mount namespace of the test's only."""
 
+VERSION_1: Final = not Path("/sys/fs/cgroup/cgroup.controllers").exists()
+
 _AS_USER: Final = """\
 #!/bin/sh
 # Runs "$@" as a user that this machine does not have. The first four words of what it needs are files beside this one.
@@ -133,4 +135,8 @@ async def test_podman_of_a_user_without_rights_runs_the_same(
         inside = await containers.command("print(open('/proc/self/uid_map').read())")
         assert inside.left is not None
         assert inside.left.log_tail.split()[:6] == ["0", str(USER), "1", "1", "200000", "65536"]
+        missing = await containers.runner.check()
+        assert [words.partition(" does not limit memory")[0] for words in missing] == (
+            ["a rootless Podman"] if VERSION_1 else []
+        )
         assert containers.containers() == []
