@@ -91,14 +91,11 @@ class Worker:
 
     async def die(self) -> None:
         """End as a killed process does: nothing is tidied up, recorded or told any more."""
-        mine = [task for task in asyncio.all_tasks() if task.get_coro() in self._coroutines()]
+        mine = list(self.supervisor._tasks.values())
         for task in mine:
             task.cancel()
         await asyncio.gather(*mine, return_exceptions=True)
         await self.runner.close()
-
-    def _coroutines(self) -> list[Any]:
-        return [task.get_coro() for task in self.supervisor._tasks.values()]
 
 
 @dataclass(slots=True, kw_only=True)

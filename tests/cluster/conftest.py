@@ -7,6 +7,9 @@ import pytest
 
 from tests.cluster.node import Cluster, node_obstacle, running_cluster
 from tests.cluster.plane import Plane, plane_obstacle, running_plane
+from tests.cluster.played import bench, run_databases
+
+__all__ = ["bench", "run_databases"]
 
 CLUSTER = pytest.mark.xdist_group("cluster")
 

@@ -34,11 +34,6 @@ def held() -> HeldBack:
 
 
 @pytest.fixture(scope="module")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteBackend:
-    return SqliteBackend(tmp_path_factory.mktemp("databases"))
-
-
-@pytest.fixture(scope="module")
 def guest(cluster: Cluster) -> SandboxSpec:
     """The guest image, on the node."""
     try:
@@ -66,12 +61,12 @@ class Parts:
 
 @pytest.fixture
 async def parts(
-    databases: SqliteBackend, tmp_path: Path, cluster: Cluster, cluster_namespace: str, guest: SandboxSpec
+    run_databases: SqliteBackend, tmp_path: Path, cluster: Cluster, cluster_namespace: str, guest: SandboxSpec
 ) -> AsyncIterator[Parts]:
     directory = tmp_path / "runs"
     directory.mkdir()
     async with (
-        open_bench(await databases.fresh(), directory, HonestResolver()) as bench,
+        open_bench(await run_databases.fresh(), directory, HonestResolver()) as bench,
         open_gateway(bench, cluster.node.network.host) as gateway,
         open_cluster_bench(bench, cluster.plane, cluster_namespace, spec=guest, gateway=gateway) as opened,
     ):

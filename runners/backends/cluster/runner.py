@@ -65,6 +65,7 @@ _LOOK_SECONDS: Final = 0.2
 _GRACE_SECONDS: Final = 1
 _LOG_PAUSE: Final = 5
 _LAST_LOG_BYTES: Final = 2**25
+_LAST_LOG_SECONDS: Final = 4.0
 _LAST_LOGS: Final = 8
 
 
@@ -82,10 +83,9 @@ class _Known:
     """What this process remembers of one run. Nothing of it is needed to go on with the run elsewhere."""
 
     log: RunLog = field(default_factory=RunLog)
-    log_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    log_read_at: float | None = None
-    log_failed_at: float | None = None
+    log_asked_at: float | None = None
     log_failure: str = ""
+    reading: asyncio.Task[None] | None = None
     created_at: float | None = None
     stuck_since: float | None = None
 
@@ -126,6 +126,7 @@ class ClusterRunner:
         self._refusals = Periodic(self._look_for_refusals, interval_seconds)
         self._known: dict[str, _Known] = {}
         self._last_logs: dict[str, bytes] = {}
+        self._reading: set[asyncio.Task[None]] = set()
 
     @classmethod
     def open(
@@ -148,6 +149,7 @@ class ClusterRunner:
     async def close(self) -> None:
         """End our threads and connections. The runs go on."""
         await self._api.close()
+        await asyncio.gather(*self._reading, return_exceptions=True)
 
     @property
     def name(self) -> str:
@@ -274,7 +276,7 @@ class ClusterRunner:
 
     async def _without_pod(self, run_id: str, job: Object) -> SandboxObservation:
         known = self._known.get(run_id)
-        if is_suspended(job) and known is not None and known.log_read_at is not None:
+        if is_suspended(job) and known is not None and known.log_asked_at is not None:
             return _lost("the queue took the sandbox back while it ran")
         if is_finished(job) or is_going(job) or is_suspended(job):
             return view_of_job(job, None)
@@ -293,27 +295,38 @@ class ClusterRunner:
             return SandboxPending(reason=view.reason)
         known.stuck_since = None
         if isinstance(view, PodRuns):
-            await self._read_on(known, name_of(pod))
+            self._read_on(known, name_of(pod))
+            if known.log_failure:
+                raise SandboxError(known.log_failure)
             return SandboxRunning(log_bytes=known.log.size, since=view.since)
         return view
 
-    async def _read_on(self, known: _Known, pod: str) -> None:
-        """Take what is new in a pod's log, at most once an interval; less often where the node does not answer."""
-        async with known.log_lock:
-            now = time.monotonic()
-            if known.log_failed_at is not None and now - known.log_failed_at < _LOG_PAUSE * self._interval:
-                raise SandboxError(known.log_failure)
-            if known.log_read_at is not None and now - known.log_read_at < self._interval:
-                return
-            position = known.log.position
-            try:
-                answer = await self._api.log(pod, limit=position.limit, since=position.since, stamped=True)
-            except ApiError as error:
-                known.log_failed_at, known.log_failure = time.monotonic(), f"the log cannot be read: {error}"
-                raise SandboxError(known.log_failure) from None
-            known.log_read_at, known.log_failed_at = now, None
-            if answer is not None:
-                known.log.grow(answer)
+    def _read_on(self, known: _Known, pod: str) -> None:
+        """Have what is new in a pod's log read, at most once an interval; less often where its node does not answer.
+
+        Nobody waits for that: the log of one pod can take as long as its node is silent.
+        """
+        if known.reading is not None and not known.reading.done():
+            return
+        pause = self._interval * (_LOG_PAUSE if known.log_failure else 1)
+        now = time.monotonic()
+        if known.log_asked_at is not None and now - known.log_asked_at < pause:
+            return
+        known.log_asked_at = now
+        known.reading = asyncio.create_task(self._read(known, pod), name=f"log of {pod}")
+        self._reading.add(known.reading)
+        known.reading.add_done_callback(self._reading.discard)
+
+    async def _read(self, known: _Known, pod: str) -> None:
+        position = known.log.position
+        try:
+            answer = await self._api.log(pod, limit=position.limit, since=position.since, stamped=True)
+        except ApiError as error:
+            known.log_failure = f"the log cannot be read: {error}"
+            return
+        known.log_failure = ""
+        if answer is not None:
+            known.log.grow(answer)
 
     async def _look(self) -> _Snapshot:
         began = time.monotonic()
@@ -343,8 +356,9 @@ class ClusterRunner:
         return name_of(_by_run(pods).get(run_id, {})) or sandbox_name(run_id)
 
     async def _last_words(self, pod: Object) -> bytes:
-        with contextlib.suppress(SandboxError):
-            return await self._api.log(name_of(pod), limit=_LAST_LOG_BYTES) or b""
+        with contextlib.suppress(SandboxError, TimeoutError):
+            async with asyncio.timeout(_LAST_LOG_SECONDS):
+                return await self._api.log(name_of(pod), limit=_LAST_LOG_BYTES) or b""
         return b""
 
     def _keep_log(self, run_id: str, text: bytes) -> None:
