@@ -71,12 +71,12 @@ def image_config(recipe: Recipe, layers: Sequence[Layer], *, architecture: str, 
     return json.dumps(config, sort_keys=True).encode()
 
 
-def write_archive(path: Path, *, reference: str, config: bytes, layers: Sequence[Layer], time: int) -> None:
-    """Write an image of one name; the same bytes for the same image."""
+def write_archive(path: Path, *, names: Sequence[str], config: bytes, layers: Sequence[Layer], time: int) -> None:
+    """Write an image with its names; the same bytes for the same image."""
     manifest = [
         {
             "Config": f"{hashlib.sha256(config).hexdigest()}.json",
-            "RepoTags": [reference],
+            "RepoTags": list(names),
             "Layers": [f"{layer.sha256}.tar" for layer in layers],
         },
     ]

@@ -43,6 +43,7 @@ _SOURCES: Final = Path(runners.__path__[0])
 _BASE_CODE: Final = ("base.py", "debian.py", "tree.py")
 _KEPT_IMAGES: Final = 4
 _KEPT_SECONDS: Final = 86_400.0
+_STDERR: Final = 2
 _NPM: Final = "https://registry.npmjs.org"
 
 
@@ -115,12 +116,12 @@ def _build(place: Path, lock: Lock, recipe: Recipe, files: Mapping[str, bytes]) 
     created = datetime.fromtimestamp(lock.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     layers = [base, claude, guest]
     config = image_config(recipe, layers, architecture=lock.architecture, created=created)
-    reference = f"{NAME}:{place.name}"
+    names = (f"{NAME}:{place.name}", versioned(recipe))
     (place / "sbom.json").write_bytes(sbom)
-    write_archive(place / "image.tar", reference=reference, config=config, layers=layers, time=lock.time)
+    write_archive(place / "image.tar", names=names, config=config, layers=layers, time=lock.time)
     # Last: what has no such file is not all there.
     digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
-    keep(place / "image.json", json.dumps({"reference": reference, "digest": digest}).encode())
+    keep(place / "image.json", json.dumps({"reference": names[0], "digest": digest}).encode())
 
 
 def _built(place: Path) -> BuiltImage:
@@ -194,10 +195,30 @@ def guest_tree(
 def build_with_engine(engine: str) -> dict[str, str]:
     """Have an engine build the Containerfile. Raises ``ImageError``."""
     key = image_key(guest_files())
-    words = ["build", "--file", str(CONTAINERFILE), "--tag", f"{NAME}:{key}", str(_SOURCES.parent)]
-    if subprocess.run([engine, *words], stdout=sys.stderr, check=False).returncode != 0:
+    names = (f"{NAME}:{key}", versioned(read_recipe(CONTAINERFILE.read_text())))
+    tags = [word for name in names for word in ("--tag", name)]
+    if not _call(engine, "build", "--file", str(CONTAINERFILE), *tags, str(_SOURCES.parent)):
         raise ImageError(f"{engine} could not build the image; without a registry, make image-offline does")
-    return {"reference": f"{NAME}:{key}", "key": key}
+    return {"reference": names[0], "key": key}
+
+
+def load_into(engine: str, image: BuiltImage) -> None:
+    """Have an engine load a built image. Raises ``ImageError``."""
+    if not _call(engine, "load", "--input", str(image.archive)):
+        raise ImageError(f"{engine} could not load {image.archive}")
+
+
+def versioned(recipe: Recipe) -> str:
+    """The image's other name, which is the same for every build of one version."""
+    return f"{NAME}:{recipe.labels['org.opencontainers.image.version']}"
+
+
+def _call(engine: str, *words: str) -> bool:
+    try:
+        # Our own standard output is for what was made.
+        return subprocess.run([engine, *words], stdout=_STDERR, check=False).returncode == 0
+    except OSError as error:
+        raise ImageError(f"{engine} cannot be started: {error.strerror}") from None
 
 
 def _engine() -> str:
@@ -248,7 +269,8 @@ def main(words: list[str] | None = None) -> int:
     """The command line; 1 with a sentence when the image cannot be built."""
     parser = argparse.ArgumentParser(prog="python -m runners.image.build", description="Build the guest image.")
     steps = parser.add_subparsers(dest="what", required=True)
-    steps.add_parser("offline", help="without an engine and a registry; prints where it is")
+    offline = steps.add_parser("offline", help="without an engine and a registry; prints where it is")
+    offline.add_argument("--load", metavar="ENGINE", help="have this engine load it")
     by_engine = steps.add_parser("containerfile", help="by podman, docker or buildah")
     by_engine.add_argument("--engine", help="which program builds; the first there is, if not given")
     for step in ("base", "guest"):
@@ -256,7 +278,10 @@ def main(words: list[str] | None = None) -> int:
     asked = parser.parse_args(words)
     try:
         if asked.what == "offline":
-            made = {name: str(value) for name, value in asdict(build_offline()).items()}
+            image = build_offline()
+            if asked.load:
+                load_into(asked.load, image)
+            made = {name: str(value) for name, value in asdict(image).items()}
         elif asked.what == "containerfile":
             made = build_with_engine(asked.engine or _engine())
         else:

@@ -15,7 +15,7 @@ import pytest
 
 import runners
 from runners.guest.task import task_from_environment
-from runners.image.build import BuiltImage, build_offline, guest_files
+from runners.image.build import BuiltImage, build_offline, guest_files, main
 from runners.image.debian import fetch_packages, read_lock
 from runners.image.errors import ImageError
 from runners.image.pin import LOCK
@@ -163,6 +163,34 @@ def test_the_labels_say_what_is_in_it(recipe: Recipe) -> None:
     assert recipe.labels["dev.flowforge.protocol"] == str(PROTOCOL_VERSION)
     sdk = next(word for word in project["dependencies"] if word.startswith("claude-agent-sdk=="))
     assert sdk.removeprefix("claude-agent-sdk==") in CONTAINERFILE.read_text()
+
+
+def test_it_has_a_name_of_its_content_and_one_of_its_version(contents: Contents, built_image: BuiltImage) -> None:
+    assert contents.manifest["RepoTags"] == [built_image.reference, "localhost/flowforge-run:0.1.0"]
+    assert built_image.reference == f"localhost/flowforge-run:{built_image.key}"
+
+
+@pytest.mark.usefixtures("built_image")
+def test_an_engine_that_is_not_there_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["containerfile", "--engine", "/no/such/engine"]) == 1
+    assert main(["offline", "--load", "/no/such/engine"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("/no/such/engine cannot be started: No such file or directory\n") == 2
+
+
+@needs_engine("runc")
+def test_the_command_line_says_what_it_made(
+    engine: Engine, built_image: BuiltImage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    program = tmp_path / "engine"
+    program.write_text(f'#!/bin/sh\nexec {engine.line} "$@"\n')
+    program.chmod(0o755)
+    assert main(["offline", "--load", str(program)]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["reference"] == built_image.reference
+    assert said["archive"] == str(built_image.archive)
+    engine.run("image", "exists", "localhost/flowforge-run:0.1.0")
 
 
 def test_every_source_of_the_containerfile_is_pinned(recipe: Recipe) -> None:
