@@ -55,7 +55,8 @@ _STATES: Final[Mapping[JobState, str]] = MappingProxyType(
     {
         JobState.QUEUED: "Waits for a worker, for the job whose place it takes, or for its next try.",
         JobState.PREPARING: "Head and base were fetched; git says what conflicts, the workspace is packed.",
-        JobState.RUNNING: "The agent works, or the repository's own command that makes generated files.",
+        JobState.RUNNING: "The agent works, or one of the repository's own commands: what makes generated files, or "
+        "its tests on what is proposed.",
         JobState.VALIDATING: "What came out of the sandbox is read, and everything is checked.",
         JobState.AWAITING_APPROVAL: "A proposal is shown and waits for a person.",
         JobState.PUBLISHING: "What was approved is being pushed, or the old head is being put back.",
@@ -167,6 +168,19 @@ def configuration_page() -> str:
         "      command: npm install --package-lock-only --ignore-scripts\n"
         '    - paths: ["*.pb.go"]\n      command: scripts/generate.sh\n```',
         header + "\n".join(_setting(key, schema, _REGENERATE) for key in keys(schema, _REGENERATE)),
+        "## Tests",
+        "`test_command` runs when everything else is done: on exactly the files that are proposed, in a sandbox of its "
+        "own, with no network where the runner seals it, without a model and without a token. It is split into words "
+        "like [the commands that make files anew](#regenerate), and no shell reads it. Links and submodules are not in "
+        "the sandbox, and a tree that is larger than a workspace may be is not tested at all; both are said. What the "
+        "tests change in their sandbox is thrown away.",
+        "They passed when the command's exit status is 0. How they ended, how long they took and the end of what they "
+        "printed stand in the report, bound to the tree of the proposed commit. They are evidence: the repository's "
+        "own code said so, in a sandbox, and no check is skipped because of it. Tests that fail, or are missing, stop "
+        "nobody, unless `tests_must_pass` is true: then `approve` is refused and the button is not offered until they "
+        "passed on exactly that tree, also for a rebase or a revert. Putting an old head back needs no approval, and "
+        "so no tests.",
+        "```yaml\nversion: 1\ntest_command: python3 -m unittest\ntest_timeout_minutes: 10\ntests_must_pass: true\n```",
         "## Protected paths",
         "A conflict in a protected path is left to people, and no agent's change of one is accepted. Patterns follow "
         "the rules of `.gitignore`, without negation: `*` and `?` stand for characters of one name, `**` for any "
@@ -327,6 +341,10 @@ def jobs_page() -> str:
         f"`{RunOutcome.CANCELLED.value}` and `{RunOutcome.SUPERSEDED.value}` end the job in the state of that name. "
         f"After `{RunOutcome.INFRA_RETRYABLE.value}` the job starts over, a few times. Every other outcome ends it as "
         f"`{JobState.UNRESOLVED.value}`, with the outcome as the rule.",
+        "A run of the repository's tests ends no job, unless people cancel it: whatever its outcome, the job goes on "
+        f"to `{JobState.VALIDATING.value}` and from there to `{JobState.AWAITING_APPROVAL.value}`, and the outcome is "
+        f"shown with the proposal. After `{RunOutcome.INFRA_RETRYABLE.value}` only the tests start over. "
+        "[configuration.md](configuration.md#tests) says what they are.",
     )
 
 

@@ -96,7 +96,10 @@ def _end(tests: SuiteEvidence) -> str:
 
 
 def _after(tests: SuiteEvidence) -> str:
-    return "" if tests.duration_ms is None else f" after {messages.seconds(tests.duration_ms / 1000)}"
+    if tests.duration_ms is None:
+        return ""
+    seconds = tests.duration_ms / 1000
+    return " within a second" if round(seconds) < 1 else f" after {messages.seconds(seconds)}"
 
 
 def _ended(detail: str) -> str:

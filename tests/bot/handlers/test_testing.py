@@ -3,25 +3,18 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bot.handlers.testing import evidence_of
 from bot.model.jobs import Job, JobState
 from bot.model.proposals import Proposal, SuiteEvidence, SuiteOutcome
-from bot.model.runs import Run, RunKind, RunOutcome, RunState, SandboxExited, SandboxRunning, SuiteAnswer
+from bot.model.runs import RunKind, SandboxExited, SandboxRunning
 from bot.policy.limits import MAX_LOST
 from tests.app.store.backends import SqliteBackend
-from tests.app.store.words import LIMITS, START, sha1
 from tests.bot.handlers.bench import WAIT, Bench, open_bench
-from tests.bot.handlers.puppet import PuppetRunner, send_result, send_tests, workspace_of
-from tests.bot.handlers.test_sandboxes import worker
+from tests.bot.handlers.puppet import send_tests, workspace_of
 from tests.scenarios.play import ANSWER, BASE, OURS, THEIRS
 
 LEASE = 301.0
@@ -421,138 +414,3 @@ async def test_cancelled_tests_end_the_job_and_its_branch(bench: Bench) -> None:
     await bench.work()
     assert (await bench.job()).state is JobState.CANCELLED
     assert bench.branches == {}
-
-
-# --- workers that die
-
-
-async def test_tests_whose_launcher_died_are_not_started_a_second_time(bench: Bench) -> None:
-    await bench.until_running()
-    await send_result(bench.store, bench.runner.last, bench.clock.now(), {"fees.py": ANSWER.encode()})
-    await bench.ended()
-    bench.runner.gate = asyncio.Event()
-    dead = asyncio.create_task(bench.work())
-    await asyncio.wait_for(bench.runner.at_gate.wait(), WAIT)
-    assert (await bench.job()).state is JobState.VALIDATING
-    bench.runner.at_gate.clear()
-    bench.clock.advance(LEASE)
-    await bench.work()
-    assert (await bench.job()).state is JobState.RUNNING
-    assert not bench.runner.at_gate.is_set()
-    bench.runner.gate.set()
-    await dead
-    await finish_tests(bench)
-    await waits(bench)
-    assert kinds(bench) == [RunKind.AGENT, RunKind.TEST]
-
-
-async def test_tests_that_were_never_started_are_started_after_all(bench: Bench) -> None:
-    """The worker died between the run's row and its start, or before the row said what is tested."""
-    job = await until_tests(bench)
-    await bench.store.runs.ended(bench.runner.last.task.run_id, RunOutcome.INFRA_RETRYABLE, detail="")
-    await bench.store.runs.create(
-        run_id="0" * 32,
-        job=job,
-        token_sha256="0" * 64,
-        model="m",
-        limits=bench.runner.last.task.limits,
-        kind=RunKind.TEST,
-    )
-    known = await evidence(bench)
-    await bench.store.proposals.save_tests(job.id, replace(known, run_id="0" * 32))
-    bench.clock.advance(121)
-    await bench.work()
-    await bench.work()
-    assert (await bench.job()).state is JobState.RUNNING
-    assert kinds(bench) == [RunKind.AGENT, RunKind.TEST, RunKind.TEST]
-    await finish_tests(bench)
-    await waits(bench)
-
-
-async def test_tests_that_ended_while_nobody_worked_are_read_once(bench: Bench) -> None:
-    await until_tests(bench)
-    bench.sim.faults.secondary_limit("GET", r"/repos/acme/fees/pulls/1$", retry_after=90)
-    assert await send_tests(bench.store, bench.runner.last, exit_code=1)
-    await bench.ended()
-    for _ in range(6):
-        await bench.work()
-        bench.clock.advance(60)
-    await waits(bench)
-    assert (await evidence(bench)).outcome is SuiteOutcome.FAILED
-    assert kinds(bench) == [RunKind.AGENT, RunKind.TEST]
-    assert len(bench.branches) == 1
-
-
-async def test_tests_that_outlive_their_worker_are_adopted(bench: Bench) -> None:
-    runner = PuppetRunner(outlives_us=True)
-    clock = bench.clock
-    bench.say("/flowforge resolve")
-    await bench.arrived()
-    for kind, key in await bench.due():
-        await bench.tick(kind, key)
-    job = await bench.job()
-    async with worker(bench, clock, runner, "first") as first:
-        await first.ticks.on["job"](job.id)
-        await send_result(bench.store, runner.last, clock.now(), {"fees.py": ANSWER.encode()})
-        await runner.last.forgotten.wait()
-        await first.ticks.on["job"](job.id)
-        assert runner.last.task.kind is RunKind.TEST
-    puppet = runner.last
-    assert not puppet.stopped.is_set()
-    async with worker(bench, clock, runner, "second") as second:
-        await second.supervisor.reap(clock.now())
-        await puppet.seen_to()
-        await send_tests(bench.store, puppet)
-        await puppet.forgotten.wait()
-        await second.ticks.on["job"](job.id)
-        await waits(bench)
-    assert [one.task.kind for one in runner.puppets] == [RunKind.AGENT, RunKind.TEST]
-    assert (await evidence(bench)).outcome is SuiteOutcome.PASSED
-
-
-# --- from a run to evidence
-
-KNOWN = SuiteEvidence(tree=sha1("tree"), outcome=SuiteOutcome.UNDER_WAY, at=START, command="make test", left_out=2)
-ENDED = Run(
-    id="1" * 32,
-    job_id="2" * 32,
-    attempt=1,
-    state=RunState.ENDED,
-    model="m",
-    limits=LIMITS,
-    outcome=RunOutcome.SUCCEEDED,
-    detail="what the machinery says",
-    stop_requested=None,
-    started_at=START,
-    deadline_at=None,
-    ended_at=START + timedelta(seconds=90),
-    kind=RunKind.TEST,
-)
-ANSWERS = st.builds(
-    SuiteAnswer,
-    exit_code=st.none() | st.integers(0, 255),
-    signal=st.none() | st.integers(1, 64),
-    duration_ms=st.integers(0, 2**40),
-    log_tail=st.text(max_size=50),
-)
-
-
-@given(outcome=st.none() | st.sampled_from(RunOutcome), answer=st.none() | ANSWERS)
-def test_a_pass_needs_a_run_that_ended_well_and_an_answer_that_says_so(
-    outcome: RunOutcome | None, answer: SuiteAnswer | None
-) -> None:
-    found = evidence_of(KNOWN, replace(ENDED, outcome=outcome), answer)
-    well = outcome is RunOutcome.SUCCEEDED and answer is not None and answer.exit_code == 0
-    assert (found.outcome is SuiteOutcome.PASSED) is well
-    assert found.outcome not in {SuiteOutcome.UNDER_WAY, SuiteOutcome.NOT_CONFIGURED}
-    assert (found.tree, found.command, found.left_out) == (KNOWN.tree, KNOWN.command, KNOWN.left_out)
-    assert bool(found.detail) is (found.outcome is SuiteOutcome.COULD_NOT_RUN), "only then is there something to say"
-
-
-def test_of_stopped_tests_the_detail_is_their_log() -> None:
-    for outcome in (RunOutcome.TIMED_OUT, RunOutcome.STALLED):
-        found = evidence_of(KNOWN, replace(ENDED, outcome=outcome, detail="one\ntwo\n"), None)
-        assert (found.outcome, found.log_tail, found.duration_ms) == (SuiteOutcome.TIMED_OUT, "one\ntwo\n", 90_000)
-    found = evidence_of(KNOWN, replace(ENDED, outcome=RunOutcome.MAX_OUTPUT, detail="y\ny\n"), None)
-    assert (found.outcome, found.log_tail) == (SuiteOutcome.COULD_NOT_RUN, "y\ny\n")
-    assert found.detail == "They printed more than they may, and were stopped"
