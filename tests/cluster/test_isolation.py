@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from app.demo.model.resolver import HonestResolver
 from app.doctor.model import State
@@ -13,14 +12,11 @@ from app.http.server import bind
 from app.system import SystemClock, SystemIds
 from runners.guest.probe_words import Address, ProbeTargets
 from runners.isolation import IsolationProbe, IsolationReport
-from tests.app.store.backends import SqliteBackend
-from tests.cluster.bench import open_cluster_bench
+from tests.cluster.bench import ClusterBench
 from tests.cluster.node import GVISOR
-from tests.cluster.plane import Plane
-from tests.cluster.test_runs import Parts, databases, guest, parts
-from tests.runners.bench import open_bench
+from tests.cluster.test_runs import Parts, guest, parts
 
-__all__ = ["databases", "guest", "parts"]
+__all__ = ["guest", "parts"]
 
 _DATABASE = "the database"
 
@@ -95,22 +91,14 @@ async def test_gvisor_keeps_a_pod_in_as_well(parts: Parts) -> None:
     assert report.reason() is None
 
 
-async def test_the_doctor_reads_the_workers_rights(
-    databases: SqliteBackend, tmp_path: Path, plane: Plane, plane_namespace: str
-) -> None:
-    directory = tmp_path / "runs"
-    directory.mkdir()
-    async with (
-        open_bench(await databases.fresh(), directory, HonestResolver()) as bench,
-        open_cluster_bench(bench, plane, plane_namespace) as opened,
-    ):
-        runner = opened.runner()
-        there, rights = await backend_checks(runner)
-        assert (there.state, rights.state) == (State.OK, State.OK)
-        for role in plane.admin.items("RoleBinding", plane_namespace):
-            plane.admin.remove("RoleBinding", role["metadata"]["name"], plane_namespace)
-        there, rights = await backend_checks(runner)
-        assert (there.state, rights.state) == (State.OK, State.FAILED)
-        assert "missing: jobs: create" in rights.says
-        assert "charts/flowforge" in rights.todo
-        await runner.close()
+async def test_the_doctor_reads_the_workers_rights(bench: ClusterBench) -> None:
+    runner = bench.runner()
+    there, rights = await backend_checks(runner)
+    assert (there.state, rights.state) == (State.OK, State.OK)
+    for role in bench.plane.admin.items("RoleBinding", bench.namespace):
+        bench.plane.admin.remove("RoleBinding", role["metadata"]["name"], bench.namespace)
+    there, rights = await backend_checks(runner)
+    assert (there.state, rights.state) == (State.OK, State.FAILED)
+    assert "missing: jobs: create" in rights.says
+    assert "charts/flowforge" in rights.todo
+    await runner.close()
