@@ -28,7 +28,7 @@ from app.demo.steps import Progress, Step
 from app.demo.story import Scene, Source, Story, set_up
 from app.telemetry import configure_logging
 from bot.errors import BadInputError
-from bot.model.runs import NO_USAGE
+from bot.model.runs import NO_USAGE, RESOLVING_KINDS
 from runners.ingest import read_result
 
 EXIT_OK: Final = 0
@@ -229,7 +229,7 @@ async def _keep(options: DemoOptions, stage: Stage, scene: Scene) -> dict[str, s
     if options.keep is None:
         return {"directory": None, "repository": None, "transcript": None}
     transcript = stage.directory / "transcript.jsonl"
-    run = None if scene.job is None else await stage.instance.store.runs.latest(scene.job.id)
+    run = None if scene.job is None else await stage.instance.store.runs.latest(scene.job.id, kinds=RESOLVING_KINDS)
     archive = None if run is None else await stage.instance.store.runs.result(run.id)
     transcript.write_bytes(b"" if run is None or archive is None else read_result(archive, run.limits).transcript)
     return {
@@ -285,6 +285,14 @@ def _document(
             {"path": one.path, "kind": one.kind, "status": one.status.value, "resolver": one.resolver}
             for one in scene.conflicts
         ],
+        "tests": None
+        if scene.tests is None
+        else {
+            "outcome": scene.tests.outcome.value,
+            "command": scene.tests.command,
+            "exit_status": scene.tests.exit_status,
+            "duration_ms": scene.tests.duration_ms,
+        },
         "check_run": scene.check,
         "comment": scene.comment,
         "usage": {

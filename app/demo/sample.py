@@ -1,4 +1,7 @@
-"""The demo's own pull request: two people extend the same list and the same changelog, and raise the version."""
+"""The demo's own pull request: two people extend the same list and the same changelog, and raise the version.
+
+The repository has tests, and says so.
+"""
 
 from typing import Final
 
@@ -28,6 +31,22 @@ _CHANGELOG: Final = """# Changelog
 - Settle in euros.
 """
 
+_CONFIG: Final = "version: 1\ntest_command: python3 -m unittest discover -q -s tests -t .\n"
+
+_TESTS: Final = '''import unittest
+
+from payments.currencies import DIGITS, minor_units
+
+
+class MinorUnits(unittest.TestCase):
+    def test_an_amount_in_euros_has_cents(self):
+        self.assertEqual(minor_units("12.5", "EUR"), 1250)
+
+    def test_every_currency_takes_an_amount(self):
+        for currency, digits in DIGITS.items():
+            self.assertEqual(minor_units("3", currency), 3 * 10**digits)
+'''
+
 README: Final = "# payments\n\nA small library, made up for this demo.\n"
 
 
@@ -38,6 +57,9 @@ def files(*, version: str, currency: str = "", change: str = "") -> dict[str, st
         "README.md": README,
         "CHANGELOG.md": _CHANGELOG.format(more=change),
         "payments/currencies.py": _CURRENCIES.format(more=currency),
+        "tests/__init__.py": "",
+        "tests/test_currencies.py": _TESTS,
+        ".flowforge.yml": _CONFIG,
     }
 
 

@@ -14,10 +14,10 @@ from app.demo.steps import Progress, Step
 from bot.errors import BadInputError
 from bot.model.forge import ForgeKind, RepositoryRef
 from bot.model.jobs import TERMINAL, Job, JobState
-from bot.model.proposals import Proposal
+from bot.model.proposals import Proposal, SuiteEvidence
 from bot.model.reports import ConflictRecord
 from bot.model.resolutions import GateVerdict
-from bot.model.runs import RunOutcome, RunState, Usage
+from bot.model.runs import RESOLVING_KINDS, RunOutcome, RunState, Usage
 from bot.report.messages import heading
 
 FULL_NAME: Final = "acme/payments"
@@ -53,6 +53,7 @@ class Scene:
     job: Job | None = None
     conflicts: tuple[ConflictRecord, ...] = ()
     proposal: Proposal | None = None
+    tests: SuiteEvidence | None = None
     check_run: CheckRun | None = None
     check: dict[str, object] | None = None
     comment: str = ""
@@ -177,9 +178,10 @@ class Story:
         scene.job = job
         self.progress.line = job.progress
         self._look_at_forge(job)
-        run = await store.runs.latest(job.id)
+        run = await store.runs.latest(job.id, kinds=RESOLVING_KINDS)
         gate = await store.proposals.gate(job.id)
         scene.proposal = await store.proposals.of_job(job.id)
+        scene.tests = None if scene.proposal is None else await store.proposals.tests(job.id, scene.proposal.tree)
         scene.usage = await store.runs.usage(job.id)
         if run is not None and run.state is not RunState.CREATED:
             self.progress.mark(Step.RUN_STARTED)
