@@ -253,7 +253,7 @@ class ClusterBench:
         await probe.supervisor.sink()
         for run_id in self.launched:
             assert await probe.runner.observe(run_id) == SandboxMissing()
-        assert (self.jobs(), self.pods()) == ([], [])
+        await eventually(lambda: not self.jobs() and not self.pods(), "an empty namespace", seconds=60)
 
 
 def container(state: Object) -> Object:

@@ -25,6 +25,9 @@ from runners.sandbox import RUN_LABEL, sandbox_name
 from tests.cluster.bench import INTERVAL_SECONDS, ClusterBench, Worker, eventually
 from tests.cluster.played import RESULT, finish, json_job, launched, record_start, seen, state_of
 
+SLOW_SECONDS = 300
+"""For tests that wait for a minute to pass, or for Kubernetes' own controllers to find the API server again."""
+
 STEPS = ["started", "created", "running", "result", "ended", "recorded"]
 
 
@@ -186,6 +189,7 @@ async def test_a_list_whose_rest_is_gone_is_read_anew(bench: ClusterBench) -> No
     await bench.settled(pods=3)
 
 
+@pytest.mark.timeout(SLOW_SECONDS)
 async def test_the_api_server_may_be_down_for_half_a_minute(bench: ClusterBench) -> None:
     worker = bench.worker(blind_seconds=180)
     running = await launched(bench, worker)
@@ -210,6 +214,7 @@ async def test_the_api_server_may_be_down_for_half_a_minute(bench: ClusterBench)
     await bench.settled(pods=2)
 
 
+@pytest.mark.timeout(SLOW_SECONDS)
 async def test_a_sandbox_that_nobody_can_see_is_given_up(bench: ClusterBench) -> None:
     worker = bench.worker(blind_seconds=2)
     task = await launched(bench, worker)
@@ -232,6 +237,7 @@ async def test_a_sandbox_that_nobody_can_see_is_given_up(bench: ClusterBench) ->
     await bench.settled(pods=1)
 
 
+@pytest.mark.timeout(SLOW_SECONDS)
 async def test_the_sinker_takes_what_is_a_minute_old_and_has_no_live_run(bench: ClusterBench) -> None:
     worker = bench.worker()
     alive = await launched(bench, worker)
