@@ -10,9 +10,9 @@ import pytest
 from app.demo.model.attacker import Ordered
 from bot.model.runs import RunKind, RunOutcome
 from bot.ports.git import WorkspaceFile
-from tests.cluster.test_runs import Parts
 from tests.image.engine import needs_engine
 from tests.promises.canaries import Inside, nested_repository, others, programs, servers, shadows
+from tests.promises.conftest import Pods
 from tests.runners.bench import CONFLICT, RESOLVED, Bench, Ended
 from tests.runners.container.bench import ContainerBench
 from tests.runners.hostile import MARK, Files, everything, hooks, instructions, listening
@@ -68,8 +68,8 @@ async def test_in_a_container_no_canary_sings(containers: ContainerBench, attack
 
 
 @pytest.mark.xdist_group("cluster")
-async def test_in_a_pod_no_canary_sings(parts: Parts, attacker: Inside) -> None:
-    bench, script = parts.bench, AtStart(Ordered(CALLS))
+async def test_in_a_pod_no_canary_sings(pods: Pods, attacker: Inside) -> None:
+    bench, script = pods.bench, AtStart(Ordered(CALLS))
     run_id = await bench.launch(bench.worker(), script, hostile(attacker))
     assert_nothing_happened(bench.bench, attacker, script, await bench.bench.ended(run_id))
 
