@@ -289,6 +289,22 @@ async def test_one_list_serves_all_runs(bench: ClusterBench) -> None:
     assert (bench.jobs(), bench.pods()) == ([], [])
 
 
+async def test_a_run_that_began_after_the_last_list_is_not_missing(bench: ClusterBench) -> None:
+    runner = ClusterRunner(
+        ClusterApi.open(bench.namespace, kubeconfig=bench.kubeconfig, context=None),
+        spec=bench.spec,
+        placement=bench.placement,
+        interval_seconds=60,
+    )
+    bench.worker(runner)
+    task, _ = await bench.prepare()
+    assert await runner.observe(task.run_id) == SandboxMissing()
+    await runner.start(task)
+    assert await runner.observe(task.run_id) == SandboxPending(reason="just created")
+    await runner.forget(task.run_id)
+    assert await runner.observe(task.run_id) == SandboxMissing()
+
+
 class Counting(ClusterApi):
     """Counts the lists of all runs."""
 
