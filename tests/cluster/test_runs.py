@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from tests.app.store.backends import SqliteBackend
 from tests.cluster import images
 from tests.cluster.api import Object
 from tests.cluster.bench import HONEST, SPEC, ClusterBench, eventually, open_cluster_bench, open_gateway
-from tests.cluster.node import Cluster
+from tests.cluster.node import GVISOR, Cluster
 from tests.runners.bench import CONFLICT, MODEL_KEY, RESOLVED, open_bench
 from tests.runners.hostile import everything, listening
 from tests.runners.test_hostile import AtStart
@@ -134,6 +135,23 @@ async def test_the_tests_of_a_repository_run_in_a_job(parts: Parts, program: str
     assert ended.outcome is outcome, ended.run.detail
     assert bench.bench.model.calls == []
     await bench.settled(pods=1)
+
+
+async def test_a_runtime_class_gives_the_guest_another_kernel(parts: Parts) -> None:
+    """gVisor."""
+    bench = parts.bench
+    worker = bench.worker(bench.runner(runtime_class=GVISOR))
+    run_id = await bench.launch(worker, HONEST)
+    resolved = await bench.bench.ended(run_id)
+    assert resolved.outcome is RunOutcome.SUCCEEDED, resolved.run.detail
+    assert resolved.answer is not None
+    assert resolved.answer.changed == {"src/a.py": RESOLVED}
+    program = f"import os\nraise SystemExit(os.uname().release == {os.uname().release!r})\n"
+    task, job_id = await bench.prepare_commands([["python3", "tests.py"]], {"tests.py": program.encode()})
+    await worker.supervisor.launch(task, job_id=job_id)
+    ended = await bench.bench.ended(task.run_id)
+    assert ended.outcome is RunOutcome.SUCCEEDED, ended.run.detail
+    await bench.settled(pods=2)
 
 
 async def test_a_cancelled_run_is_gone_within_five_seconds(parts: Parts) -> None:
