@@ -189,6 +189,8 @@ class Supervisor:
                 asked = await self._runs.heartbeat(run.id, owner=self._owner, lease_until=now + self._lease)
             except FencingLostError:
                 continue  # another supervisor was quicker
+            if run.id in self._tasks:
+                continue  # another call of this one was
             log.warning("run abandoned", run_id=run.id, job_id=run.job_id, adopted=self._runner.outlives_us)
             if self._runner.outlives_us:
                 self._begin(run.id, run.job_id, run.kind, run.limits, deadline=_deadline(run, now))
@@ -267,9 +269,12 @@ class Supervisor:
                 # What commands print is read by people only, when they ended.
                 await self._tell_progress(watch)
         except SandboxError as error:
-            log.warning("sandbox cannot be observed", run_id=watch.run_id, error=str(error))
+            if watch.in_sight:
+                log.warning("sandbox cannot be observed", run_id=watch.run_id, error=str(error))
             watch.in_sight = False
             return None
+        if not watch.in_sight:
+            log.info("sandbox is seen again", run_id=watch.run_id)
         watch.in_sight = True
         watch.seen_at = self._clock.now()
         return seen

@@ -7,7 +7,7 @@ from runners.backends.cluster.api import ClusterApi
 
 _NEEDED: Final = {
     ("batch", "jobs", ""): ("create", "get", "list", "delete"),
-    ("", "pods", ""): ("get", "list", "delete"),
+    ("", "pods", ""): ("list", "delete"),
     ("", "pods", "log"): ("get",),
     ("", "events", ""): ("list",),
 }
