@@ -41,7 +41,7 @@ async def record() -> Console:
 async def _play(directory: Path, display: Display) -> None:
     asked = list(Step).index(Step.PROPOSED) + 1
     async with open_stage(directory, script=HonestResolver(), overrides={"direct_calls": False}) as stage:
-        display.opening(model="scripted", claude_code=stage.claude_code, directory=str(directory))
+        display.opening(model="scripted", claude_code=stage.claude_code, directory=str(directory), sandboxes="")
         scene, progress = await set_up(stage, Source()), Progress()
         with contextlib.ExitStack() as stack:
 
