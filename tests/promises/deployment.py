@@ -9,22 +9,21 @@ from app.demo.sandboxes import Place
 from app.demo.simulator.state import Role
 from app.demo.stage import open_stage
 from app.settings import RunnerKind
-from tests.image.engine import Engine
 from tests.promises.vault import guarded_redis
 from tests.scenarios.play import BASE, OURS, THEIRS, Play
 
 
 @contextlib.asynccontextmanager
 async def deployed(
-    directory: Path, script: Script, *, engine: Engine, image: str, base: Mapping[str, str]
+    directory: Path, script: Script, *, engine: str, image: str, base: Mapping[str, str]
 ) -> AsyncIterator[Play]:
-    """Serve a repository that has ``base`` besides the conflict; every run is a container of ``engine``."""
+    """Serve a repository that has ``base`` besides the conflict; each run is a container of ``engine``."""
     async with guarded_redis(directory / "guarded-redis") as redis_url:
         place = Place(
             overrides={
                 "runner": RunnerKind.CONTAINER,
                 "run_image": image,
-                "container_engine": engine.line,
+                "container_engine": engine,
                 "redis_url": redis_url,
                 "direct_calls": False,
             }

@@ -93,7 +93,7 @@ async def test_no_credential_is_in_a_container_or_comes_out_of_it(
     outside = fill_environment(monkeypatch, tmp_path / "secrets")
     thief = Thief(HonestResolver(answers={"fees.py": ANSWER}))
     with logged() as log:
-        async with deployed(places.parent, thief, engine=engine, image=loaded_image, base=base) as play:
+        async with deployed(places.parent, thief, engine=engine.line, image=loaded_image, base=base) as play:
             minted = Minted.watch(play.stage.forge)
             case = Case(play, engine, Sweep(tmp_path), planted)
             real = outside | of_the_stage(play.stage)
