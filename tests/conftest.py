@@ -3,7 +3,12 @@
 from collections.abc import Generator
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes says more of what else the machine does than of the code.
+hypothesis.settings.register_profile("flowforge", deadline=None)
+hypothesis.settings.load_profile("flowforge")
 
 GOLDEN = Path(__file__).parent / "golden"
 
