@@ -33,7 +33,7 @@ _CHANGELOG: Final = """# Changelog
 
 _CONFIG: Final = "version: 1\ntest_command: python3 -m unittest discover -q -s tests -t .\n"
 
-_TESTS: Final = '''import unittest
+_TESTS: Final = """import unittest
 
 from payments.currencies import DIGITS, minor_units
 
@@ -45,7 +45,7 @@ class MinorUnits(unittest.TestCase):
     def test_every_currency_takes_an_amount(self):
         for currency, digits in DIGITS.items():
             self.assertEqual(minor_units("3", currency), 3 * 10**digits)
-'''
+"""
 
 README: Final = "# payments\n\nA small library, made up for this demo.\n"
 
