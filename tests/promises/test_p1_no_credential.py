@@ -109,7 +109,9 @@ async def test_no_credential_is_in_a_container_or_comes_out_of_it(
             engine.run("exec", sandbox_name(test.id), "python3", "-c", f"open({GO!r}, 'w')")
             await play.until_conclusion("action_required")
             await case.take_what_came_out(agent, "agent")
-            inside = seen_inside(case, read_result(await case.take_what_came_out(test, "test"), test.limits).transcript)
+            inside = seen_inside(
+                case.sweep, read_result(await case.take_what_came_out(test, "test"), test.limits).transcript
+            )
             case.sweep.add("the forge: all that the bot said", sent(play))
             case.sweep.add("the forge: what it shows", "\n".join(shown(play)))
             case.sweep.add("the scripted model: what it was sent", _asked(play))
@@ -159,11 +161,11 @@ async def test_no_credential_is_in_a_container_or_comes_out_of_it(
     assert [name for name, gave in thief.answers.items() if gave] == ['["Read", {"file_path": "README.md"}]']
 
 
-def seen_inside(case: Case, printed: bytes) -> dict[str, Any]:
+def seen_inside(sweep: Sweep, printed: bytes) -> dict[str, Any]:
     """Take as evidence all that the repository's test read; its last words."""
     *told, last = [json.loads(line) for line in printed.splitlines()]
     for one in told:
-        case.sweep.add(f"test inside: {one['where']}", zlib.decompress(base64.b64decode(one["read"])))
+        sweep.add(f"test inside: {one['where']}", zlib.decompress(base64.b64decode(one["read"])))
     words: dict[str, Any] = last
     return words
 
