@@ -136,7 +136,7 @@ async def unproved(
 
 async def refusal(instance: FlowForge) -> str:
     """Why a run does not start now; that it does not is seen."""
-    job = await new_job(instance.store, number=1)
+    job = await new_job(instance.store, number=99)
     ids = SystemIds()
     task = RunTask(
         run_id=ids.new_id(), token=ids.new_token(), gateway_url=NOWHERE, model=job.request.model, limits=LIMITS
