@@ -184,6 +184,13 @@ class SqlRuns:
             content: bytes | None = (await connection.execute(change)).scalar_one_or_none()
         return content
 
+    async def awaits_result(self, run_id: str, token_sha256: str) -> bool:
+        """True for a run's own token while the run goes on and no result of it came in."""
+        came = exists().where(run_archives.c.run_id == run_id, run_archives.c.kind == _RESULT)
+        query = select(runs.c.id).where(_open(run_id, token_sha256), ~came)
+        async with self._database.reading() as connection:
+            return (await connection.execute(query)).one_or_none() is not None
+
     async def accept_result(self, run_id: str, token_sha256: str, archive: bytes) -> bool:
         """Keep the result archive, once; False for a wrong token, an ended or stopping run, or a second time."""
         # The lock keeps the run from ending between the look and the insert: who records the end sees what came in.

@@ -64,6 +64,10 @@ class Runs(Protocol):
         """Hand the archive out, once; None for a wrong token, an ended run, or a second time."""
         ...
 
+    async def awaits_result(self, run_id: str, token_sha256: str) -> bool:
+        """Whether ``accept_result`` would take a result now; asked before as much as a byte of it is read."""
+        ...
+
     async def accept_result(self, run_id: str, token_sha256: str, archive: bytes) -> bool:
         """Keep the result archive, once; False for a wrong token, an ended run, or a second time."""
         ...

@@ -184,6 +184,18 @@ async def test_the_result_is_accepted_once(store: SqlStore, neighbour: SqlStore)
     assert kept == b"%d" % (accepted.index(True) % 10)
 
 
+async def test_a_result_is_waited_for_until_it_came_or_the_run_is_to_end(store: SqlStore, clock: HandClock) -> None:
+    run_id, other = await started(store, clock, "token"), await run_of_new_job(store, "other", number=8)
+    assert await store.runs.awaits_result(run_id, sha256("token"))
+    assert not await store.runs.awaits_result(run_id, sha256("other"))
+    assert not await store.runs.awaits_result(new_id(), sha256("token"))
+    assert await store.runs.accept_result(run_id, sha256("token"), b"result")
+    assert not await store.runs.awaits_result(run_id, sha256("token"))
+    assert await store.runs.awaits_result(other, sha256("other"))
+    await store.runs.request_stop(other, RunOutcome.CANCELLED)
+    assert not await store.runs.awaits_result(other, sha256("other"))
+
+
 async def test_a_token_opens_its_own_run_only(store: SqlStore) -> None:
     mine = await run_of_new_job(store, "mine")
     other = await run_of_new_job(store, "other", number=8)
