@@ -60,6 +60,9 @@ _CARRIED: Final = frozenset({"delivery_id", "job_id", "report_id", "run_id"})
 
 _LONGEST_ID: Final = 100
 
+_RUNS_AT_ONCE: Final = 1000
+"""More than a worker supervises at once."""
+
 
 def render_metrics() -> bytes:
     """All metrics in Prometheus' text format."""
@@ -185,15 +188,25 @@ def _context_of(parent: Mapping[str, str] | None) -> Context:
 
 
 class RunSpans:
-    """A span for each run, from its start to its end, which other tasks see to."""
+    """A span for each run, from its start to its end, which other tasks see to.
 
-    def __init__(self) -> None:
+    Of a run that another process went on with, no end is told here. So the oldest span is ended where a new one would
+    be too many.
+    """
+
+    def __init__(self, *, at_once: int = _RUNS_AT_ONCE) -> None:
+        """Keep ``at_once`` spans open at most."""
+        self._at_once = at_once
         self._open: dict[str, trace.Span] = {}
 
     @contextmanager
     def starting(self, *, run_id: str, job_id: str) -> Iterator[None]:
         """Begin the span of a run. The ids go on every log line of what is started inside, tasks included."""
         span = _TRACER.start_span("run", attributes={"flowforge.run_id": run_id, "flowforge.job_id": job_id})
+        while len(self._open) >= self._at_once:
+            self.ended(next(iter(self._open)), "left")
+        # Here already: a sandbox that cannot be started ends its run before the start is over.
+        self._open[run_id] = span
         token = attach(baggage.set_baggage("run_id", run_id))
         try:
             with (
@@ -202,10 +215,9 @@ class RunSpans:
             ):
                 yield
         except BaseException:
-            span.end()
+            if self._open.pop(run_id, None) is not None:
+                span.end()
             raise
-        else:
-            self._open[run_id] = span
         finally:
             detach(token)
 

@@ -243,6 +243,33 @@ def test_the_span_of_a_run_lasts_until_its_end(exporter: InMemorySpanExporter) -
     assert (seen, outcomes) == (["r-3", "r-1", "r-2"], [None, "succeeded", "stopped"])
 
 
+def runs_in(exporter: InMemorySpanExporter) -> list[tuple[object, object]]:
+    """The runs whose spans ended, and how."""
+    found = [one.attributes or {} for one in exporter.get_finished_spans() if one.name == "run"]
+    return [(one.get("flowforge.run_id"), one.get("flowforge.outcome")) for one in found]
+
+
+def test_a_run_that_ends_while_it_starts_leaves_no_span_open(exporter: InMemorySpanExporter) -> None:
+    exporter.clear()
+    runs = RunSpans()
+    with runs.starting(run_id="r-1", job_id="j-1"):
+        runs.ended("r-1", "infra_retryable")
+    runs.close()
+    assert runs_in(exporter) == [("r-1", "infra_retryable")]
+
+
+def test_spans_of_runs_whose_end_is_told_elsewhere_do_not_pile_up(exporter: InMemorySpanExporter) -> None:
+    exporter.clear()
+    runs = RunSpans(at_once=2)
+    for number in range(1, 5):
+        with runs.starting(run_id=f"r-{number}", job_id="j-1"):
+            pass
+    assert runs_in(exporter) == [("r-1", "left"), ("r-2", "left")]
+    runs.ended("r-3", "succeeded")
+    runs.close()
+    assert runs_in(exporter)[2:] == [("r-3", "succeeded"), ("r-4", "stopped")]
+
+
 # --- the whole way
 
 
