@@ -147,7 +147,7 @@ async def open_flowforge(
                 redis=redis,
                 forge=forge,
                 git=GitMirrors(settings.data_dir / "mirrors"),
-                runner=runner or await open_runner(settings, stack),
+                runner=runner or await open_runner(settings, stack, instance=store.instance_id),
             ),
             worker,
         )

@@ -2,16 +2,15 @@
 
 import asyncio
 import contextlib
-import hashlib
 import importlib.util
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import assert_never
 from urllib.parse import urlsplit
 
 from app.http.door import open_doors
 from app.settings import Environment, RunnerKind, ServiceSettings
-from app.store.engine import parse_url
 from bot.errors import SettingsError
 from bot.ports.runner import AgentRunner
 from runners.backends.cluster.runner import ClusterRunner
@@ -19,6 +18,8 @@ from runners.backends.container import ContainerRunner
 from runners.backends.process import ProcessRunner
 from runners.manifests import Placement
 from runners.sandbox import SandboxSpec
+
+InstanceId = Callable[[], Awaitable[str]]
 
 
 def claude_path(settings: ServiceSettings) -> Path:
@@ -35,11 +36,11 @@ def claude_path(settings: ServiceSettings) -> Path:
     return path
 
 
-def sandbox_spec(settings: ServiceSettings) -> SandboxSpec:
-    """What all sandboxes of this installation have in common."""
+def sandbox_spec(settings: ServiceSettings, instance: str) -> SandboxSpec:
+    """What all sandboxes of the installation named ``instance`` have in common."""
     return SandboxSpec(
         image=settings.run_image,
-        instance=instance_id(settings),
+        instance=instance,
         cpus=settings.run_cpus,
         memory_bytes=settings.run_memory_bytes,
         pids=settings.run_pids,
@@ -47,14 +48,7 @@ def sandbox_spec(settings: ServiceSettings) -> SandboxSpec:
     )
 
 
-def instance_id(settings: ServiceSettings) -> str:
-    """A name for this installation: the same in all of its processes, another one for another database."""
-    url = parse_url(settings.database_url.get_secret_value())
-    place = f"{url.host}:{url.port}/{url.database}"
-    return hashlib.sha256(place.encode()).hexdigest()[:16]
-
-
-async def open_cluster(settings: ServiceSettings) -> ClusterRunner:
+async def open_cluster(settings: ServiceSettings, instance: str) -> ClusterRunner:
     """Runs as Kubernetes Jobs.
 
     Raises:
@@ -78,7 +72,7 @@ async def open_cluster(settings: ServiceSettings) -> ClusterRunner:
     return ClusterRunner.open(
         kubeconfig=settings.cluster_kubeconfig,
         context=settings.cluster_context,
-        spec=sandbox_spec(settings),
+        spec=sandbox_spec(settings, instance),
         placement=placement,
     )
 
@@ -92,11 +86,17 @@ async def _address(host: str) -> str:
     return str(found[0][4][0])
 
 
-async def open_runner(settings: ServiceSettings, stack: contextlib.AsyncExitStack) -> AgentRunner:
+async def open_runner(
+    settings: ServiceSettings, stack: contextlib.AsyncExitStack, *, instance: InstanceId
+) -> AgentRunner:
     """The backend, closed with ``stack``.
+
+    ``instance`` is asked for this installation's name where sandboxes bear it: those with another one are somebody
+    else's, and are left alone.
 
     Raises:
         SettingsError: it cannot be made with these settings.
+        StoreError: nobody can tell the installation's name.
     """
     match settings.runner:
         case RunnerKind.PROCESS:
@@ -106,14 +106,15 @@ async def open_runner(settings: ServiceSettings, stack: contextlib.AsyncExitStac
                 development=settings.environment is Environment.DEVELOPMENT,
             )
         case RunnerKind.CLUSTER:
-            cluster = await open_cluster(settings)
+            cluster = await open_cluster(settings, await instance())
             stack.push_async_callback(cluster.close)
             return cluster
         case RunnerKind.CONTAINER:
+            spec = sandbox_spec(settings, await instance())
             doors = await stack.enter_async_context(open_doors())
             return ContainerRunner(
                 settings.data_dir / "runs",
-                spec=sandbox_spec(settings),
+                spec=spec,
                 doors=doors,
                 engine=settings.container_engine,
                 runtime=settings.container_runtime,

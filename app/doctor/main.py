@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -13,7 +14,7 @@ from app.settings import ServiceSettings
 from app.store.database import SqlStore
 from app.system import SystemClock, SystemIds
 from app.wiring_sandboxes import open_runner
-from bot.errors import SettingsError
+from bot.errors import SettingsError, StoreError
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.transport import open_http
 from bot.ports.system import Clock
@@ -95,9 +96,19 @@ async def _forge(settings: ServiceSettings, clock: Clock) -> list[Check]:
         return await forge.forge_checks(settings, http, client, clock)
 
 
+async def _instance(store: SqlStore) -> str:
+    """The installation's name. Without its database, which another check is about, the probe's sandbox has its own."""
+    try:
+        return await store.instance_id()
+    except StoreError:
+        return SystemIds().new_id()
+
+
 async def _backend(settings: ServiceSettings, clock: Clock, *, probe: bool) -> list[Check]:
     async with contextlib.AsyncExitStack() as stack:
-        runner = await open_runner(settings, stack)
+        store = SqlStore.open(settings.database_url.get_secret_value(), clock, SystemIds())
+        stack.push_async_callback(store.close)
+        runner = await open_runner(settings, stack, instance=functools.partial(_instance, store))
         there = await sandboxes.backend_checks(runner)
         prove: Prove | None = prover_of(settings, runner, clock=clock, ids=SystemIds()) if probe else None
         return [*there, *await sandboxes.isolation_checks(settings, runner, prove)]

@@ -26,6 +26,7 @@ class SqlStore:
 
     def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
         self._database = database
+        self._ids = ids
         self.deliveries = SqlDeliveries(database, clock)
         self.intents = SqlIntents(database, clock)
         self.registry = SqlRegistry(database, clock)
@@ -60,6 +61,13 @@ class SqlStore:
         """Return when the database answers. Raises ``StoreUnavailableError``."""
         async with self._database.reading() as connection:
             await connection.execute(text("SELECT 1"))
+
+    async def instance_id(self) -> str:
+        """A name for this installation, 32 hexadecimal digits: made once, the same in all of its processes.
+
+        An address would not do: two installations may each have a database that they reach as ``db:5432``.
+        """
+        return await self.registry.instance(self._ids.new_id())
 
     async def close(self) -> None:
         """Write what is waiting, then close every connection."""

@@ -6,7 +6,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.engine import Database, insert
-from app.store.tables import installations, job_config_versions, repositories
+from app.store.tables import installations, instance, job_config_versions, repositories
 from bot.model.forge import ForgeKind, RepositoryRef
 from bot.ports.system import Clock
 
@@ -17,6 +17,18 @@ class SqlRegistry:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+
+    async def instance(self, new_name: str) -> str:
+        """The name of the installation that this database is of: the first ``new_name`` that was ever given here."""
+        query = select(instance.c.name)
+        async with self._database.reading() as connection:
+            name: str | None = (await connection.execute(query)).scalar_one_or_none()
+        if name is None:
+            async with self._database.writing() as connection:
+                row = insert(connection, instance).values(id=1, name=new_name)
+                await connection.execute(row.on_conflict_do_nothing(index_elements=["id"]))
+                name = str((await connection.execute(query)).scalar_one())
+        return name
 
     async def installation(self, forge: ForgeKind, installation_id: int, account: str, *, active: bool) -> None:
         """Record an installation, active or gone."""

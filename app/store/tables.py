@@ -46,6 +46,14 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
     return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
+instance: Final = Table(
+    "instance",
+    metadata,
+    # always 1: there is one installation to a database
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", key(), nullable=False),
+)
+
 deliveries: Final = Table(
     "deliveries",
     metadata,
@@ -237,6 +245,8 @@ runs: Final = Table(
     Index("ix_runs_job", "job_id", "serial"),
     # Runs.abandoned
     _partial("ix_runs_supervised", "lease_until", where="state = 'started'"),
+    # Runs.end_unstarted
+    _partial("ix_runs_unstarted", "created_at", where="state = 'created'"),
 )
 
 run_archives: Final = Table(

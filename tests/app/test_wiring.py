@@ -1,6 +1,7 @@
 """Putting an instance together: what is wrong is said before anything runs, and its health is that of its parts."""
 
 import os
+import re
 import signal
 import sqlite3
 from collections.abc import AsyncIterator
@@ -15,11 +16,12 @@ from pydantic import SecretStr
 
 from app.demo.redis_server import embedded_redis
 from app.http.server import serving_loopback
-from app.settings import Environment
+from app.settings import Environment, RunnerKind
 from app.store.migrate import upgrade
 from app.wiring import open_flowforge, server_limits
 from app.wiring_sandboxes import claude_path
 from bot.errors import SettingsError
+from runners.backends.container import ContainerRunner
 from tests.app.http.web import signature
 from tests.app.jobs.parts import KEY, WEBHOOK_SECRET, settings_of
 
@@ -102,6 +104,27 @@ async def test_a_database_that_is_gone_is_not_ready(tmp_path: Path, redis_direct
         assert ready.status_code == 503
         assert ready.json()["redis"] == "ok"
         assert ready.json()["migrations"] != "ok"
+
+
+async def test_two_installations_are_two_even_where_their_databases_have_one_address(tmp_path: Path) -> None:
+    """Two compose projects each have a ``db:5432``; neither may take the other's sandboxes for its own."""
+    first = await label_of(tmp_path, "one")
+    assert re.fullmatch(r"[A-Za-z0-9]{1,63}", first), "the value of a label"
+    assert await label_of(tmp_path, "one") == first, "for all processes, and after a restart"
+    (tmp_path / "one.db").rename(tmp_path / "elsewhere.db")
+    assert await label_of(tmp_path, "one") != first
+
+
+async def label_of(directory: Path, database: str) -> str:
+    """What the sandboxes of an installation bear."""
+    (directory / "data").mkdir(exist_ok=True)
+    database_url = f"sqlite:///{directory / database}.db"
+    await upgrade(database_url)
+    changes = {"runner": RunnerKind.CONTAINER, "run_image": "guest", "database_url": database_url}
+    settings = settings_of(directory, **changes, redis_url="redis://127.0.0.1:9")
+    async with open_flowforge(settings, worker="test") as instance:
+        assert isinstance(instance.runner, ContainerRunner)
+        return instance.runner._spec.instance
 
 
 # --- what cannot be put together

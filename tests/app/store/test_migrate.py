@@ -41,6 +41,7 @@ from tests.app.store.words import (
 
 async def fill(store: SqlStore) -> Publication:
     """At least one row in every table."""
+    await store.instance_id()
     await store.deliveries.add(delivery())
     await store.intents.begin("k", delivery_id="d-1", name="resolve", actor=ALICE)
     await store.registry.installation(REPOSITORY.forge, 77, "acme", active=True)
@@ -189,6 +190,33 @@ async def test_what_tests_said_comes_and_goes_and_leaves_the_other_rows_alone(
     store = SqlStore.open(url, clock, CountedIds())
     assert await is_current(store.engine)
     assert await store.proposals.tests(push.job_id, TESTED.tree) is None
+    assert await store.proposals.approval(push.proposal_id or "") is not None
+    await store.close()
+    await backend.drop(url)
+
+
+async def test_the_installations_name_comes_and_goes_and_leaves_the_other_rows_alone(
+    backend: Backend, clock: HandClock
+) -> None:
+    url = await backend.empty()
+    await upgrade(url)
+    store = SqlStore.open(url, clock, CountedIds())
+    push = await fill(store)
+    name = await store.instance_id()
+    await store.close()
+
+    await downgrade(url, revision="0004")
+    assert not await is_current(url)
+    engine = create_engine(url)
+    assert "instance" not in await tables_of(engine)
+    assert not any("ix_runs_unstarted" in index for index in await indexes_of(engine))
+    await engine.dispose()
+
+    await upgrade(url)
+    store = SqlStore.open(url, clock, CountedIds())
+    assert await is_current(store.engine)
+    assert await store.instance_id() != name
+    assert await store.runs.latest(push.job_id) is not None
     assert await store.proposals.approval(push.proposal_id or "") is not None
     await store.close()
     await backend.drop(url)

@@ -1,5 +1,7 @@
 """Installations, repositories, configurations; and intents, each once."""
 
+import asyncio
+import re
 from dataclasses import replace
 
 from app.store.database import SqlStore
@@ -68,3 +70,10 @@ async def test_a_repository_brings_its_installation_and_changes_a_known_one_in_n
         rows = (await connection.exec_driver_sql("SELECT id, account FROM installations ORDER BY id")).all()
     assert [tuple(row) for row in rows] == [(77, "acme"), (78, "till")]
     assert not await store.registry.installation_active(GITHUB, 78)
+
+
+async def test_an_installation_has_one_name_whoever_asks(store: SqlStore, neighbour: SqlStore) -> None:
+    names = await asyncio.gather(*(each.instance_id() for each in (store, neighbour) for _ in range(5)))
+    assert len(set(names)) == 1
+    assert re.fullmatch(r"[0-9a-f]{32}", names[0]), "it is the value of a label"
+    assert await store.instance_id() == names[0]
