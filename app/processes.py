@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import RedisError
 
-from app.http.server import bind, serving, url_of
+from app.http.server import Bounds, bind, serving, url_of
 from app.isolation import proving
 from app.jobs.queue import QUEUE_NAME
 from app.jobs.worker import create_worker
@@ -22,6 +22,10 @@ from app.wiring import FlowForge, open_flowforge
 from app.wiring_gateway import Gateway, open_gateway
 from app.wiring_web import open_web
 from bot.errors import SettingsError
+
+_SANDBOXES: Final = Bounds(connections=1024, of_one_address=256, request_seconds=30.0)
+"""What sandboxes may hold of the gateway. All those behind the doors of one worker have its address, and each of them
+32 connections at most."""
 
 _REDIS_WAIT_SECONDS: Final = 1.0
 _DRAIN_SECONDS: Final = 3.0
@@ -122,7 +126,7 @@ async def running(settings: ServiceSettings, *, web: socket.socket | None = None
 @contextlib.asynccontextmanager
 async def running_gateway(settings: GatewaySettings, listener: socket.socket) -> AsyncIterator[Gateway]:
     """Be the gateway on a socket while the context lasts."""
-    async with open_gateway(settings) as gateway, serving(gateway.front, listener):
+    async with open_gateway(settings) as gateway, serving(gateway.front, listener, bounds=_SANDBOXES):
         yield gateway
 
 

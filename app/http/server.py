@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import get_remote_addr
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -54,34 +56,94 @@ def bind_socket(path: Path) -> socket.socket:
     return listener
 
 
-def _at_most(connections: int) -> type[H11Protocol]:
-    """A protocol that hangs up on whoever comes when there are so many connections already."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What those who connect may hold: each connection costs a file and some memory.
 
-    class Limited(H11Protocol):
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-            if len(self.connections) >= connections:
-                transport.abort()
-            else:
-                super().connection_made(transport)
+    Attributes:
+        connections: how many there may be; whoever comes then is hung up on.
+        of_one_address: how many of these from one address, so that one sandbox cannot keep all others out.
+        request_seconds: how long a request may be in coming, and what is left of one that was answered before its end.
+    """
 
-    return Limited
+    connections: int
+    of_one_address: int | None = None
+    request_seconds: float | None = None
+
+
+class _BoundedProtocol(H11Protocol):
+    """uvicorn's protocol within bounds."""
+
+    bounds: ClassVar[Bounds]
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        if self._is_full(transport):
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self._mind_the_time()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._mind_the_time()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._mind_the_time()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._in_time()
+        if self in self.connections:  # it is not where there was no room
+            super().connection_lost(exc)
+
+    def _is_full(self, transport: asyncio.Transport) -> bool:
+        if len(self.connections) >= self.bounds.connections:
+            return True
+        peer = get_remote_addr(transport)
+        if self.bounds.of_one_address is None or peer is None:
+            return False
+        clients = (one.client for one in self.connections if isinstance(one, H11Protocol))
+        return sum(client is not None and client[0] == peer[0] for client in clients) >= self.bounds.of_one_address
+
+    def _mind_the_time(self) -> None:
+        """See to it that a connection on which nothing is being answered does not stay so."""
+        if self.bounds.request_seconds is None:
+            return
+        # uvicorn says that there always is a cycle; at first there is none.
+        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]
+            self._in_time()
+        elif self._late is None and not self.transport.is_closing():
+            self._late = self.loop.call_later(self.bounds.request_seconds, self.transport.abort)
+
+    def _in_time(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+def _protocol_of(bounds: Bounds) -> type[H11Protocol]:
+    """A class with its bounds: uvicorn makes the protocols itself and hands them nothing of ours."""
+    return type("Bounded", (_BoundedProtocol,), {"bounds": bounds})
 
 
 @contextlib.asynccontextmanager
 async def serving(
-    application: Any, listener: socket.socket, *, max_connections: int | None = None
+    application: Any, listener: socket.socket, *, max_connections: int | None = None, bounds: Bounds | None = None
 ) -> AsyncIterator[str]:
     """Serve ``application`` on ``listener`` while the context lasts; the URL it answers at, empty for a unix socket.
 
-    With ``max_connections``, no more than so many files are ever open for whoever connects: one more is hung up on.
+    With ``bounds``, whoever connects can hold no more than they allow; ``max_connections`` is short for that number.
 
     h11 is named on purpose: unlike httptools it shows the application the request target as it was sent, which the
     gateway's policy looks at.
     """
+    if bounds is None and max_connections is not None:
+        bounds = Bounds(connections=max_connections)
     config = uvicorn.Config(
         application,
         interface="asgi3",
-        http="h11" if max_connections is None else _at_most(max_connections),
+        http="h11" if bounds is None else _protocol_of(bounds),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -90,7 +152,7 @@ async def serving(
         server_header=False,
         timeout_graceful_shutdown=2,
         # So many connections are taken at once before anybody looks how many there are.
-        backlog=2048 if max_connections is None else max_connections,
+        backlog=2048 if bounds is None else bounds.connections,
     )
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

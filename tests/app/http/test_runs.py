@@ -1,11 +1,17 @@
 """The two endpoints of a sandbox: each once, with the run's own token, while the run goes on."""
 
+import asyncio
+import contextlib
 import sqlite3
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx
 import pytest
+from litestar import Litestar
 
+from app.http.runs import Uploads, runner_endpoints
+from app.http.server import serving_loopback
 from app.system import SystemClock
 from bot.model.runs import RunOutcome
 from tests.app.http.web import CAP, Web
@@ -122,3 +128,122 @@ async def test_without_a_database_the_guest_is_asked_to_come_again(web: Web) -> 
     holder.close()
     assert (await here.fetch()).status_code == 200
     assert (await here.send()).status_code == 204
+
+
+# --- what sandboxes may have held in memory
+
+
+@dataclass(slots=True)
+class Upload:
+    """A request to leave a result, written piece by piece as a hostile sandbox would."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def write(self, content: bytes) -> None:
+        self.writer.write(content)
+        await self.writer.drain()
+
+    async def status(self) -> int:
+        """The status of the answer, however much of the request is still to come."""
+        async with asyncio.timeout(10):
+            return int((await self.reader.readline()).split(b" ", 2)[1])
+
+
+@contextlib.asynccontextmanager
+async def uploading(url: httpx.URL, run_id: str, token: str, *, length: int) -> AsyncIterator[Upload]:
+    """The head of a request that announces ``length`` bytes; none of them is sent yet."""
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    try:
+        upload = Upload(reader, writer)
+        await upload.write(
+            f"PUT /runs/{run_id}/result HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n"
+            f"Content-Length: {length}\r\n\r\n".encode()
+        )
+        yield upload
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def desk(web: Web, uploads: Uploads) -> AsyncIterator[httpx.URL]:
+    """The endpoints with places of their own."""
+    application = Litestar(
+        route_handlers=runner_endpoints(web.store.runs, max_result_bytes=CAP, uploads=uploads),
+        openapi_config=None,
+        logging_config=None,
+    )
+    async with serving_loopback(application) as url:
+        yield httpx.URL(url)
+
+
+@pytest.mark.parametrize("stranger", ["made-up token", "ended", "stopping", "sent already"])
+async def test_who_is_refused_is_so_before_a_byte_of_the_result_is_read(web: Web, stranger: str) -> None:
+    here = await sandbox(web, "token-of-this-run")
+    if stranger == "ended":
+        await web.store.runs.ended(here.run_id, RunOutcome.TIMED_OUT, detail="")
+    elif stranger == "stopping":
+        await web.store.runs.request_stop(here.run_id, RunOutcome.CANCELLED)
+    elif stranger == "sent already":
+        assert (await here.send()).status_code == 204
+    token = "made-up" if stranger == "made-up token" else here.token
+    async with uploading(web.desk.base_url, here.run_id, token, length=CAP) as upload:
+        assert await upload.status() == 403
+
+
+async def test_a_run_sends_one_result_at_a_time(web: Web) -> None:
+    here, uploads = await sandbox(web, "token-of-this-run"), Uploads(at_once=2)
+    async with (
+        desk(web, uploads) as url,
+        uploading(url, here.run_id, here.token, length=2) as first,
+    ):
+        await first.write(b"1")
+        await until_taken(uploads, here.run_id)
+        async with uploading(url, here.run_id, here.token, length=2) as second:
+            assert await second.status() == 503
+        await first.write(b"2")
+        assert await first.status() == 204
+    assert await web.store.runs.result(here.run_id) == b"12"
+
+
+async def test_so_many_results_are_received_at_once_and_the_next_waits_for_its_turn(web: Web) -> None:
+    here, there = await sandbox(web, "token-of-this-run"), await sandbox(web, "token-of-another-run")
+    patient, uploads = Uploads(at_once=1), Uploads(at_once=1, wait_seconds=0.1)
+    for places in (uploads, patient):
+        async with desk(web, places) as url, uploading(url, here.run_id, here.token, length=2) as first:
+            await until_taken(places, here.run_id)
+            async with uploading(url, there.run_id, there.token, length=5) as second:
+                await second.write(b"after")
+                if places is uploads:
+                    assert await second.status() == 503, "not for ever"
+                    continue
+                await until_taken(places, there.run_id)
+                await first.write(b"12")
+                assert await first.status() == 204
+                assert await second.status() == 204
+    assert await web.store.runs.result(there.run_id) == b"after"
+
+
+async def test_who_sends_too_slowly_or_breaks_off_gives_the_place_away(web: Web) -> None:
+    slow, gone = await sandbox(web, "token-of-this-run"), await sandbox(web, "token-of-another-run")
+    uploads = Uploads(at_once=1, upload_seconds=0.3)
+    async with desk(web, uploads) as url:
+        async with uploading(url, slow.run_id, slow.token, length=9) as upload:
+            await upload.write(b"slow")
+            assert await upload.status() == 408
+        async with uploading(url, gone.run_id, gone.token, length=9) as upload:
+            await upload.write(b"gone")
+        async with uploading(url, slow.run_id, slow.token, length=5) as upload:
+            await upload.write(b"quick")
+            assert await upload.status() == 204
+    assert await web.store.runs.result(slow.run_id) == b"quick"
+    assert await web.store.runs.result(gone.run_id) is None
+
+
+async def until_taken(uploads: Uploads, run_id: str) -> None:
+    """Wait until a run's result is received, or waits for its turn."""
+    async with asyncio.timeout(10):
+        while run_id not in uploads.runs:  # noqa: ASYNC110 - nothing of ours tells when
+            await asyncio.sleep(0.01)

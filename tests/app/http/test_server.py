@@ -1,0 +1,120 @@
+"""What those who connect may hold of a server."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import pytest
+
+from app.http.server import Bounds, bind, serving
+
+REQUEST: Final = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+async def refuse(_: Any, __: Any, send: Any) -> None:
+    """An application that reads no body."""
+    await send({"type": "http.response.start", "status": 403, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def read_all(_: Any, receive: Any, send: Any) -> None:
+    """An application that waits for the whole body, however long that takes."""
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+@contextlib.asynccontextmanager
+async def served(application: Any, bounds: Bounds) -> AsyncIterator[int]:
+    """A server's port; nothing it does may end in an error that nobody catches."""
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+    listener = bind("0.0.0.0", 0)  # noqa: S104 - to be reached by two addresses
+    async with serving(application, listener, bounds=bounds):
+        yield listener.getsockname()[1]
+    assert faults == []
+
+
+@contextlib.asynccontextmanager
+async def connected(port: int, *, count: int, source: str = "127.0.0.1") -> AsyncIterator[list[Connection]]:
+    opened = [
+        await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0), family=socket.AF_INET)
+        for _ in range(count)
+    ]
+    try:
+        yield opened
+    finally:
+        for _, writer in opened:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+async def hung_up_on(connections: list[Connection]) -> int:
+    """How many of the connections end without a word, once every one was asked something."""
+    answers = await asyncio.gather(*(ask(*connection) for connection in connections))
+    return answers.count(b"")
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    try:
+        writer.write(REQUEST % 0)
+        await writer.drain()
+        return await asyncio.wait_for(reader.readline(), 10)
+    except ConnectionError:
+        return b""
+
+
+async def is_ended(reader: asyncio.StreamReader) -> bool:
+    try:
+        return await asyncio.wait_for(reader.read(), 10) == b""
+    except ConnectionError:
+        return True
+
+
+async def test_one_address_cannot_keep_all_others_out() -> None:
+    bounds = Bounds(connections=8, of_one_address=5)
+    async with (
+        served(refuse, bounds) as port,
+        connected(port, count=7) as greedy,
+        connected(port, count=3, source="127.0.0.2") as modest,
+        connected(port, count=2, source="127.0.0.3") as late,
+    ):
+        assert await hung_up_on(greedy) == 2
+        assert await hung_up_on(modest) == 0
+        assert await hung_up_on(late) == 2, "more than there may be of all addresses"
+
+
+@pytest.mark.parametrize("said", [b"", b"POST / HTTP/1.1\r\nHost", REQUEST % 9 + b"12"])
+async def test_who_does_not_come_to_the_end_of_a_request_is_hung_up_on(said: bytes) -> None:
+    bounds = Bounds(connections=1, request_seconds=0.3)
+    async with served(refuse, bounds) as port, connected(port, count=1) as ((reader, writer),):
+        writer.write(said)
+        if said.endswith(b"12"):
+            assert b"403" in await reader.readuntil(b"\r\n\r\n")
+        dripping = asyncio.create_task(drip(writer, to=b"y" if said else b""))
+        assert await is_ended(reader)
+        dripping.cancel()
+
+
+async def drip(writer: asyncio.StreamWriter, *, to: bytes) -> None:
+    """Go on so slowly that there is no end to it."""
+    with contextlib.suppress(ConnectionError):
+        while not writer.is_closing():
+            writer.write(to)
+            await asyncio.sleep(0.05)
+
+
+async def test_a_request_that_is_being_answered_has_all_the_time_it_needs() -> None:
+    bounds = Bounds(connections=1, request_seconds=0.2)
+    async with served(read_all, bounds) as port, connected(port, count=1) as ((reader, writer),):
+        for _ in range(2):
+            writer.write(REQUEST % 2 + b"1")
+            await asyncio.sleep(0.5)
+            writer.write(b"2")
+            assert b"204" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
