@@ -30,6 +30,7 @@ from bot.ports.system import Clock, Ids
 from runners.guest.probe import trials_of
 from runners.guest.probe_words import PROBE_PREFIX, PROBE_VERSION, Outcome, ProbeTargets, targets_to_json
 from runners.protocol import EXIT_OK, GUEST_PREFIX
+from runners.sandbox import PROBE_PENDING_SECONDS, PROBE_SECONDS
 from runners.text import one_line
 
 log = structlog.get_logger(__name__)
@@ -39,11 +40,12 @@ _MAX_LOG_BYTES: Final = 2**20
 _MAX_DETAIL: Final = 200
 _MAX_SHOWN: Final = 5
 _MODEL: Final = "none"
+_WORK: Final = timedelta(seconds=PROBE_SECONDS)
 _OTHER_FORM: Final = "the probe's answer has another form"
 
 _LIMITS: Final = RunLimits(
-    deadline_seconds=120.0,
-    stall_seconds=120.0,
+    deadline_seconds=PROBE_SECONDS,
+    stall_seconds=PROBE_SECONDS,
     budget_usd=0.01,
     max_turns=1,
     max_workspace_bytes=1,
@@ -116,15 +118,19 @@ class IsolationProbe:
         gateway_url: str,
         clock: Clock,
         ids: Ids,
-        deadline_seconds: float = 120.0,
+        pending_seconds: float = PROBE_PENDING_SECONDS,
         poll_seconds: float = 0.25,
     ) -> None:
-        """Probe sandboxes of ``runner``, each for ``deadline_seconds`` at most, the wait for its start included."""
+        """Probe sandboxes of ``runner``.
+
+        Each may take ``pending_seconds`` to come to work, as long as a run's, but not longer than the sinker leaves a
+        probe alone; then it has two minutes. A backend that does not know when a guest comes to work gives it both.
+        """
         self._runner = runner
         self._gateway_url = gateway_url
         self._clock = clock
         self._ids = ids
-        self._deadline = timedelta(seconds=deadline_seconds)
+        self._pending = timedelta(seconds=min(pending_seconds, PROBE_PENDING_SECONDS))
         self._poll_seconds = poll_seconds
 
     async def prove(self, targets: ProbeTargets) -> IsolationReport:
@@ -141,7 +147,7 @@ class IsolationProbe:
             probe=targets_to_json(asked),
         )
         try:
-            said = await self._said(task, until=at + self._deadline)
+            said = await self._said(task, until=at + self._pending + _WORK)
         except SandboxError as error:
             return IsolationReport(at=at, problem=str(error))
         finally:
@@ -168,6 +174,8 @@ class IsolationProbe:
             else:
                 if not isinstance(seen, SandboxPending | SandboxRunning):
                     return seen
+                if isinstance(seen, SandboxRunning) and seen.since is not None:
+                    until = min(until, self._clock.now() + _WORK)
                 doing = f"waited: {seen.reason}" if isinstance(seen, SandboxPending) else "was at work"
             await asyncio.sleep(self._poll_seconds)
         raise SandboxError(f"the probe did not end in time; it {doing}")

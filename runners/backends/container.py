@@ -44,6 +44,8 @@ from runners.sandbox import (
     DOOR_DIR,
     DOOR_NAME,
     INSTANCE_LABEL,
+    PROBE_AGED_SECONDS,
+    PROBE_LABEL,
     RUN_LABEL,
     TASK_DIR,
     USER_ID,
@@ -73,6 +75,7 @@ https://docs.podman.io/en/latest/markdown/podman-run.1.html#exit-status
 """
 
 _LOCAL: Final = "localhost/"
+_PROBE_MARK: Final = "probe"
 _TMP_DIR: Final = "/tmp"  # noqa: S108 - files in the container's own memory
 _KILLED: Final = 128 + signal.SIGKILL
 _PASSED_ON: Final = ("HOME", "PATH", "XDG_RUNTIME_DIR", "TMPDIR")
@@ -154,7 +157,7 @@ class ContainerRunner:
         if task.run_id in self._attached or place.exists():
             return
         try:
-            door = await asyncio.to_thread(_make_places, place)
+            door = await asyncio.to_thread(_make_places, place, probe=bool(task.probe))
             await self._doors.open(task, door)
             walls = await self._more_walls()
             self._attached[task.run_id] = await asyncio.to_thread(self._spawn, task, place, walls)
@@ -224,16 +227,17 @@ class ContainerRunner:
             await self._call(*removing, bears=_GONE)
 
     async def aged(self) -> list[str]:
-        """The runs of which containers or directories are left that are a minute old and older."""
+        """The runs of which containers or directories are left that are a minute old and older.
+
+        Of probes, those that no worker waits for any longer: this one may have been started by ``flowforge doctor``.
+        """
         ours = f"label={INSTANCE_LABEL}={self._spec.instance}"
         ids = (await self._call("ps", "--all", "--quiet", "--no-trunc", "--filter", ours)).split()
-        shown = f'{{{{index .Config.Labels "{RUN_LABEL}"}}}} {{{{index .Config.Labels "{STARTED_LABEL}"}}}}'
+        shown = " ".join(f'{{{{index .Config.Labels "{name}"}}}}' for name in (RUN_LABEL, STARTED_LABEL, PROBE_LABEL))
         lines = (await self._call("inspect", "--format", shown, *ids, bears=("no such",))).splitlines() if ids else []
-        before = time.time() - AGED_SECONDS
-        found = [
-            run_id for line in lines for run_id, _, started in [line.partition(" ")] if _is_before(started, before)
-        ]
-        left = await asyncio.to_thread(_old_places, self._directory, before)
+        now = time.time()
+        found = [line.split(" ")[0] for line in lines if _is_aged_line(line, now)]
+        left = await asyncio.to_thread(_old_places, self._directory, now)
         return list(dict.fromkeys([*found, *(run_id for run_id in left if run_id not in self._attached)]))
 
     async def check(self) -> list[str]:
@@ -321,7 +325,7 @@ class ContainerRunner:
     def options(self, task: RunTask, place: Path, environment: Mapping[str, str]) -> list[str]:
         """The options of ``run``: all that makes the container a sandbox."""
         spec = self._spec
-        labels = {**sandbox_labels(task.run_id, spec), STARTED_LABEL: str(int(time.time()))}
+        labels = {**sandbox_labels(task.run_id, spec, probe=bool(task.probe)), STARTED_LABEL: str(int(time.time()))}
         room = min(spec.disk_bytes, spec.memory_bytes // 2)
         return [
             *("--name", sandbox_name(task.run_id)),
@@ -431,25 +435,36 @@ def _ulimits() -> list[str]:
     return limits
 
 
-def _make_places(place: Path) -> Path:
+def _make_places(place: Path, *, probe: bool) -> Path:
     """The run's directory, and in it the one that the container sees: whoever it is there, it may look in."""
     door = place / "door"
     door.mkdir(parents=True)
     place.chmod(0o711)
     door.chmod(0o755)
+    if probe:
+        (place / _PROBE_MARK).touch()
     return door
 
 
-def _old_places(directory: Path, before: float) -> list[str]:
+def _old_places(directory: Path, now: float) -> list[str]:
     if not directory.is_dir():
         return []
     places = [place for place in directory.iterdir() if _RUN_ID.fullmatch(place.name)]
-    return [place.name for place in places if place.stat().st_mtime < before]
+    return [place.name for place in places if _is_old_place(place, now)]
 
 
-def _is_before(started: str, before: float) -> bool:
-    """Whether a container is old enough; one whose label says nothing is."""
-    return not started.isdecimal() or int(started) < before
+def _is_old_place(place: Path, now: float) -> bool:
+    return place.stat().st_mtime < now - _age(probe=(place / _PROBE_MARK).exists())
+
+
+def _is_aged_line(line: str, now: float) -> bool:
+    """Whether a container is old enough, by its run, its start and whether it is a probe; an unknown start is old."""
+    _, started, probe = [*line.split(" "), "", ""][:3]
+    return not started.isdecimal() or int(started) < now - _age(probe=probe == "true")
+
+
+def _age(*, probe: bool) -> float:
+    return PROBE_AGED_SECONDS if probe else AGED_SECONDS
 
 
 def _read(path: Path, offset: int, limit: int) -> bytes:

@@ -1,5 +1,6 @@
 """What Jobs and pods say about a run. The objects are as a real API server gave them, cut to what matters."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from runners.backends.cluster.observation import (
     PodView,
     created_at,
     has_ended,
+    is_aged,
     is_finished,
     is_going,
     is_out_of_reach,
@@ -288,6 +290,20 @@ THINGS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.parametrize(
+    ("labels", "young", "old"),
+    [({}, 59, 60), ({"flowforge.dev/probe": "true"}, 600 + 120 + 60, 900)],
+    ids=["run", "probe"],
+)
+def test_a_probe_is_left_alone_as_long_as_somebody_may_wait_for_it(
+    labels: dict[str, str], young: int, old: int
+) -> None:
+    thing = {"metadata": {"creationTimestamp": "2026-11-28T12:00:00Z", "labels": labels}}
+    made = datetime(2026, 11, 28, 12, tzinfo=UTC)
+    assert not is_aged(thing, now=made + timedelta(seconds=young))
+    assert is_aged(thing, now=made + timedelta(seconds=old))
+
+
 @given(THINGS)
 def test_no_object_is_too_strange(thing: dict[str, Any]) -> None:
     assert view_of_pod(thing) is not None
@@ -297,6 +313,7 @@ def test_no_object_is_too_strange(thing: dict[str, Any]) -> None:
         *(job_failure, passed_deadline),
     ):
         look(thing)
+    is_aged(thing, now=datetime(2026, 11, 28, 12, tzinfo=UTC))
 
 
 @given(st.lists(JSON, max_size=4), st.text(max_size=50))

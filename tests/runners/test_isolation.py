@@ -27,6 +27,7 @@ from runners.backends.process import ProcessRunner
 from runners.guest.probe_words import PROBE_PREFIX, Address, Outcome, ProbeTargets, targets_from_json
 from runners.isolation import IsolationProbe, IsolationReport, expected, read_answer
 from runners.protocol import GUEST_PREFIX
+from runners.sandbox import PROBE_AGED_SECONDS
 from tests.runners.bench import CLAUDE, left_in
 from tests.runners.guest.test_probe import as_root, door
 from tests.runners.sealed_backend import SealedRunner
@@ -173,6 +174,30 @@ async def test_an_end_without_an_answer_proves_nothing(
     assert says in reason
     assert reason.startswith("isolation is not proved: ")
     assert runner.done == ["start", "stop", "forget"]
+
+
+async def test_a_sandbox_that_comes_late_is_waited_for_but_not_a_guest_that_does_nothing() -> None:
+    """An image may take minutes to come, and a node too; the guest's own time begins when it comes to work."""
+    waits = [SandboxPending(reason="its image is fetched")] * 30
+    late = Scripted([*waits, SandboxRunning(log_bytes=0, since=NOW), ENDED])
+    assert (await proved(late)).reason() == "isolation is not proved: the probe gave 0 answers"
+    idle = Scripted([SandboxRunning(log_bytes=0, since=NOW)])
+    assert "it was at work" in ((await proved(idle)).reason() or "")
+    assert 5 <= idle.looks <= 7  # of twenty seconds each
+
+
+async def test_no_probe_waits_so_long_that_the_sinker_takes_it() -> None:
+    waits = Scripted([SandboxPending(reason="no node is free")])
+    probe = IsolationProbe(
+        waits,
+        gateway_url="http://gateway",
+        clock=Ticking(),
+        ids=SystemIds(),
+        pending_seconds=86_400.0,
+        poll_seconds=0.0,
+    )
+    assert not (await probe.prove(TARGETS)).proved
+    assert waits.looks * 10 < PROBE_AGED_SECONDS
 
 
 async def test_what_cannot_be_started_proves_nothing_and_is_cleared_up() -> None:

@@ -5,13 +5,13 @@ https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from signal import SIGKILL
 from typing import Any, Final
 
 from bot.model.runs import RunOutcome, SandboxExited, SandboxLost, SandboxPending
 from runners.manifests import CONTAINER
-from runners.sandbox import RUN_LABEL
+from runners.sandbox import AGED_SECONDS, PROBE_AGED_SECONDS, PROBE_LABEL, RUN_LABEL
 from runners.text import one_line
 
 _MAX_WORDS: Final = 240
@@ -66,6 +66,16 @@ def uid_of(thing: Mapping[str, Any]) -> str:
 def created_at(thing: Mapping[str, Any]) -> datetime | None:
     """When an object was created, by the API server's clock."""
     return _time(_metadata(thing).get("creationTimestamp"))
+
+
+def is_aged(thing: Mapping[str, Any], *, now: datetime) -> bool:
+    """Whether an object is so old that a run which it belongs to has its row, and whoever waited for a probe is gone.
+
+    ``now`` is by the API server's clock.
+    """
+    created = created_at(thing)
+    age = PROBE_AGED_SECONDS if PROBE_LABEL in _mapping(_metadata(thing).get("labels")) else AGED_SECONDS
+    return created is not None and created <= now - timedelta(seconds=age)
 
 
 def is_going(thing: Mapping[str, Any]) -> bool:

@@ -5,10 +5,9 @@ import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import structlog
 
@@ -29,6 +28,7 @@ from runners.backends.cluster.observation import (
     PodStuck,
     created_at,
     has_ended,
+    is_aged,
     is_finished,
     is_going,
     is_out_of_reach,
@@ -46,7 +46,6 @@ from runners.backends.cluster.periodic import Periodic
 from runners.backends.cluster.rights import check_rights
 from runners.manifests import Placement, make_job
 from runners.sandbox import (
-    AGED_SECONDS,
     INSTANCE_LABEL,
     NAME_LABEL,
     RUN_LABEL,
@@ -247,13 +246,12 @@ class ClusterRunner:
     async def aged(self) -> list[str]:
         """The runs of this installation of which a Job or a pod is here that is a minute old or older.
 
-        Raises ``SandboxError``.
+        Of probes, those that no worker waits for any longer. Raises ``SandboxError``.
         """
         found: set[str] = set()
         for resource in ("jobs", "pods"):
             listing = await self._api.items(resource, labels=self._ours)
-            before = listing.time - timedelta(seconds=AGED_SECONDS)
-            found.update(run_of(thing) for thing in listing.items if _is_older(thing, before))
+            found.update(run_of(thing) for thing in listing.items if is_aged(thing, now=listing.time))
         return sorted(found - {""})
 
     async def _is_there(self, run_id: str) -> bool:
@@ -401,11 +399,6 @@ def _by_run(things: Iterable[Object]) -> dict[str, Object]:
         if other is None or str(created_at(thing) or "") >= str(created_at(other) or ""):
             newest[run_of(thing)] = thing
     return newest
-
-
-def _is_older(thing: Mapping[str, Any], than: datetime) -> bool:
-    created = created_at(thing)
-    return created is not None and created <= than
 
 
 def _may_be_there(error: ApiError) -> bool:

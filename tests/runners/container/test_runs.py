@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import statistics
 import time
 from pathlib import Path
@@ -17,10 +18,16 @@ from app.demo.model.resolver import HonestResolver
 from app.system import SystemClock
 from bot.errors import SandboxError, SettingsError
 from bot.model.runs import RunOutcome, SandboxExited, SandboxMissing
-from runners.backends.container import STARTED_LABEL
+from runners.backends.container import STARTED_LABEL, _make_places
 from runners.guest.probe_words import Address, ProbeTargets
 from runners.isolation import IsolationProbe
-from runners.sandbox import sandbox_labels, sandbox_name
+from runners.sandbox import (
+    PROBE_AGED_SECONDS,
+    PROBE_PENDING_SECONDS,
+    PROBE_SECONDS,
+    sandbox_labels,
+    sandbox_name,
+)
 from tests.image.engine import Engine, needs_engine
 from tests.runners.bench import CONFLICT, MODEL_KEY, RESOLVED, Bench, left_in
 from tests.runners.container.bench import ContainerBench, alive_below, eventually, open_containers, spec
@@ -287,9 +294,12 @@ async def test_two_runs_have_doors_of_their_own(containers: ContainerBench) -> N
 
 
 async def test_what_a_crashed_worker_left_is_found_by_its_labels(containers: ContainerBench, loaded_image: str) -> None:
-    """Ours and old without a live run: removed. Young, another installation's, or of a live run: left alone."""
+    """Ours and old without a live run: removed. Young, another installation's, or of a live run: left alone.
+
+    A probe has no run; it is old when nobody can be waiting for it any longer.
+    """
     task, _ = await containers.bench.prepare(HONEST)
-    old, young, foreign = "1" * 32, "2" * 32, "3" * 32
+    old, young, foreign, probing, probed = (digit * 32 for digit in "12345")
     now = int(time.time())
     ours = spec(loaded_image)
     for run_id, made_for, started in (
@@ -297,14 +307,36 @@ async def test_what_a_crashed_worker_left_is_found_by_its_labels(containers: Con
         (young, ours, now),
         (foreign, spec(loaded_image, instance="somebody-else"), now - 61),
         (task.run_id, ours, now - 61),
+        (probing, ours, now - int(PROBE_PENDING_SECONDS + PROBE_SECONDS)),
+        (probed, ours, now - int(PROBE_AGED_SECONDS) - 1),
     ):
-        labels = {**sandbox_labels(run_id, made_for), STARTED_LABEL: str(started)}
+        probe = run_id in {probing, probed}
+        labels = {**sandbox_labels(run_id, made_for, probe=probe), STARTED_LABEL: str(started)}
         words = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
         containers.engine.run("create", "--name", sandbox_name(run_id), *words, loaded_image)
-    assert set(await containers.runner.aged()) == {old, task.run_id}
-    assert await containers.supervisor.sink() == 1
-    assert set(containers.containers()) == {sandbox_name(run_id) for run_id in (young, foreign, task.run_id)}
-    for run_id in (young, foreign, task.run_id):
+    assert set(await containers.runner.aged()) == {old, probed, task.run_id}
+    assert await containers.supervisor.sink() == 2
+    left = (young, foreign, probing, task.run_id)
+    assert set(containers.containers()) == {sandbox_name(run_id) for run_id in left}
+    for run_id in left:
+        await containers.runner.forget(run_id)
+
+
+async def test_directories_that_a_crash_left_are_found_by_their_age(containers: ContainerBench, places: Path) -> None:
+    """That of a probe, which the doctor may have started beside this worker, when nobody waits for it any longer."""
+    now = time.time()
+    for run_id, probe, age in (
+        ("1" * 32, False, 61),
+        ("2" * 32, False, 30),
+        ("3" * 32, True, PROBE_PENDING_SECONDS + PROBE_SECONDS),
+        ("4" * 32, True, PROBE_AGED_SECONDS + 1),
+    ):
+        _make_places(places / run_id, probe=probe)
+        os.utime(places / run_id, (now - age, now - age))
+    assert set(await containers.runner.aged()) == {"1" * 32, "4" * 32}
+    assert await containers.supervisor.sink() == 2
+    assert set(left_in(places)) == {"2" * 32, "3" * 32}
+    for run_id in ("2" * 32, "3" * 32):
         await containers.runner.forget(run_id)
 
 
