@@ -43,7 +43,7 @@ class Placement:
         node_selector: as in a pod.
         tolerations: as in a pod.
         affinity: as in a pod.
-        queue: a Kueue LocalQueue: the Job is created suspended and Kueue decides when it runs.
+        queue: a Kueue LocalQueue: the Job is created suspended and Kueue decides when it runs. Probes do not queue.
         user_namespace: gives the pod a user namespace of its own. That needs Linux 6.3, a container runtime that maps
             mounts, and Kubernetes 1.33; elsewhere the pod does not start, so nobody gets it without asking.
             https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/
@@ -82,9 +82,10 @@ def make_job(task: RunTask, spec: SandboxSpec, placement: Placement) -> dict[str
     Raises:
         SandboxError: this kind of run has no guest.
     """
-    labels = sandbox_labels(task.run_id, spec)
+    labels = sandbox_labels(task.run_id, spec, probe=bool(task.probe))
     name = sandbox_name(task.run_id)
-    queue: dict[str, Any] = {QUEUE_LABEL: placement.queue} if placement.queue else {}
+    # A probe that stood in line behind runs would say too late that no run may be started.
+    queue: dict[str, Any] = {QUEUE_LABEL: placement.queue} if placement.queue and not task.probe else {}
     deadline = task.limits.deadline_seconds + placement.pending_seconds + _SPARE_SECONDS
     return {
         "apiVersion": "batch/v1",
@@ -102,7 +103,7 @@ def make_job(task: RunTask, spec: SandboxSpec, placement: Placement) -> dict[str
                     {"action": "FailJob", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
                 ]
             },
-            **({"suspend": True} if placement.queue else {}),
+            **({"suspend": True} if queue else {}),
             "template": {
                 "metadata": {"labels": labels, "annotations": _annotations()},
                 "spec": _pod(task, spec, placement),

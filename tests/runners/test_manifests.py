@@ -9,8 +9,8 @@ import pytest
 
 from bot.errors import SandboxError
 from bot.model.runs import RunKind, RunLimits, RunTask
-from runners.manifests import Placement, make_job
-from runners.sandbox import SandboxSpec
+from runners.manifests import QUEUE_LABEL, Placement, make_job
+from runners.sandbox import PROBE_LABEL, SandboxSpec
 from tests.conftest import Golden
 
 VERSIONS = ("1.34", "1.35", "1.36", "1.37")
@@ -67,6 +67,7 @@ JOBS = {
     "test": make_job(replace(TASK, kind=RunKind.TEST), SPEC, PLACEMENT),
     "probe": make_job(replace(TASK, kind=RunKind.TEST, probe='{"targets": []}'), SPEC, PLACEMENT),
     "everything": make_job(TASK, SPEC, EVERYTHING),
+    "probe_of_everything": make_job(replace(TASK, probe='{"targets": []}'), SPEC, EVERYTHING),
 }
 
 
@@ -100,6 +101,16 @@ def test_the_token_is_in_one_variable_and_nowhere_else() -> None:
     assert holding == ["FLOWFORGE_RUN_TOKEN"]
     container["env"] = []
     assert TASK.token not in json.dumps(job)
+
+
+def test_a_probe_says_that_it_is_one_and_does_not_queue_behind_runs() -> None:
+    probe, run = JOBS["probe_of_everything"], JOBS["everything"]
+    for thing in (probe, probe["spec"]["template"]):
+        assert thing["metadata"]["labels"][PROBE_LABEL] == "true"
+    assert QUEUE_LABEL not in probe["metadata"]["labels"]
+    assert "suspend" not in probe["spec"]
+    assert (run["metadata"]["labels"][QUEUE_LABEL], run["spec"]["suspend"]) == ("runs", True)
+    assert PROBE_LABEL not in json.dumps(run)
 
 
 def test_an_address_as_the_gateway_needs_no_name() -> None:
