@@ -1,12 +1,13 @@
 """Reading on in a log that only knows whole seconds."""
 
+import tracemalloc
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.backends.cluster.logs import READ_BYTES, Position, RunLog, take
+from runners.backends.cluster.logs import READ_BYTES, LastLogs, Position, RunLog, take
 
 BEGAN = datetime(2026, 11, 28, 12, 0, 0, tzinfo=UTC)
 CHUNK = 16 * 1024
@@ -47,6 +48,7 @@ class Reader:
     def __init__(self, kubelet: Kubelet) -> None:
         self.kubelet = kubelet
         self.known = RunLog()
+        self.known.read(0, 0)
         self.text = b""
 
     def read(self) -> None:
@@ -125,6 +127,7 @@ def test_a_line_longer_than_a_reading_comes_in_pieces() -> None:
 def test_a_node_with_another_time_zone() -> None:
     kubelet = Kubelet(zone="+02:00")
     known = RunLog()
+    known.read(0, 0)
     kubelet.write(b"line\n", 0)
     known.grow(kubelet.answer(known.position))
     assert known.position.since == BEGAN - timedelta(hours=2)
@@ -162,6 +165,7 @@ def test_no_answer_is_too_strange(first: bytes, second: bytes) -> None:
 
 def test_what_was_read_is_not_kept() -> None:
     known = RunLog()
+    assert known.read(0, 1) == b"", "here is a reader"
     known.grow(b"2026-11-28T12:00:01.000000000Z abc\n")
     assert known.read(0, 2) == b"ab"
     assert known.read(2, 10) == b"c\n"
@@ -169,9 +173,52 @@ def test_what_was_read_is_not_kept() -> None:
     assert known.read(9, 1) is None
 
 
-def test_what_nobody_reads_is_not_kept_for_ever() -> None:
+def grow(known: RunLog, seconds: range) -> None:
+    for second in seconds:
+        known.grow(b"2026-11-28T12:00:%02dZ " % second + b"x" * (2**20) + b"\n")
+
+
+def test_what_nobody_reads_is_counted_and_not_kept() -> None:
     known = RunLog()
-    for second in range(10):
-        known.grow(b"2026-11-28T12:00:0%dZ " % second + b"x" * (2**20) + b"\n")
+    tracemalloc.start()
+    try:
+        grow(known, range(10))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
     assert known.length == 10 * (2**20 + 1)
+    assert held < 2**16
     assert known.read(0, 1) is None
+
+
+def test_who_begins_to_read_late_finds_what_comes_from_then_on() -> None:
+    known = RunLog()
+    grow(known, range(2))
+    read = known.length
+    assert known.read(read - 5, 10) is None
+    known.grow(b"2026-11-28T12:00:10Z new\n")
+    assert known.read(read, 10) == b"new\n"
+
+
+def test_what_a_reader_leaves_is_not_kept_for_ever() -> None:
+    known = RunLog()
+    known.read(0, 1)
+    grow(known, range(10))
+    assert known.length == 10 * (2**20 + 1)
+    assert known.read(known.length - 2 * READ_BYTES, 1) is None
+    assert known.read(known.length - READ_BYTES, 1) == b"x"
+
+
+def test_last_logs_are_kept_within_one_bound_the_newest_before_the_oldest() -> None:
+    logs = LastLogs(max_bytes=10)
+    logs.keep("a", b"aaaa")
+    logs.keep("b", b"bbbb")
+    logs.keep("c", b"cc")
+    assert logs.read("a", 1, 2) == b"aa"
+    logs.keep("d", b"d")
+    assert [run_id in logs for run_id in "abcd"] == [False, True, True, True]
+    logs.keep("e", b"0123456789 and more")
+    assert [run_id in logs for run_id in "bcde"] == [False, False, False, True]
+    assert logs.read("e", 0, 99) == b"0123456789"
+    logs.drop("e")
+    assert "e" not in logs

@@ -15,7 +15,7 @@ from typing import Final
 READ_BYTES: Final = 2**21
 """The most that one reading takes, longer than any line of Claude Code's event stream."""
 
-_KEPT_BYTES: Final = 2**22
+_KEPT_BYTES: Final = READ_BYTES
 _ANCHOR_BYTES: Final = 128
 _STAMP: Final = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d) ")
 
@@ -108,12 +108,16 @@ def _stamp(line: bytes) -> tuple[datetime | None, int]:
 
 @dataclass(slots=True)
 class RunLog:
-    """What is known of the log of one run that goes on: how long it is, and what nobody has read yet."""
+    """What is known of the log of one run that goes on: how long it is, and what its reader has not read yet.
+
+    Of most runs nobody reads the log before the end: until somebody does, the bytes are counted and not kept.
+    """
 
     position: Position = field(default_factory=Position)
     length: int = 0
     _waiting: int = 0
     _unread: bytes = b""
+    _has_reader: bool = False
 
     @property
     def size(self) -> int:
@@ -125,13 +129,47 @@ class RunLog:
         taken = take(self.position, answer)
         self.position, self._waiting = taken.position, taken.waiting
         self.length += len(taken.text)
-        # Who does not read for long reads the log from its beginning.
-        self._unread = (self._unread + taken.text)[-_KEPT_BYTES:]
+        if self._has_reader:
+            # Who does not read for long reads the log from its beginning.
+            self._unread = (self._unread + taken.text)[-_KEPT_BYTES:]
 
     def read(self, offset: int, limit: int) -> bytes | None:
-        """Up to ``limit`` bytes from ``offset`` on, None when those are no longer here; what was read goes."""
+        """Up to ``limit`` bytes from ``offset`` on, None when those are not here; what was read goes.
+
+        What comes from now on is kept for the next time.
+        """
+        self._has_reader = True
         skipped = offset - (self.length - len(self._unread))
         if skipped < 0 or offset > self.length:
             return None
         self._unread = self._unread[skipped:]
         return self._unread[:limit]
+
+
+class LastLogs:
+    """What runs printed before they were stopped here, for those who name their ends. The oldest goes first."""
+
+    def __init__(self, *, max_bytes: int = 2**25) -> None:
+        """Keep ``max_bytes`` at most of all runs together."""
+        self._max_bytes = max_bytes
+        self._kept: dict[str, bytes] = {}
+
+    def __contains__(self, run_id: str) -> bool:
+        """Whether the log of this run is here."""
+        return run_id in self._kept
+
+    def keep(self, run_id: str, text: bytes) -> None:
+        """Keep the log of a run, of a very long one the beginning."""
+        self.drop(run_id)
+        text = text[: self._max_bytes]
+        while self._kept and sum(map(len, self._kept.values())) + len(text) > self._max_bytes:
+            self.drop(next(iter(self._kept)))
+        self._kept[run_id] = text
+
+    def read(self, run_id: str, offset: int, limit: int) -> bytes:
+        """Up to ``limit`` bytes from ``offset`` on of a log that is here."""
+        return self._kept[run_id][offset : offset + limit]
+
+    def drop(self, run_id: str) -> None:
+        """Keep the log of a run no longer."""
+        self._kept.pop(run_id, None)

@@ -22,7 +22,7 @@ from bot.model.runs import (
     SandboxRunning,
 )
 from runners.backends.cluster.api import ApiError, ClusterApi, Object
-from runners.backends.cluster.logs import RunLog
+from runners.backends.cluster.logs import LastLogs, RunLog
 from runners.backends.cluster.observation import (
     PodRuns,
     PodStuck,
@@ -63,9 +63,12 @@ _FORCED_SECONDS: Final = 4.0
 _LOOK_SECONDS: Final = 0.2
 _GRACE_SECONDS: Final = 1
 _LOG_PAUSE: Final = 5
-_LAST_LOG_BYTES: Final = 2**25
+_LAST_LOG_BYTES: Final = 10 * 2**20
+"""As much as a node keeps of a log unless its ``containerLogMaxSize`` was changed.
+
+https://kubernetes.io/docs/concepts/cluster-administration/logging/#log-rotation
+"""
 _LAST_LOG_SECONDS: Final = 4.0
-_LAST_LOGS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +127,7 @@ class ClusterRunner:
         self._snapshot = Periodic(self._look, interval_seconds)
         self._refusals = Periodic(self._look_for_refusals, interval_seconds)
         self._known: dict[str, _Known] = {}
-        self._last_logs: dict[str, bytes] = {}
+        self._last_logs = LastLogs()
         self._reading: set[asyncio.Task[None]] = set()
 
     @classmethod
@@ -211,7 +214,7 @@ class ClusterRunner:
         the end only (the kubelet's ``containerLogMaxSize``, 10 MiB). Raises ``SandboxError``.
         """
         if run_id in self._last_logs:
-            return self._last_logs[run_id][offset : offset + limit]
+            return self._last_logs.read(run_id, offset, limit)
         known = self._known.get(run_id)
         if offset and known is not None:
             text = known.log.read(offset, limit)
@@ -234,12 +237,12 @@ class ClusterRunner:
         if not alive and (pods or all(is_finished(job) for job in jobs)):
             return
         if alive and run_id not in self._last_logs:
-            self._keep_log(run_id, await self._last_words(alive[0]))
+            self._last_logs.keep(run_id, await self._last_words(alive[0]))
         await self._remove(run_id)
 
     async def forget(self, run_id: str) -> None:
         """Remove a run's Job and pod, and what is remembered of it. Raises ``SandboxError`` when they do not go."""
-        self._last_logs.pop(run_id, None)
+        self._last_logs.drop(run_id)
         self._known.pop(run_id, None)
         await self._remove(run_id)
 
@@ -358,11 +361,6 @@ class ClusterRunner:
             async with asyncio.timeout(_LAST_LOG_SECONDS):
                 return await self._api.log(name_of(pod), limit=_LAST_LOG_BYTES) or b""
         return b""
-
-    def _keep_log(self, run_id: str, text: bytes) -> None:
-        while len(self._last_logs) >= _LAST_LOGS:
-            self._last_logs.pop(next(iter(self._last_logs)))
-        self._last_logs[run_id] = text
 
     async def _remove(self, run_id: str) -> None:
         """Ask for the end of a run's Job and pod and wait for it, the Job's first: it makes no other pod then."""
