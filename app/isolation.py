@@ -129,8 +129,14 @@ class Isolation:
     async def run(self) -> None:
         """Look again and again, sooner where nothing was proved; ends only when cancelled."""
         while True:
-            report = await self.look()
-            await self._sleep(self._every_seconds if report.proved else self._retry_seconds)
+            try:
+                proved = (await self.look()).proved
+            except Exception:  # a fault of ours: nothing was proved, and the next look may do better
+                log.exception("isolation probe failed")
+                self._problem, proved = "isolation is not proved: the probe failed, see the worker's log", False
+                self.reason()
+                self.looked.set()
+            await self._sleep(self._every_seconds if proved else self._retry_seconds)
 
 
 @contextlib.asynccontextmanager
@@ -152,11 +158,12 @@ def isolation_of(settings: ServiceSettings, runner: AgentRunner, *, clock: Clock
     """What watches the sandboxes of a backend; None for ``process``, which is no sandbox and for development only.
 
     Raises:
-        SettingsError: an address in FLOWFORGE_PROBE_TARGETS is none.
+        SettingsError: an address in FLOWFORGE_PROBE_TARGETS is none, or FLOWFORGE_GATEWAY_URL names none.
     """
     if settings.runner is RunnerKind.PROCESS:
         return None
     _more_targets(settings)
+    _gateway(settings)
     prove = prover_of(settings, runner, clock=clock, ids=ids)
     return Isolation(prove, clock=clock, every_seconds=settings.probe_seconds)
 
@@ -221,11 +228,9 @@ def _own_parts(settings: ServiceSettings) -> list[Address]:
     redis = urlsplit(settings.redis_url.get_secret_value())
     if redis.scheme != "unix":
         found.append(Address(name="Redis", host=redis.hostname or "127.0.0.1", port=redis.port or _REDIS_PORT))
-    gateway = urlsplit(settings.gateway_url)
-    own = gateway.port or (443 if gateway.scheme == "https" else 80)
-    if gateway.hostname:
-        ports = sorted({*_OTHER_PORTS, settings.port, settings.worker_port} - {own, 0})
-        found += [Address(name="the gateway's host", host=gateway.hostname, port=port) for port in ports]
+    gateway, own = _gateway(settings)
+    ports = sorted({*_OTHER_PORTS, settings.port, settings.worker_port} - {own, 0})
+    found += [Address(name="the gateway's host", host=gateway, port=port) for port in ports]
     for name, host, port in (
         ("the web service", settings.host, settings.port),
         ("this worker", settings.worker_host, settings.worker_port),
@@ -233,6 +238,18 @@ def _own_parts(settings: ServiceSettings) -> list[Address]:
         if port:
             found.append(Address(name=name, host=_own_host() if _is_any(host) else host, port=port))
     return found
+
+
+def _gateway(settings: ServiceSettings) -> tuple[str, int]:
+    """The gateway's host and port. Raises ``SettingsError``."""
+    parts = urlsplit(settings.gateway_url)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host:
+        raise SettingsError(f"FLOWFORGE_GATEWAY_URL: {settings.gateway_url!r} names no host, or an impossible port")
+    return host, port or (443 if parts.scheme == "https" else 80)
 
 
 def _own_host() -> str:

@@ -152,6 +152,56 @@ async def test_it_is_tried_again_sooner_after_bad_news() -> None:
     assert watch.slept == [HOUR] * 3
 
 
+@dataclass
+class Faulty:
+    """A probe that fails in a way nobody thought of, then works again."""
+
+    found: Found
+    faults: int = 1
+
+    async def prove(self) -> IsolationReport:
+        self.faults -= 1
+        if self.faults >= 0:
+            raise ZeroDivisionError
+        return await self.found.prove()
+
+
+async def test_a_fault_of_ours_proves_nothing_and_does_not_end_the_watch() -> None:
+    watch = Watch()
+    faulty = Faulty(watch.found)
+    reasons: list[str | None] = []
+
+    async def sleep(seconds: float) -> None:
+        reasons.append(isolation.reason())
+        await watch.sleep(seconds)
+
+    isolation = Isolation(faulty.prove, clock=watch.clock, every_seconds=HOUR, sleep=sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await isolation.run()
+    assert watch.slept == [RETRY_SECONDS, HOUR, HOUR]
+    assert reasons == ["isolation is not proved: the probe failed, see the worker's log", None, None]
+    assert isolation.looked.is_set()
+
+
+@pytest.mark.parametrize("url", ["http://gateway:80810", "http://gateway:http", "http://:8081", "gateway"])
+async def test_a_gateway_that_is_no_address_is_refused_by_its_name(tmp_path: Path, url: str) -> None:
+    settings = service(tmp_path, gateway_url=url)
+    with pytest.raises(SettingsError, match="FLOWFORGE_GATEWAY_URL"):
+        await asked(settings)
+    with pytest.raises(SettingsError, match="FLOWFORGE_GATEWAY_URL"):
+        isolation_of(settings, SealedRunner(tmp_path), clock=SystemClock(), ids=SystemIds())
+
+
+async def test_a_quota_that_leaves_the_probe_no_room_leaves_an_earlier_proof_alone() -> None:
+    watch = Watch()
+    await watch.look()
+    watch.found.problem = "the namespace's quota of Jobs is used up"
+    with pytest.raises(asyncio.CancelledError):
+        await watch.isolation.run()
+    assert watch.slept == [RETRY_SECONDS] * 3
+    assert watch.isolation.reason() is None
+
+
 async def test_the_log_names_what_was_found(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logging()
     try:
