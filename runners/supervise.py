@@ -7,7 +7,7 @@ lease runs out, and any other supervisor's ``reap`` goes on with the run where i
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -51,6 +51,12 @@ OnEnd = Callable[[str, str], Awaitable[None]]
 Guard = Callable[[], str | None]
 """Says why no sandbox may be started now, None when one may."""
 
+_WAITING: Final = {
+    False: AgentProgress(line="waiting for a sandbox", turns=0, tool_uses=0),
+    True: AgentProgress(line="waiting until the cluster's queue lets the sandbox in", turns=0, tool_uses=0),
+}
+"""What people are told of a sandbox that waits. Why it does is for the operator: it names parts of the cluster."""
+
 _HEARTBEAT_SECONDS: Final = 0.5
 _CHUNK: Final = 2**18
 _MAX_LINE: Final = 2**20
@@ -76,8 +82,8 @@ class _Watch(_Watched):
     seen_at: datetime
     next_heartbeat: datetime
     in_sight: bool = True
+    pending: SandboxPending | None = None
     pending_since: datetime | None = None
-    pending_for: str = ""
     log_bytes: int = 0
     read_bytes: int = 0
     rest: bytes = b""
@@ -105,11 +111,13 @@ class Supervisor:
         lease_seconds: float = 30.0,
         blind_seconds: float = 30.0,
         pending_seconds: float = 600.0,
+        queue_seconds: float = 86_400.0,
     ) -> None:
         """Supervise as ``owner``, a name that no other process has.
 
         While ``guard`` gives a reason, no sandbox is started. A sandbox that cannot be observed for ``blind_seconds``
-        is given up, and so is one that does not come to work for ``pending_seconds``.
+        is given up, and so is one that does not come to work for ``pending_seconds``, or that an outside scheduler
+        holds back for ``queue_seconds``.
         """
         self._runner = runner
         self._runs = runs
@@ -122,8 +130,10 @@ class Supervisor:
         self._lease = timedelta(seconds=lease_seconds)
         self._blind = timedelta(seconds=blind_seconds)
         self._pending = timedelta(seconds=pending_seconds)
+        self._queue = timedelta(seconds=queue_seconds)
         self._closing = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._starting: set[str] = set()
 
     async def launch(self, task: RunTask, *, job_id: str) -> None:
         """Start a run's sandbox and see to it that the run ends.
@@ -144,10 +154,12 @@ class Supervisor:
         now = self._clock.now()
         deadline = now + timedelta(seconds=task.limits.deadline_seconds)
         lease_until = now + self._lease
-        await self._runs.started(task.run_id, owner=self._owner, deadline=deadline, lease_until=lease_until)
+        self._starting.add(task.run_id)
         try:
+            await self._runs.started(task.run_id, owner=self._owner, deadline=deadline, lease_until=lease_until)
             self._check_guard()
-            await self._runner.start(task)
+            async with self._held(task.run_id):
+                await self._runner.start(task)
         except SandboxError as error:
             refused = isinstance(error, SandboxRefusedError)
             outcome = RunOutcome.INFRA_TERMINAL if refused else RunOutcome.INFRA_RETRYABLE
@@ -155,7 +167,29 @@ class Supervisor:
             await self._runs.ended(task.run_id, outcome, detail=str(error))
             await self._call(self._on_end(job_id, task.run_id), task.run_id)
             return
+        finally:
+            self._starting.discard(task.run_id)
         self._begin(task.run_id, job_id, task.kind, task.limits, deadline=deadline)
+
+    @contextlib.asynccontextmanager
+    async def _held(self, run_id: str) -> AsyncIterator[None]:
+        """Renew a run's lease while something takes its time, so that nobody takes the run for abandoned."""
+        renewing = asyncio.create_task(self._renew(run_id), name=f"lease of {run_id}")
+        try:
+            yield
+        finally:
+            renewing.cancel()
+            await asyncio.wait({renewing})
+
+    async def _renew(self, run_id: str) -> None:
+        while True:
+            await asyncio.sleep(self._lease.total_seconds() / 3)
+            try:
+                await self._runs.heartbeat(run_id, owner=self._owner, lease_until=self._clock.now() + self._lease)
+            except FencingLostError:
+                return  # whoever has the run now sees to it
+            except StoreError:
+                continue
 
     def _check_guard(self) -> None:
         reason = self._guard()
@@ -183,13 +217,13 @@ class Supervisor:
         A result that came in before is not lost. Raises ``StoreError``.
         """
         for run in await self._runs.abandoned(now):
-            if run.id in self._tasks or self._closing.is_set():
+            if self._knows(run.id) or self._closing.is_set():
                 continue
             try:
                 asked = await self._runs.heartbeat(run.id, owner=self._owner, lease_until=now + self._lease)
             except FencingLostError:
                 continue  # another supervisor was quicker
-            if run.id in self._tasks:
+            if self._knows(run.id):
                 continue  # another call of this one was
             log.warning("run abandoned", run_id=run.id, job_id=run.job_id, adopted=self._runner.outlives_us)
             if self._runner.outlives_us:
@@ -197,6 +231,9 @@ class Supervisor:
             else:
                 left = _Watched(run_id=run.id, job_id=run.job_id, kind=run.kind, limits=run.limits)
                 await self._finish(left, SandboxMissing(), asked)
+
+    def _knows(self, run_id: str) -> bool:
+        return run_id in self._tasks or run_id in self._starting
 
     async def sink(self) -> int:
         """Remove what is left of runs that do not live any more; how many. Each run's row is read anew for it.
@@ -208,7 +245,7 @@ class Supervisor:
         removed = 0
         for run_id in await self._runner.aged():
             run = await self._runs.get(run_id)
-            if run_id in self._tasks or (run is not None and run.state is not RunState.ENDED):
+            if self._knows(run_id) or (run is not None and run.state is not RunState.ENDED):
                 continue
             log.warning("sandbox without a live run removed", run_id=run_id)
             await self._remove(run_id)
@@ -264,7 +301,10 @@ class Supervisor:
         """What the sandbox does and says; None when it could not be seen just now."""
         try:
             seen = await self._runner.observe(watch.run_id)
+            waited = watch.pending
             self._note(watch, seen)
+            if isinstance(seen, SandboxPending) and (waited is None or waited.queued is not seen.queued):
+                await self._call(self._on_progress(watch.run_id, _WAITING[seen.queued]), watch.run_id)
             if isinstance(seen, SandboxRunning) and watch.kind is RunKind.AGENT:
                 # What commands print is read by people only, when they ended.
                 await self._tell_progress(watch)
@@ -284,11 +324,12 @@ class Supervisor:
         now = self._clock.now()
         whole = timedelta(seconds=watch.limits.deadline_seconds)
         if isinstance(seen, SandboxPending):
-            watch.pending_since = None if seen.queued else watch.pending_since or now
-            watch.pending_for = seen.reason
+            another = watch.pending is None or watch.pending.queued is not seen.queued
+            watch.pending_since = now if another else watch.pending_since
+            watch.pending = seen
             watch.grew_at, watch.deadline = now, now + whole
         elif isinstance(seen, SandboxRunning):
-            watch.pending_since = None
+            watch.pending = None
             if seen.since is not None:
                 watch.deadline = seen.since + whole
             if seen.log_bytes > watch.log_bytes:
@@ -299,10 +340,14 @@ class Supervisor:
         now = self._clock.now()
         if now - watch.seen_at >= self._blind:
             return SandboxLost(outcome=RunOutcome.INFRA_RETRYABLE, detail="the sandbox could not be observed")
-        if watch.pending_since is not None and now - watch.pending_since >= self._pending:
-            return SandboxLost(
-                outcome=RunOutcome.INFRA_RETRYABLE, detail=f"the sandbox did not come to work: {watch.pending_for}"
-            )
+        if watch.pending is None or watch.pending_since is None:
+            return None
+        waited = now - watch.pending_since
+        if watch.pending.queued and waited >= self._queue:
+            return SandboxLost(outcome=RunOutcome.INFRA_TERMINAL, detail="the queue did not let the sandbox in")
+        if not watch.pending.queued and waited >= self._pending:
+            reason = f"the sandbox did not come to work: {watch.pending.reason}"
+            return SandboxLost(outcome=RunOutcome.INFRA_RETRYABLE, detail=reason)
         return None
 
     async def _reason_to_stop(self, watch: _Watch) -> RunOutcome | None:
@@ -344,8 +389,9 @@ class Supervisor:
 
     async def _finish(self, run: _Watched, seen: SandboxEnd, stop: RunOutcome | None) -> None:
         """End what is left, name the end, record it, tidy up, tell."""
-        await self._stop(run.run_id)
-        verdict = await self._verdict(run, seen, stop)
+        async with self._held(run.run_id):
+            await self._stop(run.run_id)
+            verdict = await self._verdict(run, seen, stop)
         await self._runs.ended(run.run_id, verdict.outcome, detail=verdict.detail)
         outcome = verdict.outcome.value
         log.info("run ended", run_id=run.run_id, job_id=run.job_id, outcome=outcome, detail=verdict.detail)

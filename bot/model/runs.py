@@ -101,6 +101,10 @@ def failure_class(outcome: RunOutcome) -> FailureClass:  # noqa: C901, PLR0911 -
             assert_never(outcome)
 
 
+OF_THE_OPERATOR = frozenset({RunOutcome.INFRA_RETRYABLE, RunOutcome.INFRA_TERMINAL, RunOutcome.MISCONFIGURED})
+"""Ends whose detail names parts of the installation: it is for the operator's eyes, not for a pull request."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunLimits:
     """What one run may use. Times in seconds, sizes in bytes."""

@@ -3,7 +3,7 @@
 from typing import Final, assert_never
 
 from bot.model.resolutions import GateResult, GateVerdict
-from bot.model.runs import RunOutcome
+from bot.model.runs import OF_THE_OPERATOR, RunOutcome
 from bot.model.text import code_span
 from bot.redact import redact
 
@@ -60,8 +60,13 @@ def run_ended(outcome: RunOutcome) -> str:  # noqa: C901, PLR0911, PLR0912 - one
             return (
                 "Claude Code could not start with this configuration. The operator of this FlowForge has to look at it."
             )
-        case RunOutcome.INFRA_RETRYABLE | RunOutcome.INFRA_TERMINAL:
-            return "The sandbox could not be run; that is no fault of the agent. `/flowforge retry` tries again."
+        case RunOutcome.INFRA_RETRYABLE:
+            return (
+                "The sandbox could not be run, again and again; that is no fault of the agent. "
+                "`/flowforge retry` tries again; the log of this FlowForge says why."
+            )
+        case RunOutcome.INFRA_TERMINAL:
+            return "The sandbox could not be run as it is configured. The operator of this FlowForge has to look at it."
         case RunOutcome.OUT_OF_MEMORY:
             return "The sandbox ran out of memory. The operator of this FlowForge can raise its limit."
         case RunOutcome.COMMAND_FAILED:
@@ -82,8 +87,11 @@ def commands_ended(outcome: RunOutcome) -> str:
             return "The repository's own command printed more than it may, and was stopped. Run it by hand."
         case RunOutcome.MISCONFIGURED:
             return "The sandbox could not start. The operator of this FlowForge has to look at it."
-        case RunOutcome.INFRA_RETRYABLE | RunOutcome.INFRA_TERMINAL:
-            return "The sandbox could not be run; that is no fault of the command. `/flowforge retry` tries again."
+        case RunOutcome.INFRA_RETRYABLE:
+            return (
+                "The sandbox could not be run, again and again; that is no fault of the command. "
+                "`/flowforge retry` tries again; the log of this FlowForge says why."
+            )
         case _:
             return run_ended(outcome)
 
@@ -98,8 +106,9 @@ def tests_ended(outcome: RunOutcome, detail: str) -> str:
         case RunOutcome.OUT_OF_MEMORY:
             why = "The sandbox ran out of memory"
         case _:
-            why = "The sandbox could not be run"
-    return f"{why}: {detail}" if detail and outcome is not RunOutcome.OUT_OF_MEMORY else why
+            why = "No sandbox could be had for them"
+    told = detail and outcome is not RunOutcome.OUT_OF_MEMORY and outcome not in OF_THE_OPERATOR
+    return f"{why}: {detail}" if told else why
 
 
 def waits_for_the_rest(command: str) -> str:

@@ -9,7 +9,7 @@ from bot.model.jobs import JobKind
 from bot.model.proposals import Proposal
 from bot.model.reports import JobView
 from bot.model.resolutions import Finding, GateResult, GateVerdict
-from bot.model.runs import RunOutcome
+from bot.model.runs import OF_THE_OPERATOR, RunOutcome
 from bot.redact import redact
 from bot.report import diffs, messages
 from bot.report.markdown import code, details, fence, inline, size
@@ -55,8 +55,12 @@ def said(message: str | None, otherwise: str) -> str:
 
 
 def run_detail(view: JobView) -> str:
-    """What the machinery says about a run that did not succeed."""
-    if view.run_outcome in {None, RunOutcome.SUCCEEDED} or not view.run_detail:
+    """What the machinery says about a run that did not succeed.
+
+    Of what went wrong in the infrastructure, the words name its parts: those are for the operator's log.
+    """
+    outcome = view.run_outcome
+    if outcome in {None, RunOutcome.SUCCEEDED} or outcome in OF_THE_OPERATOR or not view.run_detail:
         return ""
     return messages.detail(told(view.run_detail, _REASON_ROOM))
 

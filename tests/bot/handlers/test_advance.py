@@ -93,7 +93,7 @@ async def test_a_sandbox_that_cannot_be_started_uses_no_attempt_and_in_the_end_p
     assert waits == [5, 10, 20, 40, 80, 160, 300, 300, 300]
     assert (job.state, job.rule) == (JobState.UNRESOLVED, RunOutcome.INFRA_RETRYABLE.value)
     assert "could not be run" in bench.stickies[0]
-    assert "Detail: no room for sandbox 9" in bench.stickies[0]
+    assert "no room" not in bench.stickies[0], "what is wrong with the machine is for its operator"
     assert (bench.check_runs[-1].status, bench.check_runs[-1].conclusion) == ("completed", "action_required")
 
 

@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from sqlalchemy import text
 
 from app.wiring import FlowForge, open_flowforge
 from bot.model.jobs import JobState
@@ -67,6 +70,7 @@ async def test_a_sandbox_that_a_queue_holds_back_may_wait_and_has_its_whole_time
     limits = puppet.task.limits
     puppet.seen = SandboxPending(reason="the queue holds it back", queued=True)
     await puppet.seen_to()
+    assert (await bench.job()).progress == "waiting until the cluster's queue lets the sandbox in"
     bench.clock.advance(limits.deadline_seconds * 10)
     await puppet.seen_to()
     assert await bench.outcome() is None
@@ -78,6 +82,44 @@ async def test_a_sandbox_that_a_queue_holds_back_may_wait_and_has_its_whole_time
     await bench.finish()
     await bench.work()
     assert (await bench.job()).state is JobState.AWAITING_APPROVAL
+
+
+async def test_a_queue_that_lets_nobody_in_does_not_hold_a_job_for_ever(bench: Bench) -> None:
+    await bench.until_running()
+    puppet = bench.runner.last
+    puppet.seen = SandboxPending(reason="the queue holds it back", queued=True)
+    await puppet.seen_to()
+    bench.clock.advance(86_401)
+    await bench.ended(puppet)
+    await bench.work()
+    job = await bench.job()
+    assert (job.state, job.rule) == (JobState.UNRESOLVED, RunOutcome.INFRA_TERMINAL.value)
+    assert "has to look at it" in bench.stickies[0]
+
+
+async def test_a_sandbox_that_is_slow_to_start_or_to_end_keeps_its_supervisor(bench: Bench) -> None:
+    bench.runner.gate = asyncio.Event()
+    bench.instance.supervisor._lease = timedelta(seconds=0.3)
+    bench.say("/flowforge resolve")
+    work = asyncio.create_task(bench.work())
+    await asyncio.wait_for(bench.runner.at_gate.wait(), 20)
+    job = await bench.job()
+    run = await bench.store.runs.latest(job.id)
+    assert run is not None
+    renewed = await renewed_lease(bench, run.id)
+    bench.clock.advance(0.2)
+    while await renewed_lease(bench, run.id) == renewed:  # noqa: ASYNC110 - a row tells nobody that it changed
+        await asyncio.sleep(0.02)
+    bench.runner.gate.set()
+    await work
+    assert (await bench.job()).state is JobState.RUNNING
+
+
+async def renewed_lease(bench: Bench, run_id: str) -> str:
+    """Until when the supervisor has the run."""
+    async with bench.store.engine.connect() as connection:
+        query = text("SELECT lease_until FROM runs WHERE id = :run")
+        return str((await connection.execute(query, {"run": run_id})).scalar_one())
 
 
 async def test_the_time_of_a_run_counts_from_when_it_began_to_work(bench: Bench) -> None:

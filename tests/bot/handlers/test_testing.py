@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -373,11 +374,53 @@ async def test_a_lost_sandbox_is_tried_again_and_costs_neither_attempt_nor_answe
     assert kinds(bench) == [RunKind.AGENT, *[RunKind.TEST] * 8]
     assert bench.runner.last is not first
     job = await bench.job()
-    assert job.attempt - await bench.store.runs.lost(job.id) <= attempt, "none of it was the agent's fault"
+    assert job.attempt - await bench.store.jobs.put_off(job.id) <= attempt, "none of it was the agent's fault"
     await finish_tests(bench)
     await waits(bench)
     assert (await evidence(bench)).outcome is SuiteOutcome.PASSED
     assert bench.errors == []
+
+
+async def test_sandboxes_that_the_agent_lost_are_not_the_tests(bench: Bench) -> None:
+    await bench.until_running()
+    for _ in range(MAX_LOST - 1):
+        bench.runner.last.seen = SandboxExited(exit_code=None, signal=9)
+        await bench.ended()
+        await bench.work()
+        bench.clock.advance(301)
+        await bench.work()
+    await bench.finish()
+    await bench.work()
+    assert kinds(bench) == [*[RunKind.AGENT] * MAX_LOST, RunKind.TEST]
+    bench.runner.last.seen = SandboxExited(exit_code=None, signal=9)
+    await bench.ended()
+    await bench.work()
+    bench.clock.advance(6)
+    await bench.work()
+    assert kinds(bench)[MAX_LOST:] == [RunKind.TEST, RunKind.TEST]
+    await finish_tests(bench)
+    await waits(bench)
+    assert (await evidence(bench)).outcome is SuiteOutcome.PASSED
+
+
+async def test_lost_tests_that_used_no_attempt_give_none_back(bench: Bench) -> None:
+    """Nobody worked for a while after each loss: there was nothing to wait for, and no execution was put off."""
+    attempt = (await until_tests(bench)).attempt
+    for _ in range(4):
+        bench.runner.last.seen = SandboxExited(exit_code=None, signal=9)
+        await bench.ended()
+        bench.clock.advance(301)
+        await bench.work()
+    assert (await bench.job()).attempt == attempt
+    await send_tests(bench.store, bench.runner.last)
+    await bench.ended()
+    mirrors = bench.settings.data_dir / "mirrors"
+    shutil.rmtree(mirrors)
+    mirrors.write_text("no directory can be made here")
+    for _ in range(5):
+        await bench.work()
+        bench.clock.advance(301)
+    assert (await bench.job()).state is JobState.FAILED
 
 
 async def test_sandboxes_that_are_lost_again_and_again_lose_no_proposal(strict: Bench) -> None:
@@ -392,8 +435,8 @@ async def test_sandboxes_that_are_lost_again_and_again_lose_no_proposal(strict: 
     assert kinds(strict) == [RunKind.AGENT, *[RunKind.TEST] * MAX_LOST]
     found = await evidence(strict)
     assert found.outcome is SuiteOutcome.COULD_NOT_RUN
-    assert "**Tests could not be run.** The sandbox could not be run:" in strict.stickies[0]
-    assert "signal 9" in strict.stickies[0]
+    assert "**Tests could not be run.** No sandbox could be had for them." in strict.stickies[0]
+    assert "signal 9" not in strict.stickies[0], "that is for the operator"
     strict.say("/flowforge approve")
     await strict.work()
     assert "and they could not be run" in strict.comments[-1]
