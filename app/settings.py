@@ -130,6 +130,9 @@ class ServiceSettings(CommonSettings):
     max_workspace_bytes: int = Field(
         default=200 * 1024 * 1024, gt=0, description="largest workspace of a run, in bytes"
     )
+    result_days: int = Field(
+        default=14, gt=0, description="days for which what a sandbox sent is kept after the end of its job"
+    )
     run_image: str = Field(default="", description="the guest image; `container` and `cluster` need it")
     run_cpus: float = Field(default=2.0, gt=0, description="processors that one sandbox may use")
     run_memory_bytes: int = Field(default=2 * 1024**3, gt=0, description="memory of one sandbox")

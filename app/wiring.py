@@ -4,6 +4,7 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from arq.connections import ArqRedis
@@ -215,7 +216,7 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
     route = _route(parts, advance, queue, refresh)
     deliver = DeliverReport(store=store, forge=parts.forge, clock=parts.clock)
     watch = _watch(parts, route.act, queue, route.notice)
-    sweep = Sweep(store=store, queue=queue, clock=parts.clock)
+    sweep = Sweep(store=store, queue=queue, clock=parts.clock, keep_results=timedelta(days=settings.result_days))
     probes = _probes(parts, isolation)
 
     async def on_delivery(key: str) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Row, Update, and_, exists, insert, or_, select, update
+from sqlalchemy import Row, Update, and_, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store import audit
@@ -38,6 +38,8 @@ _TRIES: Final = 5
 
 _ENDS_BY_REQUEST: Final = frozenset({JobState.CANCELLED, JobState.SUPERSEDED})
 
+_PUT_OFF: Final = "retry"
+"""The status of an execution that ``set_retry`` closed: one that failed was closed before, and keeps its own."""
 
 _TO_CONCLUDE: Final = TERMINAL | {JobState.AWAITING_APPROVAL}
 
@@ -288,7 +290,7 @@ class SqlJobs:
         change = _under(lease).where(jobs.c.finished_at.is_(None)).values(not_before=not_before, updated_at=now)
         async with self._database.writing() as connection:
             await _change(connection, lease, change)
-            await close_execution(connection, lease.job.id, now, status="retry", error=error)
+            await close_execution(connection, lease.job.id, now, status=_PUT_OFF, error=error)
 
     async def begin_execution(self, lease: JobLease, *, worker: str) -> int:
         """Open an execution and return its attempt number, counted from 1.
@@ -333,6 +335,12 @@ class SqlJobs:
         async with self._database.writing() as connection:
             await _change(connection, lease, _under(lease).values(updated_at=now))
             await close_execution(connection, lease.job.id, now, status=status, error_class=error_class, error=error)
+
+    async def put_off(self, job_id: str) -> int:
+        """How many executions of a job ended for no fault of theirs, with ``set_retry`` and nothing else."""
+        query = select(func.count()).where(job_executions.c.job_id == job_id, job_executions.c.status == _PUT_OFF)
+        async with self._database.reading() as connection:
+            return int((await connection.execute(query)).scalar_one())
 
     async def due(self, now: datetime, *, limit: int) -> list[str]:
         """Jobs that wait for a worker: not ended, not waiting for a person, no live lease, ``not_before`` passed.

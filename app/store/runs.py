@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, func, insert, literal, or_, select, update
 
 from app.store.engine import Database
 from app.store.engine import insert as insert_or
-from app.store.job_rows import stop_for
+from app.store.job_rows import START_GRACE, stop_for
 from app.store.tables import jobs, model_usage, run_archives, runs
 from bot.errors import FencingLostError
 from bot.model.jobs import Job
@@ -154,6 +154,40 @@ class SqlRuns:
         async with self._database.reading() as connection:
             return [_run(row) for row in await connection.execute(query)]
 
+    async def end_unstarted(self, now: datetime) -> int:
+        """End the runs that were created a while ago and never started, and whose job nobody holds; how many.
+
+        Whoever made them is gone. Such a run ends as it was asked to, else as one that was lost.
+        """
+        held = exists().where(jobs.c.id == runs.c.job_id, jobs.c.lease_until > now)
+        change = (
+            update(runs)
+            .where(runs.c.state == RunState.CREATED, runs.c.created_at <= now - START_GRACE, ~held)
+            .values(
+                state=RunState.ENDED,
+                outcome=func.coalesce(runs.c.stop_requested, literal(RunOutcome.INFRA_RETRYABLE, runs.c.outcome.type)),
+                detail="it was never started",
+                ended_at=now,
+            )
+            .returning(runs.c.id)
+        )
+        async with self._database.writing() as connection:
+            ended = list((await connection.execute(change)).scalars())
+            if ended:
+                workspaces = (run_archives.c.run_id.in_(ended)) & (run_archives.c.kind == _WORKSPACE)
+                await connection.execute(delete(run_archives).where(workspaces))
+        return len(ended)
+
+    async def drop_archives(self, ended_before: datetime) -> int:
+        """Remove what came out of the sandboxes of jobs that ended before a moment; how many archives."""
+        old = (
+            select(runs.c.id)
+            .join(jobs, jobs.c.id == runs.c.job_id)
+            .where(runs.c.id == run_archives.c.run_id, jobs.c.finished_at < ended_before)
+        )
+        async with self._database.writing() as connection:
+            return (await connection.execute(delete(run_archives).where(old.exists()))).rowcount
+
     async def put_workspace(self, run_id: str, archive: bytes) -> None:
         """Keep the workspace archive for the sandbox to fetch; it can be replaced until it was fetched."""
         kept = {"content": archive, "created_at": self._clock.now()}
@@ -213,9 +247,17 @@ class SqlRuns:
             content: bytes | None = (await connection.execute(query)).scalar_one_or_none()
         return content
 
-    async def lost(self, job_id: str) -> int:
-        """How many runs of a job came to nothing for reasons of the infrastructure's that may pass."""
-        query = select(func.count()).where(runs.c.job_id == job_id, runs.c.outcome == RunOutcome.INFRA_RETRYABLE)
+    async def lost(self, job_id: str, kind: RunKind) -> int:
+        """How many runs of a job and a kind came to nothing for reasons of the infrastructure's that may pass.
+
+        One that was never started is no lost sandbox.
+        """
+        query = select(func.count()).where(
+            runs.c.job_id == job_id,
+            runs.c.kind == kind,
+            runs.c.outcome == RunOutcome.INFRA_RETRYABLE,
+            runs.c.started_at.is_not(None),
+        )
         async with self._database.reading() as connection:
             return int((await connection.execute(query)).scalar_one())
 

@@ -208,8 +208,8 @@ class AdvanceJob:
             return
 
     async def _used(self, job: Job) -> int:
-        """The attempts that count: a sandbox that was lost uses none."""
-        return job.attempt - await self.store.runs.lost(job.id)
+        """The attempts that count: one that was put off because a sandbox was lost is none."""
+        return job.attempt - await self.store.jobs.put_off(job.id)
 
     async def _fail(self, lease: JobLease, why: str) -> None:
         publishing = lease.job.state is JobState.PUBLISHING

@@ -31,12 +31,18 @@ class CollectRun:
         run = await self.store.runs.latest(job.id)
         if run is not None and run.kind is RunKind.TEST:
             return await self._tested(lease, run)
-        if run is None or run.state is RunState.CREATED:
+        if run is None or run.state is RunState.CREATED or _never_was(run):
             # Whoever was to start it is gone: a run is created and started under the lease that is ours now.
             return await self.store.jobs.move(lease, JobState.QUEUED, progress="starting over")
         if run.state is not RunState.ENDED or run.outcome is None:
             return lease
         return await self._ended(lease, run, run.outcome)
+
+    async def _lost(self, run: Run) -> int:
+        """How many sandboxes of this kind the job has lost, if the last one was; 0 if not."""
+        if run.outcome is not RunOutcome.INFRA_RETRYABLE:
+            return 0
+        return await self.store.runs.lost(run.job_id, run.kind)
 
     async def _tested(self, lease: JobLease, run: Run) -> JobLease:
         """A job that waits for its tests. Whatever became of them, its proposal is there and is not made again."""
@@ -45,7 +51,7 @@ class CollectRun:
             return lease
         if run.outcome in _BY_PEOPLE:
             return await self._ended(lease, run, run.outcome)
-        lost = await self.store.runs.lost(lease.job.id) if run.outcome is RunOutcome.INFRA_RETRYABLE else 0
+        lost = await self._lost(run)
         if 0 < lost < MAX_LOST:
             due = (run.ended_at or self.clock.now()) + _pause(lost)
             if due > self.clock.now():
@@ -62,7 +68,7 @@ class CollectRun:
             return await jobs.move(lease, JobState.CANCELLED, rule="cancelled", message=endings.CANCELLED)
         if outcome is RunOutcome.SUPERSEDED:
             return await jobs.move(lease, JobState.SUPERSEDED, rule="superseded", message=endings.SUPERSEDED)
-        lost = await self.store.runs.lost(lease.job.id) if outcome is RunOutcome.INFRA_RETRYABLE else 0
+        lost = await self._lost(run)
         if 0 < lost < MAX_LOST:
             # No fault of the agent's, and so none of its attempts.
             moved = await jobs.move(lease, JobState.QUEUED, progress="the sandbox was lost; starting over")
@@ -73,6 +79,11 @@ class CollectRun:
             return await jobs.move(lease, JobState.VALIDATING, progress="reading what the command said")
         ended = endings.commands_ended if run.kind is RunKind.REGENERATE else endings.run_ended
         return await self.unresolved.of_job(lease, rule=outcome.value, message=ended(outcome))
+
+
+def _never_was(run: Run) -> bool:
+    """The run was ended by the sweep: nobody came to start it."""
+    return run.outcome is RunOutcome.INFRA_RETRYABLE and run.started_at is None
 
 
 def _pause(lost: int) -> timedelta:

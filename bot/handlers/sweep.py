@@ -1,6 +1,7 @@
 """Ring again for everything that waits: what a lost ring or a dead worker left behind."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from bot.handlers.notice import ALL_BASES, BaseKey
@@ -16,16 +17,22 @@ _LISTS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """Compare rows with what should be under way, and ring for the difference."""
+    """Compare rows with what should be under way, and ring for the difference; tidy up what nobody needs any more.
+
+    What came out of a job's sandboxes is kept for ``keep_results`` after its end, for whoever wants to know why.
+    """
 
     store: Store
     queue: Queue
     clock: Clock
+    keep_results: timedelta
 
     async def __call__(self) -> int:
         """Ring for deliveries, jobs, reports and levels that are due; how many there were."""
         now = self.clock.now()
         await self._reconcile()
+        await self.store.runs.end_unstarted(now)
+        await self.store.runs.drop_archives(now - self.keep_results)
         deliveries = [f"{forge}:{key}" for forge, key in await self.store.deliveries.waiting(limit=_BATCH)]
         due = await self.store.jobs.due(now, limit=_BATCH)
         jobs = [*dict.fromkeys([*due, *await self.store.jobs.unconcluded(now, limit=_BATCH)])]

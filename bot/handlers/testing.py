@@ -48,7 +48,7 @@ class RunTests:
             # Whoever launched it died before it could say so; or the job is about to end.
             return await self._await(lease)
         lost = run.outcome is RunOutcome.INFRA_RETRYABLE
-        if lost and await self.store.runs.lost(lease.job.id) < MAX_LOST:
+        if lost and await self.store.runs.lost(lease.job.id, RunKind.TEST) < MAX_LOST:
             return await self._begin(lease, proposal)
         return await self._end(lease, await self._said(run, known))
 

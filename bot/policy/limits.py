@@ -11,7 +11,7 @@ NO_BUDGET_USD: Final = 0.01
 """The budget of a run without a model: a run without any is none, and its token is worth nothing there anyway."""
 
 MAX_LOST: Final = 10
-"""So many sandboxes of one job may be lost before people are told: by then, twenty minutes have passed."""
+"""So many sandboxes of one kind may a job lose before people are told: by then, twenty minutes have passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

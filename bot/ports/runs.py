@@ -56,6 +56,14 @@ class Runs(Protocol):
         """Started runs whose supervisor's lease has run out."""
         ...
 
+    async def end_unstarted(self, now: datetime) -> int:
+        """End the runs that were created a while ago and never started, and whose job nobody holds; how many."""
+        ...
+
+    async def drop_archives(self, ended_before: datetime) -> int:
+        """Remove what came out of the sandboxes of jobs that ended before a moment; how many archives."""
+        ...
+
     async def put_workspace(self, run_id: str, archive: bytes) -> None:
         """Keep the workspace archive for the sandbox to fetch."""
         ...
@@ -76,8 +84,11 @@ class Runs(Protocol):
         """The result archive, if one was accepted."""
         ...
 
-    async def lost(self, job_id: str) -> int:
-        """How many runs of a job came to nothing for reasons of the infrastructure's that may pass."""
+    async def lost(self, job_id: str, kind: RunKind) -> int:
+        """How many runs of a job and a kind came to nothing for reasons of the infrastructure's that may pass.
+
+        One that was never started is no lost sandbox.
+        """
         ...
 
     async def usage(self, job_id: str) -> Usage:

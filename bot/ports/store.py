@@ -173,6 +173,10 @@ class Jobs(Protocol):
         """Close the open execution, if there is one. Raises ``FencingLostError``."""
         ...
 
+    async def put_off(self, job_id: str) -> int:
+        """How many executions of a job ended for no fault of theirs, with ``set_retry`` and nothing else."""
+        ...
+
     async def due(self, now: datetime, *, limit: int) -> list[str]:
         """Jobs that wait for a worker: not ended, not waiting for a person, no live lease, ``not_before`` passed."""
         ...

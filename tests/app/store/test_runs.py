@@ -6,9 +6,12 @@ from dataclasses import replace
 import pytest
 
 from app.store.database import SqlStore
+from app.store.job_rows import START_GRACE
 from bot.errors import FencingLostError, StoreError
+from bot.model.jobs import JobState
 from bot.model.runs import RESOLVING_KINDS, ModelGrant, RunKind, RunOutcome, RunState, Usage
 from tests.app.store.words import (
+    ALICE,
     LIMITS,
     REPOSITORY,
     START,
@@ -154,6 +157,75 @@ async def test_a_supervisor_learns_that_its_run_ended(store: SqlStore, clock: Ha
 async def test_runs_that_were_never_started_are_not_abandoned(store: SqlStore, clock: HandClock) -> None:
     await run_of_new_job(store)
     assert await store.runs.abandoned(clock.after(3600)) == []
+
+
+async def test_a_run_that_nobody_started_ends_and_its_workspace_goes(store: SqlStore, clock: HandClock) -> None:
+    forgotten = await run_of_new_job(store, "token")
+    await store.runs.put_workspace(forgotten, b"workspace")
+    cancelled = await run_of_new_job(store, number=8)
+    await store.runs.request_stop(cancelled, RunOutcome.CANCELLED)
+    held = await run_of_new_job(store, number=9)
+    run = await store.runs.get(held)
+    assert run is not None
+    lease = await claimed(store, run.job_id, seconds=300)
+    begun = await run_of_new_job(store, number=10)
+    await store.runs.started(begun, owner="s-1", deadline=clock.after(600), lease_until=clock.after(30))
+    clock.advance(START_GRACE.total_seconds() - 1)
+    assert await store.runs.end_unstarted(clock.now()) == 0, "its maker may be slow"
+    fresh = await run_of_new_job(store, number=11)
+    clock.advance(1)
+    assert await store.runs.end_unstarted(clock.now()) == 2
+    found = [await store.runs.get(run_id) for run_id in (forgotten, cancelled, held, begun, fresh)]
+    assert [one and one.outcome for one in found] == [
+        RunOutcome.INFRA_RETRYABLE,
+        RunOutcome.CANCELLED,
+        None,
+        None,
+        None,
+    ]
+    assert await archives(store) == []
+    assert found[0] is not None
+    assert await store.runs.lost(found[0].job_id, RunKind.AGENT) == 0, "no sandbox was lost"
+    await store.jobs.release(lease)
+    clock.advance(START_GRACE.total_seconds())
+    assert await store.runs.end_unstarted(clock.now()) == 2
+    assert await store.runs.end_unstarted(clock.now()) == 0
+
+
+async def archives(store: SqlStore) -> list[tuple[str, str]]:
+    async with store.engine.connect() as connection:
+        rows = (await connection.exec_driver_sql("SELECT run_id, kind FROM run_archives ORDER BY run_id, kind")).all()
+    return [(row.run_id, row.kind) for row in rows]
+
+
+async def test_what_a_sandbox_sent_is_kept_for_a_while_after_its_job_ended(store: SqlStore, clock: HandClock) -> None:
+    old, newer, going = [await run_of_new_job(store, f"token {number}", number=number) for number in (7, 8, 9)]
+    for number, run_id in ((7, old), (8, newer), (9, going)):
+        assert await store.runs.accept_result(run_id, sha256(f"token {number}"), b"result")
+        await store.runs.ended(run_id, RunOutcome.SUCCEEDED, detail="")
+    for run_id in (old, newer):
+        run = await store.runs.get(run_id)
+        assert run is not None
+        await store.jobs.request_end(run.job_id, JobState.CANCELLED, actor=ALICE, message="")
+        clock.advance(3600)
+    assert await store.runs.drop_archives(clock.after(-7201)) == 0
+    assert await store.runs.drop_archives(clock.after(-7199)) == 1
+    assert [await store.runs.result(run_id) for run_id in (old, newer, going)] == [None, b"result", b"result"]
+    assert await store.runs.drop_archives(clock.after(1)) == 1
+    assert await store.runs.result(going) == b"result", "its job has not ended"
+
+
+async def test_lost_sandboxes_are_counted_by_what_they_did(store: SqlStore, clock: HandClock) -> None:
+    job = await new_job(store)
+    for kind in (RunKind.AGENT, RunKind.TEST, RunKind.TEST, RunKind.DIRECT):
+        run = await new_run(store, job, kind=kind)
+        await store.runs.started(run.id, owner="s-1", deadline=clock.after(600), lease_until=clock.after(30))
+        await store.runs.ended(run.id, RunOutcome.INFRA_RETRYABLE, detail="")
+    assert [await store.runs.lost(job.id, kind) for kind in (RunKind.AGENT, RunKind.TEST, RunKind.REGENERATE)] == [
+        1,
+        2,
+        0,
+    ]
 
 
 async def test_the_workspace_is_handed_out_once(store: SqlStore, neighbour: SqlStore) -> None:

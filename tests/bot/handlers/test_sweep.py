@@ -1,10 +1,14 @@
 """The sweep rings for everything that waits: deliveries, jobs, ended jobs nobody was told of, and reports."""
 
+from datetime import timedelta
+
 from app.demo.simulator.record import Exchange
 from bot.handlers.sweep import Sweep
 from bot.model.jobs import JobState
+from bot.model.runs import RunOutcome, RunState
 from tests.bot.handlers.bench import Bench
 
+KEPT = timedelta(days=14)
 LISTED_ANEW = ("base_sync", "github:1000006:*")
 
 
@@ -20,7 +24,7 @@ class Bell:
 
 async def sweep(bench: Bench) -> list[tuple[str, str]]:
     bell = Bell()
-    count = await Sweep(store=bench.store, queue=bell, clock=bench.clock)()
+    count = await Sweep(store=bench.store, queue=bell, clock=bench.clock, keep_results=KEPT)()
     assert count == len(bell.rung)
     return bell.rung
 
@@ -86,3 +90,40 @@ async def test_open_pull_requests_are_listed_anew_every_ten_minutes_and_no_more(
     await bench.work()
     assert len(listed(bench)) == lists + 1
     assert await sweep(bench) == []
+
+
+# --- what nobody needs any more
+
+
+async def test_what_a_sandbox_sent_goes_when_its_job_ended_long_ago(bench: Bench) -> None:
+    job = await bench.until_proposed()
+    run = await bench.store.runs.latest(job.id)
+    assert run is not None
+    bench.clock.advance(KEPT.total_seconds() * 2)
+    await bench.instance.ticks.sweep()
+    assert await bench.store.runs.result(run.id) is not None, "somebody may still approve"
+    bench.say("/flowforge reject")
+    await bench.work()
+    bench.clock.advance(KEPT.total_seconds() - 60)
+    await bench.instance.ticks.sweep()
+    assert await bench.store.runs.result(run.id) is not None
+    bench.clock.advance(61)
+    await bench.instance.ticks.sweep()
+    assert await bench.store.runs.result(run.id) is None
+
+
+async def test_a_run_that_nobody_came_to_start_ends_and_its_job_starts_over(bench: Bench) -> None:
+    job = await bench.until_running()
+    limits = bench.runner.last.task.limits
+    await bench.store.runs.ended(bench.runner.last.task.run_id, RunOutcome.INFRA_RETRYABLE, detail="")
+    run = await bench.store.runs.create(run_id="0" * 32, job=job, token_sha256="0" * 64, model="m", limits=limits)
+    await bench.store.runs.put_workspace(run.id, b"a whole repository")
+    bench.clock.advance(121)
+    await bench.instance.ticks.sweep()
+    ended = await bench.store.runs.get(run.id)
+    assert ended is not None
+    assert (ended.state, ended.outcome) == (RunState.ENDED, RunOutcome.INFRA_RETRYABLE)
+    await bench.work()
+    await bench.work()
+    assert (await bench.job()).state is JobState.RUNNING
+    assert len(bench.runner.puppets) == 2
