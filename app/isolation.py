@@ -204,7 +204,7 @@ async def targets_of(
     Raises:
         SettingsError: an address in the settings is none.
     """
-    named = [*_own_parts(settings), *(await _api_servers(settings, environ)), *_more_targets(settings)]
+    named = [*(await _own_parts(settings)), *(await _api_servers(settings, environ)), *_more_targets(settings)]
     looked_up = await asyncio.gather(*(_looked_up(address) for address in named))
     hosts = {address.host for address in named if not _is_address(address.host)}
     return ProbeTargets(
@@ -219,7 +219,7 @@ async def targets_of(
     )
 
 
-def _own_parts(settings: ServiceSettings) -> list[Address]:
+async def _own_parts(settings: ServiceSettings) -> list[Address]:
     """Our own services, and what else might listen where the gateway does."""
     found = []
     database = parse_url(settings.database_url.get_secret_value())
@@ -236,7 +236,7 @@ def _own_parts(settings: ServiceSettings) -> list[Address]:
         ("this worker", settings.worker_host, settings.worker_port),
     ):
         if port:
-            found.append(Address(name=name, host=_own_host() if _is_any(host) else host, port=port))
+            found.append(Address(name=name, host=await _own_host() if _is_any(host) else host, port=port))
     return found
 
 
@@ -252,10 +252,12 @@ def _gateway(settings: ServiceSettings) -> tuple[str, int]:
     return host, port or (443 if parts.scheme == "https" else 80)
 
 
-def _own_host() -> str:
-    """The address under which others reach this machine or pod."""
-    with contextlib.suppress(OSError):
-        return socket.gethostbyname(socket.gethostname())
+async def _own_host() -> str:
+    """The address under which others reach this machine or pod. A name service may take long to say it."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(OSError, UnicodeError):
+        found = await loop.getaddrinfo(socket.gethostname(), None, family=socket.AF_INET, type=socket.SOCK_STREAM)
+        return str(found[0][4][0])
     return "127.0.0.1"
 
 

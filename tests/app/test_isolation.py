@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import AsyncIterator
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -278,6 +280,26 @@ async def test_names_are_looked_up_here_and_no_password_goes_in(tmp_path: Path) 
     assert "localhost" in targets.resolve
     assert "hunter2" not in repr(targets)
     assert "pw" not in repr(targets)
+
+
+async def test_a_slow_name_service_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python's own look-ups wait; none of them does so where everything else would wait with it."""
+    waited: list[bool] = []
+
+    def watched(look_up: Callable[..., Any]) -> Callable[..., Any]:
+        def looked_up(*given: Any, **named: Any) -> Any:
+            waited.append(threading.current_thread() is threading.main_thread())
+            return look_up(*given, **named)
+
+        return looked_up
+
+    for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex"):
+        monkeypatch.setattr(socket, name, watched(getattr(socket, name)))
+    found = await asked(service(tmp_path, host="0.0.0.0", worker_host="0.0.0.0"))  # noqa: S104 - compared, not bound
+    assert "this worker" in found.values()
+    assert "the web service" in found.values()
+    assert True not in waited
+    assert len(waited) >= 2
 
 
 async def test_places_on_this_machine_must_not_be_seen(tmp_path: Path) -> None:
