@@ -18,7 +18,7 @@ from tests.promises.conftest import Pods
 from tests.promises.spy import FORBIDDEN, GO
 from tests.promises.sweep import Sweep
 from tests.promises.test_p1_no_credential import OF_THE_GUEST, SPY, seen_inside
-from tests.promises.thief import Thief
+from tests.promises.thief import LINKS, Thief
 from tests.promises.vault import fill_environment
 from tests.runners.bench import CONFLICT, MODEL_KEY, RESOLVED
 from tests.runners.container.bench import eventually
@@ -105,6 +105,12 @@ async def test_no_credential_is_in_a_pod_or_comes_out_of_it(
     thief = Thief(HONEST, edits=STOLEN)
     worker, case = bench.worker(), Case(pods, tmp_path, planted)
 
+    def place_links() -> None:
+        (guest, *_) = processes_of(agent.run_id)
+        for name, target in LINKS.items():
+            Path(f"/proc/{guest.pid}/root/task/workspace/{name}").symlink_to(target)
+
+    thief.at_first = place_links
     agent, agents_job = await bench.prepare(thief, {"src/a.py": CONFLICT, "README.md": readme}, max_turns=60)
     await worker.supervisor.launch(agent, job_id=agents_job)
     await asyncio.wait_for(thief.at_the_end.wait(), 60)
@@ -132,7 +138,12 @@ async def test_no_credential_is_in_a_pod_or_comes_out_of_it(
     assert inside["forbidden"] == dict.fromkeys(FORBIDDEN, "PermissionError")
 
     # The control: what is planted is found wherever it was put, and the thief did put it there.
+    assert [name for name, gave in thief.answers.items() if gave] == [
+        '["Read", {"file_path": "README.md"}]',
+        *(name for name in thief.answers if STOLEN in name),
+    ]
     assert answer.changed.keys() == {"src/a.py", STOLEN}
+    assert answer.guest.oddities == tuple(f"symbolic link: {name}" for name in LINKS)
     assert answer.changed["src/a.py"] == RESOLVED
     found = case.sweep.hits(planted)
     assert {hit.where for hit in found} >= {"agent: result", "agent: log", "test inside: /task/workspace/README.md"}

@@ -3,7 +3,7 @@
 import asyncio
 import gzip
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,24 +40,27 @@ TRIES: tuple[tuple[str, dict[str, Any]], ...] = (
 """Tools that are offered and tools that are not, on all places in which something might be found."""
 
 LINKS = {"environ": "/proc/self/environ", "out": "/proc"}
-"""Symbolic links that a workspace would have to have for some of them. It gets none, see ``runners.pack``."""
+"""What two of them follow. No workspace brings links, see ``runners.pack``: a test has to make them."""
 
 
 @dataclass(slots=True)
 class Thief:
     """Makes its tries, then plays ``then`` with a report full of loot, and waits with it until it is let go.
 
-    ``edits`` says into which file it puts the same loot besides, empty for none.
+    ``edits`` says into which file it puts the same loot besides, empty for none. ``at_first`` is called at the start.
     """
 
     then: Script
     edits: str = ""
     tries: Sequence[Wanted] = TRIES
+    at_first: Callable[[], object] = lambda: None
     at_the_end: asyncio.Event = field(default_factory=asyncio.Event)
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
     answers: dict[str, bool] = field(default_factory=dict)
 
     def reply(self, request: ModelRequest) -> Reply:
+        if request.index == 0:
+            self.at_first()
         loot = self._loot(request)
         edit: list[Wanted] = []
         if self.edits and loot:
