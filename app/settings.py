@@ -8,13 +8,15 @@ import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bot.errors import SettingsError
 
 _MIN_SECRET = 16
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _LISTS = ("github_webhook_secrets", "allowed_models", "probe_targets", "cluster_image_pull_secrets")
 
 
@@ -65,6 +67,14 @@ class CommonSettings(BaseSettings):
     max_log_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="longest event stream of a run, in bytes")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="`DEBUG`, `INFO`, `WARNING` or `ERROR`")
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces endpoint; none sends no traces")
+
+    @field_validator("gateway_url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:  # a wrong port raises
+            raise ValueError("it must be an address such as http://gateway:8081")
+        return url
 
 
 class GatewaySettings(CommonSettings):
@@ -135,11 +145,16 @@ class ServiceSettings(CommonSettings):
     )
     run_image: str = Field(default="", description="the guest image; `container` and `cluster` need it")
     run_cpus: float = Field(default=2.0, gt=0, description="processors that one sandbox may use")
-    run_memory_bytes: int = Field(default=2 * 1024**3, gt=0, description="memory of one sandbox")
+    run_memory_bytes: int = Field(
+        default=2 * 1024**3, ge=256 * 1024**2, description="memory of one sandbox; Claude Code alone takes 300 MB"
+    )
     run_pids: int = Field(default=512, gt=0, description="most processes and threads of one container")
-    run_disk_bytes: int = Field(default=4 * 1024**3, gt=0, description="what one sandbox may write in all")
+    run_disk_bytes: int = Field(default=4 * 1024**3, ge=64 * 1024**2, description="what one sandbox may write in all")
     run_pending_seconds: float = Field(
         default=600.0, gt=0, description="longest wait for a sandbox to come to work; a queue of the cluster's is not"
+    )
+    run_queue_seconds: float = Field(
+        default=86_400.0, gt=0, description="longest wait until a queue of the cluster's lets a sandbox in"
     )
     probe_seconds: float = Field(default=3600.0, gt=0, description="how often the isolation is proved anew")
     probe_targets: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -185,8 +200,7 @@ class ServiceSettings(CommonSettings):
                 "set FLOWFORGE_RUNNER to `container` or `cluster`, or FLOWFORGE_ENVIRONMENT=development to try it on "
                 "your own machine",
             )
-        if self.runner is not RunnerKind.PROCESS and not self.run_image:
-            raise ValueError(f"FLOWFORGE_RUNNER={self.runner.value} needs the guest image in FLOWFORGE_RUN_IMAGE")
+        self._check_sandboxes()
         secrets = [secret.get_secret_value() for secret in self.github_webhook_secrets]
         if not 1 <= len(secrets) <= 2:  # noqa: PLR2004 - the old secret and the new one
             raise ValueError("FLOWFORGE_GITHUB_WEBHOOK_SECRETS must hold one secret, or two while rotating")
@@ -195,6 +209,17 @@ class ServiceSettings(CommonSettings):
         if self.model not in self.allowed_models:
             raise ValueError("FLOWFORGE_MODEL must be one of FLOWFORGE_ALLOWED_MODELS")
         return self
+
+    def _check_sandboxes(self) -> None:
+        """Refuse what could never run, before the first run finds out."""
+        if self.runner is RunnerKind.PROCESS:
+            return
+        if not self.run_image:
+            raise ValueError(f"FLOWFORGE_RUNNER={self.runner.value} needs the guest image in FLOWFORGE_RUN_IMAGE")
+        if self.environment is Environment.PRODUCTION and self.run_image.endswith(":latest"):
+            raise ValueError("FLOWFORGE_RUN_IMAGE must name a version or a digest, not `latest`")
+        if self.runner is RunnerKind.CLUSTER and urlsplit(self.gateway_url).hostname in _LOOPBACK:
+            raise ValueError("FLOWFORGE_GATEWAY_URL names this machine alone; the cluster's pods have to reach it")
 
 
 class Settings(ServiceSettings, GatewaySettings):

@@ -200,7 +200,7 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
         clock=parts.clock,
     )
     spans = RunSpans()
-    isolation = isolation_of(settings, parts.runner, clock=parts.clock, ids=parts.ids)
+    isolation = isolation_of(settings, parts.runner, store=store, clock=parts.clock, ids=parts.ids)
     supervisor = Supervisor(
         runner=parts.runner,
         runs=store.runs,
@@ -211,6 +211,7 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
         guard=_free if isolation is None else isolation.reason,
         blind_seconds=_BLIND_SECONDS if parts.runner.outlives_us else _BLIND_SECONDS_HERE,
         pending_seconds=settings.run_pending_seconds,
+        queue_seconds=settings.run_queue_seconds,
     )
     advance = _advance(parts, _TracedLauncher(supervisor, spans), queue, refresh)
     route = _route(parts, advance, queue, refresh)

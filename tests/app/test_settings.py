@@ -161,3 +161,22 @@ def test_no_secret_is_shown_by_its_settings(monkeypatch: pytest.MonkeyPatch) -> 
     shown = f"{settings!r} {settings} {settings.model_dump_json()}"
     for secret in (SECRET, "hunter2", "sk-ant-the-model-key", "a private key"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"runner": "cluster", "run_image": "r/guest:1"}, "names this machine alone"),
+        ({"runner": "container", "run_image": "r/guest:latest"}, "not `latest`"),
+        ({"runner": "container"}, "needs the guest image"),
+        ({"runner": "container", "run_image": "r/guest:1", "run_memory_bytes": "1"}, "FLOWFORGE_RUN_MEMORY_BYTES"),
+        ({"runner": "container", "run_image": "r/guest:1", "run_disk_bytes": "1"}, "FLOWFORGE_RUN_DISK_BYTES"),
+        ({"runner": "container", "gateway_url": "http://gateway:80810"}, "FLOWFORGE_GATEWAY_URL"),
+        ({"runner": "container", "gateway_url": "gateway:8081"}, "FLOWFORGE_GATEWAY_URL"),
+    ],
+)
+def test_sandboxes_that_could_never_run_are_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], words: str
+) -> None:
+    put(monkeypatch, SERVICE, environment="production", **changes)
+    assert words in refusal()
