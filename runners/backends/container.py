@@ -128,6 +128,7 @@ class ContainerRunner:
         self._doors = doors
         self._runtime = runtime
         self._engine = _words(engine)
+        self._is_docker = _is_docker(self._engine)
         self._walls: list[str] | None = None
         self._attached: dict[str, _Attached] = {}
 
@@ -144,7 +145,7 @@ class ContainerRunner:
     @property
     def is_docker(self) -> bool:
         """Whether the engine is Docker's; the two differ in few options."""
-        return Path(self._engine[0]).name.startswith("docker")
+        return self._is_docker
 
     @property
     def _owner(self) -> str:
@@ -408,6 +409,18 @@ def _words(engine: str) -> list[str]:
     if program is None:
         raise SettingsError(f"FLOWFORGE_CONTAINER_ENGINE: there is no program {words[0]!r}")
     return [program, *words[1:]]
+
+
+def _is_docker(engine: Sequence[str]) -> bool:
+    """Whether a command line is Docker's own: a program of that name may be Podman, so its word counts."""
+    asked = [*engine, "--version"]
+    try:
+        done = subprocess.run(
+            asked, env=_engine_environment(), capture_output=True, timeout=_ENGINE_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SettingsError(f"{engine[0]} does not say its version ({type(error).__name__})") from None
+    return done.stdout.lower().startswith(b"docker")
 
 
 def _engine_environment() -> dict[str, str]:
