@@ -17,9 +17,10 @@ from sqlalchemy import make_url
 
 from app.demo.model.resolver import HonestResolver
 from app.http.server import serving_loopback
-from app.settings import RunnerKind
+from app.settings import RunnerKind, ServiceSettings, load_settings
 from app.system import SystemIds
 from app.wiring import FlowForge, open_flowforge
+from bot.errors import SettingsError
 from bot.model.jobs import JobState
 from bot.model.runs import RunOutcome, RunTask, SandboxMissing
 from tests.app.jobs.parts import KEY, NOWHERE, WEBHOOK_SECRET, settings_of
@@ -192,47 +193,58 @@ async def assert_nothing_starts(instance: FlowForge, faulty: FaultyEngine, fault
     return detail
 
 
-def started(role: str, **changes: str | None) -> tuple[int, str]:
-    """``flowforge`` as an operator starts it: its status, and what it says."""
-    usual: dict[str, str | None] = {
-        "FLOWFORGE_DATABASE_URL": "sqlite:////nowhere/at/all.db",
-        "FLOWFORGE_REDIS_URL": "redis://127.0.0.1:9/0",
-        "FLOWFORGE_GITHUB_APP_ID": "1",
-        "FLOWFORGE_GITHUB_APP_SLUG": "flowforge",
-        "FLOWFORGE_GITHUB_PRIVATE_KEY": KEY,
-        "FLOWFORGE_GITHUB_WEBHOOK_SECRETS": WEBHOOK_SECRET,
-        "FLOWFORGE_RUNNER": "container",
-        "FLOWFORGE_RUN_IMAGE": "localhost/flowforge-run:1",
-        "FLOWFORGE_CONTAINER_ENGINE": "/bin/true",
-        "FLOWFORGE_WORKER_PORT": "0",
-        "FLOWFORGE_PORT": "0",
-    }
+USUAL = {
+    "FLOWFORGE_DATABASE_URL": "sqlite:////nowhere/at/all.db",
+    "FLOWFORGE_REDIS_URL": "redis://127.0.0.1:9/0",
+    "FLOWFORGE_GITHUB_APP_ID": "1",
+    "FLOWFORGE_GITHUB_APP_SLUG": "flowforge",
+    "FLOWFORGE_GITHUB_PRIVATE_KEY": KEY,
+    "FLOWFORGE_GITHUB_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+    "FLOWFORGE_RUNNER": "container",
+    "FLOWFORGE_RUN_IMAGE": "localhost/flowforge-run:1",
+}
+
+
+def test_production_starts_no_worker_without_a_sandbox() -> None:
+    """``flowforge worker`` as an operator starts it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FLOWFORGE_")}
-    given = {name: value for name, value in (usual | changes).items() if value is not None}
     done = subprocess.run(
-        [sys.executable, "-m", "app.cli", role],
-        env={**kept, **given},
+        [sys.executable, "-m", "app.cli", "worker"],
+        env={**kept, **USUAL, "FLOWFORGE_RUNNER": "process"},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    return done.returncode, " ".join(done.stderr.split())
+    assert done.returncode != 0
+    assert "is refused in production" in " ".join(done.stderr.replace("│", " ").split())
 
 
 @pytest.mark.parametrize(
-    ("role", "changes", "words"),
+    ("changes", "words"),
     [
-        ("worker", {"FLOWFORGE_RUNNER": "process"}, "process is no sandbox and is refused in production"),
-        ("worker", {"FLOWFORGE_RUN_IMAGE": None}, "needs the guest image in FLOWFORGE_RUN_IMAGE"),
-        ("web", {"FLOWFORGE_GITHUB_WEBHOOK_SECRETS": ""}, "FLOWFORGE_GITHUB_WEBHOOK_SECRETS"),
+        ({}, None),
+        ({"FLOWFORGE_RUN_IMAGE": ""}, "needs the guest image in FLOWFORGE_RUN_IMAGE"),
+        ({"FLOWFORGE_GITHUB_WEBHOOK_SECRETS": ""}, "FLOWFORGE_GITHUB_WEBHOOK_SECRETS must hold one secret"),
+        ({"FLOWFORGE_GITHUB_WEBHOOK_SECRETS": "short"}, "at least 16 characters"),
+        ({"FLOWFORGE_GITHUB_PRIVATE_KEY": None}, "FLOWFORGE_GITHUB_PRIVATE_KEY: Field required"),
     ],
-    ids=["no sandbox", "no image", "no webhook secret"],
+    ids=["nothing", "the image", "the webhook secret", "a sound webhook secret", "the App's key"],
 )
-def test_a_process_that_lacks_a_control_does_not_start(role: str, changes: dict[str, str | None], words: str) -> None:
-    status, said = started(role, **changes)
-    assert status != 0
-    assert words in said.replace("│ ", "")
+def test_settings_that_lack_a_control_are_refused(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str | None], words: str | None
+) -> None:
+    """Every process reads them first, and does not start without."""
+    monkeypatch.delenv("FLOWFORGE_SECRETS_DIR", raising=False)
+    given: dict[str, str | None] = {**USUAL, **changes}
+    for name, value in given.items():
+        if value is not None:
+            monkeypatch.setenv(name, value)
+    if words is None:
+        assert load_settings(ServiceSettings).runner is RunnerKind.CONTAINER
+        return
+    with pytest.raises(SettingsError, match=words):
+        load_settings(ServiceSettings)
 
 
 async def test_without_a_database_nothing_is_ready(unproved: FlowForge) -> None:

@@ -55,9 +55,9 @@ def of_the_stage(stage: Stage) -> dict[str, str]:
 
 
 def body_of(pem: str) -> str:
-    """A key without its armour and without its first line, in which all keys are alike."""
+    """Eight lines of a key: not its armour, nor its first line, in which all keys are alike."""
     lines = [line for line in pem.splitlines() if line and not line.startswith("-")]
-    return "".join(lines[1:])
+    return "".join(lines[1:9])
 
 
 @dataclass(slots=True)
