@@ -177,6 +177,9 @@ class ServiceSettings(CommonSettings):
         default=(), description="names of Secrets in the runs' namespace, separated by commas"
     )
     cluster_runtime_class: str | None = Field(default=None, description="RuntimeClass of the pods, e.g. `gvisor`")
+    cluster_user_namespace: bool = Field(
+        default=False, description="`true` or `false`: whether each pod has a user namespace of its own"
+    )
     cluster_node_selector: dict[str, str] = Field(default={}, description="JSON, as in a pod")
     cluster_tolerations: tuple[dict[str, Any], ...] = Field(default=(), description="JSON, as in a pod")
     cluster_affinity: dict[str, Any] = Field(default={}, description="JSON, as in a pod")

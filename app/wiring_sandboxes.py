@@ -64,6 +64,7 @@ async def open_cluster(settings: ServiceSettings, instance: str) -> ClusterRunne
         image_pull_policy=settings.cluster_image_pull_policy.value,
         image_pull_secrets=settings.cluster_image_pull_secrets,
         runtime_class=settings.cluster_runtime_class,
+        user_namespace=settings.cluster_user_namespace,
         node_selector=settings.cluster_node_selector,
         tolerations=settings.cluster_tolerations,
         affinity=settings.cluster_affinity or None,

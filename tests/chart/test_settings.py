@@ -89,6 +89,7 @@ def test_production_says_what_its_values_say_of_runs() -> None:
 def test_gvisor_is_the_runs_runtime_class() -> None:
     given = env("gvisor", "worker")
     assert given["FLOWFORGE_CLUSTER_RUNTIME_CLASS"] == "gvisor"
+    assert given["FLOWFORGE_CLUSTER_USER_NAMESPACE"] == "true"
     assert json.loads(given["FLOWFORGE_CLUSTER_AFFINITY"]) == values("gvisor")["runs"]["affinity"]
     assert "runtimeClassName" not in pods(render("gvisor"))["Deployment/flowforge-worker"]["spec"]
 

@@ -122,6 +122,10 @@ Whole numbers go through int64, since Helm reads them as floating point and woul
 - name: FLOWFORGE_CLUSTER_RUNTIME_CLASS
   value: {{ . | quote }}
 {{- end }}
+{{- if .userNamespace }}
+- name: FLOWFORGE_CLUSTER_USER_NAMESPACE
+  value: "true"
+{{- end }}
 {{- with .nodeSelector }}
 - name: FLOWFORGE_CLUSTER_NODE_SELECTOR
   value: {{ toJson . | quote }}
