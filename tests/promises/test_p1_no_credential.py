@@ -90,40 +90,52 @@ async def test_no_credential_is_in_a_container_or_comes_out_of_it(
 ) -> None:
     planted = {"planted": secrets.token_urlsafe(30)}
     base = {"README.md": f"{planted['planted']}\n", ".flowforge.yml": CONFIG, "spy.py": SPY}
-    outside = fill_environment(monkeypatch, tmp_path / "secrets")
+    real = fill_environment(monkeypatch, tmp_path / "secrets")
     thief = Thief(HonestResolver(answers={"fees.py": ANSWER}))
     with logged() as log:
         async with deployed(places.parent, thief, engine=engine.line, image=loaded_image, base=base) as play:
             minted = Minted.watch(play.stage.forge)
             case = Case(play, engine, Sweep(tmp_path), planted)
-            real = outside | of_the_stage(play.stage)
-            play.say("/flowforge resolve")
-            await asyncio.wait_for(thief.at_the_end.wait(), 60)
-            agent = await case.newest(RunKind.AGENT)
-            at_work = await asyncio.to_thread(case.look_at, agent, "agent", real | minted.secrets, image_too=True)
-            assert {process.name() for process in at_work} >= {"python3", "claude"}
-            thief.go_on.set()
-            test = await case.newest(RunKind.TEST)
-            await eventually(lambda: len(host.processes_of(case.container(test))) > 1, "the spy")
-            await asyncio.to_thread(case.look_at, test, "test", real | minted.secrets, image_too=False)
-            engine.run("exec", sandbox_name(test.id), "python3", "-c", f"open({GO!r}, 'w')")
-            await play.until_conclusion("action_required")
-            await case.take_what_came_out(agent, "agent")
-            inside = seen_inside(
-                case.sweep, read_result(await case.take_what_came_out(test, "test"), test.limits).transcript
-            )
-            case.sweep.add("the forge: all that the bot said", sent(play))
-            case.sweep.add("the forge: what it shows", "\n".join(shown(play)))
-            case.sweep.add("the scripted model: what it was sent", _asked(play))
+            real |= of_the_stage(play.stage)
+            inside = await observed(case, thief, real, minted)
             database = places.parent / "flowforge.db"
             case.sweep.add("database", b"".join(file.read_bytes() for file in database.parent.glob("flowforge.db*")))
         case.sweep.add("log", log.getvalue())
     assert minted.tokens
     assert case.sweep.hits(real | minted.secrets) == set()
+    assert_tokens_are_where_they_must_be(case)
+    assert inside["forbidden"] == dict.fromkeys(FORBIDDEN, "PermissionError")
+    assert {"test inside: its own environment", "test inside: /proc/net/unix"} <= set(case.sweep.names)
+    assert [name for name in case.sweep.names if name.startswith("test inside: /etc/")]
+    assert_the_search_finds(case)
+    assert [name for name, gave in thief.answers.items() if gave] == ['["Read", {"file_path": "README.md"}]']
 
-    # The tokens of the runs: where they have to be, and nowhere else.
-    tokens = {(hit.secret, hit.where) for hit in case.sweep.hits(case.run_tokens)}
-    assert tokens == {
+
+async def observed(case: Case, thief: Thief, real: dict[str, str], minted: Minted) -> dict[str, Any]:
+    """Have the job done, and take all of it as evidence; the last words of the repository's test."""
+    play = case.play
+    play.say("/flowforge resolve")
+    await asyncio.wait_for(thief.at_the_end.wait(), 60)
+    agent = await case.newest(RunKind.AGENT)
+    at_work = await asyncio.to_thread(case.look_at, agent, "agent", real | minted.secrets, image_too=True)
+    assert {process.name() for process in at_work} >= {"python3", "claude"}
+    thief.go_on.set()
+    test = await case.newest(RunKind.TEST)
+    await eventually(lambda: len(host.processes_of(case.container(test))) > 1, "the spy")
+    await asyncio.to_thread(case.look_at, test, "test", real | minted.secrets, image_too=False)
+    case.engine.run("exec", sandbox_name(test.id), "python3", "-c", f"open({GO!r}, 'w')")
+    await play.until_conclusion("action_required")
+    await case.take_what_came_out(agent, "agent")
+    archive = await case.take_what_came_out(test, "test")
+    case.sweep.add("the forge: all that the bot said", sent(play))
+    case.sweep.add("the forge: what it shows", "\n".join(shown(play)))
+    case.sweep.add("the scripted model: what it was sent", _asked(play))
+    return seen_inside(case.sweep, read_result(archive, test.limits).transcript)
+
+
+def assert_tokens_are_where_they_must_be(case: Case) -> None:
+    """The tokens of the two runs: in the guests, in Claude Code, in what the engine keeps, and nowhere else."""
+    assert {(hit.secret, hit.where) for hit in case.sweep.hits(case.run_tokens)} == {
         ("token of agent", "agent: environ of python3"),
         ("token of agent", "agent: environ of claude"),
         ("token of agent", "agent: inspect"),
@@ -131,13 +143,10 @@ async def test_no_credential_is_in_a_container_or_comes_out_of_it(
         ("token of test", "test: inspect"),
     }
 
-    # What the repository's test could not read, and that it did read much.
-    assert inside["forbidden"] == dict.fromkeys(FORBIDDEN, "PermissionError")
-    assert {"test inside: its own environment", "test inside: /proc/net/unix"} <= set(case.sweep.names)
-    assert [name for name in case.sweep.names if name.startswith("test inside: /etc/")]
 
-    # The control: a secret of the repository's is where whoever has it put it, in every disguise.
-    found = case.sweep.hits(planted)
+def assert_the_search_finds(case: Case) -> None:
+    """The control: a secret of the repository's is where whoever has it put it, in every disguise."""
+    found = case.sweep.hits(case.planted)
     assert {hit.where for hit in found} >= {
         "agent: result",
         "test inside: /task/workspace/README.md",
@@ -146,19 +155,8 @@ async def test_no_credential_is_in_a_container_or_comes_out_of_it(
         "database",
     }
     disguised = {hit.disguise.partition(" by ")[0] for hit in found if hit.where == "agent: result"}
-    assert disguised >= {
-        "raw",
-        "reversed",
-        "rot13",
-        "hex",
-        "HEX",
-        "percent",
-        "decimal",
-        "base32",
-        "base64",
-        "raw, inner",
-    }
-    assert [name for name, gave in thief.answers.items() if gave] == ['["Read", {"file_path": "README.md"}]']
+    plain = {"raw", "reversed", "rot13", "hex", "HEX", "percent", "decimal", "base32", "base64"}
+    assert disguised >= {*plain, "raw, inner"}
 
 
 def seen_inside(sweep: Sweep, printed: bytes) -> dict[str, Any]:
