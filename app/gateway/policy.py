@@ -35,6 +35,7 @@ class GatewayPolicy:
         hosts: names, without port, by which sandboxes may address the gateway.
         max_body_bytes: largest request body.
         min_output_tokens: where the money left buys fewer tokens of output than this, a call is refused.
+        max_calls_at_once: how many calls one run may have under way.
         max_counts: how often one run may have tokens counted, which costs nothing.
         stop_poll_seconds: how often a call under way looks whether its run was asked to stop.
         connect_seconds: longest wait for a connection to the model API.
@@ -44,6 +45,7 @@ class GatewayPolicy:
     hosts: frozenset[str] = LOOPBACK_HOSTS
     max_body_bytes: int = 8 * 2**20
     min_output_tokens: int = 1024
+    max_calls_at_once: int = 16
     max_counts: int = 64
     stop_poll_seconds: float = 1.0
     connect_seconds: float = 10.0

@@ -5,6 +5,9 @@ here, before the call; what it did cost is read off the answer while that passes
 """
 
 import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
 from typing import Final
 
 import httpx
@@ -107,17 +110,19 @@ class _Gateway:
         self._counter = counter
         self._policy = policy
         self._metrics = metrics
+        self._under_way: Counter[str] = Counter()
 
     async def serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         """One request."""
         answer = Answer(send)  # type: ignore[arg-type]  # Litestar's typed events are plain ASGI dictionaries
         target = Target(method=scope["method"], path=scope["raw_path"], query=scope["query_string"])
         try:
-            call = await self._accept(target, scope, receive)
-            if call is None:
-                await answer.whole(200, {}, b"")
-            else:
-                await self._carry_out(call, answer, receive)
+            with contextlib.ExitStack() as places:
+                call = await self._accept(target, scope, receive, places)
+                if call is None:
+                    await answer.whole(200, {}, b"")
+                else:
+                    await self._carry_out(call, answer, receive)
         except CallRefusedError as error:
             self._report(target, error)
             await answer.fail(error)
@@ -125,18 +130,38 @@ class _Gateway:
             log.exception("the database did not answer", error=str(error))
             await answer.fail(CallRefusedError(503, "api_error", "try again later", reason="store"))
 
-    async def _accept(self, target: Target, scope: HTTPScope, receive: Receive) -> Call | None:
-        """Look at the request, cheapest checks first: no body is read for an unknown token. None for ``HEAD /``."""
+    async def _accept(
+        self, target: Target, scope: HTTPScope, receive: Receive, places: contextlib.ExitStack
+    ) -> Call | None:
+        """Look at the request, cheapest checks first: no body is read for an unknown token. None for ``HEAD /``.
+
+        The call has its place among those of its run until ``places`` is closed.
+        """
         headers = tuple(scope["headers"])
         endpoint = check_target(target, headers, self._policy)
         if endpoint is None:
             return None
         token = token_sha256(headers)
         await self._budget.grant(token)
+        places.enter_context(self._place(token))
         check_encoding(headers)
         content = await self._body(declared_length(headers), receive)
         body = parse_count(content) if endpoint is Endpoint.COUNT else parse_body(content)
         return Call(token_sha256=token, body=body, headers=headers, endpoint=endpoint)
+
+    @contextlib.contextmanager
+    def _place(self, token: str) -> Iterator[None]:
+        """A run's calls under way are few, so that the bodies of one run cannot fill the memory of all."""
+        if self._under_way[token] >= self._policy.max_calls_at_once:
+            message = "too many calls at once"
+            raise CallRefusedError(429, "rate_limit_error", message, reason="crowd")
+        self._under_way[token] += 1
+        try:
+            yield
+        finally:
+            self._under_way[token] -= 1
+            if not self._under_way[token]:
+                del self._under_way[token]
 
     async def _body(self, declared: int, receive: Receive) -> bytes:
         limit = self._policy.max_body_bytes

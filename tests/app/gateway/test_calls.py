@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,19 @@ async def test_a_client_that_leaves_before_the_answer_ends_the_call(tmp_path: Pa
             await asking
         (row,) = await eventually(made.rows)
     assert (row["run_id"], row["input_tokens"]) == (made.run.id, 0)
+
+
+async def test_one_run_has_few_calls_under_way_and_another_is_not_read(tmp_path: Path) -> None:
+    script = HeldBack(Always(HELLO), events=1)
+    policy = replace(POLICY, max_calls_at_once=1)
+    async with bench(tmp_path, script, policy=policy) as made:
+        async with made.http.stream("POST", "/v1/messages", json=REQUEST, headers=made.headers()) as answer:
+            await anext(answer.aiter_bytes())
+            crowd = await made.post()
+            assert (crowd.status_code, crowd.json()["error"]["type"]) == (429, "rate_limit_error")
+        await eventually(made.rows)
+        script.events = 100
+        assert (await made.post()).status_code == 200, "the place is free again"
 
 
 async def test_a_client_that_leaves_in_the_middle_pays_so_far(tmp_path: Path) -> None:
