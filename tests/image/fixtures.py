@@ -1,6 +1,8 @@
 """Fixtures: the image as it is built here, and an engine that has loaded it."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,10 +24,12 @@ def built_image() -> BuiltImage:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    engine = make_engine(tmp_path_factory.mktemp("podman"))
-    yield engine
-    close_engine(engine)
+def engine() -> Iterator[Engine]:
+    # Podman takes no run root of more than 50 characters, and pytest's own directories are deep.
+    with tempfile.TemporaryDirectory(prefix="ff-", ignore_cleanup_errors=True) as name:
+        engine = make_engine(Path(name))
+        yield engine
+        close_engine(engine)
 
 
 @pytest.fixture(scope="session")
