@@ -64,7 +64,7 @@ from bot.model.jobs import Job
 from bot.model.levels import LevelKind
 from bot.model.runs import AgentProgress, RunTask, failure_class
 from bot.policy.limits import ServerLimits
-from bot.ports.runner import AgentRunner, RunLauncher
+from bot.ports.runner import AgentRunner, Obstacle, RunLauncher
 from bot.ports.system import Clock
 from runners.archives import TarArchives
 from runners.supervise import Supervisor
@@ -119,6 +119,7 @@ async def open_flowforge(
     worker: str,
     clock: Clock | None = None,
     runner: AgentRunner | None = None,
+    guard: Obstacle | None = None,
 ) -> AsyncIterator[FlowForge]:
     """Open every connection, bind every use case, and close all of it in the end.
 
@@ -127,6 +128,7 @@ async def open_flowforge(
         worker: names this process in leases and executions.
         clock: the machine's, unless given.
         runner: the backend that the settings name, unless given.
+        guard: says why no sandbox may be started; the backend's isolation does, unless given.
 
     Raises:
         SettingsError: something cannot be made with these settings.
@@ -149,6 +151,7 @@ async def open_flowforge(
                 forge=forge,
                 git=GitMirrors(settings.data_dir / "mirrors"),
                 runner=runner or await open_runner(settings, stack, instance=store.instance_id),
+                guard=guard,
             ),
             worker,
         )
@@ -169,6 +172,7 @@ class _Parts:
     forge: GitHubForge
     git: GitMirrors
     runner: AgentRunner
+    guard: Obstacle | None
 
 
 async def _github(settings: ServiceSettings, clock: Clock, stack: contextlib.AsyncExitStack) -> GitHubForge:
@@ -201,6 +205,7 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
     )
     spans = RunSpans()
     isolation = isolation_of(settings, parts.runner, store=store, clock=parts.clock, ids=parts.ids)
+    guard = parts.guard or (_free if isolation is None else isolation.reason)
     supervisor = Supervisor(
         runner=parts.runner,
         runs=store.runs,
@@ -208,12 +213,12 @@ def _bind(parts: _Parts, worker: str) -> FlowForge:
         owner=worker,
         on_progress=functools.partial(_progress, store, refresh),
         on_end=functools.partial(_run_ended, store, queue, spans),
-        guard=_free if isolation is None else isolation.reason,
+        guard=guard,
         blind_seconds=_BLIND_SECONDS if parts.runner.outlives_us else _BLIND_SECONDS_HERE,
         pending_seconds=settings.run_pending_seconds,
         queue_seconds=settings.run_queue_seconds,
     )
-    advance = _advance(parts, _TracedLauncher(supervisor, spans), queue, refresh)
+    advance = _advance(parts, _TracedLauncher(supervisor, spans), guard, queue, refresh)
     route = _route(parts, advance, queue, refresh)
     deliver = DeliverReport(store=store, forge=parts.forge, clock=parts.clock)
     watch = _watch(parts, route.act, queue, route.notice)
@@ -296,7 +301,9 @@ class _TracedLauncher:
             await self._launcher.launch(task, job_id=job_id)
 
 
-def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: RefreshReports) -> AdvanceJob:
+def _advance(
+    parts: _Parts, launcher: RunLauncher, guard: Obstacle, queue: ArqQueue, refresh: RefreshReports
+) -> AdvanceJob:
     store, forge, git, clock = parts.store, parts.forge, parts.git, parts.clock
     limits = server_limits(parts.settings)
     archives = TarArchives()
@@ -305,6 +312,7 @@ def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: Ref
         runs=store.runs,
         archives=archives,
         launcher=launcher,
+        obstacle=guard,
         ids=parts.ids,
         gateway_url=parts.settings.gateway_url,
     )
@@ -389,6 +397,7 @@ def _advance(parts: _Parts, launcher: RunLauncher, queue: ArqQueue, refresh: Ref
             drop_branch=DropBranch(store=store, forge=forge, git=git),
             on_ended=_job_ended,
         ),
+        obstacle=guard,
     )
 
 

@@ -17,7 +17,8 @@
     │   ├── LeaseRejectedError      the remote ref is not where we expected it
     │   └── PushRefusedError        the remote refuses the push (protected branch, missing permission)
     ├── SandboxError             a sandbox could not be started or observed; no fault of the agent
-    │   └── SandboxRefusedError     it can never be started like this; trying again is pointless
+    │   ├── SandboxRefusedError     it can never be started like this; trying again is pointless
+    │   └── SandboxHeldBackError    none may be started now; nothing went wrong, and whoever wants one waits
     ├── ModelError               a direct call of the model failed, or its answer cannot be used
     ├── IngestError              what came out of a sandbox is not acceptable
     ├── StoreError
@@ -118,6 +119,10 @@ class SandboxError(FlowForgeError):
 
 class SandboxRefusedError(SandboxError):
     """A sandbox can never be started like this: the message says what an operator has to change."""
+
+
+class SandboxHeldBackError(SandboxError):
+    """No sandbox may be started now: nothing was begun and nothing is lost. The message is for the operator."""
 
 
 class ModelError(FlowForgeError):

@@ -41,6 +41,9 @@ _ENDS_BY_REQUEST: Final = frozenset({JobState.CANCELLED, JobState.SUPERSEDED})
 _PUT_OFF: Final = "retry"
 """The status of an execution that ``set_retry`` closed: one that failed was closed before, and keeps its own."""
 
+_HELD_BACK: Final = "held back"
+_OPEN: Final = "open"
+
 _TO_CONCLUDE: Final = TERMINAL | {JobState.AWAITING_APPROVAL}
 
 
@@ -295,11 +298,27 @@ class SqlJobs:
     async def begin_execution(self, lease: JobLease, *, worker: str) -> int:
         """Open an execution and return its attempt number, counted from 1.
 
-        One that was left open by a worker that died is closed as ``abandoned``. Raises ``FencingLostError``.
+        One that was left open by a worker that died is closed as ``abandoned``; one that was held back is taken up
+        again. Raises ``FencingLostError``.
         """
         now = self._clock.now()
+        newest = select(jobs.c.attempt).where(jobs.c.id == lease.job.id).scalar_subquery()
+        held_back = (
+            update(job_executions)
+            .where(
+                job_executions.c.job_id == lease.job.id,
+                job_executions.c.attempt == newest,
+                job_executions.c.status == _HELD_BACK,
+            )
+            .values(status=_OPEN, worker=worker, completed_at=None)
+            .returning(job_executions.c.attempt)
+        )
         change = _under(lease).where(jobs.c.finished_at.is_(None)).values(attempt=jobs.c.attempt + 1, updated_at=now)
         async with self._database.writing() as connection:
+            taken_up: int | None = (await connection.execute(held_back)).scalar_one_or_none()
+            if taken_up is not None:
+                await _change(connection, lease, _under(lease).values(updated_at=now))
+                return taken_up
             await _change(connection, lease, change)
             await close_execution(connection, lease.job.id, now, status="abandoned")
             query = select(jobs.c.attempt).where(jobs.c.id == lease.job.id)
@@ -309,7 +328,7 @@ class SqlJobs:
                 attempt=attempt,
                 worker=worker,
                 started_at=now,
-                status="open",
+                status=_OPEN,
                 error_class="",
                 error="",
             )
@@ -335,6 +354,17 @@ class SqlJobs:
         async with self._database.writing() as connection:
             await _change(connection, lease, _under(lease).values(updated_at=now))
             await close_execution(connection, lease.job.id, now, status=status, error_class=error_class, error=error)
+
+    async def hold_back(self, lease: JobLease, *, not_before: datetime, progress: str) -> None:
+        """Make the job due again at ``not_before``; the execution then goes on, under its number.
+
+        The lease stays until it is released. Raises ``FencingLostError`` when it was lost.
+        """
+        now = self._clock.now()
+        values: Values = {"not_before": not_before, "progress": progress, "updated_at": now}
+        async with self._database.writing() as connection:
+            await _change(connection, lease, _under(lease).where(jobs.c.finished_at.is_(None)).values(**values))
+            await close_execution(connection, lease.job.id, now, status=_HELD_BACK)
 
     async def put_off(self, job_id: str) -> int:
         """How many executions of a job ended for no fault of theirs, with ``set_retry`` and nothing else."""

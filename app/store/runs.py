@@ -178,15 +178,16 @@ class SqlRuns:
                 await connection.execute(delete(run_archives).where(workspaces))
         return len(ended)
 
-    async def drop_archives(self, ended_before: datetime) -> int:
-        """Remove what came out of the sandboxes of jobs that ended before a moment; how many archives."""
+    async def drop_results(self, ended_before: datetime) -> int:
+        """Remove what came out of the sandboxes of jobs that ended before a moment; how many results."""
         old = (
             select(runs.c.id)
             .join(jobs, jobs.c.id == runs.c.job_id)
             .where(runs.c.id == run_archives.c.run_id, jobs.c.finished_at < ended_before)
         )
+        results = run_archives.c.kind == _RESULT
         async with self._database.writing() as connection:
-            return (await connection.execute(delete(run_archives).where(old.exists()))).rowcount
+            return (await connection.execute(delete(run_archives).where(results, old.exists()))).rowcount
 
     async def put_workspace(self, run_id: str, archive: bytes) -> None:
         """Keep the workspace archive for the sandbox to fetch; it can be replaced until it was fetched."""

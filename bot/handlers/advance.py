@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, assert_never
 
+import structlog
+
 from bot.errors import (
     FencingLostError,
     FlowForgeError,
@@ -13,6 +15,7 @@ from bot.errors import (
     ForgeNotFoundError,
     ForgeUnavailableError,
     GitError,
+    SandboxHeldBackError,
     StoreError,
     TreeRefusedError,
 )
@@ -26,13 +29,20 @@ from bot.handlers.rollback import RollBack
 from bot.handlers.validate import ValidateResult
 from bot.model.jobs import TERMINAL, Job, JobKind, JobLease, JobState
 from bot.model.runs import RunState
+from bot.ports.runner import Obstacle
 from bot.ports.store import Store
 from bot.ports.system import Clock
 from bot.report import endings
 
+log = structlog.get_logger(__name__)
+
 LEASE_SECONDS: Final = 300.0
 """Longer than any step: a step that outlives it is fenced off."""
 
+HELD_BACK: Final = "waiting: no sandbox may be started now; the log of this FlowForge says why"
+"""What people see meanwhile. The reason names parts of the installation: it is for the operator's eyes."""
+
+_HELD_BACK_FOR: Final = timedelta(seconds=30)
 _MAX_ATTEMPTS: Final = 5
 _MAX_ATTEMPTS_AT_PUSH: Final = 12
 _FIRST_RETRY: Final = timedelta(seconds=5)
@@ -60,6 +70,7 @@ class AdvanceJob:
     roll_back: RollBack
     refresh: RefreshReports
     conclude: Conclude
+    obstacle: Obstacle
 
     async def __call__(self, job_id: str, *, worker: str) -> None:
         """Claim the job and move it; somebody else's job, or one that waits, is left alone.
@@ -105,6 +116,9 @@ class AdvanceJob:
                 return
             if job.state in _STILL:
                 return
+            if _waits_for_sandbox(job) and (reason := self.obstacle()) is not None:
+                await self._hold_back(lease, reason)
+                return
             if not begun:
                 lease, begun = await self._begin(lease, worker=worker), True
                 if await self._used(lease.job) > _most_attempts(job.state):
@@ -112,7 +126,11 @@ class AdvanceJob:
                     return
             if job.state is not JobState.QUEUED:
                 await self._bring(job)
-            moved = await self._step(job)(lease)
+            try:
+                moved = await self._step(job)(lease)
+            except SandboxHeldBackError as error:
+                await self._hold_back(lease, str(error))
+                return
             if moved.job.state in {job.state, JobState.QUEUED}:
                 return
             lease = moved
@@ -182,6 +200,22 @@ class AdvanceJob:
         message = endings.CANCELLED if wanted is JobState.CANCELLED else endings.SUPERSEDED
         await self.store.jobs.move(lease, wanted, rule=wanted.value, message=job.message or message)
 
+    async def _hold_back(self, lease: JobLease, reason: str) -> None:
+        """No sandbox may be started: wait, for as long as it takes. That is no attempt, and no sandbox was lost."""
+        job = await self.store.jobs.get(lease.job.id)
+        if job is None or job.state in TERMINAL:
+            return
+        current = replace(lease, job=job)
+        if job.state is JobState.PREPARING:
+            # Head and base may be others when it goes on.
+            current = await self.store.jobs.move(current, JobState.QUEUED)
+        due = self.clock.now() + _HELD_BACK_FOR
+        await self.store.jobs.hold_back(current, not_before=due, progress=HELD_BACK)
+        log.warning("job held back", job_id=job.id, reason=reason)
+        if job.progress != HELD_BACK:
+            with contextlib.suppress(ForgeError, GitError):
+                await self.refresh(job.id)
+
     async def _failed_step(self, lease: JobLease, error: Exception) -> None:
         """Count the failure on the job as it is now: a step may have moved it before it failed."""
         job = await self.store.jobs.get(lease.job.id)
@@ -220,6 +254,11 @@ class AdvanceJob:
 def _most_attempts(state: JobState) -> int:
     """A push that may have happened is looked after for longer: only a look at the forge tells."""
     return _MAX_ATTEMPTS_AT_PUSH if state is JobState.PUBLISHING else _MAX_ATTEMPTS
+
+
+def _waits_for_sandbox(job: Job) -> bool:
+    """It was held back, and nothing that it needs besides a sandbox is worth another look."""
+    return job.state is JobState.QUEUED and job.progress == HELD_BACK
 
 
 async def _stay(lease: JobLease) -> JobLease:

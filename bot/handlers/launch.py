@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.config import RepositoryConfig
+from bot.errors import SandboxHeldBackError
 from bot.handlers.progress import MergeProgress
 from bot.merge.markers import render
 from bot.merge.remainder import Remainder, remainder
@@ -26,7 +27,7 @@ from bot.model.runs import (
 )
 from bot.policy.limits import NO_BUDGET_USD
 from bot.ports.git import Git, WorkspaceFile
-from bot.ports.runner import RunArchives, RunLauncher
+from bot.ports.runner import Obstacle, RunArchives, RunLauncher
 from bot.ports.runs import Runs
 from bot.ports.system import Ids
 
@@ -49,6 +50,7 @@ class LaunchRun:
     runs: Runs
     archives: RunArchives
     launcher: RunLauncher
+    obstacle: Obstacle
     ids: Ids
     gateway_url: str
 
@@ -65,8 +67,10 @@ class LaunchRun:
 
         Raises:
             GitError: the workspace cannot be made.
+            SandboxHeldBackError: no sandbox may be started now; there is no run.
             SandboxError: the sandbox cannot be started.
         """
+        self.check()
         brief = await self._brief(job, progress, title=title, feedback=feedback)
         files = await self._workspace(job, progress, first=progress.open_files, limits=limits)
         archive = await asyncio.to_thread(self.archives.pack, brief, files)
@@ -79,12 +83,20 @@ class LaunchRun:
 
         Raises:
             GitError: the workspace cannot be made.
+            SandboxHeldBackError: no sandbox may be started now; there is no run.
             SandboxError: the sandbox cannot be started.
         """
+        self.check()
         files = await self._workspace(job, progress, first=progress.awaited, limits=limits)
         archive = await asyncio.to_thread(self.archives.pack_commands, _command_brief(progress, config), files)
         # No call of a model belongs to this run, and its token is not the command's; a run without any budget is none.
         await self._start(job, archive, replace(limits, budget_usd=NO_BUDGET_USD), RunKind.REGENERATE)
+
+    def check(self) -> None:
+        """Asked before a run is made: one that may not start would count as lost. Raises ``SandboxHeldBackError``."""
+        reason = self.obstacle()
+        if reason is not None:
+            raise SandboxHeldBackError(reason)
 
     async def _workspace(
         self, job: Job, progress: MergeProgress, *, first: Sequence[str], limits: RunLimits

@@ -32,7 +32,7 @@ class Sweep:
         now = self.clock.now()
         await self._reconcile()
         await self.store.runs.end_unstarted(now)
-        await self.store.runs.drop_archives(now - self.keep_results)
+        await self.store.runs.drop_results(now - self.keep_results)
         deliveries = [f"{forge}:{key}" for forge, key in await self.store.deliveries.waiting(limit=_BATCH)]
         due = await self.store.jobs.due(now, limit=_BATCH)
         jobs = [*dict.fromkeys([*due, *await self.store.jobs.unconcluded(now, limit=_BATCH)])]

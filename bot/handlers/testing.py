@@ -36,6 +36,7 @@ class RunTests:
         """Move the job to ``awaiting_approval`` when all is said about the tests, to ``running`` while they run.
 
         Raises:
+            SandboxHeldBackError: no sandbox may be started now; there is no run.
             SandboxError: this process is ending.
         """
         known = await self.store.proposals.tests(lease.job.id, proposal.tree)
@@ -58,6 +59,7 @@ class RunTests:
         nothing = SuiteEvidence(tree=proposal.tree, outcome=SuiteOutcome.NOT_CONFIGURED, at=self.clock.now())
         if config.test_command is None:
             return await self._end(lease, nothing)
+        self.launch.check()
         evidence = replace(nothing, outcome=SuiteOutcome.UNDER_WAY, command=config.test_command)
         limits = limits_of_tests(config, server=self.server)
         try:

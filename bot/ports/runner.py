@@ -1,6 +1,6 @@
 """The port to the sandboxes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +15,9 @@ from bot.model.runs import (
     SuiteAnswer,
 )
 from bot.ports.git import WorkspaceFile
+
+Obstacle = Callable[[], str | None]
+"""Says why no sandbox may be started now, in words for the operator; None when one may."""
 
 
 class AgentRunner(Protocol):

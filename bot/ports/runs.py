@@ -60,8 +60,8 @@ class Runs(Protocol):
         """End the runs that were created a while ago and never started, and whose job nobody holds; how many."""
         ...
 
-    async def drop_archives(self, ended_before: datetime) -> int:
-        """Remove what came out of the sandboxes of jobs that ended before a moment; how many archives."""
+    async def drop_results(self, ended_before: datetime) -> int:
+        """Remove what came out of the sandboxes of jobs that ended before a moment; how many results."""
         ...
 
     async def put_workspace(self, run_id: str, archive: bytes) -> None:

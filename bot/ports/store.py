@@ -173,6 +173,13 @@ class Jobs(Protocol):
         """Close the open execution, if there is one. Raises ``FencingLostError``."""
         ...
 
+    async def hold_back(self, lease: JobLease, *, not_before: datetime, progress: str) -> None:
+        """Make the job due again at ``not_before``; the execution then goes on, under its number.
+
+        The next move takes the delay back. Raises ``FencingLostError``.
+        """
+        ...
+
     async def put_off(self, job_id: str) -> int:
         """How many executions of a job ended for no fault of theirs, with ``set_retry`` and nothing else."""
         ...

@@ -70,14 +70,15 @@ def render_check_run(view: JobView) -> CheckRunContent:
     status, conclusion = _standing(job.state)
     heading = messages.heading(job.request.kind, job.state)
     heading = heading[:1].upper() + heading[1:] + suite.in_title(view)
-    running = status is CheckStatus.IN_PROGRESS and job.progress
-    progress = messages.now(told(job.progress, _PROGRESS_ROOM)) if running else ""
+    # Of a job in its queue, too: it may have begun, and wait for a sandbox.
+    under_way = conclusion is None and job.progress
+    progress = messages.now(told(job.progress, _PROGRESS_ROOM)) if under_way else ""
     return CheckRunContent(
         head_sha=job.head_sha,
         external_id=make_external_id(job.id, view.proposal.id if view.proposal else None),
         status=status,
         conclusion=conclusion,
-        title=plain(f"{heading}: {redact(job.progress[:_READ])}" if running else heading, MAX_TITLE),
+        title=plain(f"{heading}: {redact(job.progress[:_READ])}" if under_way else heading, MAX_TITLE),
         summary=joined([progress, *body(view), sections.footer(view)]),
         text=sections.diff_folds(view, MAX_TEXT).text if shows_diff(job.state) else "",
         actions=_actions(view),

@@ -208,10 +208,10 @@ async def test_what_a_sandbox_sent_is_kept_for_a_while_after_its_job_ended(store
         assert run is not None
         await store.jobs.request_end(run.job_id, JobState.CANCELLED, actor=ALICE, message="")
         clock.advance(3600)
-    assert await store.runs.drop_archives(clock.after(-7201)) == 0
-    assert await store.runs.drop_archives(clock.after(-7199)) == 1
+    assert await store.runs.drop_results(clock.after(-7201)) == 0
+    assert await store.runs.drop_results(clock.after(-7199)) == 1
     assert [await store.runs.result(run_id) for run_id in (old, newer, going)] == [None, b"result", b"result"]
-    assert await store.runs.drop_archives(clock.after(1)) == 1
+    assert await store.runs.drop_results(clock.after(1)) == 1
     assert await store.runs.result(going) == b"result", "its job has not ended"
 
 
