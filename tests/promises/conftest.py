@@ -1,7 +1,6 @@
 """Fixtures: what the tests of the backends have: containers, and pods of a real cluster."""
 
-import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from tests.app.store.backends import SqliteBackend
 from tests.cluster.bench import SPEC, ClusterBench, open_cluster_bench, open_gateway
 from tests.cluster.conftest import cluster, cluster_namespace, plane, plane_namespace, pytest_collection_finish
 from tests.cluster.node import Cluster
-from tests.image.engine import Engine, close_engine, make_engine
-from tests.image.fixtures import built_image, loaded_image
+from tests.image.fixtures import built_image, engine, loaded_image
 from tests.runners.bench import open_bench
 from tests.runners.conftest import bench, databases
 from tests.runners.container.conftest import containers, places
@@ -26,21 +24,13 @@ __all__ = [
     "cluster_namespace",
     "containers",
     "databases",
+    "engine",
     "loaded_image",
     "places",
     "plane",
     "plane_namespace",
     "pytest_collection_finish",
 ]
-
-
-@pytest.fixture(scope="session")
-def engine() -> Iterator[Engine]:
-    """Podman with a store of its own, at a short path: it takes no run root of more than 50 characters."""
-    with tempfile.TemporaryDirectory(prefix="ff-", ignore_cleanup_errors=True) as name:
-        engine = make_engine(Path(name))
-        yield engine
-        close_engine(engine)
 
 
 @dataclass(frozen=True)
