@@ -6,10 +6,12 @@ proved before counts until it is too old.
 
 import asyncio
 import contextlib
+import hashlib
 import ipaddress
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -18,14 +20,16 @@ from urllib.parse import urlsplit
 import structlog
 
 from app.settings import RunnerKind, ServiceSettings
+from app.store.database import SqlStore
 from app.store.engine import parse_url
 from app.telemetry import ISOLATION_PROVED, ISOLATION_VIOLATIONS
-from bot.errors import SettingsError
+from bot.errors import SettingsError, StoreError
 from bot.ports.runner import AgentRunner
 from bot.ports.system import Clock, Ids
 from runners.backends.cluster.api import ClusterApi
-from runners.guest.probe_words import Address, ProbeTargets
-from runners.isolation import Attempt, IsolationProbe, IsolationReport
+from runners.guest.probe_network import RUNS
+from runners.guest.probe_words import Address, Outcome, ProbeTargets
+from runners.isolation import OTHER_WORKSPACE, Attempt, IsolationProbe, IsolationReport
 
 log = structlog.get_logger(__name__)
 
@@ -58,6 +62,9 @@ _MAX_ADDRESSES: Final = 4
 _RESOLV_CONF: Final = Path("/etc/resolv.conf")
 
 Prove = Callable[[], Awaitable[IsolationReport]]
+ProveBeside = Callable[[str], Awaitable[IsolationReport]]
+"""Proves it while a run of this id exists; the id is empty where there is none."""
+
 Sleep = Callable[[float], Awaitable[None]]
 
 
@@ -118,7 +125,7 @@ class Isolation:
             log.error("isolation not proved", problem=report.problem)
         else:
             self._broken, self._clean_at = None, report.at
-            log.info("isolation proved", attempts=len(report.attempts))
+            log.info("isolation proved", attempts=len(report.attempts), untried=list(report.untried))
         if report.weaknesses != self._weak:
             self._weak = report.weaknesses
             log.warning("isolation could be better", weaknesses=[str(one) for one in self._weak])
@@ -154,7 +161,9 @@ async def proving(isolation: Isolation | None) -> AsyncIterator[None]:
             await task
 
 
-def isolation_of(settings: ServiceSettings, runner: AgentRunner, *, clock: Clock, ids: Ids) -> Isolation | None:
+def isolation_of(
+    settings: ServiceSettings, runner: AgentRunner, *, store: SqlStore, clock: Clock, ids: Ids
+) -> Isolation | None:
     """What watches the sandboxes of a backend; None for ``process``, which is no sandbox and for development only.
 
     Raises:
@@ -164,7 +173,7 @@ def isolation_of(settings: ServiceSettings, runner: AgentRunner, *, clock: Clock
         return None
     _more_targets(settings)
     _gateway(settings)
-    prove = prover_of(settings, runner, clock=clock, ids=ids)
+    prove = prover_of(settings, runner, store=store, clock=clock, ids=ids)
     return Isolation(prove, clock=clock, every_seconds=settings.probe_seconds)
 
 
@@ -172,21 +181,74 @@ def prover_of(
     settings: ServiceSettings,
     runner: AgentRunner,
     *,
+    store: SqlStore,
     clock: Clock,
     ids: Ids,
     outside: Iterable[Address] = _OUTSIDE,
 ) -> Prove:
-    """One proof of a backend's isolation, with targets that are looked up anew each time."""
-    probe = IsolationProbe(runner, gateway_url=settings.gateway_url, clock=clock, ids=ids)
+    """One proof of a backend's isolation, with targets that are looked up anew each time.
 
-    async def prove() -> IsolationReport:
+    The other run whose workspace is asked for is there: a decoy in ``store``, removed afterwards.
+    """
+    waits = settings.run_pending_seconds
+    probe = IsolationProbe(runner, gateway_url=settings.gateway_url, clock=clock, ids=ids, pending_seconds=waits)
+
+    async def prove_beside(other_run: str) -> IsolationReport:
         try:
-            targets = await targets_of(settings, os.environ, other_run=ids.new_id(), outside=outside)
+            targets = await targets_of(settings, os.environ, other_run=other_run, outside=outside)
         except SettingsError as error:
             return IsolationReport(at=clock.now(), problem=str(error))
         return await probe.prove(targets)
 
+    async def prove() -> IsolationReport:
+        return await prove_with_decoy(prove_beside, store=store, ids=ids)
+
     return prove
+
+
+async def prove_with_decoy(prove: ProveBeside, *, store: SqlStore, ids: Ids) -> IsolationReport:
+    """A proof while another run exists, open and with a workspace that nobody has fetched.
+
+    Without the database the rest is tried all the same, and the whole is not proved.
+    """
+    run_id, token_sha256 = ids.new_id(), hashlib.sha256(ids.new_token().encode()).hexdigest()
+    try:
+        made = await store.decoys.make(run_id=run_id, token_sha256=token_sha256)
+    except StoreError as error:
+        return _unasked(await prove(""), str(error))
+    if not made:
+        return replace(await prove(""), untried=(f"{OTHER_WORKSPACE}: no other run existed",))
+    try:
+        report = await prove(run_id)
+        return await _with_fate(report, store, run_id, token_sha256)
+    finally:
+        try:
+            await store.decoys.remove(run_id)
+        except StoreError as error:  # a later probe removes it
+            log.warning("decoy cannot be removed", run_id=run_id, error=str(error))
+
+
+async def _with_fate(report: IsolationReport, store: SqlStore, run_id: str, token_sha256: str) -> IsolationReport:
+    """The report, and what really became of the decoy.
+
+    That a stranger was refused its workspace means something only where it was there to be had: its own token has to
+    get it, now that the probe is over.
+    """
+    try:
+        if await store.runs.take_workspace(run_id, token_sha256) is not None:
+            return report
+        fetched = await store.decoys.was_fetched(run_id)
+    except StoreError as error:
+        return _unasked(report, str(error))
+    if not fetched:
+        return _unasked(report, "it went before the probe ended")
+    violation = Attempt(kind=RUNS, name=OTHER_WORKSPACE, outcome=Outcome.SUCCEEDED, detail="it was handed out")
+    others = (one for one in report.attempts if one.name != OTHER_WORKSPACE)
+    return replace(report, attempts=(*others, violation))
+
+
+def _unasked(report: IsolationReport, why: str) -> IsolationReport:
+    return replace(report, problem=report.problem or f"{OTHER_WORKSPACE} could not be asked for: {why}")
 
 
 async def targets_of(

@@ -35,6 +35,9 @@ from runners.text import one_line
 
 log = structlog.get_logger(__name__)
 
+OTHER_WORKSPACE: Final = "the workspace of another run"
+"""The attempt that there is only where there is another run."""
+
 _MAX_ANSWER_BYTES: Final = 2**18
 _MAX_LOG_BYTES: Final = 2**20
 _MAX_DETAIL: Final = 200
@@ -77,12 +80,14 @@ class IsolationReport:
         attempts: everything that was tried, empty where no answer came.
         problem: why nothing is proved, None where the answer is whole.
         claude_version: what Claude Code in the sandbox says its version is.
+        untried: what there was nothing to try on, and why.
     """
 
     at: datetime
     attempts: tuple[Attempt, ...] = ()
     problem: str | None = None
     claude_version: str = ""
+    untried: tuple[str, ...] = ()
 
     @property
     def violations(self) -> tuple[Attempt, ...]:

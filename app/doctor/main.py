@@ -110,5 +110,5 @@ async def _backend(settings: ServiceSettings, clock: Clock, *, probe: bool) -> l
         stack.push_async_callback(store.close)
         runner = await open_runner(settings, stack, instance=functools.partial(_instance, store))
         there = await sandboxes.backend_checks(runner)
-        prove: Prove | None = prover_of(settings, runner, clock=clock, ids=SystemIds()) if probe else None
+        prove: Prove | None = prover_of(settings, runner, store=store, clock=clock, ids=SystemIds()) if probe else None
         return [*there, *await sandboxes.isolation_checks(settings, runner, prove)]

@@ -152,11 +152,13 @@ def _isolation(report: IsolationReport) -> Check:
         return failed(ISOLATION, str(reason), " ".join(_TODO[kind] for kind in kinds if kind in _TODO))
     if reason is not None:
         return failed(ISOLATION, reason, "Until a probe answers, no run is started; see the worker's log.")
+    untried = f" (not tried: {'; '.join(report.untried)})" if report.untried else ""
     if report.weaknesses:
         said = "; ".join(str(one) for one in report.weaknesses)
         todo = "A stricter seccomp profile, or gVisor, takes that away too."
-        return warning(ISOLATION, f"{len(report.attempts)} attempts, none got out; still allowed: {said}", todo)
-    return ok(ISOLATION, f"{len(report.attempts)} attempts to get out of a probe sandbox, and none did")
+        tried = f"{len(report.attempts)} attempts, none got out{untried}; still allowed: {said}"
+        return warning(ISOLATION, tried, todo)
+    return ok(ISOLATION, f"{len(report.attempts)} attempts to get out of a probe sandbox, and none did{untried}")
 
 
 def _claude_code(said: str) -> Check:

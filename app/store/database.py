@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.audit import SqlAudit
+from app.store.decoys import SqlDecoys
 from app.store.deliveries import SqlDeliveries
 from app.store.engine import BUSY_SECONDS, Database, create_engine
 from app.store.intents import SqlIntents
@@ -32,6 +33,7 @@ class SqlStore:
         self.registry = SqlRegistry(database, clock)
         self.jobs = SqlJobs(database, clock)
         self.runs = SqlRuns(database, clock)
+        self.decoys = SqlDecoys(database, clock)
         self.proposals = SqlProposals(database, clock)
         self.recorded = SqlRecorded(database, clock)
         self.reports = SqlReports(database, clock, ids)

@@ -149,7 +149,8 @@ async def test_the_doctor_is_content_with_the_real_parts(
     runner = containers.runner
     there, rights = await backend_checks(runner)
     assert (there.state, rights.state) == (State.OK, State.SKIPPED)
-    prove = prover_of(settings, runner, clock=SystemClock(), ids=SystemIds(), outside=())
+    store = containers.bench.store
+    prove = prover_of(settings, runner, store=store, clock=SystemClock(), ids=SystemIds(), outside=())
     claude, isolation = await isolation_checks(settings, runner, prove)
     assert claude.state is State.OK
     assert isolation.state in {State.OK, State.WARNING}, isolation.says
