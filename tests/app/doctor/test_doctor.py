@@ -42,6 +42,8 @@ from tests.runners.sealed_backend import SealedRunner
 
 SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "schemas" / "doctor-1.json"
 PASSWORD = "hunter2-of-this-test"
+CLUSTER = {"runner": RunnerKind.CLUSTER, "gateway_url": "http://192.0.2.9:8081"}
+"""A gateway that pods could reach, were there one."""
 
 
 class Shifted:
@@ -290,9 +292,10 @@ async def test_a_cluster_that_is_away(here: Installation) -> None:
             }
         )
     )
-    here.changes |= {"runner": RunnerKind.CLUSTER, "run_image": "example/run:1", "cluster_kubeconfig": kubeconfig}
+    here.changes |= CLUSTER | {"run_image": "example/run:1", "cluster_kubeconfig": kubeconfig}
     checks = await here.examine()
     assert states(checks) == {
+        "gateway": "failed",
         "backend": "failed",
         "rights": "skipped",
         "image": "warning",
@@ -302,7 +305,7 @@ async def test_a_cluster_that_is_away(here: Installation) -> None:
 
 
 async def test_a_backend_that_cannot_be_made(here: Installation) -> None:
-    here.changes |= {"runner": RunnerKind.CLUSTER, "run_image": "x@sha256:0", "cluster_kubeconfig": Path("/nowhere")}
+    here.changes |= CLUSTER | {"run_image": "x@sha256:0", "cluster_kubeconfig": Path("/nowhere")}
     checks = await here.examine()
     assert (checks["backend"].state, checks["image"].state) == (State.FAILED, State.OK)
 
@@ -350,6 +353,20 @@ async def test_what_a_probe_found_is_said(
         assert isolation.todo
     if HOLE in attempts:
         assert "NetworkPolicy" in isolation.todo
+
+
+@pytest.mark.parametrize("attempts", [(WALL,), (WALL, WEAK)])
+async def test_what_there_was_nothing_to_try_on_is_said(tmp_path: Path, attempts: tuple[Attempt, ...]) -> None:
+    untried = ("the workspace of another run: no other run existed",)
+
+    async def prove() -> IsolationReport:
+        return IsolationReport(at=datetime.now(UTC), attempts=attempts, untried=untried)
+
+    settings = settings_of(
+        tmp_path, database_url="sqlite:///x.db", redis_url="redis://x", runner=RunnerKind.CONTAINER, run_image="x"
+    )
+    _, isolation = await isolation_checks(settings, SealedRunner(tmp_path), prove)
+    assert "(not tried: the workspace of another run: no other run existed)" in isolation.says
 
 
 # --- what is shown
