@@ -148,6 +148,17 @@ class SqlRuns:
                     delete(run_archives).where(run_archives.c.run_id == run_id, run_archives.c.kind == _WORKSPACE),
                 )
 
+    async def withdrawn(self, run_id: str, *, detail: str) -> None:
+        """End a run whose sandbox was not let in: as if it had never been started. The workspace archive goes."""
+        change = (
+            update(runs)
+            .where(runs.c.id == run_id, runs.c.state != RunState.ENDED)
+            .values(started_at=None, deadline_at=None)
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(change)
+        await self.ended(run_id, RunOutcome.INFRA_RETRYABLE, detail=detail)
+
     async def abandoned(self, now: datetime) -> list[Run]:
         """Started runs whose supervisor's lease has run out."""
         query = select(runs).where(runs.c.state == RunState.STARTED, runs.c.lease_until <= now).order_by(runs.c.serial)

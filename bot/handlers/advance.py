@@ -22,6 +22,7 @@ from bot.errors import (
 from bot.handlers.bring import BringCommits
 from bot.handlers.collect import CollectRun
 from bot.handlers.conclude import Conclude
+from bot.handlers.launch import HELD_BACK, HELD_BACK_FOR
 from bot.handlers.prepare import FetchMerge, PrepareMerge
 from bot.handlers.publish import Publish
 from bot.handlers.reporting import RefreshReports
@@ -39,10 +40,6 @@ log = structlog.get_logger(__name__)
 LEASE_SECONDS: Final = 300.0
 """Longer than any step: a step that outlives it is fenced off."""
 
-HELD_BACK: Final = "waiting: no sandbox may be started now; the log of this FlowForge says why"
-"""What people see meanwhile. The reason names parts of the installation: it is for the operator's eyes."""
-
-_HELD_BACK_FOR: Final = timedelta(seconds=30)
 _MAX_ATTEMPTS: Final = 5
 _MAX_ATTEMPTS_AT_PUSH: Final = 12
 _FIRST_RETRY: Final = timedelta(seconds=5)
@@ -209,7 +206,7 @@ class AdvanceJob:
         if job.state is JobState.PREPARING:
             # Head and base may be others when it goes on.
             current = await self.store.jobs.move(current, JobState.QUEUED)
-        due = self.clock.now() + _HELD_BACK_FOR
+        due = self.clock.now() + HELD_BACK_FOR
         await self.store.jobs.hold_back(current, not_before=due, progress=HELD_BACK)
         log.warning("job held back", job_id=job.id, reason=reason)
         if job.progress != HELD_BACK:

@@ -1,9 +1,10 @@
 """A run that ended: what it means for its job."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from bot.handlers.launch import HELD_BACK, HELD_BACK_FOR
 from bot.handlers.unresolved import EndUnresolved
 from bot.model.jobs import JobLease, JobState
 from bot.model.runs import Run, RunKind, RunOutcome, RunState
@@ -31,7 +32,11 @@ class CollectRun:
         run = await self.store.runs.latest(job.id)
         if run is not None and run.kind is RunKind.TEST:
             return await self._tested(lease, run)
-        if run is None or run.state is RunState.CREATED or _never_was(run):
+        if run is not None and _never_was(run):
+            moved = await self.store.jobs.move(lease, JobState.QUEUED)
+            await self.store.jobs.hold_back(moved, not_before=_let_in(run), progress=HELD_BACK)
+            return moved
+        if run is None or run.state is RunState.CREATED:
             # Whoever was to start it is gone: a run is created and started under the lease that is ours now.
             return await self.store.jobs.move(lease, JobState.QUEUED, progress="starting over")
         if run.state is not RunState.ENDED or run.outcome is None:
@@ -51,6 +56,9 @@ class CollectRun:
             return lease
         if run.outcome in _BY_PEOPLE:
             return await self._ended(lease, run, run.outcome)
+        if _never_was(run) and _let_in(run) > self.clock.now():
+            await jobs.hold_back(lease, not_before=_let_in(run), progress=HELD_BACK)
+            return lease
         lost = await self._lost(run)
         if 0 < lost < MAX_LOST:
             due = (run.ended_at or self.clock.now()) + _pause(lost)
@@ -82,8 +90,13 @@ class CollectRun:
 
 
 def _never_was(run: Run) -> bool:
-    """The run was ended by the sweep: nobody came to start it."""
-    return run.outcome is RunOutcome.INFRA_RETRYABLE and run.started_at is None
+    """Its sandbox was not let in, or nobody came to start it and the sweep ended it: nothing was lost."""
+    return run.outcome is RunOutcome.INFRA_RETRYABLE and run.started_at is None and run.ended_at is not None
+
+
+def _let_in(run: Run) -> datetime:
+    """When another sandbox is tried after one that was not let in."""
+    return (run.ended_at or datetime.min.replace(tzinfo=UTC)) + HELD_BACK_FOR
 
 
 def _pause(lost: int) -> timedelta:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Final
 
 from bot.config import RepositoryConfig
@@ -34,6 +35,10 @@ from bot.ports.system import Ids
 MAX_FILES: Final = 50_000
 """Files in a workspace."""
 
+HELD_BACK: Final = "waiting: no sandbox may be started now; the log of this FlowForge says why"
+"""What people see meanwhile. The reason names parts of the installation: it is for the operator's eyes."""
+
+HELD_BACK_FOR: Final = timedelta(seconds=30)
 _SUBJECTS: Final = 20
 
 _CANDIDATES: Final = 2

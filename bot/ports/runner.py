@@ -41,6 +41,7 @@ class AgentRunner(Protocol):
 
         Raises:
             SandboxRefusedError: it can never be started like this; trying again is pointless.
+            SandboxHeldBackError: there is no room for it now; nothing is wrong with it.
             SandboxError: it cannot be started now.
         """
         ...

@@ -52,6 +52,10 @@ class Runs(Protocol):
         """Record the end; the first end counts."""
         ...
 
+    async def withdrawn(self, run_id: str, *, detail: str) -> None:
+        """End a run whose sandbox was not let in: as if it had never been started."""
+        ...
+
     async def abandoned(self, now: datetime) -> list[Run]:
         """Started runs whose supervisor's lease has run out."""
         ...

@@ -21,7 +21,7 @@ from app.settings import RunnerKind, ServiceSettings, load_settings
 from app.system import SystemIds
 from app.wiring import FlowForge, open_flowforge
 from bot.errors import SettingsError
-from bot.handlers.advance import HELD_BACK
+from bot.handlers.launch import HELD_BACK
 from bot.model.jobs import JobState
 from bot.model.runs import RunOutcome, RunTask, SandboxMissing
 from tests.app.jobs.parts import KEY, NOWHERE, WEBHOOK_SECRET, settings_of

@@ -11,7 +11,7 @@ from typing import Final, Self
 
 import structlog
 
-from bot.errors import SandboxError, SandboxRefusedError
+from bot.errors import SandboxError, SandboxHeldBackError, SandboxRefusedError
 from bot.model.runs import (
     RunOutcome,
     RunTask,
@@ -180,6 +180,7 @@ class ClusterRunner:
 
         Raises:
             SandboxRefusedError: the cluster will not have it; the message says what to change.
+            SandboxHeldBackError: the namespace's quota of Jobs is used up.
             SandboxError: it cannot be created now.
         """
         job = make_job(task, self._spec, self._placement)
@@ -411,7 +412,7 @@ def _not_created(error: ApiError, namespace: str) -> SandboxError:
     """What an error at the creation of a Job means: whether it can pass, and what an operator has to do if not."""
     words = str(error)
     if error.status == HTTPStatus.FORBIDDEN and "exceeded quota" in words:
-        return SandboxError(f"the namespace's quota of Jobs is used up: {words}")
+        return SandboxHeldBackError(f"the namespace's quota of Jobs is used up: {words}")
     if error.status == HTTPStatus.FORBIDDEN:
         return SandboxRefusedError(f"the worker's ServiceAccount may not create Jobs in {namespace}: {words}")
     if error.status == HTTPStatus.UNAUTHORIZED:

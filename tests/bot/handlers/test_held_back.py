@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.wiring import open_flowforge
-from bot.handlers.advance import HELD_BACK
+from bot.handlers.launch import HELD_BACK
 from bot.model.jobs import JobState
 from bot.model.runs import RunKind
 from tests.app.store.backends import SqliteBackend

@@ -124,6 +124,7 @@ async def test_a_run_that_nobody_came_to_start_ends_and_its_job_starts_over(benc
     assert ended is not None
     assert (ended.state, ended.outcome) == (RunState.ENDED, RunOutcome.INFRA_RETRYABLE)
     await bench.work()
+    bench.clock.advance(31)
     await bench.work()
     assert (await bench.job()).state is JobState.RUNNING
     assert len(bench.runner.puppets) == 2
