@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "migrate": "app.service_commands",
         "doctor": "app.doctor.command",
         "recorded": "app.recorded",
+        "audit": "app.audit",
         "resolve": "app.local.commands",
         "verify": "app.local.commands",
         "mergetool": "app.local.commands",

@@ -1,26 +1,44 @@
 """The append-only, hash-chained record of who did what."""
 
-import hashlib
 import json
-from collections.abc import Mapping
+import re
+import sqlite3
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing, closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import func, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Dialect, LargeBinary, Select, Text, cast, func, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from app.store.engine import Database
+from app.store.audit_chain import (
+    BEGINNING,
+    Anchor,
+    AuditEvent,
+    Chain,
+    Row,
+    Unreadable,
+    WrittenEvent,
+    one_value_a_key,
+)
+from app.store.engine import BUSY_SECONDS, Database, create_engine, parse_url
 from app.store.tables import audit_events
+from app.store.types import AnyText
+from bot.errors import StoreUnavailableError
 from bot.model.forge import Actor
 from bot.ports.system import Clock
-
-FIRST: Final = "0" * 64
-"""What stands in the place of the previous hash in the first event."""
 
 _LOCK: Final = 0x464C4F57_46524745
 """The number of PostgreSQL's advisory lock under which events are appended."""
 
-_PAGE: Final = 1000
+_BATCH: Final = 500
+_SERIAL: Final = re.compile(r"-?[0-9]{1,19}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_COLUMNS: Final = tuple(column for column in audit_events.c if column.name != "at")
+
+# Source: https://www.postgresql.org/docs/current/functions-formatting.html
+_MOMENT: Final = "YYYY-MM-DD HH24:MI:SS.US AD"
 
 
 class SqlAudit:
@@ -37,19 +55,14 @@ class SqlAudit:
 
     async def first_broken(self) -> int | None:
         """The id of the first event whose hash does not follow from the ones before, None when all is well."""
-        last, previous = 0, FIRST
-        async with self._database.reading() as connection:
-            while True:
-                rows = await connection.execute(
-                    select(audit_events).where(audit_events.c.id > last).order_by(audit_events.c.id).limit(_PAGE),
-                )
-                events = rows.mappings().all()
-                if not events:
-                    return None
-                for event in events:
-                    if event["id"] != last + 1 or event["previous"] != previous or event["hash"] != _hash(event):
-                        return int(event["id"])
-                    last, previous = event["id"], event["hash"]
+        chain = Chain()
+        async with aclosing(rows(self._database)) as batches:
+            async for batch in batches:
+                chain.take(batch)
+        broken = chain.end().broken
+        if broken is None:
+            return None
+        return broken.place if broken.serial is None else broken.serial
 
 
 async def append(
@@ -72,32 +85,154 @@ async def append(
         select(audit_events.c.id, audit_events.c.hash).order_by(audit_events.c.id.desc()).limit(1),
     )
     newest = rows.one_or_none()
-    event: dict[str, Any] = {
-        "id": 1 if newest is None else newest.id + 1,
-        "at": at,
-        "actor": actor,
-        "verb": verb,
-        "subject": subject,
-        "data": dict(data),
-        "previous": FIRST if newest is None else newest.hash,
-    }
-    await connection.execute(insert(audit_events).values(**event, hash=_hash(event)))
-
-
-def _hash(event: Mapping[Any, Any]) -> str:
-    """sha256 over the previous hash and the rest of the row as canonical JSON."""
-    body = {
-        "id": event["id"],
-        "at": event["at"].astimezone(UTC).isoformat(timespec="microseconds"),
-        "actor": event["actor"],
-        "verb": event["verb"],
-        "subject": event["subject"],
-        "data": event["data"],
-    }
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(f"{event['previous']}\n{text}".encode("ascii")).hexdigest()
+    last = BEGINNING if newest is None else Anchor(newest.id, newest.hash)
+    event = AuditEvent(
+        serial=last.serial + 1,
+        at=at,
+        actor=actor,
+        verb=verb,
+        subject=subject,
+        data=dict(data),
+        previous=last.hash,
+    )
+    await connection.execute(
+        insert(audit_events).values(
+            id=event.serial,
+            at=at,
+            actor=actor,
+            verb=verb,
+            subject=subject,
+            data=event.data,
+            previous=event.previous,
+            hash=event.digest(),
+        ),
+    )
 
 
 def by(actor: Actor) -> str:
     """An actor as events name one: the kind, the id that decides, the login that people read."""
     return f"{actor.kind.value}:{actor.id}:{actor.login}"
+
+
+async def rows(database: Database, *, since: int | None = None) -> AsyncGenerator[list[Row]]:
+    """Batches of what stands in the table, in order, from the event ``since`` on; close it when you leave early.
+
+    All of it is one statement, so that it is one state of the table, on both databases: events that are appended
+    meanwhile are not in it. What is no event (somebody who breaks in need not write dates) is given as such; without
+    ``since`` so are rows with numbers that no event has.
+
+    Raises:
+        StoreUnavailableError, StoreError: the database did not answer, or refused.
+    """
+    async with database.reading() as connection:
+        statement = _as_written(connection.dialect)
+        if since is not None:
+            statement = statement.where(audit_events.c.id >= since)
+        result = await connection.stream(statement, execution_options={"yield_per": _BATCH})
+        async for batch in result.partitions():
+            yield [_row(fields, connection.dialect) for fields in batch]
+
+
+def open_for_reading(url: str) -> Database:
+    """A database in which nothing is written; a SQLite file may be a copy, and is not made where there is none.
+
+    Raises:
+        SettingsError: the URL names no database that can be used.
+        StoreUnavailableError: the SQLite file cannot be read, or is not one of ours.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return Database(create_engine(url))
+    if "uri" not in parsed.query:
+        # Source: https://www.sqlite.org/uri.html
+        file = Path(str(parsed.database)).absolute().as_uri()
+        _try_file(f"{file}?mode=ro")
+        parsed = parsed.set(database=file, query={**parsed.query, "mode": "ro", "uri": "true"})
+    # None of the usual pragmas: they would change the file's journal.
+    return Database(create_async_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True))
+
+
+def _try_file(uri: str) -> None:
+    """Look before aiosqlite does: its thread outlives a file that cannot be opened, and then has nobody to tell."""
+    try:
+        with closing(sqlite3.connect(uri, uri=True)) as connection:
+            connection.execute(f"SELECT 1 FROM {audit_events.name} LIMIT 1")  # noqa: S608 - a name of ours
+    except sqlite3.Error as error:
+        raise StoreUnavailableError(f"the SQLite database cannot be read ({error})") from None
+
+
+def _as_written(dialect: Dialect) -> Select[Any]:
+    """The rows as text, or bytes on SQLite: a driver that cannot decode one field gives none of the batch.
+
+    SQLite keeps any value in any column. PostgreSQL keeps times before Christ and after 9999, which Python has not.
+    """
+    at = audit_events.c.at
+    if dialect.name == "postgresql":
+        shown = func.to_char(func.timezone("UTC", at), _MOMENT)
+        fields = [func.replace(shown, " AD", ""), *(cast(each, Text) for each in _COLUMNS)]
+    else:
+        fields = [cast(at, LargeBinary), *(cast(each, LargeBinary) for each in _COLUMNS)]
+    return select(*fields).order_by(audit_events.c.id)
+
+
+def _row(fields: Sequence[str | bytes | None], dialect: Dialect) -> Row:
+    """An event as it was written; what we would have written in another way is none."""
+    texts = [_text(field) for field in fields]
+    at, serial, actor, verb, subject, data, previous, digest = texts
+    if serial is None or not _SERIAL.fullmatch(serial):
+        return Unreadable("id")
+    read = {
+        "at": _moment(at),
+        "actor": _any_text(actor, dialect),
+        "verb": _any_text(verb, dialect),
+        "subject": _any_text(subject, dialect),
+        "data": _data(data),
+        "previous": _digest(previous),
+        "hash": _digest(digest),
+    }
+    for column, value in read.items():
+        if value is None:
+            return Unreadable(column, int(serial))
+    written: Any = read.pop("hash")
+    values: dict[str, Any] = read
+    return WrittenEvent(AuditEvent(serial=int(serial), **values), written)
+
+
+def _text(field: str | bytes | None) -> str | None:
+    if not isinstance(field, bytes):
+        return field
+    try:
+        return field.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _moment(text: str | None) -> datetime | None:
+    """A time as SQLAlchemy keeps it on SQLite, and as we ask PostgreSQL to show it."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    same = at.tzinfo is None and at.isoformat(sep=" ", timespec="microseconds") == text
+    return at.replace(tzinfo=UTC) if same else None
+
+
+def _any_text(kept: str | None, dialect: Dialect) -> str | None:
+    text = AnyText().process_result_value(kept, dialect)
+    return text if AnyText().process_bind_param(text, dialect) == kept else None
+
+
+def _data(text: str | None) -> dict[str, str] | None:
+    try:
+        found = json.loads(text or "", object_pairs_hook=one_value_a_key)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        return None
+    return found
+
+
+def _digest(text: str | None) -> str | None:
+    return text if text is not None and _DIGEST.fullmatch(text) else None
