@@ -18,6 +18,7 @@ from bot.errors import (
     FencingLostError,
     FlowForgeError,
     SandboxError,
+    SandboxHeldBackError,
     SandboxRefusedError,
     StoreError,
     StoreUnavailableError,
@@ -164,7 +165,10 @@ class Supervisor:
             refused = isinstance(error, SandboxRefusedError)
             outcome = RunOutcome.INFRA_TERMINAL if refused else RunOutcome.INFRA_RETRYABLE
             log.warning("sandbox not started", run_id=task.run_id, job_id=job_id, error=str(error))
-            await self._runs.ended(task.run_id, outcome, detail=str(error))
+            if isinstance(error, SandboxHeldBackError):
+                await self._runs.withdrawn(task.run_id, detail=str(error))
+            else:
+                await self._runs.ended(task.run_id, outcome, detail=str(error))
             await self._call(self._on_end(job_id, task.run_id), task.run_id)
             return
         finally:
@@ -194,7 +198,7 @@ class Supervisor:
     def _check_guard(self) -> None:
         reason = self._guard()
         if reason is not None:
-            raise SandboxError(reason)
+            raise SandboxHeldBackError(reason)
 
     def _begin(self, run_id: str, job_id: str, kind: RunKind, limits: RunLimits, *, deadline: datetime) -> None:
         now = self._clock.now()

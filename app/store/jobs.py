@@ -355,16 +355,17 @@ class SqlJobs:
             await _change(connection, lease, _under(lease).values(updated_at=now))
             await close_execution(connection, lease.job.id, now, status=status, error_class=error_class, error=error)
 
-    async def hold_back(self, lease: JobLease, *, not_before: datetime, progress: str) -> None:
+    async def hold_back(self, lease: JobLease, *, not_before: datetime, progress: str, reason: str) -> None:
         """Make the job due again at ``not_before``; the execution then goes on, under its number.
 
-        The lease stays until it is released. Raises ``FencingLostError`` when it was lost.
+        ``reason`` is for the log. The lease stays until it is released. Raises ``FencingLostError`` when it was lost.
         """
         now = self._clock.now()
         values: Values = {"not_before": not_before, "progress": progress, "updated_at": now}
         async with self._database.writing() as connection:
             await _change(connection, lease, _under(lease).where(jobs.c.finished_at.is_(None)).values(**values))
             await close_execution(connection, lease.job.id, now, status=_HELD_BACK)
+        log.warning("job held back", job_id=lease.job.id, reason=reason)
 
     async def put_off(self, job_id: str) -> int:
         """How many executions of a job ended for no fault of theirs, with ``set_retry`` and nothing else."""

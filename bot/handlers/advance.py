@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final, assert_never
 
-import structlog
-
 from bot.errors import (
     FencingLostError,
     FlowForgeError,
@@ -34,8 +32,6 @@ from bot.ports.runner import Obstacle
 from bot.ports.store import Store
 from bot.ports.system import Clock
 from bot.report import endings
-
-log = structlog.get_logger(__name__)
 
 LEASE_SECONDS: Final = 300.0
 """Longer than any step: a step that outlives it is fenced off."""
@@ -207,8 +203,7 @@ class AdvanceJob:
             # Head and base may be others when it goes on.
             current = await self.store.jobs.move(current, JobState.QUEUED)
         due = self.clock.now() + HELD_BACK_FOR
-        await self.store.jobs.hold_back(current, not_before=due, progress=HELD_BACK)
-        log.warning("job held back", job_id=job.id, reason=reason)
+        await self.store.jobs.hold_back(current, not_before=due, progress=HELD_BACK, reason=reason)
         if job.progress != HELD_BACK:
             with contextlib.suppress(ForgeError, GitError):
                 await self.refresh(job.id)

@@ -34,7 +34,7 @@ class CollectRun:
             return await self._tested(lease, run)
         if run is not None and _never_was(run):
             moved = await self.store.jobs.move(lease, JobState.QUEUED)
-            await self.store.jobs.hold_back(moved, not_before=_let_in(run), progress=HELD_BACK)
+            await self.store.jobs.hold_back(moved, not_before=_let_in(run), progress=HELD_BACK, reason=run.detail)
             return moved
         if run is None or run.state is RunState.CREATED:
             # Whoever was to start it is gone: a run is created and started under the lease that is ours now.
@@ -57,7 +57,7 @@ class CollectRun:
         if run.outcome in _BY_PEOPLE:
             return await self._ended(lease, run, run.outcome)
         if _never_was(run) and _let_in(run) > self.clock.now():
-            await jobs.hold_back(lease, not_before=_let_in(run), progress=HELD_BACK)
+            await jobs.hold_back(lease, not_before=_let_in(run), progress=HELD_BACK, reason=run.detail)
             return lease
         lost = await self._lost(run)
         if 0 < lost < MAX_LOST:

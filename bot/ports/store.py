@@ -157,7 +157,7 @@ class Jobs(Protocol):
     async def set_retry(self, lease: JobLease, *, not_before: datetime, error: str) -> None:
         """Close the execution with an error and make the job due again at ``not_before``, once the lease is released.
 
-        The next move takes the delay back. Raises ``FencingLostError``.
+        ``reason`` is for the operator's log. The next move takes the delay back. Raises ``FencingLostError``.
         """
         ...
 
@@ -173,7 +173,7 @@ class Jobs(Protocol):
         """Close the open execution, if there is one. Raises ``FencingLostError``."""
         ...
 
-    async def hold_back(self, lease: JobLease, *, not_before: datetime, progress: str) -> None:
+    async def hold_back(self, lease: JobLease, *, not_before: datetime, progress: str, reason: str) -> None:
         """Make the job due again at ``not_before``; the execution then goes on, under its number.
 
         The next move takes the delay back. Raises ``FencingLostError``.

@@ -88,6 +88,7 @@ JUNK = {
         "UPDATE audit_events SET at = 'never' WHERE id = 4",
         "UPDATE audit_events SET at = 4 WHERE id = 4",
         "UPDATE audit_events SET at = '2026-03-01 13:00:00.000000+01:00' WHERE id = 4",
+        "UPDATE audit_events SET at = '2026-03-01T12:00:00.000000' WHERE id = 4",
         "UPDATE audit_events SET data = '{' WHERE id = 4",
         "UPDATE audit_events SET data = '' WHERE id = 4",
         "UPDATE audit_events SET previous = 'ü' WHERE id = 4",

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.wiring import open_flowforge
+from bot.errors import SandboxHeldBackError
 from bot.handlers.launch import HELD_BACK
 from bot.model.jobs import JobState
 from bot.model.runs import RunKind
@@ -117,3 +118,34 @@ async def test_tests_wait_too_and_the_proposal_is_not_made_again(tested: Bench) 
         await finish_tests(tested)
         await waits(tested)
         assert tested.errors == []
+
+
+async def test_a_sandbox_that_finds_no_room_is_not_lost(bench: Bench) -> None:
+    """A namespace's quota may be used up for much longer than ten lost sandboxes take."""
+    bench.runner.fails = [SandboxHeldBackError("the quota is used up") for _ in range(15)]
+    bench.say("/flowforge resolve")
+    for _ in range(15):
+        await bench.work()
+        job = await bench.job()
+        assert (job.state, job.attempt, job.progress) == (JobState.QUEUED, 1, HELD_BACK)
+        bench.clock.advance(30)
+    assert await bench.store.runs.lost(job.id, RunKind.AGENT) == 0
+    await bench.work()
+    job = await bench.job()
+    assert (job.state, job.attempt) == (JobState.RUNNING, 1)
+    assert await rows(bench, "run_archives") == 1, "only the workspace of the run that lives"
+    assert bench.errors == []
+
+
+async def test_tests_that_find_no_room_are_not_lost(tested: Bench) -> None:
+    await tested.until_running()
+    tested.runner.fails = [SandboxHeldBackError("the quota is used up") for _ in range(12)]
+    await tested.finish()
+    for _ in range(12):
+        await tested.work()
+        assert (await tested.job()).progress == HELD_BACK
+        tested.clock.advance(30)
+    await tested.work()
+    assert kinds(tested) == [RunKind.AGENT, RunKind.TEST]
+    await finish_tests(tested)
+    await waits(tested)

@@ -190,6 +190,6 @@ async def test_while_the_isolation_is_not_proved_nothing_starts_and_the_job_wait
     assert run is not None
     assert (run.outcome, run.detail) == (RunOutcome.INFRA_RETRYABLE, "the sandbox can reach the database")
     reason[0] = None
-    bench.clock.advance(6)
+    bench.clock.advance(31)
     await bench.work()
     assert (await bench.job()).state is JobState.RUNNING
