@@ -10,8 +10,8 @@ from app import __version__
 from app.cli import main
 
 COMMANDS = (
-    *("demo", "serve", "web", "worker", "gateway", "migrate"),
-    *("resolve", "verify", "mergetool", "recorded"),
+    *("demo", "serve", "web", "worker", "gateway", "migrate", "doctor"),
+    *("audit", "resolve", "verify", "mergetool", "recorded"),
 )
 
 
