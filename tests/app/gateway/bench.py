@@ -24,7 +24,7 @@ from tests.app.store.words import LIMITS, CountedIds, HandClock, new_id, new_job
 
 KEY = "sk-ant-the-real-model-key"
 MODEL = "claude-sonnet-4-5"
-POLICY = GatewayPolicy(stop_poll_seconds=0.02)
+POLICY = GatewayPolicy(stop_poll_seconds=0.02, max_calls_at_once=64)
 REQUEST: dict[str, Any] = {
     "model": MODEL,
     "max_tokens": 2000,
