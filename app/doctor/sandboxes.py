@@ -35,7 +35,7 @@ CLAUDE_CODE_LABEL: Final = "dev.flowforge.claude-code"
 _VERSION: Final = re.compile(r"\d+\.\d+\.\d+")
 _TOO_MUCH: Final = "too much: "
 
-_TODO: Final[Mapping[str, str]] = MappingProxyType(
+_REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "network": "Let nothing lead from a sandbox to anything but the gateway's port: in a cluster a default-deny "
         "NetworkPolicy and a network plugin that enforces it, in containers `--network none`.",
@@ -149,7 +149,7 @@ def _isolation(report: IsolationReport) -> Check:
     reason = report.reason()
     if report.violations:
         kinds = dict.fromkeys(one.kind for one in report.violations)
-        return failed(ISOLATION, str(reason), " ".join(_TODO[kind] for kind in kinds if kind in _TODO))
+        return failed(ISOLATION, str(reason), " ".join(_REMEDIES[kind] for kind in kinds if kind in _REMEDIES))
     if reason is not None:
         return failed(ISOLATION, reason, "Until a probe answers, no run is started; see the worker's log.")
     untried = f" (not tried: {'; '.join(report.untried)})" if report.untried else ""
