@@ -57,7 +57,7 @@ async def _make(url: str) -> None:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(audit, arguments)
+    return CliRunner().invoke(main, ["audit", *arguments])
 
 
 def tamper(file: Path, *statements: str) -> None:
@@ -151,7 +151,7 @@ def test_an_export_is_checked_without_a_database(file: Path, tmp_path: Path, mon
     monkeypatch.delenv("FLOWFORGE_DATABASE_URL")
     done = run("verify", "--file", str(exported), "--expect", kept)
     assert (done.exit_code, done.stdout.splitlines()[0]) == (0, f"Sound: 3 events, the newest {kept}.")
-    piped = CliRunner().invoke(audit, ["verify", "--file", "-", "--json"], input=exported.read_bytes())
+    piped = CliRunner().invoke(main, ["audit", "verify", "--file", "-", "--json"], input=exported.read_bytes())
     assert json.loads(piped.stdout)["sound"] is True
 
     first, second, third = exported.read_bytes().splitlines(keepends=True)

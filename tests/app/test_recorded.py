@@ -63,7 +63,7 @@ def everything(url: str) -> list[tuple[RecordedKey, RecordedFile]]:
 
 
 def run(*arguments: str) -> Result:
-    return CliRunner().invoke(recorded, arguments)
+    return CliRunner().invoke(main, ["recorded", *arguments])
 
 
 HUNKS = st.builds(
