@@ -18,7 +18,8 @@ from app.demo.redis_server import embedded_redis
 from app.http.server import serving_loopback
 from app.settings import Environment, RunnerKind
 from app.store.migrate import upgrade
-from app.wiring import open_flowforge, server_limits
+from app.wiring import open_flowforge
+from app.wiring_parts import server_limits
 from app.wiring_sandboxes import claude_path
 from bot.errors import SettingsError
 from runners.backends.container import ContainerRunner

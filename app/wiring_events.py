@@ -1,0 +1,59 @@
+"""What deliveries and levels lead to, bound."""
+
+from app.jobs.queue import ArqQueue
+from app.wiring_parts import Parts, server_limits
+from bot.git.batch import GitBatch
+from bot.handlers.act import ActOnIntent
+from bot.handlers.advance import AdvanceJob
+from bot.handlers.alarm import TellConflicts
+from bot.handlers.deeds import Deeds
+from bot.handlers.installations import FollowInstallation
+from bot.handlers.notice import NoticeChanges
+from bot.handlers.replies import Replies
+from bot.handlers.reporting import RefreshReports
+from bot.handlers.route import RouteDelivery
+from bot.handlers.watch import WatchBase
+
+
+def bind_route(parts: Parts, advance: AdvanceJob, queue: ArqQueue, refresh: RefreshReports) -> RouteDelivery:
+    """The way of a delivery: decode, decide, act."""
+    store, forge = parts.store, parts.forge
+    limits = server_limits(parts.settings)
+    replies = Replies(store=store, queue=queue, mention=parts.settings.github_app_slug)
+    deeds = Deeds(
+        store=store,
+        queue=queue,
+        ids=parts.ids,
+        forge=forge,
+        server=limits,
+        replies=replies,
+        refresh=refresh,
+        check_fresh=advance.publish.check_fresh,
+        conclude=advance.conclude,
+    )
+    act = ActOnIntent(store=store, forge=forge, deeds=deeds, replies=replies, server=limits)
+    return RouteDelivery(
+        store=store,
+        forge=forge,
+        act=act,
+        follow=FollowInstallation(store=store, forge=forge, queue=queue),
+        notice=NoticeChanges(store=store, queue=queue),
+        clock=parts.clock,
+        mention=parts.settings.github_app_slug,
+    )
+
+
+def bind_watch(parts: Parts, act: ActOnIntent, queue: ArqQueue, notice: NoticeChanges) -> WatchBase:
+    """The conflict watch over a base branch."""
+    store, forge, mention = parts.store, parts.forge, parts.settings.github_app_slug
+    batch = GitBatch(parts.settings.data_dir / "mirrors")
+    return WatchBase(
+        store=store,
+        forge=forge,
+        git=parts.git,
+        batch=batch,
+        queue=queue,
+        clock=parts.clock,
+        notice=notice,
+        tell=TellConflicts(store=store, forge=forge, batch=batch, queue=queue, act=act, mention=mention),
+    )
