@@ -18,6 +18,7 @@ from app.store.recorded import SqlRecorded
 from app.store.registry import SqlRegistry
 from app.store.reports import SqlReports
 from app.store.runs import SqlRuns
+from app.store.sweeps import SqlSweeps
 from app.store.watch import SqlWatch
 from bot.ports.system import Clock, Ids
 
@@ -41,6 +42,7 @@ class SqlStore:
         self.audit = SqlAudit(database, clock)
         self.levels = SqlLevels(database, clock)
         self.watch = SqlWatch(database, clock)
+        self.sweeps = SqlSweeps(database, clock)
 
     @classmethod
     def open(cls, url: str, clock: Clock, ids: Ids, *, busy_seconds: float = BUSY_SECONDS) -> Self:

@@ -343,6 +343,8 @@ proposals: Final = Table(
     Column("created_at", UtcDateTime, nullable=False),
     # Proposals.of_job
     Index("ix_proposals_job", "job_id", "serial"),
+    # Sweeps.open_proposals
+    _partial("ix_proposals_open", "created_at", "serial", where="state = 'open'"),
 )
 
 tested_trees: Final = Table(

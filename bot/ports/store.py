@@ -13,6 +13,7 @@ from bot.model.reports import ConflictRecord, ReportContent, ReportTarget, Surfa
 from bot.model.resolutions import GateResult
 from bot.ports.levels import Levels
 from bot.ports.runs import ModelLedger, Runs
+from bot.ports.sweeps import Sweeps
 from bot.ports.watch import WatchRows
 
 
@@ -431,4 +432,9 @@ class Store(Protocol):
     @property
     def watch(self) -> WatchRows:
         """What the conflict watch knows."""
+        ...
+
+    @property
+    def sweeps(self) -> Sweeps:
+        """What the sweeps remember."""
         ...

@@ -8,6 +8,7 @@ from typing import Protocol
 from sqlalchemy import URL, delete, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
+import app.store.sweep_tables
 import app.store.watch_tables  # noqa: F401 - its tables are emptied too
 from app.store.engine import parse_url
 from app.store.migrate import upgrade

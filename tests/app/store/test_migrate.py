@@ -29,6 +29,7 @@ from tests.app.store.test_watch import SEEN, VERDICT, WATCHED
 from tests.app.store.words import (
     ALICE,
     REPOSITORY,
+    START,
     CountedIds,
     HandClock,
     claimed,
@@ -63,6 +64,9 @@ async def fill(store: SqlStore) -> Publication:
     await store.watch.seen(REPOSITORY, SEEN)
     await store.watch.keep(REPOSITORY, [VERDICT])
     await store.watch.judged(REPOSITORY, [WATCHED])
+    assert await store.sweeps.take("s", owner="w", before=START, until=START) is not None
+    await store.sweeps.put_off("s", REPOSITORY, until=START)
+    await store.sweeps.asked(REPOSITORY.forge, "d-2")
     return push
 
 
