@@ -9,6 +9,7 @@
     │   └── ConfigError          .flowforge.yml: path, line and key
     ├── ForgeError               the forge did not do what was asked
     │   ├── ForgeUnavailableError   try again, at the earliest after ``retry_after`` seconds
+    │   │   └── ForgeLimitedError       nothing failed: so much may not be asked of the forge before that
     │   ├── ForgeRefusedError       a permanent no (4xx); retrying is pointless
     │   └── ForgeNotFoundError      the object is not there, or not for us
     ├── GitError                 git did not do what was asked
@@ -75,6 +76,10 @@ class ForgeUnavailableError(ForgeError):
     def __init__(self, message: str, *, retry_after: float = 30.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ForgeLimitedError(ForgeUnavailableError):
+    """More was asked for than the forge gives, or than is left for such wishes; nothing was done and nothing failed."""
 
 
 class ForgeRefusedError(ForgeError):

@@ -12,7 +12,9 @@ from bot.model.watch import SeenPull
 class Forge(Protocol):
     """One forge, seen through one App or token.
 
-    Every method may raise ``ForgeUnavailableError``, ``ForgeRefusedError`` or ``ForgeNotFoundError``.
+    Every method may raise ``ForgeUnavailableError``, ``ForgeRefusedError`` or ``ForgeNotFoundError``. What is asked
+    inside of ``bot.ports.background.background()`` is no person's wish: it raises ``ForgeLimitedError`` (an unavailable
+    forge, until ``retry_after``) where only what is kept for people is left of the API's budget.
     """
 
     @property
