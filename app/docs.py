@@ -127,6 +127,28 @@ def _parameter(parameter: Parameter, *, option: bool) -> str:
     return f"| `{name}` | {_cell(parameter.allowed)}{length} | {_cell(parameter.summary)} |"
 
 
+_TESTS: Final = (
+    "## Tests",
+    (
+        "`test_command` runs when everything else is done: on exactly the files that are proposed, in a sandbox of its "
+        "own, with no network where the runner seals it, without a model and without a token. It is split into words "
+        "like [the commands that make files anew](#regenerate), and no shell reads it. Links and submodules are not in "
+        "the sandbox, and a tree that is larger than a workspace may be is not tested at all; both are said. What the "
+        "tests change in their sandbox is thrown away."
+    ),
+    (
+        "They passed when the command's exit status is 0. How they ended, how long they took and the end of what they "
+        "printed stand in the report, bound to the tree of the proposed commit. They are evidence: the repository's "
+        "own code said so, in a sandbox, and no check is skipped because of it. Tests that fail, or are missing, stop "
+        "nobody, unless `tests_must_pass` is true: then `approve` is refused and the button is not offered until they "
+        "passed on exactly that tree, also for a rebase or a revert. Putting an old head back needs no approval, and "
+        "so no tests."
+    ),
+    "```yaml\nversion: 1\ntest_command: python3 -m unittest\ntest_timeout_minutes: 10\ntests_must_pass: true\n```",
+)
+"""How a repository's own tests are run, and what follows from them."""
+
+
 def configuration_page() -> str:
     """``docs/configuration.md``."""
     schema = json_schema()
@@ -168,19 +190,7 @@ def configuration_page() -> str:
         "      command: npm install --package-lock-only --ignore-scripts\n"
         '    - paths: ["*.pb.go"]\n      command: scripts/generate.sh\n```',
         header + "\n".join(_setting(key, schema, _REGENERATE) for key in keys(schema, _REGENERATE)),
-        "## Tests",
-        "`test_command` runs when everything else is done: on exactly the files that are proposed, in a sandbox of its "
-        "own, with no network where the runner seals it, without a model and without a token. It is split into words "
-        "like [the commands that make files anew](#regenerate), and no shell reads it. Links and submodules are not in "
-        "the sandbox, and a tree that is larger than a workspace may be is not tested at all; both are said. What the "
-        "tests change in their sandbox is thrown away.",
-        "They passed when the command's exit status is 0. How they ended, how long they took and the end of what they "
-        "printed stand in the report, bound to the tree of the proposed commit. They are evidence: the repository's "
-        "own code said so, in a sandbox, and no check is skipped because of it. Tests that fail, or are missing, stop "
-        "nobody, unless `tests_must_pass` is true: then `approve` is refused and the button is not offered until they "
-        "passed on exactly that tree, also for a rebase or a revert. Putting an old head back needs no approval, and "
-        "so no tests.",
-        "```yaml\nversion: 1\ntest_command: python3 -m unittest\ntest_timeout_minutes: 10\ntests_must_pass: true\n```",
+        *_TESTS,
         "## Protected paths",
         "A conflict in a protected path is left to people, and no agent's change of one is accepted. Patterns follow "
         "the rules of `.gitignore`, without negation: `*` and `?` stand for characters of one name, `**` for any "

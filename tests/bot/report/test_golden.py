@@ -12,7 +12,8 @@ from bot.report.comment import render_sticky
 from bot.report.reply import render_help, render_reply, render_status
 from bot.resolvers.table import RESOLVERS
 from bot.validation.gate import NAMES
-from tests.bot.report.views import ORIGIN, VIEWS, job
+from tests.bot.report.parts import ORIGIN, job
+from tests.bot.report.views import VIEWS
 from tests.conftest import Golden
 
 

@@ -17,8 +17,7 @@ from bot.report.check_run import render_check_run
 from bot.report.comment import render_sticky, sticky_marker
 from bot.report.markdown import size
 from bot.report.reply import render_help, render_reply, render_status, reply_marker
-from tests.bot.report.reading import HOSTILE, code_spans, columns, fences, harm, paragraphs
-from tests.bot.report.views import (
+from tests.bot.report.parts import (
     APPROVAL,
     COMMIT,
     LINES,
@@ -29,9 +28,10 @@ from tests.bot.report.views import (
     REPOSITORY,
     STAGES,
     TREE,
-    VIEWS,
     job,
 )
+from tests.bot.report.reading import HOSTILE, code_spans, columns, fences, harm, paragraphs
+from tests.bot.report.views import VIEWS
 
 LONG = st.tuples(HOSTILE, st.sampled_from([1, 1, 1, 50, 500])).map(lambda pair: pair[0] * pair[1])
 ANSWERS = st.builds(
