@@ -1,6 +1,6 @@
 # Two commands matter: `make demo` and `make test`. Both install all they need into .venv first.
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-cluster test test-cluster image image-offline lint types imports docs docs-check format clean
+.PHONY: help install demo demo-cluster test test-cluster crash-matrix image image-offline lint types imports docs docs-check format clean
 BIN := .venv/bin
 ARGS ?=
 # One worker has the cluster, and whatever else is there only once.
@@ -35,6 +35,9 @@ test: .venv/.installed-dev lint types imports docs-check ## everything CI runs
 test-cluster: .venv/.installed-dev ## the tests on a real Kubernetes alone; the first time it is built, which takes minutes
 	@$(BIN)/python -m tests.cluster.assets
 	@$(BIN)/pytest tests/cluster
+
+crash-matrix: .venv/.installed-dev ## kill the service at every commit and effect, on SQLite and PostgreSQL; one JSON line each
+	@$(BIN)/python -m tests.crash
 
 lint: .venv/.installed-dev
 	@$(BIN)/ruff check .
