@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -74,6 +74,7 @@ async def open_flowforge(
     clock: Clock | None = None,
     runner: AgentRunner | None = None,
     guard: Obstacle | None = None,
+    around: Callable[[Parts], Parts] | None = None,
 ) -> AsyncIterator[FlowForge]:
     """Open every connection, bind every use case, and close all of it in the end.
 
@@ -83,6 +84,7 @@ async def open_flowforge(
         clock: the machine's, unless given.
         runner: the backend that the settings name, unless given.
         guard: says why no sandbox may be started; the backend's isolation does, unless given.
+        around: puts something around adapters, as a test does that wants to see each effect.
 
     Raises:
         SettingsError: something cannot be made with these settings.
@@ -95,20 +97,19 @@ async def open_flowforge(
         redis = open_pool(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
         forge = await _github(settings, clock, stack)
-        instance = _bind(
-            Parts(
-                settings=settings,
-                clock=clock,
-                ids=ids,
-                store=store,
-                redis=redis,
-                forge=forge,
-                git=GitMirrors(settings.data_dir / "mirrors"),
-                runner=runner or await open_runner(settings, stack, instance=store.instance_id),
-                guard=guard,
-            ),
-            worker,
+        parts = Parts(
+            settings=settings,
+            clock=clock,
+            ids=ids,
+            store=store,
+            redis=redis,
+            queue=ArqQueue(redis),
+            forge=forge,
+            git=GitMirrors(settings.data_dir / "mirrors"),
+            runner=runner or await open_runner(settings, stack, instance=store.instance_id),
+            guard=guard,
         )
+        instance = _bind(parts if around is None else around(parts), worker)
         stack.callback(instance.spans.close)
         stack.push_async_callback(instance.supervisor.close)
         yield instance
@@ -132,8 +133,7 @@ async def _github(settings: ServiceSettings, clock: Clock, stack: contextlib.Asy
 
 
 def _bind(parts: Parts, worker: str) -> FlowForge:
-    settings, store = parts.settings, parts.store
-    queue = ArqQueue(parts.redis)
+    settings, store, queue = parts.settings, parts.store, parts.queue
     refresh = RefreshReports(
         store=store,
         forge=parts.forge,

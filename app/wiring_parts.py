@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from arq.connections import ArqRedis
 
+from app.jobs.queue import ArqQueue
 from app.settings import ServiceSettings
 from app.store.database import SqlStore
 from app.system import SystemIds
@@ -23,6 +24,7 @@ class Parts:
     ids: SystemIds
     store: SqlStore
     redis: ArqRedis
+    queue: ArqQueue
     forge: GitHubForge
     git: GitMirrors
     runner: AgentRunner
