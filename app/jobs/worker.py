@@ -11,6 +11,7 @@ from arq.cron import cron
 from arq.worker import Worker, func
 
 from app.jobs.queue import QUEUE_NAME, deserialize, serialize
+from app.jobs.waking import WokenWorker
 from app.telemetry import TICK_SECONDS, TICKS, span
 from bot.errors import FlowForgeError
 
@@ -18,7 +19,6 @@ TICK_TIMEOUT_SECONDS: Final = 120
 """A tick that takes longer is cut off; its lease and the sweep bring the work back."""
 
 _SHOWN: Final = 80
-_POLL_SECONDS: Final = 0.02
 _NEVER_GIVE_UP: Final = 1_000_000
 _SWEEP_SECONDS: Final = frozenset({0, 15, 30, 45})
 
@@ -73,7 +73,7 @@ async def _guarded(kind: str, work: Awaitable[None]) -> None:
 
 def create_worker(pool: ArqRedis, ticks: Ticks) -> Worker:
     """A worker over ``pool``. Its settings answer arq's traps; see docs/adr/0003-arq-is-a-doorbell.md."""
-    return Worker(
+    return WokenWorker(
         functions=[func(tick, name="tick", timeout=TICK_TIMEOUT_SECONDS, keep_result=0, max_tries=_NEVER_GIVE_UP)],
         cron_jobs=[
             cron(
@@ -91,7 +91,6 @@ def create_worker(pool: ArqRedis, ticks: Ticks) -> Worker:
         job_serializer=serialize,
         job_deserializer=deserialize,
         handle_signals=False,
-        poll_delay=_POLL_SECONDS,
         max_jobs=20,
         keep_result=0,
         job_timeout=TICK_TIMEOUT_SECONDS,
