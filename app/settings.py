@@ -143,6 +143,15 @@ class ServiceSettings(CommonSettings):
     result_days: int = Field(
         default=14, gt=0, description="days for which what a sandbox sent is kept after the end of its job"
     )
+    delivery_days: int = Field(
+        default=14, ge=14, description="days for which deliveries are kept; forges send them again for up to seven"
+    )
+    history_months: int = Field(
+        default=13, ge=2, description="months for which executions, pushes and calls of the model are kept"
+    )
+    audit_months: int = Field(
+        default=0, ge=0, description="months for which the audit log is kept; 0 keeps it for ever"
+    )
     run_image: str = Field(default="", description="the guest image; `container` and `cluster` need it")
     run_cpus: float = Field(default=2.0, gt=0, description="processors that one sandbox may use")
     run_memory_bytes: int = Field(
