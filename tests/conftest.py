@@ -1,10 +1,14 @@
 """Options and fixtures for all tests."""
 
-from collections.abc import Generator
+import asyncio
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.app.store.backends import NAMES, Backend, PostgresBackend, SqliteBackend
+from tests.postgres import server_url
 
 # How long an example takes says more of what else the machine does than of the code.
 hypothesis.settings.register_profile("flowforge", deadline=None)
@@ -46,3 +50,42 @@ class Golden:
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
     return Golden(update=bool(request.config.getoption("--update-golden")))
+
+
+@pytest.fixture(scope="session")
+def sqlite_backend(tmp_path_factory: pytest.TempPathFactory) -> SqliteBackend:
+    return SqliteBackend(tmp_path_factory.mktemp("databases"))
+
+
+@pytest.fixture(scope="session")
+def postgres_backend() -> Iterator[PostgresBackend]:
+    """Databases on one PostgreSQL for all tests of this process; nobody may stop it."""
+    with server_url() as url:
+        backend = PostgresBackend(url)
+        yield backend
+        asyncio.run(backend.close())
+
+
+@pytest.fixture(scope="session", params=NAMES)
+def database_backend(request: pytest.FixtureRequest) -> Backend:
+    """Both products, one after the other."""
+    backend: Backend = request.getfixturevalue(
+        "postgres_backend" if request.param == "postgresql" else "sqlite_backend"
+    )
+    return backend
+
+
+@pytest.fixture
+async def database_url(database_backend: Backend) -> AsyncIterator[str]:
+    """A migrated database without rows for this test alone, on both products."""
+    url = await database_backend.fresh()
+    yield url
+    await database_backend.drop(url)
+
+
+@pytest.fixture
+async def postgres_url(postgres_backend: PostgresBackend) -> AsyncIterator[str]:
+    """A migrated database without rows for this test alone, on PostgreSQL."""
+    url = await postgres_backend.fresh()
+    yield url
+    await postgres_backend.drop(url)

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Make .venv: FlowForge, all it needs at exact versions, and a redis-server; with the argument "dev", also what tests
-# need. Prints its progress on standard error. Runs again only when pyproject.toml or constraints.txt changed (the
-# Makefile's stamps).
+# Make .venv: FlowForge, all it needs at exact versions, a redis-server and a PostgreSQL; with the argument "dev", also
+# what tests need. Prints its progress on standard error. Runs again only when pyproject.toml or constraints.txt changed
+# (the Makefile's stamps).
 set -eu
 cd "$(dirname "$0")/.."
 exec 1>&2
-extras=${1:+"[$1]"}
+extras="[${1:-embedded}]"
 
 fits() { "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; }
 
@@ -43,7 +43,7 @@ if ! [ -x .venv/bin/python ] || ! fits .venv/bin/python; then
     make_venv
 fi
 
-echo "Installing FlowForge and its parts (about 500 MB the first time, Claude Code included) …"
+echo "Installing FlowForge and its parts (about 600 MB the first time, Claude Code included) …"
 # Through a pipe, pip's status would be lost; in a terminal, its newest line is shown while it works.
 .venv/bin/python -m pip install --disable-pip-version-check --no-input --progress-bar off -c constraints.txt -e ".$extras" \
     >.venv/install.log 2>&1 &

@@ -1,31 +1,22 @@
-"""Fixtures: every test gets a migrated database of its own, on each product at hand."""
+"""Fixtures: every test gets a migrated database of its own, on each product."""
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from app.store.database import SqlStore
-from tests.app.store.backends import NAMES, POSTGRES, Backend, PostgresBackend, SqliteBackend
+from tests.app.store.backends import Backend
 from tests.app.store.words import CountedIds, HandClock
 
 
-@pytest.fixture(scope="session", params=NAMES)
-def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backend]:
-    if request.param == "sqlite":
-        yield SqliteBackend(tmp_path_factory.mktemp("databases"))
-        return
-    assert POSTGRES is not None
-    server = PostgresBackend(POSTGRES)
-    yield server
-    asyncio.run(server.close())
+@pytest.fixture(scope="session")
+def backend(database_backend: Backend) -> Backend:
+    return database_backend
 
 
 @pytest.fixture
-async def url(backend: Backend) -> AsyncIterator[str]:
-    url = await backend.fresh()
-    yield url
-    await backend.drop(url)
+def url(database_url: str) -> str:
+    return database_url
 
 
 @pytest.fixture

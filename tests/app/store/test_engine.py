@@ -19,7 +19,7 @@ from app.store.migrate import upgrade
 from bot.errors import SettingsError, StoreError, StoreUnavailableError
 from bot.ports.store import Store
 from tests.app.store import hammer
-from tests.app.store.backends import POSTGRES, Backend
+from tests.app.store.backends import Backend
 from tests.app.store.words import REPOSITORY, CountedIds, HandClock, delivery, new_id, new_job, new_run, sha256
 
 
@@ -154,9 +154,8 @@ async def test_a_server_that_is_not_there_is_unavailable() -> None:
     await store.close()
 
 
-@pytest.mark.skipif(POSTGRES is None, reason="FLOWFORGE_TEST_POSTGRES names no server")
-async def test_a_database_that_is_not_there_is_unavailable() -> None:
-    missing = make_url(POSTGRES or "").set(database=new_id()).render_as_string(hide_password=False)
+async def test_a_database_that_is_not_there_is_unavailable(postgres_url: str) -> None:
+    missing = make_url(postgres_url).set(database=new_id()).render_as_string(hide_password=False)
     store = SqlStore.open(missing, HandClock(), CountedIds())
     with pytest.raises(StoreUnavailableError):
         await store.ping()
