@@ -161,6 +161,7 @@ def job_of(row: Row[Any]) -> Job:
         created_at=row.created_at,
         updated_at=row.updated_at,
         finished_at=row.finished_at,
+        not_before=row.not_before,
     )
 
 

@@ -122,7 +122,7 @@ class Job:
 
     ``base_sha`` is set once the base's live tip was fetched. ``rule`` and ``message`` say why a job ended otherwise
     than hoped. ``cancel_requested`` holds the state that the job is asked to end in, or None. ``fencing`` grows with
-    each claim.
+    each claim. Before ``not_before``, nobody begins with it by himself.
     """
 
     id: str
@@ -139,6 +139,7 @@ class Job:
     created_at: datetime
     updated_at: datetime
     finished_at: datetime | None
+    not_before: datetime | None = None
 
     @property
     def short_id(self) -> str:

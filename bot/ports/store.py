@@ -84,12 +84,25 @@ class Registry(Protocol):
 class Jobs(Protocol):
     """The jobs' rows."""
 
-    async def create(self, request: JobRequest, *, job_id: str, supersede: str | None = None) -> Job | None:
+    async def create(
+        self,
+        request: JobRequest,
+        *,
+        job_id: str,
+        supersede: str | None = None,
+        because: str = "",
+        by: Actor | None = None,
+        not_before: datetime | None = None,
+        progress: str = "",
+    ) -> Job | None:
         """Insert a queued job; with ``supersede``, ask that active job to end as superseded in the same transaction.
 
         A superseded job that no worker holds ends at once. While the older job still runs, the new one is queued but
         not due. Returns the job of the same ``origin_key`` when there is one, and None when another job of the pull
         request is active and was not to be superseded.
+
+        ``because`` says why the older job ends, ``by`` who ends it where that is not who asks for the new one; the new
+        one begins at ``not_before`` at the earliest, and ``progress`` says what it waits for.
 
         Raises:
             StoreError: the configuration version that the request names was never kept.
@@ -141,6 +154,10 @@ class Jobs(Protocol):
             IllegalTransitionError: the table has no such arrow.
             FencingLostError: somebody else holds the job, or its state changed.
         """
+        ...
+
+    async def held(self, job_id: str) -> bool:
+        """Whether a worker is at a job just now."""
         ...
 
     async def progress(self, job_id: str, line: str) -> None:
