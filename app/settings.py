@@ -129,6 +129,15 @@ class ServiceSettings(CommonSettings):
         default=True,
         description="`true` or `false`: whether a few small hunks may be put to the model in one call, without sandbox",
     )
+    max_jobs_per_repository: int = Field(
+        default=4, gt=0, description="jobs of one repository that may be at work at once"
+    )
+    max_jobs_per_installation: int = Field(
+        default=10, gt=0, description="jobs of one installation that may be at work at once"
+    )
+    max_jobs: int = Field(
+        default=20, gt=0, description="jobs that may be at work at once in all; every worker needs the same three caps"
+    )
     runner: RunnerKind = Field(default=RunnerKind.PROCESS, description="backend that executes agent runs")
     claude_path: Path | None = Field(
         default=None,

@@ -33,7 +33,7 @@ RUNS_ENDED: Final = Counter(
     "flowforge_runs_ended_total", "Runs by outcome and class of failure", ["outcome", "failure"], registry=REGISTRY
 )
 JOBS_WAITING: Final = Gauge(
-    "flowforge_jobs_waiting", "Jobs that wait for a worker, as a sweep saw them", registry=REGISTRY
+    "flowforge_jobs_waiting", "Jobs that wait for a worker or for their turn, as a sweep saw them", registry=REGISTRY
 )
 SANDBOXES_SUNK: Final = Counter(
     "flowforge_sandboxes_sunk_total", "Sandboxes removed because no live run was theirs", registry=REGISTRY

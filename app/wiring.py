@@ -22,7 +22,7 @@ from app.system import SystemClock, SystemIds
 from app.telemetry import JOBS_WAITING, RUNS_ENDED, SANDBOXES_SUNK, RunSpans, span
 from app.wiring_events import bind_route, bind_watch
 from app.wiring_jobs import bind_jobs
-from app.wiring_parts import Parts
+from app.wiring_parts import Parts, job_caps
 from app.wiring_sandboxes import open_runner
 from app.wiring_web import create_web
 from bot.errors import SandboxError
@@ -33,15 +33,13 @@ from bot.git.adapter import GitMirrors
 from bot.handlers.bring import BringCommits
 from bot.handlers.reporting import DeliverReport, RefreshReports
 from bot.handlers.sweep import Sweep
+from bot.handlers.turns import TakeTurns
 from bot.model.forge import ForgeKind
 from bot.model.levels import LevelKind
 from bot.model.runs import AgentProgress, RunTask, failure_class
 from bot.ports.runner import AgentRunner, Obstacle, RunLauncher
 from bot.ports.system import Clock
 from runners.supervise import Supervisor
-
-_MANY: Final = 1000
-"""Up to so many waiting jobs are counted."""
 
 _BLIND_SECONDS: Final = 180.0
 _BLIND_SECONDS_HERE: Final = 30.0
@@ -92,7 +90,7 @@ async def open_flowforge(
     """
     clock, ids = clock or SystemClock(), SystemIds()
     async with contextlib.AsyncExitStack() as stack:
-        store = SqlStore.open(settings.database_url.get_secret_value(), clock, ids)
+        store = SqlStore.open(settings.database_url.get_secret_value(), clock, ids, caps=job_caps(settings))
         stack.push_async_callback(store.close)
         redis = open_pool(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
@@ -147,6 +145,7 @@ def _bind(parts: Parts, worker: str) -> FlowForge:
     guard = parts.guard or (_free if isolation is None else isolation.reason)
     supervisor = _supervisor(parts, worker, queue, refresh, spans=spans, guard=guard)
     advance = bind_jobs(parts, _TracedLauncher(supervisor, spans), guard, queue, refresh)
+    turns = TakeTurns(store=store, queue=queue, clock=parts.clock, advance=advance, refresh=refresh)
     route = bind_route(parts, advance, queue, refresh)
     deliver = DeliverReport(store=store, forge=parts.forge, clock=parts.clock)
     watch = bind_watch(parts, route.act, queue, route.notice)
@@ -165,12 +164,12 @@ def _bind(parts: Parts, worker: str) -> FlowForge:
         await supervisor.reap(parts.clock.now())
         await sweep()
         await _sink(supervisor)
-        JOBS_WAITING.set(len(await store.jobs.due(parts.clock.now(), limit=_MANY)))
+        JOBS_WAITING.set(await store.jobs.waiting(parts.clock.now()))
 
     ticks = Ticks(
         on={
             "delivery": on_delivery,
-            "job": functools.partial(advance, worker=worker),
+            "job": functools.partial(turns, worker=worker),
             "report": deliver,
             LevelKind.BASE_SYNC.value: watch,
         },

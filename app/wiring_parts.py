@@ -10,6 +10,7 @@ from app.store.database import SqlStore
 from app.system import SystemIds
 from bot.forges.github.forge import GitHubForge
 from bot.git.adapter import GitMirrors
+from bot.model.turns import JobCaps
 from bot.policy.limits import ServerLimits
 from bot.ports.runner import AgentRunner, Obstacle
 from bot.ports.system import Clock
@@ -45,4 +46,13 @@ def server_limits(settings: ServiceSettings) -> ServerLimits:
         max_result_files=settings.max_result_files,
         max_log_bytes=settings.max_log_bytes,
         direct_calls=settings.direct_calls,
+    )
+
+
+def job_caps(settings: ServiceSettings) -> JobCaps:
+    """How many jobs may be at work at once."""
+    return JobCaps(
+        per_repository=settings.max_jobs_per_repository,
+        per_installation=settings.max_jobs_per_installation,
+        overall=settings.max_jobs,
     )

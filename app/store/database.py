@@ -20,19 +20,23 @@ from app.store.reports import SqlReports
 from app.store.runs import SqlRuns
 from app.store.sweeps import SqlSweeps
 from app.store.watch import SqlWatch
+from bot.model.turns import UNCAPPED, JobCaps
 from bot.ports.system import Clock, Ids
 
 
 class SqlStore:
-    """All rows behind one pool of connections, for one event loop; implements ``bot.ports.store.Store``."""
+    """All rows behind one pool of connections, for one event loop; implements ``bot.ports.store.Store``.
 
-    def __init__(self, database: Database, clock: Clock, ids: Ids) -> None:
+    ``caps`` bound the jobs that are at work at once, in all processes that have the same; without, nothing does.
+    """
+
+    def __init__(self, database: Database, clock: Clock, ids: Ids, *, caps: JobCaps | None = None) -> None:
         self._database = database
         self._ids = ids
         self.deliveries = SqlDeliveries(database, clock)
         self.intents = SqlIntents(database, clock)
         self.registry = SqlRegistry(database, clock)
-        self.jobs = SqlJobs(database, clock)
+        self.jobs = SqlJobs(database, clock, UNCAPPED if caps is None else caps)
         self.runs = SqlRuns(database, clock)
         self.decoys = SqlDecoys(database, clock)
         self.proposals = SqlProposals(database, clock)
@@ -45,7 +49,15 @@ class SqlStore:
         self.sweeps = SqlSweeps(database, clock)
 
     @classmethod
-    def open(cls, url: str, clock: Clock, ids: Ids, *, busy_seconds: float = BUSY_SECONDS) -> Self:
+    def open(
+        cls,
+        url: str,
+        clock: Clock,
+        ids: Ids,
+        *,
+        busy_seconds: float = BUSY_SECONDS,
+        caps: JobCaps | None = None,
+    ) -> Self:
         """A store on ``sqlite:///path`` or ``postgresql://…``; connections are made when they are needed.
 
         ``busy_seconds`` is how long a transaction waits for others before the database counts as unavailable.
@@ -54,7 +66,7 @@ class SqlStore:
             SettingsError: the URL names no database that can be used.
         """
         engine = create_engine(url, busy_seconds=busy_seconds)
-        return cls(Database(engine, busy_seconds=busy_seconds), clock, ids)
+        return cls(Database(engine, busy_seconds=busy_seconds), clock, ids, caps=caps)
 
     @property
     def engine(self) -> AsyncEngine:

@@ -1,14 +1,14 @@
 """The jobs' rows: the truth about what happens."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Row, Update, and_, exists, func, insert, or_, select, update
+from sqlalchemy import Row, Update, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.store import audit
+from app.store import audit, job_claims
 from app.store.engine import Database
 from app.store.engine import insert as insert_or
 from app.store.job_rows import (
@@ -20,8 +20,6 @@ from app.store.job_rows import (
     job_of,
     of_pull_request,
     request_values,
-    runless,
-    unheld,
 )
 from app.store.registry import know_repository
 from app.store.tables import job_config_versions, job_executions, jobs, repositories
@@ -29,6 +27,7 @@ from app.store.types import Values
 from bot.errors import FencingLostError, IllegalTransitionError, StoreError, StoreUnavailableError
 from bot.model.forge import Actor, ForgeKind, RepositoryRef
 from bot.model.jobs import TERMINAL, TRANSITIONS, Job, JobKind, JobLease, JobRequest, JobState
+from bot.model.turns import JobCaps, KeptWaiting
 from bot.ports.system import Clock
 
 log = structlog.get_logger(__name__)
@@ -51,27 +50,53 @@ class _RacedError(Exception):
     """Another transaction made a job first; what was done in this one is to be undone."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Whose place a new job takes, why and by whose word, and when it may begin."""
+
+    supersede: str | None
+    because: str
+    by: Actor | None
+    not_before: datetime | None
+    progress: str
+
+
 class SqlJobs:
     """Jobs and executions."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, caps: JobCaps) -> None:
         self._database = database
         self._clock = clock
+        self._caps = caps
 
-    async def create(self, request: JobRequest, *, job_id: str, supersede: str | None = None) -> Job | None:
+    async def create(
+        self,
+        request: JobRequest,
+        *,
+        job_id: str,
+        supersede: str | None = None,
+        because: str = "",
+        by: Actor | None = None,
+        not_before: datetime | None = None,
+        progress: str = "",
+    ) -> Job | None:
         """Insert a queued job; with ``supersede``, ask that active job to end as superseded in the same transaction.
 
         A superseded job that no worker holds ends at once. While the older job still runs, the new one is queued but
         not due. Returns the job of the same ``origin_key`` when there is one, and None when another job of the pull
         request is active and was not to be superseded.
 
+        ``because`` says why the older job ends, ``by`` who ends it where that is not who asks for the new one; the new
+        one begins at ``not_before`` at the earliest, and ``progress`` says what it waits for.
+
         Raises:
             StoreError: the configuration version that the request names was never kept.
         """
+        place = _Place(supersede=supersede, because=because, by=by, not_before=not_before, progress=progress)
         for _ in range(_TRIES):
             try:
                 async with self._database.writing() as connection:
-                    return await self._create(connection, request, job_id, supersede)
+                    return await self._create(connection, request, job_id, place)
             except _RacedError:
                 continue
         raise StoreUnavailableError("other requests for this pull request were faster again and again")
@@ -81,7 +106,7 @@ class SqlJobs:
         connection: AsyncConnection,
         request: JobRequest,
         job_id: str,
-        supersede: str | None,
+        place: _Place,
     ) -> Job | None:
         active = (
             await connection.execute(
@@ -95,21 +120,23 @@ class SqlJobs:
         same = (await connection.execute(SELECT_JOB.where(jobs.c.origin_key == request.origin_key))).one_or_none()
         if same is not None:
             return job_of(same)
-        older = next((row for row in active if row.id == supersede), None)
+        older = next((row for row in active if row.id == place.supersede), None)
         # The superseded job may itself be waiting for one that winds down; then the new one waits for that one too.
         awaited: str | None = None if older is None else older.waits_for
-        if any(row.id not in {supersede, awaited} for row in active):
+        if any(row.id not in {place.supersede, awaited} for row in active):
             return None
-        if older is not None and not await self._supersede(connection, older, request.requested_by, job_id):
+        if older is not None and not await self._supersede(connection, older, request.requested_by, job_id, place):
             awaited = older.id
         await know_repository(connection, request.repository, self._clock)
         await _must_know_config(connection, request.config_version)
-        await self._insert(connection, request, job_id, waits_for=awaited)
+        await self._insert(connection, request, job_id, place, waits_for=awaited)
         return await _get(connection, job_id)
 
-    async def _supersede(self, connection: AsyncConnection, older: Row[Any], actor: Actor, job_id: str) -> bool:
-        message = f"superseded by job {job_id[:8]}"
-        now = self._clock.now()
+    async def _supersede(
+        self, connection: AsyncConnection, older: Row[Any], asked_by: Actor, job_id: str, place: _Place
+    ) -> bool:
+        message = place.because or f"superseded by job {job_id[:8]}"
+        now, actor = self._clock.now(), place.by or asked_by
         return await end_by_request(connection, older, JobState.SUPERSEDED, now, actor=actor, message=message)
 
     async def _insert(
@@ -117,6 +144,7 @@ class SqlJobs:
         connection: AsyncConnection,
         request: JobRequest,
         job_id: str,
+        place: _Place,
         *,
         waits_for: str | None,
     ) -> None:
@@ -128,7 +156,8 @@ class SqlJobs:
             attempt=0,
             fencing=0,
             head_sha=request.head_sha,
-            progress="",
+            progress=place.progress,
+            not_before=place.not_before,
             waits_for=waits_for,
             created_at=now,
             updated_at=now,
@@ -190,18 +219,14 @@ class SqlJobs:
     async def claim(self, job_id: str, *, owner: str, seconds: float) -> JobLease | None:
         """Take the lease of a job; None while somebody else holds it, or when it ended.
 
-        None also while the job waits for the one that it supersedes. A lease that lasts stands in the way of its own
-        owner too: two tasks of one worker are two holders.
+        None also while the job waits for the one that it supersedes, or for its turn: only so many jobs may be at work,
+        and the oldest of the least busy repository begins first. A lease that lasts stands in the way of its own owner
+        too: two tasks of one worker are two holders.
         """
         now = self._clock.now()
         until = now + timedelta(seconds=seconds)
-        change = (
-            update(jobs)
-            .where(jobs.c.id == job_id, jobs.c.finished_at.is_(None), jobs.c.waits_for.is_(None), unheld(now))
-            .values(lease_owner=owner, lease_until=until, fencing=jobs.c.fencing + 1)
-        )
         async with self._database.writing() as connection:
-            if (await connection.execute(change)).rowcount == 0:
+            if not await job_claims.take(connection, job_id, owner=owner, until=until, now=now, caps=self._caps):
                 return None
             job = job_of((await connection.execute(SELECT_JOB.where(jobs.c.id == job_id))).one())
         return JobLease(job=job, owner=owner, fencing=job.fencing, until=until)
@@ -257,6 +282,12 @@ class SqlJobs:
             )
         log.info("job moved", job_id=job.id, come_from=come_from.value, to=to.value, rule=rule)
         return replace(lease, job=job)
+
+    async def held(self, job_id: str) -> bool:
+        """Whether a worker is at a job just now."""
+        query = select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.lease_until > self._clock.now())
+        async with self._database.reading() as connection:
+            return (await connection.execute(query)).one_or_none() is not None
 
     async def progress(self, job_id: str, line: str) -> None:
         """Set the line that says what the job is doing; no lease needed, ignored once the job ended."""
@@ -374,25 +405,28 @@ class SqlJobs:
             return int((await connection.execute(query)).scalar_one())
 
     async def due(self, now: datetime, *, limit: int) -> list[str]:
-        """Jobs that wait for a worker: not ended, not waiting for a person, no live lease, ``not_before`` passed.
+        """Jobs that a worker can take on: not ended, not waiting for a person, no live lease, ``not_before`` passed.
 
-        A running job is due when no run of it lives, a job that waits for another one is not. A job that was asked to
-        end is due as soon as nobody holds it.
+        A running job is due when no run of it lives; a job that waits for another one, or for its turn, is not. A job
+        that was asked to end is due as soon as nobody holds it.
         """
-        ready = and_(
-            jobs.c.state != JobState.AWAITING_APPROVAL,
-            or_(jobs.c.not_before.is_(None), jobs.c.not_before <= now),
-            or_(jobs.c.state != JobState.RUNNING, runless(now)),
-        )
-        asked_to_end = and_(jobs.c.cancel_requested.is_not(None), runless(now))
-        query = (
-            select(jobs.c.id)
-            .where(jobs.c.finished_at.is_(None), jobs.c.waits_for.is_(None), unheld(now), or_(ready, asked_to_end))
-            .order_by(jobs.c.serial)
-            .limit(limit)
-        )
         async with self._database.reading() as connection:
-            return list((await connection.execute(query)).scalars())
+            return await job_claims.due(connection, now, self._caps, limit=limit)
+
+    async def waiting(self, now: datetime) -> int:
+        """How many jobs would be due if all had their turn."""
+        async with self._database.reading() as connection:
+            return await job_claims.waiting(connection, now)
+
+    async def next_up(self, now: datetime) -> tuple[str, ...]:
+        """The queued jobs whose turn it is, in order: those that the caps leave room for."""
+        async with self._database.reading() as connection:
+            return await job_claims.next_up(connection, now, self._caps)
+
+    async def kept_waiting(self, job_id: str, now: datetime) -> KeptWaiting | None:
+        """Why a queued job does not have its turn; None when it has, or waits for something else."""
+        async with self._database.reading() as connection:
+            return await job_claims.kept_waiting(connection, job_id, now, self._caps)
 
     async def unconcluded(self, now: datetime, *, limit: int) -> list[str]:
         """Jobs that ended, or wait for a person, a while ago, and of which nobody said that people were told."""

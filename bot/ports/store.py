@@ -11,6 +11,7 @@ from bot.model.jobs import Job, JobLease, JobRequest, JobState
 from bot.model.proposals import Approval, Proposal, ProposalState, Publication, SuiteEvidence
 from bot.model.reports import ConflictRecord, ReportContent, ReportTarget, Surface
 from bot.model.resolutions import GateResult
+from bot.model.turns import KeptWaiting
 from bot.ports.levels import Levels
 from bot.ports.runs import ModelLedger, Runs
 from bot.ports.sweeps import Sweeps
@@ -128,7 +129,8 @@ class Jobs(Protocol):
     async def claim(self, job_id: str, *, owner: str, seconds: float) -> JobLease | None:
         """Take the lease of a job; None while somebody else holds it, or when it ended.
 
-        None also while the job waits for the one that it supersedes; a lease that lasts keeps its own owner out too.
+        None also while the job waits for the one that it supersedes, or for its turn: only so many jobs may be at work.
+        A lease that lasts keeps its own owner out too.
         """
         ...
 
@@ -203,7 +205,22 @@ class Jobs(Protocol):
         ...
 
     async def due(self, now: datetime, *, limit: int) -> list[str]:
-        """Jobs that wait for a worker: not ended, not waiting for a person, no live lease, ``not_before`` passed."""
+        """Jobs that a worker can take on: not ended, not waiting for a person, no live lease, ``not_before`` passed.
+
+        Those that wait for their turn are left out once they say so.
+        """
+        ...
+
+    async def waiting(self, now: datetime) -> int:
+        """How many jobs would be due if all had their turn."""
+        ...
+
+    async def next_up(self, now: datetime) -> tuple[str, ...]:
+        """The queued jobs whose turn it is, in order: those that the caps leave room for."""
+        ...
+
+    async def kept_waiting(self, job_id: str, now: datetime) -> KeptWaiting | None:
+        """Why a queued job does not have its turn; None when it has, or waits for something else."""
         ...
 
     async def unconcluded(self, now: datetime, *, limit: int) -> list[str]:
