@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from bot.errors import ForgeError, ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError, SettingsError
-from bot.forges.github.transport import Transport
+from bot.forges.github.transport import Asker, Transport
 from bot.model.forge import RepositoryRef
 from bot.ports.system import Clock
 
@@ -138,7 +138,7 @@ class InstallationTokens:
                 return flight.minted.token
             # Whoever minted was cancelled: somebody else's turn, perhaps ours.
 
-    def discard(self, repository: RepositoryRef, act: Act, token: str) -> None:
+    def discard(self, repository: RepositoryRef, act: Act, token: str | None) -> None:
         """Forget a token that GitHub refused; one that took its place meanwhile stays."""
         key = (repository.installation_id, repository.id, act)
         kept = self._kept.get(key)
@@ -164,11 +164,11 @@ class InstallationTokens:
         installation_id, repository_id, act = key
         try:
             answer = await self._transport.call(
+                Asker(act="app", jwt=self._identity.jwt(self._clock.now())),
                 "POST",
                 "/app/installations/{installation_id}/access_tokens",
                 {"installation_id": str(installation_id)},
                 data={"repository_ids": [repository_id], "permissions": dict(PERMISSIONS[act])},
-                jwt=self._identity.jwt(self._clock.now()),
                 idempotent=True,  # a token too many harms nobody
             )
         except ForgeNotFoundError as error:

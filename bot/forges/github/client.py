@@ -1,9 +1,8 @@
 """GitHub's REST API as one App: every request with a token for one repository and one act."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+import time
+from collections.abc import AsyncIterator
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -11,8 +10,11 @@ import msgspec
 
 from bot.errors import ForgeRefusedError, ForgeUnavailableError
 from bot.forges.github.app_auth import Act, AppIdentity, InstallationTokens
-from bot.forges.github.failures import OUTAGE_WAIT, LimitedError
-from bot.forges.github.transport import Answer, Sleep, Transport
+from bot.forges.github.failures import OUTAGE_WAIT
+from bot.forges.github.gate import Gate
+from bot.forges.github.meter import Meter, NoMeter
+from bot.forges.github.pacing import Monotonic, Sleep
+from bot.forges.github.transport import NOBODY, Answer, Asker, Transport
 from bot.model.forge import RepositoryRef
 from bot.ports.system import Clock
 
@@ -28,8 +30,7 @@ class GitHubClient:
     """Requests to GitHub on behalf of one App.
 
     The base URL comes from the settings and no request leaves it: URLs in payloads and answers are never dialled, and
-    redirects are not followed. After GitHub limited an installation nothing is asked for it until the wait is over:
-    https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api#handle-rate-limit-errors-appropriately
+    redirects are not followed. What GitHub's limits leave of each installation is kept to (``bot.forges.github.gate``).
 
     Every method raises ``ForgeUnavailableError``, ``ForgeRefusedError`` or ``ForgeNotFoundError``.
     """
@@ -43,40 +44,55 @@ class GitHubClient:
         private_key_pem: str,
         clock: Clock,
         sleep: Sleep = asyncio.sleep,
+        monotonic: Monotonic = time.monotonic,
+        processes: int = 1,
+        meter: Meter | None = None,
     ) -> None:
         """Use ``http``, which stays the caller's to close; ``transport.open_http`` opens a fitting one.
+
+        Args:
+            http: the connections.
+            base_url: of the API.
+            app_id: the App's numeric id.
+            private_key_pem: its key.
+            clock: the time of day, for credentials and for what GitHub says about its hours.
+            sleep: how to wait.
+            monotonic: seconds that no setting of clocks changes, for the pace.
+            processes: how many processes ask for this App: each goes at a part of the pace that GitHub allows.
+            meter: takes the numbers.
 
         Raises:
             SettingsError: the base URL or the private key will not do.
         """
         identity = AppIdentity(app_id=app_id, private_key_pem=private_key_pem)
-        self._transport = Transport(http, base_url=base_url, clock=clock, sleep=sleep)
+        meter = meter or NoMeter()
+        self._gate = Gate(clock=clock, monotonic=monotonic, sleep=sleep, processes=processes, meter=meter)
+        self._transport = Transport(http, base_url=base_url, gate=self._gate, clock=clock, sleep=sleep, meter=meter)
         self._identity = identity
         self._tokens = InstallationTokens(self._transport, identity, clock=clock)
         self._clock = clock
-        self._closed_until: dict[int, datetime] = {}
 
     async def token(self, repository: RepositoryRef, act: Act) -> str:
         """A token that allows ``act`` on ``repository`` and nothing else, for five minutes at least."""
-        with self._within_limits(repository.installation_id):
-            return await self._tokens.get(repository, act)
+        self._gate.check(repository.installation_id)
+        return await self._tokens.get(repository, act)
 
     async def public(self, url: str, answer: type[_T], **url_vars: str | int) -> _T:
         """Read what everybody may read, without any credential. ``url`` is a template below the base URL."""
-        return _converted(await self._transport.call("GET", url, _texts(url_vars), idempotent=True), answer, url)
+        return _converted(
+            await self._transport.call(NOBODY, "GET", url, _texts(url_vars), idempotent=True), answer, url
+        )
 
     async def app(self, url: str, answer: type[_T]) -> _T:
         """Read about the App itself, with its own credential. ``url`` is a template below the base URL."""
-        got = await self._transport.call("GET", url, {}, jwt=self._identity.jwt(self._clock.now()), idempotent=True)
-        return _converted(got, answer, url)
+        return _converted(await self._transport.call(self._as_app(), "GET", url, {}, idempotent=True), answer, url)
 
     async def app_pages(self, url: str, page: type[_T]) -> AsyncIterator[_T]:
         """Read a list about the App itself; ``url`` ends in ``{?per_page,page}``."""
         number, more = 1, True
         while more:
             numbered = {"per_page": str(PAGE_SIZE), "page": str(number)}
-            jwt = self._identity.jwt(self._clock.now())
-            answer = await self._transport.call("GET", url, numbered, jwt=jwt, idempotent=True)
+            answer = await self._transport.call(self._as_app(), "GET", url, numbered, idempotent=True)
             yield _converted(answer, page, url)
             number, more = number + 1, answer.has_more
 
@@ -130,32 +146,24 @@ class GitHubClient:
         """Make a request with a token; with a new token when GitHub no longer knows the one we kept."""
         template = f"/repos/{{owner}}/{{repo}}{url}"
         filled = _texts({"owner": repository.owner, "repo": repository.name, **url_vars})
-        with self._within_limits(repository.installation_id):
-            token = await self._tokens.get(repository, act)
-            try:
-                return await self._transport.call(
-                    method, template, filled, data=data, token=token, idempotent=idempotent
-                )
-            except ForgeRefusedError as error:
-                if error.status != _UNAUTHORIZED:
-                    raise
-            # A refused credential means that nothing was done: repeating is safe for every request.
-            self._tokens.discard(repository, act, token)
-            token = await self._tokens.get(repository, act)
-            return await self._transport.call(method, template, filled, data=data, token=token, idempotent=idempotent)
-
-    @contextmanager
-    def _within_limits(self, installation_id: int) -> Iterator[None]:
-        now = self._clock.now()
-        closed_until = self._closed_until.get(installation_id, now)
-        if now < closed_until:
-            wait = (closed_until - now).total_seconds()
-            raise ForgeUnavailableError("GitHub limited this installation a moment ago", retry_after=wait)
+        self._gate.check(repository.installation_id)
+        asker = await self._asker(repository, act)
         try:
-            yield
-        except LimitedError as error:
-            self._closed_until[installation_id] = self._clock.now() + timedelta(seconds=error.retry_after)
-            raise
+            return await self._transport.call(asker, method, template, filled, data=data, idempotent=idempotent)
+        except ForgeRefusedError as error:
+            if error.status != _UNAUTHORIZED:
+                raise
+        # A refused credential means that nothing was done: repeating is safe for every request.
+        self._tokens.discard(repository, act, asker.token)
+        asker = await self._asker(repository, act)
+        return await self._transport.call(asker, method, template, filled, data=data, idempotent=idempotent)
+
+    async def _asker(self, repository: RepositoryRef, act: Act) -> Asker:
+        token = await self._tokens.get(repository, act)
+        return Asker(installation_id=repository.installation_id, act=act, token=token)
+
+    def _as_app(self) -> Asker:
+        return Asker(act="app", jwt=self._identity.jwt(self._clock.now()))
 
 
 def _texts(url_vars: dict[str, Any]) -> dict[str, Any]:

@@ -1,12 +1,19 @@
 """What an answer that is no success means for whoever asked."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from bot.errors import ForgeError, ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
+from bot.errors import (
+    ForgeError,
+    ForgeLimitedError,
+    ForgeNotFoundError,
+    ForgeRefusedError,
+    ForgeUnavailableError,
+)
 from bot.redact import redact
 
 SECONDARY_WAIT: Final = 60.0
@@ -15,16 +22,27 @@ SECONDARY_WAIT: Final = 60.0
 OUTAGE_WAIT: Final = 30.0
 """Seconds to wait when GitHub is away."""
 
-_LONGEST_WAIT: Final = 3600.0
+LONGEST_WAIT: Final = 3600.0
+"""Seconds; GitHub's longest limits are by the hour."""
+
 _MAX_MESSAGE: Final = 300
+_NUMBER: Final = re.compile(r"[0-9]{1,15}")
 
 
 class PassingError(ForgeUnavailableError):
     """A failure that is often over a moment later: a bad gateway, a broken connection."""
 
 
-class LimitedError(ForgeUnavailableError):
-    """We asked for more than GitHub gives; nothing may be asked until ``retry_after`` is over."""
+class LimitedError(ForgeLimitedError):
+    """GitHub turned us away: nothing may be asked until ``retry_after`` is over.
+
+    Attributes:
+        told: whether GitHub said for how long. Where it did not, the wait has to grow from one time to the next.
+    """
+
+    def __init__(self, message: str, *, retry_after: float, told: bool) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.told = told
 
 
 class _ErrorBody(msgspec.Struct):
@@ -46,9 +64,9 @@ def failure(what: str, status: int, headers: Mapping[str, str], body: bytes, *, 
     """
     explanation = _explanation(body)
     message = f"GitHub answered {status} to {what}" + (f": {explanation}" if explanation else "")
-    limited = _limited_seconds(status, headers, explanation, now)
-    if limited is not None:
-        return LimitedError(message, retry_after=limited)
+    if _is_limit(status, headers, explanation):
+        told = _told_wait(headers, now)
+        return LimitedError(message, retry_after=told or SECONDARY_WAIT, told=told is not None)
     if status in {404, 410}:
         return ForgeNotFoundError(message)
     if status < 500:  # noqa: PLR2004 - redirects too: they are not followed, since they may lead anywhere
@@ -61,35 +79,48 @@ def failure(what: str, status: int, headers: Mapping[str, str], body: bytes, *, 
     return ForgeUnavailableError(message, retry_after=OUTAGE_WAIT)
 
 
-def _limited_seconds(status: int, headers: Mapping[str, str], explanation: str, now: datetime) -> float | None:
-    """How long GitHub wants us to wait, None when the answer is not about limits.
+def _is_limit(status: int, headers: Mapping[str, str], explanation: str) -> bool:
+    """Whether an answer says that we asked for too much.
 
     https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
     """
     if status not in {403, 429}:
+        return False
+    words = explanation.lower()
+    return (
+        status == 429  # noqa: PLR2004 - Too Many Requests
+        or "retry-after" in headers
+        or headers.get("x-ratelimit-remaining") == "0"
+        or "rate limit" in words
+        or "abuse detection" in words
+    )
+
+
+def _told_wait(headers: Mapping[str, str], now: datetime) -> float | None:
+    """For how long a limit says that it holds, None where it does not."""
+    if "retry-after" in headers:
+        seconds = _seconds(headers["retry-after"])
+        return None if seconds is None else _within_bounds(seconds)
+    reset = _seconds(headers.get("x-ratelimit-reset", ""))
+    if headers.get("x-ratelimit-remaining") != "0" or reset is None:
         return None
-    told = _retry_after(headers)
-    if told is not None:
-        return told
-    if headers.get("x-ratelimit-remaining") == "0":
-        reset = headers.get("x-ratelimit-reset", "")
-        if not reset.isdecimal():
-            return SECONDARY_WAIT
-        return _within_bounds(int(reset) - now.timestamp())
-    if status == 429 or "rate limit" in explanation.lower() or "abuse detection" in explanation.lower():  # noqa: PLR2004 - Too Many Requests
-        return SECONDARY_WAIT
-    return None
+    return _within_bounds(reset - now.timestamp())
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     told = headers.get("retry-after")
     if told is None:
         return None
-    return _within_bounds(int(told)) if told.isdecimal() else SECONDARY_WAIT
+    seconds = _seconds(told)
+    return SECONDARY_WAIT if seconds is None else _within_bounds(seconds)
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if _NUMBER.fullmatch(text) else None
 
 
 def _within_bounds(seconds: float) -> float:
-    return min(max(float(seconds), 1.0), _LONGEST_WAIT)
+    return min(max(float(seconds), 1.0), LONGEST_WAIT)
 
 
 def _explanation(body: bytes) -> str:

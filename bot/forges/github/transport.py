@@ -1,18 +1,21 @@
 """One HTTP exchange with GitHub's API: where it may go, how long it may take, and when it is tried again."""
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
-from gidgethub import GitHubException
-from gidgethub.abc import GitHubAPI
-from gidgethub.sansio import accept_format
+from gidgethub import GitHubException, sansio
 
 from bot.errors import ForgeError, ForgeUnavailableError, SettingsError
-from bot.forges.github.failures import OUTAGE_WAIT, PassingError, failure
+from bot.forges.github.conditional import AnswerKey, KeptAnswers
+from bot.forges.github.failures import OUTAGE_WAIT, LimitedError, PassingError, failure
+from bot.forges.github.gate import Gate
+from bot.forges.github.meter import Meter, result_of
+from bot.forges.github.pacing import Sleep
 from bot.ports.system import Clock
 
 API_VERSION: Final = "2022-11-28"
@@ -24,8 +27,8 @@ USER_AGENT: Final = "FlowForge"
 TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0, pool=60.0)
 """Seconds; the pool's share is long because waiting for a free connection is no failure of GitHub's."""
 
-LIMITS: Final = httpx.Limits(max_connections=50)
-"""Well below the 100 concurrent requests that GitHub allows.
+MOST_CONNECTIONS: Final = 80
+"""Of all processes together: below the 100 concurrent requests that GitHub allows.
 
 https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits
 """
@@ -33,10 +36,10 @@ https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#
 BACKOFF: Final = (0.5, 1.0, 2.0)
 """Seconds between the tries of a request that may be repeated."""
 
-_ACCEPT: Final = accept_format(version="v3")
+_ACCEPT: Final = sansio.accept_format(version="v3")
 _SUCCESS: Final = frozenset({200, 201, 202, 204})
-
-Sleep = Callable[[float], Awaitable[None]]
+_OK: Final = 200
+_NOT_MODIFIED: Final = 304
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,30 @@ class Answer:
 
     data: object
     has_more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asker:
+    """As whom GitHub is asked: an installation with a token, the App with a JWT, or nobody.
+
+    ``act`` says what the token is for; answers and limits of one installation are never another's.
+    """
+
+    installation_id: int | None = None
+    act: str = ""
+    token: str | None = field(default=None, repr=False)
+    jwt: str | None = field(default=None, repr=False)
+
+
+NOBODY: Final = Asker()
+
+
+class _Received(NamedTuple):
+    """A success as it came, or as it was kept."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
 
 
 def check_base_url(url: str) -> str:
@@ -65,104 +92,101 @@ def check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
-def open_http(base_url: str) -> httpx.AsyncClient:
+def open_http(base_url: str, *, processes: int = 1) -> httpx.AsyncClient:
     """The HTTP client to give to ``GitHubClient``; whoever opens it closes it.
 
-    Proxies of the environment are used as far as the API is not on this machine.
+    Proxies of the environment are used as far as the API is not on this machine. One of ``processes`` has its part of
+    the connections.
     """
     on_this_machine = _is_loopback(urlsplit(base_url).hostname)
-    return httpx.AsyncClient(timeout=TIMEOUT, limits=LIMITS, follow_redirects=False, trust_env=not on_this_machine)
+    limits = httpx.Limits(max_connections=max(MOST_CONNECTIONS // processes, 1))
+    return httpx.AsyncClient(timeout=TIMEOUT, limits=limits, follow_redirects=False, trust_env=not on_this_machine)
 
 
-class Transport(GitHubAPI):
-    """gidgethub's view of GitHub over one ``httpx.AsyncClient``.
+class Transport:
+    """GitHub over one ``httpx.AsyncClient``.
 
-    gidgethub fills URL templates, writes headers and reads answers. What to do about failures is decided here: its own
-    rules know neither ``Retry-After`` nor secondary limits, and it would follow any URL.
+    gidgethub fills URL templates, writes headers and reads answers. When to ask and what to do about failures is
+    decided here: its own rules know neither ``Retry-After`` nor secondary limits, and it would follow any URL.
     """
 
-    def __init__(self, http: httpx.AsyncClient, *, base_url: str, clock: Clock, sleep: Sleep) -> None:
-        super().__init__(USER_AGENT, base_url=check_base_url(base_url))
+    def __init__(
+        self, http: httpx.AsyncClient, *, base_url: str, gate: Gate, clock: Clock, sleep: Sleep, meter: Meter
+    ) -> None:
+        self._base_url = check_base_url(base_url)
         self._http = http
+        self._gate = gate
         self._clock = clock
         self._sleep = sleep
+        self._meter = meter
+        self._kept = KeptAnswers()
 
     async def call(
         self,
+        asker: Asker,
         method: str,
         url: str,
         url_vars: Mapping[str, Any],
         *,
         data: object = b"",
-        jwt: str | None = None,
-        token: str | None = None,
         idempotent: bool,
     ) -> Answer:
         """Make a request and return its answer.
 
         Args:
+            asker: as whom.
             method: the HTTP method.
             url: a path below the base URL, an RFC 6570 template.
             url_vars: what to put into the template; every value is percent-encoded.
             data: the body, to be encoded as JSON; ``b""`` for none.
-            jwt: the App's own credential, or
-            token: an installation's; neither for what everybody may read.
             idempotent: True when doing it twice is doing it once. Only then it is tried again after a passing failure.
 
         Raises:
-            ForgeUnavailableError: GitHub is away, limits us, or answers what is not JSON.
+            ForgeUnavailableError: GitHub is away, or answers what is not JSON.
+            ForgeLimitedError: GitHub limits us, or we ourselves.
             ForgeRefusedError: GitHub says no.
             ForgeNotFoundError: there is no such thing.
         """
+        body = b"" if data == b"" else json.dumps(data).encode("utf-8")
+        filled = sansio.format_url(url, url_vars, base_url=self._base_url)
+        if not filled.startswith(f"{self._base_url}/"):
+            raise ForgeUnavailableError(f"{method} {url} lies outside the API's base URL")
         for pause in BACKOFF if idempotent else ():
             try:
-                return await self._once(method, url, url_vars, data=data, jwt=jwt, token=token)
+                return _read(await self._once(asker, method, filled, body), f"{method} {url}")
             except PassingError:
-                await self.sleep(pause)
-        return await self._once(method, url, url_vars, data=data, jwt=jwt, token=token)
+                await self._sleep(pause)
+        return _read(await self._once(asker, method, filled, body), f"{method} {url}")
 
-    async def _once(
-        self,
-        method: str,
-        url: str,
-        url_vars: Mapping[str, Any],
-        *,
-        data: object,
-        jwt: str | None,
-        token: str | None,
-    ) -> Answer:
-        try:
-            answer, more, _ = await self._make_request(
-                method,
-                url,
-                url_vars,
-                data,
-                _ACCEPT,
-                jwt=jwt,
-                oauth_token=token,
-                extra_headers={"x-github-api-version": API_VERSION},
-            )
-        except ForgeError:
-            raise
-        except (GitHubException, ValueError, LookupError, RecursionError):
-            # A success whose body gidgethub cannot read: some proxy's page, or half an answer.
-            raise ForgeUnavailableError(
-                f"GitHub's answer to {method} {url} is not JSON", retry_after=OUTAGE_WAIT
-            ) from None
-        return Answer(data=answer, has_more=more is not None)
+    async def _once(self, asker: Asker, method: str, url: str, body: bytes) -> _Received:
+        headers = sansio.create_headers(USER_AGENT, accept=_ACCEPT, oauth_token=asker.token, jwt=asker.jwt)
+        headers["x-github-api-version"] = API_VERSION
+        headers["content-length"] = str(len(body))
+        if body:
+            headers["content-type"] = "application/json; charset=utf-8"
+        key = AnswerKey(installation_id=asker.installation_id, act=asker.act, method=method, url=url, accept=_ACCEPT)
+        kept = self._kept.find(key) if method == "GET" else None
+        if kept is not None:
+            headers["if-none-match"] = kept.etag
+        async with self._gate.admitted(asker.installation_id, method):
+            response = await self._exchange(method, url, headers, body)
+        self._gate.learn(asker.installation_id, response.headers)
+        if response.status_code == _NOT_MODIFIED and kept is not None:
+            self._count(asker, method, response.status_code)
+            return _Received(200, kept.headers, kept.body)
+        self._kept.drop(key)
+        if response.status_code not in _SUCCESS:
+            raise self._failed(asker, method, url, response)
+        self._count(asker, method, response.status_code)
+        # gidgethub would read rate limits into one number for all installations, and fail where they are malformed.
+        told = {name: response.headers[name] for name in ("content-type", "link") if name in response.headers}
+        if method == "GET" and response.status_code == _OK:
+            self._kept.keep(key, etag=response.headers.get("etag"), headers=told, body=response.content)
+        return _Received(response.status_code, told, response.content)
 
-    async def _request(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        body: bytes = b"",
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        what = f"{method} {urlsplit(url).path}"
-        if not url.startswith(f"{self.base_url}/"):
-            raise ForgeUnavailableError(f"{what} lies outside the API's base URL")
+    async def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> httpx.Response:
         try:
-            response = await self._http.request(
+            return await self._http.request(
                 method,
                 url,
                 headers=dict(headers),
@@ -171,18 +195,32 @@ class Transport(GitHubAPI):
                 timeout=TIMEOUT,
             )
         except (httpx.RequestError, httpx.InvalidURL) as error:
+            self._meter.answered(method, "none")
             # The exception itself carries the request with its credential: only its name goes on.
-            name = type(error).__name__
+            what, name = f"{method} {urlsplit(url).path}", type(error).__name__
             raise PassingError(f"GitHub did not answer {what}: {name}", retry_after=OUTAGE_WAIT) from None
-        if response.status_code not in _SUCCESS:
-            raise failure(what, response.status_code, response.headers, response.content, now=self._clock.now())
-        # gidgethub would read rate limits into one number for all installations, and fail where they are malformed.
-        kept = {name: response.headers[name] for name in ("content-type", "link") if name in response.headers}
-        return response.status_code, kept, response.content
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait, by the sleep that was given at construction."""
-        await self._sleep(seconds)
+    def _count(self, asker: Asker, method: str, status: int) -> None:
+        self._gate.answered(asker.installation_id)
+        self._meter.answered(method, result_of(status))
+
+    def _failed(self, asker: Asker, method: str, url: str, response: httpx.Response) -> ForgeError:
+        what = f"{method} {urlsplit(url).path}"
+        error = failure(what, response.status_code, response.headers, response.content, now=self._clock.now())
+        if isinstance(error, LimitedError):
+            self._meter.answered(method, "limited")
+            return self._gate.close(asker.installation_id, error)
+        self._count(asker, method, response.status_code)
+        return error
+
+
+def _read(received: _Received, what: str) -> Answer:
+    try:
+        data, _, more = sansio.decipher_response(received.status, received.headers, received.body)
+    except (GitHubException, ValueError, LookupError, RecursionError):
+        # A success whose body gidgethub cannot read: some proxy's page, or half an answer.
+        raise ForgeUnavailableError(f"GitHub's answer to {what} is not JSON", retry_after=OUTAGE_WAIT) from None
+    return Answer(data=data, has_more=more is not None)
 
 
 def _is_loopback(host: str | None) -> bool:
