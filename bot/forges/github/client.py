@@ -96,6 +96,20 @@ class GitHubClient:
             yield _converted(answer, page, url)
             number, more = number + 1, answer.has_more
 
+    async def app_page(self, url: str, page: type[_T], *, cursor: str | None = None) -> tuple[_T, str | None]:
+        """Read a page of a list about the App that goes on by cursors, and the cursor of the next one.
+
+        ``url`` ends in ``{?per_page,cursor}`` or ``{&per_page,cursor}``.
+        """
+        there = {"per_page": str(PAGE_SIZE)} if cursor is None else {"per_page": str(PAGE_SIZE), "cursor": cursor}
+        answer = await self._transport.call(self._as_app(), "GET", url, there, idempotent=True)
+        return _converted(answer, page, url), answer.cursor
+
+    async def app_send(self, method: str, url: str, answer: type[_T], *, idempotent: bool, **url_vars: str | int) -> _T:
+        """Have something done as the App itself. See ``send`` for ``idempotent``."""
+        sent = await self._transport.call(self._as_app(), method, url, _texts(url_vars), idempotent=idempotent)
+        return _converted(sent, answer, url)
+
     async def get(
         self, repository: RepositoryRef, act: Act, url: str, answer: type[_T], **url_vars: str | int | list[str]
     ) -> _T:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 from gidgethub import GitHubException, sansio
@@ -44,10 +44,14 @@ _NOT_MODIFIED: Final = 304
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A success: the decoded JSON (None for an empty body), and whether a list goes on after this page."""
+    """A success: the decoded JSON (None for an empty body), and whether a list goes on after this page.
+
+    ``cursor`` is where it goes on, for those lists that have one in place of numbered pages.
+    """
 
     data: object
     has_more: bool
+    cursor: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +224,18 @@ def _read(received: _Received, what: str) -> Answer:
     except (GitHubException, ValueError, LookupError, RecursionError):
         # A success whose body gidgethub cannot read: some proxy's page, or half an answer.
         raise ForgeUnavailableError(f"GitHub's answer to {what} is not JSON", retry_after=OUTAGE_WAIT) from None
-    return Answer(data=data, has_more=more is not None)
+    return Answer(data=data, has_more=more is not None, cursor=_cursor(more))
+
+
+def _cursor(url: str | None) -> str | None:
+    """The cursor in a link to the next page; the link itself is never dialled."""
+    if url is None:
+        return None
+    try:
+        found = parse_qs(urlsplit(url).query).get("cursor")
+    except ValueError:
+        return None
+    return found[0] if found else None
 
 
 def _is_loopback(host: str | None) -> bool:
