@@ -52,6 +52,18 @@ TICKS: Final = Counter(
 )
 TICK_SECONDS: Final = Histogram("flowforge_tick_seconds", "Time of one worker call", ["kind"], registry=REGISTRY)
 LOST_RINGS: Final = Counter("flowforge_lost_rings_total", "Doorbell calls that Redis did not take", registry=REGISTRY)
+REPAIRS: Final = Counter(
+    "flowforge_repairs_total",
+    "What sweeps put right: each stands for an event that was missed, or for a process that died",
+    ["kind"],
+    registry=REGISTRY,
+)
+SWEPT: Final = Gauge(
+    "flowforge_sweep_last_success_timestamp_seconds",
+    "When a sweep last came to its end, in seconds since 1970, whichever worker did it",
+    ["sweep"],
+    registry=REGISTRY,
+)
 
 _TRACER: Final = trace.get_tracer("flowforge")
 

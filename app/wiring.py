@@ -4,7 +4,6 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
 from arq.connections import ArqRedis
@@ -19,20 +18,19 @@ from app.probes import database_probe, migrations_probe, redis_probe
 from app.settings import ServiceSettings
 from app.store.database import SqlStore
 from app.system import SystemClock, SystemIds
-from app.telemetry import JOBS_WAITING, RUNS_ENDED, SANDBOXES_SUNK, RunSpans, span
+from app.telemetry import RUNS_ENDED, RunSpans, span
 from app.wiring_events import bind_route, bind_watch
 from app.wiring_jobs import bind_jobs
 from app.wiring_parts import Parts, job_caps
 from app.wiring_sandboxes import open_runner
+from app.wiring_sweeps import bind_sweeps
 from app.wiring_web import create_web
-from bot.errors import SandboxError
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.forge import GitHubForge
 from bot.forges.github.transport import open_http
 from bot.git.adapter import GitMirrors
 from bot.handlers.bring import BringCommits
 from bot.handlers.reporting import DeliverReport, RefreshReports
-from bot.handlers.sweep import Sweep
 from bot.handlers.turns import TakeTurns
 from bot.model.forge import ForgeKind
 from bot.model.levels import LevelKind
@@ -149,7 +147,6 @@ def _bind(parts: Parts, worker: str) -> FlowForge:
     route = bind_route(parts, advance, queue, refresh)
     deliver = DeliverReport(store=store, forge=parts.forge, clock=parts.clock)
     watch = bind_watch(parts, route.act, queue, route.notice)
-    sweep = Sweep(store=store, queue=queue, clock=parts.clock, keep_results=timedelta(days=settings.result_days))
     probes = _probes(parts, isolation)
 
     async def on_delivery(key: str) -> None:
@@ -160,12 +157,6 @@ def _bind(parts: Parts, worker: str) -> FlowForge:
         with span("route", parent=None if delivery is None else delivery.headers):
             await route(kind, delivery_id)
 
-    async def on_sweep() -> None:
-        await supervisor.reap(parts.clock.now())
-        await sweep()
-        await _sink(supervisor)
-        JOBS_WAITING.set(await store.jobs.waiting(parts.clock.now()))
-
     ticks = Ticks(
         on={
             "delivery": on_delivery,
@@ -173,7 +164,7 @@ def _bind(parts: Parts, worker: str) -> FlowForge:
             "report": deliver,
             LevelKind.BASE_SYNC.value: watch,
         },
-        sweep=on_sweep,
+        sweeps=bind_sweeps(parts, supervisor, worker=worker),
     )
     return FlowForge(
         settings=settings,
@@ -207,12 +198,6 @@ def _supervisor(
         pending_seconds=settings.run_pending_seconds,
         queue_seconds=settings.run_queue_seconds,
     )
-
-
-async def _sink(supervisor: Supervisor) -> None:
-    """What is left of ended runs goes with the next sweep where it cannot go now."""
-    with contextlib.suppress(SandboxError):
-        SANDBOXES_SUNK.inc(await supervisor.sink())
 
 
 async def _progress(store: SqlStore, refresh: RefreshReports, run_id: str, progress: AgentProgress) -> None:

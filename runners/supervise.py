@@ -215,11 +215,12 @@ class Supervisor:
         )
         self._tasks[run_id] = asyncio.create_task(self._supervise(watch), name=f"run {run_id}")
 
-    async def reap(self, now: datetime) -> None:
-        """Go on with the runs whose supervisor is gone, or end them where their sandbox is gone with it.
+    async def reap(self, now: datetime) -> int:
+        """Go on with the runs whose supervisor is gone, or end them where their sandbox is gone with it; how many.
 
         A result that came in before is not lost. Raises ``StoreError``.
         """
+        reaped = 0
         for run in await self._runs.abandoned(now):
             if self._knows(run.id) or self._closing.is_set():
                 continue
@@ -230,11 +231,13 @@ class Supervisor:
             if self._knows(run.id):
                 continue  # another call of this one was
             log.warning("run abandoned", run_id=run.id, job_id=run.job_id, adopted=self._runner.outlives_us)
+            reaped += 1
             if self._runner.outlives_us:
                 self._begin(run.id, run.job_id, run.kind, run.limits, deadline=_deadline(run, now))
             else:
                 left = _Watched(run_id=run.id, job_id=run.job_id, kind=run.kind, limits=run.limits)
                 await self._finish(left, SandboxMissing(), asked)
+        return reaped
 
     def _knows(self, run_id: str) -> bool:
         return run_id in self._tasks or run_id in self._starting

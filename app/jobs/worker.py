@@ -3,11 +3,12 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 import structlog
 from arq.connections import ArqRedis
-from arq.cron import cron
+from arq.cron import CronJob, cron
 from arq.worker import Worker, func
 
 from app.jobs.queue import QUEUE_NAME, deserialize, serialize
@@ -20,17 +21,40 @@ TICK_TIMEOUT_SECONDS: Final = 120
 
 _SHOWN: Final = 80
 _NEVER_GIVE_UP: Final = 1_000_000
-_SWEEP_SECONDS: Final = frozenset({0, 15, 30, 45})
+_OFTEN: Final = timedelta(seconds=15)
+_OFTEN_AT: Final = frozenset({0, 15, 30, 45})
+_SELDOM_AT: Final = frozenset({5, 35})
+"""At these seconds of each minute a worker looks whether a sweep is due; when that is, its row tells."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BoundSweep:
+    """A sweep, and what does a pass of it if one is due."""
+
+    name: str
+    every: timedelta
+    run: Callable[[], Awaitable[None]]
+
+    @property
+    def seconds(self) -> frozenset[int]:
+        """At which seconds of a minute a worker asks whether it is due."""
+        return _OFTEN_AT if self.every <= _OFTEN else _SELDOM_AT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ticks:
-    """What each kind of ring leads to, and the sweep."""
+    """What each kind of ring leads to, and the sweeps."""
 
     on: Mapping[str, Callable[[str], Awaitable[None]]]
-    sweep: Callable[[], Awaitable[None]]
+    sweeps: tuple[BoundSweep, ...]
+
+    async def sweep(self, name: str | None = None) -> None:
+        """Do the sweep of that name, or without one all that are done four times a minute."""
+        for one in self.sweeps:
+            if one.name == name or (name is None and one.every <= _OFTEN):
+                await one.run()
 
 
 async def tick(ctx: dict[str, Any], kind: object, key: object, trace: object) -> None:
@@ -49,11 +73,24 @@ async def tick(ctx: dict[str, Any], kind: object, key: object, trace: object) ->
         await _guarded(kind, handler(key))
 
 
-async def sweep(ctx: dict[str, Any]) -> None:
-    """Ring again for what was missed."""
-    ticks: Ticks = ctx["ticks"]
-    with span("sweep"):
-        await _guarded("sweep", ticks.sweep())
+def _cron(sweep: BoundSweep) -> CronJob:
+    """A timer for a sweep. Errors end here: one that fails stops no other."""
+    kind = f"sweep_{sweep.name}"
+
+    async def run(ctx: dict[str, Any]) -> None:
+        del ctx
+        with span(kind):
+            await _guarded(kind, sweep.run())
+
+    return cron(
+        run,
+        name=kind,
+        second=set(sweep.seconds),
+        run_at_startup=True,
+        timeout=TICK_TIMEOUT_SECONDS,
+        keep_result=0,
+        max_tries=_NEVER_GIVE_UP,
+    )
 
 
 async def _guarded(kind: str, work: Awaitable[None]) -> None:
@@ -75,17 +112,7 @@ def create_worker(pool: ArqRedis, ticks: Ticks) -> Worker:
     """A worker over ``pool``. Its settings answer arq's traps; see docs/adr/0003-arq-is-a-doorbell.md."""
     return WokenWorker(
         functions=[func(tick, name="tick", timeout=TICK_TIMEOUT_SECONDS, keep_result=0, max_tries=_NEVER_GIVE_UP)],
-        cron_jobs=[
-            cron(
-                sweep,
-                name="sweep",
-                second=set(_SWEEP_SECONDS),
-                run_at_startup=True,
-                timeout=TICK_TIMEOUT_SECONDS,
-                keep_result=0,
-                max_tries=_NEVER_GIVE_UP,
-            ),
-        ],
+        cron_jobs=[_cron(sweep) for sweep in ticks.sweeps],
         redis_pool=pool,
         queue_name=QUEUE_NAME,
         job_serializer=serialize,

@@ -13,9 +13,11 @@ from app.store.intents import SqlIntents
 from app.store.jobs import SqlJobs
 from app.store.ledger import SqlModelLedger
 from app.store.levels import SqlLevels
+from app.store.limits import DEFAULT, Limits
 from app.store.proposals import SqlProposals
 from app.store.recorded import SqlRecorded
 from app.store.registry import SqlRegistry
+from app.store.repairs import SqlRepairs
 from app.store.reports import SqlReports
 from app.store.runs import SqlRuns
 from app.store.sweeps import SqlSweeps
@@ -47,6 +49,7 @@ class SqlStore:
         self.levels = SqlLevels(database, clock)
         self.watch = SqlWatch(database, clock)
         self.sweeps = SqlSweeps(database, clock)
+        self.repairs = SqlRepairs(database)
 
     @classmethod
     def open(
@@ -57,15 +60,17 @@ class SqlStore:
         *,
         busy_seconds: float = BUSY_SECONDS,
         caps: JobCaps | None = None,
+        limits: Limits = DEFAULT,
     ) -> Self:
         """A store on ``sqlite:///path`` or ``postgresql://…``; connections are made when they are needed.
 
-        ``busy_seconds`` is how long a transaction waits for others before the database counts as unavailable.
+        ``busy_seconds`` is how long a transaction waits for others before the database counts as unavailable,
+        ``limits`` bound the connections.
 
         Raises:
             SettingsError: the URL names no database that can be used.
         """
-        engine = create_engine(url, busy_seconds=busy_seconds)
+        engine = create_engine(url, busy_seconds=busy_seconds, limits=limits)
         return cls(Database(engine, busy_seconds=busy_seconds), clock, ids, caps=caps)
 
     @property

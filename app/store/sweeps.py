@@ -12,6 +12,7 @@ from app.store.engine import Database, insert
 from app.store.registry import repository_of
 from app.store.sweep_tables import redeliveries, repository_sweeps, sweeps
 from app.store.tables import deliveries, installations, repositories
+from app.store.types import Values
 from bot.model.forge import ForgeKind, RepositoryRef
 from bot.model.sweeps import SweepBeat, SweepLease
 from bot.ports.system import Clock
@@ -33,9 +34,10 @@ class SqlSweeps:
         self._clock = clock
 
     async def take(self, name: str, *, owner: str, before: datetime, until: datetime) -> SweepLease | None:
-        """Take a sweep whose last pass began before ``before``, until ``until``.
+        """Take a sweep whose last pass began at ``before`` or earlier, until ``until``.
 
-        None when a pass began since, or while somebody is at it. A holder who died is logged.
+        None when a pass began later, or while somebody is at it. A pass that never ended counts as none, and whose it
+        was is logged.
         """
         now = self._clock.now()
         async with self._database.writing() as connection:
@@ -46,7 +48,7 @@ class SqlSweeps:
             query = select(sweeps).where(sweeps.c.name == name).with_for_update()
             row = (await connection.execute(query)).one()
             held = row.taken_until is not None
-            if row.began_at >= before or (held and row.taken_until > now):
+            if row.taken_until > now if held else row.began_at > before:
                 return None
             taken = update(sweeps).where(sweeps.c.name == name)
             await connection.execute(
@@ -63,9 +65,14 @@ class SqlSweeps:
             bookmark=row.bookmark,
         )
 
-    async def finish(self, lease: SweepLease, *, bookmark: str | None = None) -> bool:
-        """Say that the pass came to its end; False when the lease was lost. None leaves the bookmark as it is."""
-        left = {} if bookmark is None else {"bookmark": bookmark}
+    async def finish(self, lease: SweepLease, *, bookmark: str | None = None, again: bool = False) -> bool:
+        """Say that the pass came to its end; False when the lease was lost. None leaves the bookmark as it is.
+
+        With ``again``, the sweep is due at once.
+        """
+        left: Values = {} if bookmark is None else {"bookmark": bookmark}
+        if again:
+            left["began_at"] = _NEVER
         done = _held(lease).values(
             owner=None, taken_until=None, succeeded_at=self._clock.now(), failures=0, error="", **left
         )
@@ -125,8 +132,13 @@ class SqlSweeps:
         async with self._database.writing() as connection:
             await connection.execute(_due(insert(connection, repository_sweeps), name, repository, until))
 
-    async def missing(self, forge: ForgeKind, delivery_ids: Sequence[str], *, attempts: int) -> list[str]:
-        """Those that are not in the inbox and were asked for fewer than ``attempts`` times, in their order."""
+    async def missing(
+        self, forge: ForgeKind, delivery_ids: Sequence[str], *, attempts: int, asked_before: datetime
+    ) -> list[str]:
+        """Those that are not in the inbox, in their order.
+
+        Left out are those that were asked for ``attempts`` times, or after ``asked_before``.
+        """
         away: set[str] = set()
         async with self._database.reading() as connection:
             for part in _parts(delivery_ids):
@@ -136,7 +148,7 @@ class SqlSweeps:
                 tried = select(redeliveries.c.delivery_id).where(
                     redeliveries.c.forge == forge,
                     redeliveries.c.delivery_id.in_(part),
-                    redeliveries.c.attempts >= attempts,
+                    or_(redeliveries.c.attempts >= attempts, redeliveries.c.asked_at > asked_before),
                 )
                 away |= set((await connection.execute(inbox)).scalars())
                 away |= set((await connection.execute(tried)).scalars())

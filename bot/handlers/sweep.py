@@ -1,38 +1,27 @@
-"""Ring again for everything that waits: what a lost ring or a dead worker left behind."""
+"""Ring again for everything that waits, and take back what died with its worker."""
 
+from collections import Counter
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Final
 
-from bot.handlers.notice import ALL_BASES, BaseKey
-from bot.handlers.watch import LIST_COUNTS
-from bot.model.levels import LevelKind
+from bot.model.sweeps import RepairKind, Swept
 from bot.ports.store import Store
 from bot.ports.system import Clock, Queue
 
 _BATCH: Final = 200
-_LISTS: Final = 5
-"""Repositories whose open pull requests are listed anew after one sweep: at most 1,200 lists an hour."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
-    """Compare rows with what should be under way, and ring for the difference; tidy up what nobody needs any more.
-
-    What came out of a job's sandboxes is kept for ``keep_results`` after its end, for whoever wants to know why.
-    """
+class RingAgain:
+    """Compare rows with what should be under way, and ring for the difference."""
 
     store: Store
     queue: Queue
     clock: Clock
-    keep_results: timedelta
 
     async def __call__(self) -> int:
         """Ring for deliveries, jobs, reports and levels that are due; how many there were."""
         now = self.clock.now()
-        await self._reconcile()
-        await self.store.runs.end_unstarted(now)
-        await self.store.runs.drop_results(now - self.keep_results)
         deliveries = [f"{forge}:{key}" for forge, key in await self.store.deliveries.waiting(limit=_BATCH)]
         due = await self.store.jobs.due(now, limit=_BATCH)
         jobs = [*dict.fromkeys([*due, *await self.store.jobs.unconcluded(now, limit=_BATCH)])]
@@ -45,9 +34,25 @@ class Sweep:
             await self.queue.ring(level, key)
         return len(deliveries) + len(jobs) + len(reports) + len(levels)
 
-    async def _reconcile(self) -> None:
-        """Have repositories looked at that were not listed for a while: events may have been missed."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeBack:
+    """Take jobs and levels back from workers that died over them, and end runs that nobody came to start.
+
+    All of them are due as soon as their time has run out; here they are counted, and the log says who had them.
+    """
+
+    store: Store
+    clock: Clock
+
+    async def __call__(self) -> Swept:
+        """Take back what nobody holds any more."""
         now = self.clock.now()
-        for repository in await self.store.watch.take_unlisted(now - LIST_COUNTS, limit=_LISTS):
-            key = BaseKey(forge=repository.forge, repository_id=repository.id, base_ref=ALL_BASES)
-            await self.store.levels.raise_(LevelKind.BASE_SYNC, str(key))
+        repairs = Counter(
+            {
+                RepairKind.JOB_LEASE: await self.store.repairs.take_back_jobs(now, limit=_BATCH),
+                RepairKind.LEVEL_LEASE: await self.store.repairs.take_back_levels(now, limit=_BATCH),
+                RepairKind.RUN_LEASE: await self.store.runs.end_unstarted(now),
+            }
+        )
+        return Swept(repairs=repairs)

@@ -14,7 +14,7 @@ from bot.model.resolutions import GateResult
 from bot.model.turns import KeptWaiting
 from bot.ports.levels import Levels
 from bot.ports.runs import ModelLedger, Runs
-from bot.ports.sweeps import Sweeps
+from bot.ports.sweeps import Repairs, Sweeps
 from bot.ports.watch import WatchRows
 
 
@@ -159,7 +159,7 @@ class Jobs(Protocol):
         ...
 
     async def held(self, job_id: str) -> bool:
-        """Whether a worker is at a job just now."""
+        """Whether a worker has the lease of a job, or died with it and nobody took the job over yet."""
         ...
 
     async def progress(self, job_id: str, line: str) -> None:
@@ -380,8 +380,16 @@ class Reports(Protocol):
         """Record that the content with that hash is on the forge now."""
         ...
 
-    async def failed(self, target_id: str, *, error: str, not_before: datetime | None) -> None:
-        """Count a failed attempt; ``not_before`` None gives up for good."""
+    async def failed(self, target_id: str, *, error: str, not_before: datetime) -> None:
+        """Count a failed attempt; the next one is due at ``not_before``."""
+        ...
+
+    async def give_up(self, target_id: str, *, content_hash: str, error: str) -> bool:
+        """Try the content with that hash no more; False when something else is wanted by now, which is due at once."""
+        ...
+
+    async def postponed(self, target_id: str, *, error: str, not_before: datetime) -> None:
+        """End an attempt that came to nothing because the forge may not be asked before ``not_before``: no failure."""
         ...
 
     async def unreported(self, now: datetime, *, limit: int) -> list[str]:
@@ -471,4 +479,9 @@ class Store(Protocol):
     @property
     def sweeps(self) -> Sweeps:
         """What the sweeps remember."""
+        ...
+
+    @property
+    def repairs(self) -> Repairs:
+        """What the sweeps ask of the rows of others."""
         ...

@@ -12,14 +12,17 @@ class Sweeps(Protocol):
     """The rows of the sweeps. Every method is one transaction."""
 
     async def take(self, name: str, *, owner: str, before: datetime, until: datetime) -> SweepLease | None:
-        """Take a sweep whose last pass began before ``before``, until ``until``.
+        """Take a sweep whose last pass began at ``before`` or earlier, until ``until``.
 
-        None when a pass began since, or while somebody is at it.
+        None when a pass began later, or while somebody is at it. A pass that never ended counts as none.
         """
         ...
 
-    async def finish(self, lease: SweepLease, *, bookmark: str | None = None) -> bool:
-        """Say that the pass came to its end; False when the lease was lost. None leaves the bookmark as it is."""
+    async def finish(self, lease: SweepLease, *, bookmark: str | None = None, again: bool = False) -> bool:
+        """Say that the pass came to its end; False when the lease was lost. None leaves the bookmark as it is.
+
+        With ``again``, the sweep is due at once.
+        """
         ...
 
     async def failed(self, lease: SweepLease, *, error: str) -> None:
@@ -41,10 +44,27 @@ class Sweeps(Protocol):
         """Make a repository due at ``until``, earlier or later than it was."""
         ...
 
-    async def missing(self, forge: ForgeKind, delivery_ids: Sequence[str], *, attempts: int) -> list[str]:
-        """Those that are not in the inbox and were asked for fewer than ``attempts`` times, in their order."""
+    async def missing(
+        self, forge: ForgeKind, delivery_ids: Sequence[str], *, attempts: int, asked_before: datetime
+    ) -> list[str]:
+        """Those that are not in the inbox, in their order.
+
+        Left out are those that were asked for ``attempts`` times, or after ``asked_before``.
+        """
         ...
 
     async def asked(self, forge: ForgeKind, delivery_id: str) -> int:
         """Count a request to send a delivery again; how many there were."""
+        ...
+
+
+class Repairs(Protocol):
+    """What the sweeps ask of the rows of others. Every method is one transaction."""
+
+    async def take_back_jobs(self, now: datetime, *, limit: int) -> int:
+        """End the leases of jobs whose time has run out; how many. The log says who held them."""
+        ...
+
+    async def take_back_levels(self, now: datetime, *, limit: int) -> int:
+        """End the leases of levels whose time has run out; how many."""
         ...

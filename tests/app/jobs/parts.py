@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
 from app.demo.simulator.settings import AppSpec
-from app.jobs.worker import Ticks
+from app.jobs.worker import BoundSweep, Ticks
 from app.processes import working
 from app.settings import Environment, ServiceSettings
 from app.wiring import FlowForge, open_flowforge
@@ -74,7 +75,8 @@ async def workshop(directory: Path, redis_url: str) -> AsyncIterator[Workshop]:
     settings = settings_of(directory, database_url=f"sqlite:///{directory / 'unused.db'}", redis_url=redis_url)
     async with open_flowforge(settings, worker="test") as instance:
         shop = Workshop(instance=instance)
-        shop.instance = replace(instance, ticks=Ticks(on={"probe": shop.on_probe}, sweep=shop.on_sweep))
+        sweep = BoundSweep(name="probe", every=timedelta(seconds=15), run=shop.on_sweep)
+        shop.instance = replace(instance, ticks=Ticks(on={"probe": shop.on_probe}, sweeps=(sweep,)))
         yield shop
 
 

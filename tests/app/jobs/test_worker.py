@@ -147,12 +147,12 @@ async def test_an_error_in_the_sweep_ends_there_too(shop: Workshop) -> None:
         raise ValueError("a fault of ours")
 
     shop.sweeps = fail
-    before = ticks_of("sweep", "error")
+    before = ticks_of("sweep_probe", "error")
     async with at_work(shop):
         await ArqQueue(shop.instance.redis).ring("probe", "a key")
         assert await shop.next() == "a key"
         await emptied(shop)
-    assert ticks_of("sweep", "error") == before + 1
+    assert ticks_of("sweep_probe", "error") == before + 1
 
 
 # --- Redis comes and goes

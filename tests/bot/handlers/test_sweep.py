@@ -2,14 +2,12 @@
 
 from datetime import timedelta
 
-from app.demo.simulator.record import Exchange
-from bot.handlers.sweep import Sweep
+from bot.handlers.sweep import RingAgain
 from bot.model.jobs import JobState
 from bot.model.runs import RunOutcome, RunState
 from tests.bot.handlers.bench import Bench
 
 KEPT = timedelta(days=14)
-LISTED_ANEW = ("base_sync", "github:1000006:*")
 
 
 class Bell:
@@ -24,7 +22,7 @@ class Bell:
 
 async def sweep(bench: Bench) -> list[tuple[str, str]]:
     bell = Bell()
-    count = await Sweep(store=bench.store, queue=bell, clock=bench.clock, keep_results=KEPT)()
+    count = await RingAgain(store=bench.store, queue=bell, clock=bench.clock)()
     assert count == len(bell.rung)
     return bell.rung
 
@@ -66,29 +64,12 @@ async def test_a_job_that_ended_under_a_dead_worker_is_rung_for_once_more(bench:
     await bench.work()
     assert bench.check_runs[-1].conclusion == "failure"
     bench.clock.advance(3600)
-    assert await sweep(bench) == [LISTED_ANEW]
+    assert await sweep(bench) == []
 
 
 async def test_a_job_that_waits_for_a_person_is_left_in_peace(bench: Bench) -> None:
     await bench.until_proposed()
     bench.clock.advance(3600)
-    assert await sweep(bench) == [LISTED_ANEW]
-
-
-def listed(bench: Bench) -> list[Exchange]:
-    return [one for one in bench.asked("GET", "/repos/acme/fees/pulls") if one.path.endswith("/pulls")]
-
-
-async def test_open_pull_requests_are_listed_anew_every_ten_minutes_and_no_more(bench: Bench) -> None:
-    await bench.work()
-    lists = len(listed(bench))
-    bench.clock.advance(599)
-    assert await sweep(bench) == []
-    bench.clock.advance(2)
-    assert await sweep(bench) == [LISTED_ANEW]
-    assert await sweep(bench) == [LISTED_ANEW], "until somebody did it"
-    await bench.work()
-    assert len(listed(bench)) == lists + 1
     assert await sweep(bench) == []
 
 
@@ -100,15 +81,15 @@ async def test_what_a_sandbox_sent_goes_when_its_job_ended_long_ago(bench: Bench
     run = await bench.store.runs.latest(job.id)
     assert run is not None
     bench.clock.advance(KEPT.total_seconds() * 2)
-    await bench.instance.ticks.sweep()
+    await bench.instance.ticks.sweep("retention")
     assert await bench.store.runs.result(run.id) is not None, "somebody may still approve"
     bench.say("/flowforge reject")
     await bench.work()
     bench.clock.advance(KEPT.total_seconds() - 60)
-    await bench.instance.ticks.sweep()
+    await bench.instance.ticks.sweep("retention")
     assert await bench.store.runs.result(run.id) is not None
     bench.clock.advance(61)
-    await bench.instance.ticks.sweep()
+    await bench.instance.ticks.sweep("retention")
     assert await bench.store.runs.result(run.id) is None
 
 

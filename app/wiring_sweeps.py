@@ -1,0 +1,62 @@
+"""The sweeps, bound."""
+
+import contextlib
+import functools
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from app.jobs.worker import BoundSweep
+from app.telemetry import JOBS_WAITING, REPAIRS, SANDBOXES_SUNK, SWEPT
+from app.wiring_parts import Parts
+from bot.errors import SandboxError
+from bot.handlers.sweep import RingAgain, TakeBack
+from bot.handlers.sweeping import RunSweep, SweepWork
+from bot.model.sweeps import LEASES, RETENTION, RING, SANDBOXES, SWEEPS, RepairKind, Swept
+from runners.supervise import Supervisor
+
+
+def bind_sweeps(parts: Parts, supervisor: Supervisor, *, worker: str) -> tuple[BoundSweep, ...]:
+    """Every sweep with what does it, in the order of the table."""
+    run = RunSweep(store=parts.store, clock=parts.clock, worker=worker, on_repair=_repaired, on_beat=_beat)
+    works = _works(parts, supervisor, run)
+    return tuple(
+        BoundSweep(name=spec.name, every=spec.every, run=functools.partial(run, spec, works[spec.name]))
+        for spec in SWEEPS
+        if spec.name in works
+    )
+
+
+def _works(parts: Parts, supervisor: Supervisor, run: RunSweep) -> Mapping[str, SweepWork]:
+    store, clock = parts.store, parts.clock
+    take_back = TakeBack(store=store, clock=clock)
+    ring = RingAgain(store=store, queue=parts.queue, clock=clock)
+
+    async def on_leases(_: str) -> Swept:
+        return await take_back()
+
+    async def on_sandboxes(_: str) -> Swept:
+        reaped = await supervisor.reap(clock.now())
+        # What is left of ended runs goes with the next sweep where it cannot go now.
+        with contextlib.suppress(SandboxError):
+            SANDBOXES_SUNK.inc(await supervisor.sink())
+        return Swept(repairs={RepairKind.RUN_LEASE: reaped})
+
+    async def on_ring(_: str) -> Swept:
+        await ring()
+        await run.beats()
+        JOBS_WAITING.set(await store.jobs.waiting(clock.now()))
+        return Swept()
+
+    async def on_retention(_: str) -> Swept:
+        await store.runs.drop_results(clock.now() - timedelta(days=parts.settings.result_days))
+        return Swept()
+
+    return {LEASES.name: on_leases, SANDBOXES.name: on_sandboxes, RING.name: on_ring, RETENTION.name: on_retention}
+
+
+def _repaired(kind: RepairKind, count: int) -> None:
+    REPAIRS.labels(kind=kind.value).inc(count)
+
+
+def _beat(sweep: str, at: datetime) -> None:
+    SWEPT.labels(sweep=sweep).set(at.timestamp())
