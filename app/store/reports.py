@@ -7,11 +7,12 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from sqlalchemy import Row, Select, Update, and_, case, or_, select, update
+from sqlalchemy import Row, Select, Update, and_, case, literal, or_, select, update
 
 from app.store.engine import Database, insert
 from app.store.registry import know_repository
 from app.store.tables import report_targets
+from app.store.types import UtcDateTime
 from bot.model.forge import RepositoryRef
 from bot.model.reports import CheckRunContent, CommentContent, ReactionContent, ReportContent, ReportTarget, Surface
 from bot.ports.system import Clock, Ids
@@ -114,16 +115,34 @@ class SqlReports:
         )
         log.info("report written", target_id=target_id, remote_id=remote_id)
 
-    async def failed(self, target_id: str, *, error: str, not_before: datetime | None) -> None:
-        """Count a failed attempt; ``not_before`` None gives up for good."""
-        await self._change(
-            _target_update(target_id).values(
-                attempts=report_targets.c.attempts + 1,
-                error=error,
-                retry_at=not_before,
-                gave_up_at=self._clock.now() if not_before is None else None,
-            ),
+    async def failed(self, target_id: str, *, error: str, not_before: datetime) -> None:
+        """Count a failed attempt; the next one is due at ``not_before``."""
+        change = _target_update(target_id).values(
+            attempts=report_targets.c.attempts + 1, error=error, retry_at=not_before
         )
+        await self._change(change)
+        log.info("report failed", target_id=target_id, error=error, again_at=not_before.isoformat())
+
+    async def give_up(self, target_id: str, *, content_hash: str, error: str) -> bool:
+        """Try the content with that hash no more; False when something else is wanted by now, which is due at once."""
+        rests = report_targets.c.desired_hash == content_hash
+        change = _target_update(target_id).values(
+            attempts=case((rests, report_targets.c.attempts + 1), else_=0),
+            error=error,
+            retry_at=None,
+            gave_up_at=case((rests, literal(self._clock.now(), UtcDateTime)), else_=None),
+        )
+        async with self._database.writing() as connection:
+            await connection.execute(change)
+            query = select(report_targets.c.gave_up_at).where(report_targets.c.id == target_id)
+            given_up = (await connection.execute(query)).scalar_one_or_none() is not None
+        if given_up:
+            log.warning("report given up", target_id=target_id, error=error)
+        return given_up
+
+    async def postponed(self, target_id: str, *, error: str, not_before: datetime) -> None:
+        """End an attempt that came to nothing because the forge may not be asked before ``not_before``."""
+        await self._change(_target_update(target_id).values(error=error, retry_at=not_before))
 
     async def _change(self, change: Update) -> None:
         async with self._database.writing() as connection:

@@ -1,10 +1,12 @@
 """Reports: say what people should see, then make the forge show it."""
 
+import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError, GitError
+from bot.errors import ForgeLimitedError, ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError, GitError
 from bot.handlers.bring import BringCommits
 from bot.handlers.configuration import job_config
 from bot.model.forge import RepositoryRef
@@ -22,22 +24,34 @@ from bot.model.reports import (
 )
 from bot.model.runs import RESOLVING_KINDS
 from bot.policy.publication import hand_over, route
+from bot.ports.background import background
 from bot.ports.forge import Forge
 from bot.ports.git import Git
 from bot.ports.store import Store
 from bot.ports.system import Clock, Queue
-from bot.report.check_run import render_check_run
+from bot.report.check_run import render_check_run, render_left
 from bot.report.comment import render_sticky
 
 PROGRESS_EVERY: Final = timedelta(seconds=15)
 """Progress is shown at most this often: every update of a check run costs API budget and attention."""
 
-_LONGEST_WRITE: Final = timedelta(minutes=2)
-"""Longer than any write: a worker that takes longer is taken for dead."""
+_LONGEST_WRITE: Final = timedelta(minutes=3)
+"""Longer than any write: a worker that takes longer is taken for dead.
+
+A call of a worker is cut off after two minutes, and what it had sent by then is done or lost half a minute later.
+"""
 
 _FIRST_RETRY: Final = timedelta(seconds=15)
 _LONGEST_RETRY: Final = timedelta(minutes=30)
 _MAX_FAILURES: Final = 24
+"""Half a day: after that nobody waits for an answer any more."""
+
+_STATES: Final = frozenset({Surface.CHECK_RUN, Surface.STICKY_COMMENT})
+"""What they show holds on: a forge that comes back after days is still told how a job ended."""
+
+_MAY_CHANGE: Final = frozenset({301, 302, 307, 308, 401, 408, 409, 425})
+"""Refusals that say nothing of the report: a repository has a new name, a clock is wrong, two writes met."""
+
 _AT_WORK: Final = frozenset({JobState.QUEUED, JobState.PREPARING, JobState.RUNNING, JobState.VALIDATING})
 _NEEDS_DIFF: Final = frozenset({JobState.AWAITING_APPROVAL, JobState.PUBLISHING, JobState.PUBLISHED})
 
@@ -61,7 +75,7 @@ class RefreshReports:
             return
         view = await self.view(job)
         request = job.request
-        await self._want(job, f"{job.id}", Surface.CHECK_RUN, render_check_run(view))
+        await self._want(job, _check_owner(job), Surface.CHECK_RUN, render_check_run(view))
         newest = await self.store.jobs.latest(request.repository, request.number)
         if newest is None or newest.id == job.id:
             owner = f"{request.repository.id}#{request.number}"
@@ -79,10 +93,18 @@ class RefreshReports:
         due = self._shown_at.get(job_id, now - PROGRESS_EVERY) + PROGRESS_EVERY
         content = render_check_run(await self.view(job))
         if due > now:
-            await self._want(job, job.id, Surface.CHECK_RUN, content, not_before=due)
+            await self._want(job, _check_owner(job), Surface.CHECK_RUN, content, not_before=due)
         else:
             self._shown_at[job_id] = now
-            await self._want(job, job.id, Surface.CHECK_RUN, content)
+            await self._want(job, _check_owner(job), Surface.CHECK_RUN, content)
+
+    async def leave(self, job: Job, head_sha: str) -> None:
+        """Close the check run of a job that goes on with another head; to be called before the job does.
+
+        A check run belongs to its commit for good, so a job has one for each head that it was about.
+        """
+        if job.head_sha != head_sha:
+            await self._want(job, _check_owner(job), Surface.CHECK_RUN, render_left(await self.view(job), head_sha))
 
     async def view(self, job: Job) -> JobView:
         """Gather what a report about ``job`` is made of."""
@@ -170,11 +192,15 @@ class RefreshReports:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverReport:
-    """Make one surface look as it should. Running it again changes nothing."""
+    """Make one surface look as it should. Running it again changes nothing.
+
+    ``on_given_up`` is told of each report that will not be written unless there is something new to say, and why.
+    """
 
     store: Store
     forge: Forge
     clock: Clock
+    on_given_up: Callable[[ReportTarget, str], None] = lambda _target, _why: None
 
     async def __call__(self, target_id: str) -> None:
         """Write the report while it differs from what was written; a temporary failure is tried again by the sweep.
@@ -184,27 +210,47 @@ class DeliverReport:
         while (target := await self._begin(target_id)) is not None:
             repository = await self.store.registry.find_repository(self.forge.kind, target.repository_id)
             if repository is None:
-                await self.store.reports.failed(target_id, error="the repository is unknown", not_before=None)
+                await self._give_up(target, "the repository is unknown")
                 return
-            if not await self._write(repository, target):
+            with contextlib.nullcontext() if target.asked_for else background():
+                written = await self._write(repository, target)
+            if not written:
                 return
 
     async def _begin(self, target_id: str) -> ReportTarget | None:
         return await self.store.reports.begin(target_id, until=self.clock.now() + _LONGEST_WRITE)
 
     async def _write(self, repository: RepositoryRef, target: ReportTarget) -> bool:
+        """Write it once; whether to look again now for what else there is to say."""
         try:
             remote_id = await self._show(repository, target)
+        except ForgeLimitedError as error:
+            # Nothing failed: it was not even asked, or not looked at.
+            again = self.clock.now() + timedelta(seconds=error.retry_after)
+            await self.store.reports.postponed(target.id, error=str(error), not_before=again)
+            return False
         except ForgeUnavailableError as error:
-            wait = max(min(_FIRST_RETRY * 2**target.attempts, _LONGEST_RETRY), timedelta(seconds=error.retry_after))
-            again = self.clock.now() + wait if target.attempts < _MAX_FAILURES else None
-            await self.store.reports.failed(target.id, error=str(error), not_before=again)
-            return False
+            return await self._later(target, str(error), at_least=timedelta(seconds=error.retry_after))
         except (ForgeRefusedError, ForgeNotFoundError) as error:
-            await self.store.reports.failed(target.id, error=str(error), not_before=None)
-            return False
+            if isinstance(error, ForgeRefusedError) and error.status in _MAY_CHANGE:
+                return await self._later(target, str(error))
+            return await self._give_up(target, str(error))
         await self.store.reports.wrote(target.id, content_hash=target.desired_hash, remote_id=remote_id)
         return True
+
+    async def _later(self, target: ReportTarget, why: str, *, at_least: timedelta = timedelta(0)) -> bool:
+        """Try again, each time after a longer pause; an answer that nobody waits for any more is given up."""
+        if target.attempts >= _MAX_FAILURES and target.surface not in _STATES:
+            return await self._give_up(target, why)
+        wait = max(min(_FIRST_RETRY * 2 ** min(target.attempts, _MAX_FAILURES), _LONGEST_RETRY), at_least)
+        await self.store.reports.failed(target.id, error=why, not_before=self.clock.now() + wait)
+        return False
+
+    async def _give_up(self, target: ReportTarget, why: str) -> bool:
+        given_up = await self.store.reports.give_up(target.id, content_hash=target.desired_hash, error=why)
+        if given_up:
+            self.on_given_up(target, why)
+        return not given_up
 
     async def _show(self, repository: RepositoryRef, target: ReportTarget) -> int:
         content = target.desired
@@ -220,22 +266,33 @@ class DeliverReport:
                 assert_never(content)
 
     async def _show_check_run(self, repository: RepositoryRef, known: int | None, content: CheckRunContent) -> int:
-        remote = known or await self.forge.find_check_run(repository, content.head_sha, content.external_id)
-        if remote is None:
+        if known is not None:
+            with contextlib.suppress(ForgeNotFoundError):
+                await self.forge.update_check_run(repository, known, content)
+                return known
+        # Ours may be there: made by somebody whose answer was lost, or who died over it.
+        remote = await self.forge.find_check_run(repository, content.head_sha, content.external_id)
+        if remote is None or remote == known:
             return await self.forge.create_check_run(repository, content)
         await self.forge.update_check_run(repository, remote, content)
         return remote
 
     async def _show_comment(self, repository: RepositoryRef, target: ReportTarget, content: CommentContent) -> int:
-        remote = target.remote_id or await self.forge.find_comment(repository, target.number, content.marker)
-        if remote is not None:
-            try:
-                await self.forge.update_comment(repository, remote, content)
-            except ForgeNotFoundError:
-                # Somebody deleted our comment; what it says is still wanted.
-                return await self.forge.create_comment(repository, target.number, content)
-            return remote
-        return await self.forge.create_comment(repository, target.number, content)
+        if target.remote_id is not None:
+            # Somebody may have deleted our comment; what it says is still wanted.
+            with contextlib.suppress(ForgeNotFoundError):
+                await self.forge.update_comment(repository, target.remote_id, content)
+                return target.remote_id
+        remote = await self.forge.find_comment(repository, target.number, content.marker)
+        if remote is None or remote == target.remote_id:
+            return await self.forge.create_comment(repository, target.number, content)
+        await self.forge.update_comment(repository, remote, content)
+        return remote
+
+
+def _check_owner(job: Job) -> str:
+    """The check run of a job on the head that it is about now."""
+    return job.id if job.head_sha == job.request.head_sha else f"{job.id}@{job.head_sha}"
 
 
 def _proposed_at(job: Job, proposal: Proposal | None, tests: SuiteEvidence | None) -> datetime | None:

@@ -128,6 +128,11 @@ class ReportTarget:
     attempts: int
     not_before: datetime | None
 
+    @property
+    def asked_for(self) -> bool:
+        """Whether it answers a person's wish: what the conflict watch says, nobody waits for."""
+        return not self.owner.startswith("watch:")
+
 
 class ResolutionStatus(StrEnum):
     """Where one conflict of a job stands."""

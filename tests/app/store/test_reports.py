@@ -7,6 +7,7 @@ import json
 import pytest
 
 from app.store.database import SqlStore
+from app.store.reports import encode
 from bot.model.reports import (
     Annotation,
     CheckAction,
@@ -48,6 +49,10 @@ async def target(store: SqlStore, target_id: str) -> ReportTarget:
     found = await store.reports.get(target_id)
     assert found is not None
     return found
+
+
+def hash_of(content: ReportContent) -> str:
+    return encode(content)[1]
 
 
 async def due(store: SqlStore, clock: HandClock) -> list[str]:
@@ -156,13 +161,35 @@ async def test_a_new_wish_does_not_cut_the_pause_after_a_failure(store: SqlStore
 
 async def test_a_given_up_target_rests_until_there_is_something_new(store: SqlStore, clock: HandClock) -> None:
     target_id = await want(store)
-    await store.reports.failed(target_id, error="404", not_before=None)
+    assert await store.reports.give_up(target_id, content_hash=hash_of(COMMENT), error="404")
     clock.advance(3600)
     await want(store)
     assert await due(store, clock) == []
     await want(store, SECOND)
     assert await due(store, clock) == [target_id]
     assert (await target(store, target_id)).attempts == 0
+
+
+async def test_what_is_given_up_is_what_was_tried(store: SqlStore, clock: HandClock) -> None:
+    target_id = await want(store)
+    begun = await store.reports.begin(target_id, until=clock.after(60))
+    assert begun is not None
+    await store.reports.failed(target_id, error="503", not_before=clock.after(60))
+    await want(store, SECOND)
+    assert not await store.reports.give_up(target_id, content_hash=begun.desired_hash, error="422")
+    assert await due(store, clock) == [target_id], "the newer wish has not been tried"
+    assert (await target(store, target_id)).attempts == 0
+
+
+async def test_a_report_that_waits_for_the_forge_did_not_fail(store: SqlStore, clock: HandClock) -> None:
+    target_id = await want(store)
+    await store.reports.begin(target_id, until=clock.after(180))
+    await store.reports.postponed(target_id, error="rate limited", not_before=clock.after(60))
+    found = await target(store, target_id)
+    assert (found.attempts, found.not_before) == (0, clock.after(60))
+    assert await due(store, clock) == []
+    clock.advance(60)
+    assert await due(store, clock) == [target_id]
 
 
 async def test_a_wish_can_wait_for_its_moment(store: SqlStore, clock: HandClock) -> None:
