@@ -13,7 +13,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.store.limits import Limits
 from bot.errors import SettingsError
+from bot.forges.github.pacing import MOST_PROCESSES
 
 _MIN_SECRET = 16
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -58,6 +60,19 @@ class CommonSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FLOWFORGE_", extra="forbid", frozen=True, hide_input_in_errors=True)
 
     database_url: SecretStr = Field(description="SQLAlchemy URL, e.g. `sqlite+aiosqlite:////var/lib/flowforge/db`")
+    database_pool_size: int = Field(default=5, gt=0, description="connections to the database that a process keeps")
+    database_max_overflow: int = Field(
+        default=10, ge=0, description="connections that a process opens beyond these while all are in use"
+    )
+    database_recycle_seconds: float = Field(
+        default=1800.0, gt=0, description="age at which a connection to PostgreSQL is replaced"
+    )
+    database_statement_seconds: float = Field(
+        default=30.0, ge=1, description="longest time PostgreSQL may work at one statement; migrations are not bounded"
+    )
+    database_pgbouncer: bool = Field(
+        default=False, description="`true` or `false`: whether PgBouncer in transaction mode stands before PostgreSQL"
+    )
     gateway_url: str = Field(
         default="http://127.0.0.1:8081",
         description="the gateway as a sandbox reaches it: model, workspace and result",
@@ -67,6 +82,17 @@ class CommonSettings(BaseSettings):
     max_log_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="longest event stream of a run, in bytes")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="`DEBUG`, `INFO`, `WARNING` or `ERROR`")
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces endpoint; none sends no traces")
+
+    @property
+    def database_limits(self) -> Limits:
+        """What one process may take of the database."""
+        return Limits(
+            pool_size=self.database_pool_size,
+            max_overflow=self.database_max_overflow,
+            recycle_seconds=self.database_recycle_seconds,
+            statement_seconds=self.database_statement_seconds,
+            pgbouncer=self.database_pgbouncer,
+        )
 
     @field_validator("gateway_url")
     @classmethod
@@ -113,6 +139,12 @@ class ServiceSettings(CommonSettings):
     )
     github_api_url: str = Field(default="https://api.github.com", description="base URL of GitHub's REST API")
     github_git_url: str = Field(default="https://github.com", description="base URL for git over HTTPS")
+    forge_processes: int = Field(
+        default=1,
+        ge=1,
+        le=MOST_PROCESSES,
+        description="how many worker processes ask GitHub for this App; each goes at its part of the allowed pace",
+    )
     github_app_id: int = Field(description="the App's numeric id")
     github_app_slug: str = Field(description="the App's slug; the bot's user is `<slug>[bot]`")
     github_private_key: SecretStr = Field(description="the App's private key, PEM")
@@ -148,6 +180,11 @@ class ServiceSettings(CommonSettings):
     max_turns: int = Field(default=40, gt=0, description="most turns of one agent run")
     max_workspace_bytes: int = Field(
         default=200 * 1024 * 1024, gt=0, description="largest workspace of a run, in bytes"
+    )
+    push_debounce_seconds: float = Field(
+        default=15.0,
+        ge=0,
+        description="pause after a push to head or base before the work that it ended begins afresh",
     )
     result_days: int = Field(
         default=14, gt=0, description="days for which what a sandbox sent is kept after the end of its job"
@@ -268,6 +305,14 @@ class LocalSettings(BaseSettings):
         """The key, None where it is not set or empty."""
         value = "" if self.anthropic_api_key is None else self.anthropic_api_key.get_secret_value().strip()
         return value or None
+
+
+class DemoSettings(BaseSettings):
+    """What the demo reads of whoever runs it: the name under which providers hand out a database."""
+
+    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
+
+    database_url: SecretStr | None = Field(default=None, description="a PostgreSQL for `--database postgresql`")
 
 
 S = TypeVar("S", bound=CommonSettings)

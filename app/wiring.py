@@ -9,6 +9,7 @@ from typing import Final
 from arq.connections import ArqRedis
 from litestar import Litestar
 
+from app.forge_meter import ForgeMeter, count_given_up
 from app.http.health import Probe
 from app.http.service import create_watch
 from app.isolation import Isolation, isolation_of
@@ -19,7 +20,7 @@ from app.settings import ServiceSettings
 from app.store.database import SqlStore
 from app.system import SystemClock, SystemIds
 from app.telemetry import RUNS_ENDED, RunSpans, span
-from app.wiring_events import bind_route, bind_watch
+from app.wiring_events import bind_route, bind_sync, bind_watch
 from app.wiring_jobs import bind_jobs
 from app.wiring_parts import Parts, job_caps
 from app.wiring_sandboxes import open_runner
@@ -35,6 +36,7 @@ from bot.handlers.turns import TakeTurns
 from bot.model.forge import ForgeKind
 from bot.model.levels import LevelKind
 from bot.model.runs import AgentProgress, RunTask, failure_class
+from bot.ports.background import background
 from bot.ports.runner import AgentRunner, Obstacle, RunLauncher
 from bot.ports.system import Clock
 from runners.supervise import Supervisor
@@ -88,7 +90,13 @@ async def open_flowforge(
     """
     clock, ids = clock or SystemClock(), SystemIds()
     async with contextlib.AsyncExitStack() as stack:
-        store = SqlStore.open(settings.database_url.get_secret_value(), clock, ids, caps=job_caps(settings))
+        store = SqlStore.open(
+            settings.database_url.get_secret_value(),
+            clock,
+            ids,
+            caps=job_caps(settings),
+            limits=settings.database_limits,
+        )
         stack.push_async_callback(store.close)
         redis = open_pool(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
@@ -112,13 +120,16 @@ async def open_flowforge(
 
 
 async def _github(settings: ServiceSettings, clock: Clock, stack: contextlib.AsyncExitStack) -> GitHubForge:
-    http = await stack.enter_async_context(open_http(settings.github_api_url))
+    processes = settings.forge_processes
+    http = await stack.enter_async_context(open_http(settings.github_api_url, processes=processes))
     client = GitHubClient(
         http,
         base_url=settings.github_api_url,
         app_id=settings.github_app_id,
         private_key_pem=settings.github_private_key.get_secret_value(),
         clock=clock,
+        processes=processes,
+        meter=ForgeMeter(),
     )
     return GitHubForge(
         client,
@@ -145,7 +156,7 @@ def _bind(parts: Parts, worker: str) -> FlowForge:
     advance = bind_jobs(parts, _TracedLauncher(supervisor, spans), guard, queue, refresh)
     turns = TakeTurns(store=store, queue=queue, clock=parts.clock, advance=advance, refresh=refresh)
     route = bind_route(parts, advance, queue, refresh)
-    deliver = DeliverReport(store=store, forge=parts.forge, clock=parts.clock)
+    deliver = DeliverReport(store=store, forge=parts.forge, clock=parts.clock, on_given_up=count_given_up)
     watch = bind_watch(parts, route.act, queue, route.notice)
     probes = _probes(parts, isolation)
 
@@ -157,12 +168,17 @@ def _bind(parts: Parts, worker: str) -> FlowForge:
         with span("route", parent=None if delivery is None else delivery.headers):
             await route(kind, delivery_id)
 
+    async def on_base(key: str) -> None:
+        with background():
+            await watch(key)
+
     ticks = Ticks(
         on={
             "delivery": on_delivery,
             "job": functools.partial(turns, worker=worker),
             "report": deliver,
-            LevelKind.BASE_SYNC.value: watch,
+            LevelKind.BASE_SYNC.value: on_base,
+            LevelKind.PR_SYNC.value: bind_sync(parts, route.act),
         },
         sweeps=bind_sweeps(parts, supervisor, worker=worker),
     )

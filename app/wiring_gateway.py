@@ -36,7 +36,9 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
     """
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        store = SqlStore.open(settings.database_url.get_secret_value(), clock, SystemIds())
+        store = SqlStore.open(
+            settings.database_url.get_secret_value(), clock, SystemIds(), limits=settings.database_limits
+        )
         stack.push_async_callback(store.close)
         # Neither a timeout nor a number of connections: a run's deadline and the number of runs bound the calls.
         http = httpx.AsyncClient(timeout=None, limits=httpx.Limits(), trust_env=False)  # noqa: S113 - see above

@@ -42,7 +42,9 @@ async def open_web(settings: ServiceSettings) -> AsyncIterator[Litestar]:
     """
     clock = SystemClock()
     async with contextlib.AsyncExitStack() as stack:
-        store = SqlStore.open(settings.database_url.get_secret_value(), clock, SystemIds())
+        store = SqlStore.open(
+            settings.database_url.get_secret_value(), clock, SystemIds(), limits=settings.database_limits
+        )
         stack.push_async_callback(store.close)
         redis = open_pool(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)

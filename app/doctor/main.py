@@ -69,7 +69,7 @@ async def _group(names: tuple[str, ...], look: Callable[[], Awaitable[list[Check
 
 
 async def _database(settings: ServiceSettings, clock: Clock) -> list[Check]:
-    store = SqlStore.open(settings.database_url.get_secret_value(), clock, SystemIds())
+    store = SqlStore.open(settings.database_url.get_secret_value(), clock, SystemIds(), limits=settings.database_limits)
     try:
         return await stores.database_checks(store, clock)
     finally:
@@ -106,7 +106,9 @@ async def _instance(store: SqlStore) -> str:
 
 async def _backend(settings: ServiceSettings, clock: Clock, *, probe: bool) -> list[Check]:
     async with contextlib.AsyncExitStack() as stack:
-        store = SqlStore.open(settings.database_url.get_secret_value(), clock, SystemIds())
+        store = SqlStore.open(
+            settings.database_url.get_secret_value(), clock, SystemIds(), limits=settings.database_limits
+        )
         stack.push_async_callback(store.close)
         runner = await open_runner(settings, stack, instance=functools.partial(_instance, store))
         there = await sandboxes.backend_checks(runner)

@@ -1,7 +1,7 @@
 """The engine: connections, pragmas, transactions, and the driver's errors in our own words."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
@@ -20,12 +20,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.store import postgres
+from app.store.limits import DEFAULT, Limits
 from bot.errors import SettingsError, StoreError, StoreUnavailableError
 
 BUSY_SECONDS: Final = 10.0
 """How long a transaction waits for others before the database counts as unavailable."""
 
-_COMMAND_SECONDS: Final = 30.0
 _DRIVERS: Final = {
     "sqlite": "sqlite+aiosqlite",
     "sqlite+aiosqlite": "sqlite+aiosqlite",
@@ -45,7 +46,8 @@ def parse_url(url: str) -> URL:
     """A database URL with the one driver we use for its product.
 
     Raises:
-        SettingsError: no such product, no URL, or a SQLite database in memory, which no second connection could see.
+        SettingsError: no such product, no URL, a parameter nobody knows, or a SQLite database in memory, which no
+            second connection could see.
     """
     try:
         parsed = make_url(url)
@@ -56,31 +58,33 @@ def parse_url(url: str) -> URL:
         raise SettingsError(f"databases of the kind {parsed.drivername!r} are not supported; use sqlite or postgresql")
     if driver.startswith("sqlite") and parsed.database in {None, "", ":memory:"}:
         raise SettingsError("the SQLite database needs a file: write sqlite:///path")
+    if driver.startswith("postgresql"):
+        postgres.check_parameters(parsed)
     return parsed.set(drivername=driver)
 
 
-def create_engine(url: str, *, busy_seconds: float = BUSY_SECONDS) -> AsyncEngine:
+def create_engine(url: str, *, busy_seconds: float = BUSY_SECONDS, limits: Limits = DEFAULT) -> AsyncEngine:
     """An engine on which every transaction begins as this module wants it; nothing is connected yet.
 
+    ``busy_seconds`` is how long a transaction waits for others, or for a connection, before the database counts as
+    unavailable.
+
     Raises:
-        SettingsError: see ``parse_url``.
+        SettingsError: see ``parse_url`` and ``postgres.connection_arguments``.
     """
     parsed = parse_url(url)
     lite = parsed.get_backend_name() == "sqlite"
     # isolation_level None keeps sqlite3 from beginning transactions by itself, and late.
-    options: dict[str, Any] = (
-        {"timeout": busy_seconds, "isolation_level": None}
-        if lite
-        else {
-            "timeout": busy_seconds,
-            "command_timeout": _COMMAND_SECONDS,
-            "server_settings": {"application_name": "flowforge"},
-        }
-    )
+    options: dict[str, Any] = {"timeout": busy_seconds, "isolation_level": None}
+    if not lite:
+        parsed, options = postgres.connection_arguments(parsed, limits, busy_seconds)
     try:
         engine = create_async_engine(
             parsed,
             connect_args=options,
+            pool_size=limits.pool_size,
+            max_overflow=limits.max_overflow,
+            pool_recycle=-1 if lite else limits.recycle_seconds,
             pool_timeout=busy_seconds,
             pool_pre_ping=not lite,
             # What is bound may be a webhook's body or a token's hash: none of it belongs into an exception's text.
@@ -91,7 +95,20 @@ def create_engine(url: str, *, busy_seconds: float = BUSY_SECONDS) -> AsyncEngin
     if lite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    elif limits.pgbouncer:
+        event.listen(engine.sync_engine, "begin", _Timeouts(postgres.timeouts(limits, busy_seconds)))
     return engine
+
+
+class _Timeouts:
+    """Sets timeouts for one transaction, where a connection cannot have any of its own."""
+
+    def __init__(self, timeouts: Mapping[str, str]) -> None:
+        settings = (f"set_config('{name}', '{value}', true)" for name, value in timeouts.items())
+        self._statement = f"SELECT {', '.join(settings)}"
+
+    def __call__(self, connection: Connection) -> None:
+        connection.exec_driver_sql(self._statement)
 
 
 def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
