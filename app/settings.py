@@ -16,7 +16,6 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.store.limits import Limits
 from bot.errors import SettingsError
 from bot.forges.github.pacing import MOST_PROCESSES
-from bot.forges.github.pacing import MOST_PROCESSES
 
 _MIN_SECRET = 16
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -140,12 +139,6 @@ class ServiceSettings(CommonSettings):
     )
     github_api_url: str = Field(default="https://api.github.com", description="base URL of GitHub's REST API")
     github_git_url: str = Field(default="https://github.com", description="base URL for git over HTTPS")
-    forge_processes: int = Field(
-        default=1,
-        ge=1,
-        le=MOST_PROCESSES,
-        description="how many worker processes ask GitHub for this App; each goes at its part of the allowed pace",
-    )
     forge_processes: int = Field(
         default=1,
         ge=1,

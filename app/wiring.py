@@ -10,7 +10,6 @@ from arq.connections import ArqRedis
 from litestar import Litestar
 
 from app.forge_meter import ForgeMeter, count_given_up
-from app.forge_meter import ForgeMeter, count_given_up
 from app.http.health import Probe
 from app.http.service import create_watch
 from app.isolation import Isolation, isolation_of
@@ -37,7 +36,6 @@ from bot.handlers.turns import TakeTurns
 from bot.model.forge import ForgeKind
 from bot.model.levels import LevelKind
 from bot.model.runs import AgentProgress, RunTask, failure_class
-from bot.ports.background import background
 from bot.ports.background import background
 from bot.ports.runner import AgentRunner, Obstacle, RunLauncher
 from bot.ports.system import Clock
