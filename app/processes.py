@@ -117,7 +117,7 @@ async def running(settings: ServiceSettings, *, web: socket.socket | None = None
     async with contextlib.AsyncExitStack() as stack:
         instance = await stack.enter_async_context(open_flowforge(settings, worker=worker_name()))
         if web is not None:
-            await stack.enter_async_context(serving(instance.service, web))
+            await stack.enter_async_context(serving(instance.service, web, fast=True))
         await stack.enter_async_context(proving(instance.isolation))
         await stack.enter_async_context(working(instance))
         yield instance
@@ -171,7 +171,7 @@ async def _serve(
     web = _bound(stack, settings.host, settings.port, "web", listening) if Role.WEB in roles else None
     if web is not None and Role.WORKER not in roles:
         service = await stack.enter_async_context(open_web(settings))
-        await stack.enter_async_context(serving(service, web))
+        await stack.enter_async_context(serving(service, web, fast=True))
         return
     instance = await stack.enter_async_context(running(settings, web=web))
     if web is None:

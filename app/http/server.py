@@ -6,11 +6,15 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_remote_addr
+
+_MAX_HEAD_BYTES: Final = 64 * 1024
+"""What a request line and its headers may take; h11 has the same bound."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -122,6 +126,27 @@ class _BoundedProtocol(H11Protocol):
             self._late = None
 
 
+class _FastProtocol(HttpToolsProtocol):
+    """uvicorn's protocol over a parser in C, which by itself keeps a head of any length."""
+
+    _head_bytes: int | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._head_bytes is not None:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._head_bytes is not None and self._head_bytes > _MAX_HEAD_BYTES:
+            self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        self._head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._head_bytes = None
+        super().on_headers_complete()
+
+
 def _protocol_of(bounds: Bounds) -> type[H11Protocol]:
     """A class with its bounds: uvicorn makes the protocols itself and hands them nothing of ours."""
     return type("Bounded", (_BoundedProtocol,), {"bounds": bounds})
@@ -129,21 +154,27 @@ def _protocol_of(bounds: Bounds) -> type[H11Protocol]:
 
 @contextlib.asynccontextmanager
 async def serving(
-    application: Any, listener: socket.socket, *, max_connections: int | None = None, bounds: Bounds | None = None
+    application: Any,
+    listener: socket.socket,
+    *,
+    max_connections: int | None = None,
+    bounds: Bounds | None = None,
+    fast: bool = False,
 ) -> AsyncIterator[str]:
     """Serve ``application`` on ``listener`` while the context lasts; the URL it answers at, empty for a unix socket.
 
     With ``bounds``, whoever connects can hold no more than they allow; ``max_connections`` is short for that number.
 
     h11 is named on purpose: unlike httptools it shows the application the request target as it was sent, which the
-    gateway's policy looks at.
+    gateway's policy looks at. ``fast`` takes httptools, without bounds, for whom that does not matter.
     """
+    protocol: Any = _FastProtocol if fast else "h11"
     if bounds is None and max_connections is not None:
         bounds = Bounds(connections=max_connections)
     config = uvicorn.Config(
         application,
         interface="asgi3",
-        http="h11" if bounds is None else _protocol_of(bounds),
+        http=protocol if bounds is None else _protocol_of(bounds),
         ws="none",
         lifespan="off",
         log_config=None,

@@ -118,3 +118,37 @@ async def test_a_request_that_is_being_answered_has_all_the_time_it_needs() -> N
             await asyncio.sleep(0.5)
             writer.write(b"2")
             assert b"204" in await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+
+
+# --- the fast parser, of the web service
+
+
+@contextlib.asynccontextmanager
+async def fast(application: Any) -> AsyncIterator[Connection]:
+    """A connection to a server that parses with httptools."""
+    listener = bind("127.0.0.1", 0)
+    async with (
+        serving(application, listener, fast=True),
+        connected(listener.getsockname()[1], count=1) as (connection,),
+    ):
+        yield connection
+
+
+async def test_the_fast_parser_takes_large_bodies_and_many_requests() -> None:
+    async with fast(read_all) as (reader, writer):
+        for _ in range(3):
+            writer.write(REQUEST % 500_000 + b"x" * 500_000)
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+
+
+@pytest.mark.parametrize("line", [b"X-Long: " + b"x" * 1000, b"X-Many: x\r\n" * 100 + b"X-Last: x"])
+async def test_a_head_without_an_end_is_hung_up_on(line: bytes) -> None:
+    async with fast(read_all) as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: x\r\n")
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(10):
+                for _ in range(2000):
+                    writer.write(line)
+                    await writer.drain()
+                assert await reader.read() == b""
+        assert reader.at_eof() or reader.exception() is not None
