@@ -21,6 +21,10 @@ from app.demo.simulator.wire import DisconnectedError, Receive, Send, Wire
 ROUTES = (*rest_app.ROUTES, *rest_git.ROUTES, *rest_threads.ROUTES, *rest_checks.ROUTES)
 API_VERSIONS = ("2022-11-28", "2026-03-10")
 SECRET_HEADERS = frozenset({"authorization", "cookie"})
+ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"')
+CACHE_CONTROL = "private, max-age=60, s-maxage=60"
+VARY = "Accept, Authorization, Cookie, X-GitHub-OTP"
+"""As in GitHub's own answers to whoever shows a credential."""
 TOKEN = re.compile(r"gh[pousr]_[A-Za-z0-9_.\-]+")
 
 
@@ -39,7 +43,8 @@ class Application:
             if match := GIT_PATH.fullmatch(wire.request.path):
                 await self._git(match, wire)
             else:
-                await self._rest(wire)
+                with self._site.limits.secondary.under_way():
+                    await self._rest(wire)
         except DisconnectedError:
             return
 
@@ -95,7 +100,7 @@ class Application:
             _check_headers(request)
             principal = site.credentials.authenticate(request.headers.get("authorization"))
             if request.path != "/rate_limit":
-                site.limits.count(principal, site.world.clock.now())
+                site.limits.count(principal, request.method, site.world.clock.now())
             route, params = find_route(ROUTES, request.method, canonical_path(site, request))
             call = admit(site, route, request, principal, params)
             return principal, await route.handler(site, call)
@@ -111,10 +116,11 @@ class Application:
         now = site.world.clock.now()
         if request.method == "GET" and response.status == 200:  # noqa: PLR2004 - HTTP
             etag = f'W/"{hashlib.sha256(response.body).hexdigest()}"'
-            response = replace(response, headers={**response.headers, "etag": etag})
-            if request.headers.get("if-none-match") == etag:
+            kept = {"etag": etag, "cache-control": CACHE_CONTROL, "vary": VARY}
+            response = replace(response, headers={**response.headers, **kept})
+            if etag in re.findall(ENTITY_TAG, request.headers.get("if-none-match", "")):
                 site.limits.forgive(principal, now)
-                response = Response(status=304, headers={"etag": etag})
+                response = Response(status=304, headers=kept)
         state = site.limits.state(principal, now)
         headers = {
             **response.headers,

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from app.demo.simulator.app_auth import AppPrincipal, InstallationToken, NobodyPrincipal, Principal, UserPrincipal
 from app.demo.simulator.messages import Refusal
+from app.demo.simulator.secondary import SecondaryLimits
 
 LONGEST_OUTPUT = 65_535
 LONGEST_COMMENT = 65_536
@@ -30,12 +31,13 @@ class _Window:
 
 @dataclass(slots=True, kw_only=True)
 class RateLimits:
-    """The primary rate limit, per principal and hour. ``limit`` may be lowered by a test.
+    """The primary rate limit, per principal and hour, and the secondary ones. ``limit`` may be lowered by a test.
 
     Source: https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api .
     """
 
     limit: int = REQUESTS_PER_HOUR
+    secondary: SecondaryLimits = field(default_factory=SecondaryLimits)
     _windows: dict[str, _Window] = field(default_factory=dict)
 
     def state(self, principal: Principal, now: datetime) -> dict[str, int]:
@@ -48,15 +50,23 @@ class RateLimits:
             "used": window.used,
         }
 
-    def count(self, principal: Principal, now: datetime) -> None:
-        """Count one request. Raises ``Refusal`` 403 when the hour's requests are used up."""
+    def count(self, principal: Principal, method: str, now: datetime) -> None:
+        """Count one request. Raises ``Refusal`` 403 when the hour's requests are used up, or those of the minute."""
         window = self._window(principal, now)
         if window.used >= self.limit:
             raise Refusal(403, "API rate limit exceeded for installation.")
+        creates = method == "POST" and isinstance(principal, InstallationToken | UserPrincipal)
+        self.secondary.count(_bucket(principal), method, creates=creates, now=now)
         window.used += 1
 
     def forgive(self, principal: Principal, now: datetime) -> None:
-        """Take back the last count: an answer of 304 costs nothing."""
+        """Take back the last count: an answer of 304 costs nothing, except whoever asks without a credential.
+
+        Source: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api , "Use conditional
+        requests if appropriate".
+        """
+        if isinstance(principal, NobodyPrincipal):
+            return
         window = self._window(principal, now)
         window.used = max(window.used - 1, 0)
 
