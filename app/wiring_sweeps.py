@@ -9,9 +9,10 @@ from app.jobs.worker import BoundSweep
 from app.telemetry import JOBS_WAITING, REPAIRS, SANDBOXES_SUNK, SWEPT
 from app.wiring_parts import Parts
 from bot.errors import SandboxError
+from bot.handlers.redeliver import Redeliver
 from bot.handlers.sweep import RingAgain, TakeBack
 from bot.handlers.sweeping import RunSweep, SweepWork
-from bot.model.sweeps import LEASES, RETENTION, RING, SANDBOXES, SWEEPS, RepairKind, Swept
+from bot.model.sweeps import LEASES, REDELIVER, RETENTION, RING, SANDBOXES, SWEEPS, RepairKind, Swept
 from runners.supervise import Supervisor
 
 
@@ -51,7 +52,13 @@ def _works(parts: Parts, supervisor: Supervisor, run: RunSweep) -> Mapping[str, 
         await store.runs.drop_results(clock.now() - timedelta(days=parts.settings.result_days))
         return Swept()
 
-    return {LEASES.name: on_leases, SANDBOXES.name: on_sandboxes, RING.name: on_ring, RETENTION.name: on_retention}
+    return {
+        LEASES.name: on_leases,
+        SANDBOXES.name: on_sandboxes,
+        RING.name: on_ring,
+        REDELIVER.name: Redeliver(store=store, forge=parts.forge, clock=clock),
+        RETENTION.name: on_retention,
+    }
 
 
 def _repaired(kind: RepairKind, count: int) -> None:

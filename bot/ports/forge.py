@@ -6,6 +6,7 @@ from bot.model.deliveries import Delivery
 from bot.model.events import Event
 from bot.model.forge import Actor, ForgeKind, GitAccess, PermissionLevel, PullRequest, RepositoryRef
 from bot.model.reports import CheckRunContent, CommentContent
+from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
 
 
@@ -76,4 +77,20 @@ class Forge(Protocol):
 
     async def react(self, repository: RepositoryRef, comment_id: int, reaction: str) -> None:
         """Put an emoji under a comment; doing it twice is doing it once."""
+        ...
+
+    async def sent_deliveries(self, cursor: str | None) -> SentPage:
+        """A page of the attempts to deliver events of the kinds we use, newest first; None begins with the newest."""
+        ...
+
+    async def send_again(self, attempt_id: int) -> None:
+        """Have the delivery of an attempt sent again, under the id that it had."""
+        ...
+
+    async def shown_check_runs(self, repository: RepositoryRef, head_sha: str) -> list[ShownCheckRun]:
+        """All check runs of ours on a commit, as people see them."""
+        ...
+
+    async def shown_comment(self, repository: RepositoryRef, remote_id: int) -> str | None:
+        """The text of a comment as people see it; None when it is gone."""
         ...

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
-from bot.forges.github import answers
+from bot.forges.github import answers, redelivery, shown
 from bot.forges.github.app_auth import Act
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.deliveries import DeliveryDecoder
@@ -26,6 +26,7 @@ from bot.model.forge import (
     RepositoryRef,
 )
 from bot.model.reports import Annotation, CheckRunContent, CheckStatus, CommentContent
+from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
 
 CHECK_RUN_NAME: Final = "FlowForge"
@@ -306,6 +307,22 @@ class GitHubForge:
             idempotent=True,
             comment_id=comment_id,
         )
+
+    async def sent_deliveries(self, cursor: str | None) -> SentPage:
+        """See ``bot.forges.github.redelivery``."""
+        return await redelivery.page(self._client, cursor)
+
+    async def send_again(self, attempt_id: int) -> None:
+        """See ``bot.forges.github.redelivery``."""
+        await redelivery.send_again(self._client, attempt_id)
+
+    async def shown_check_runs(self, repository: RepositoryRef, head_sha: str) -> list[ShownCheckRun]:
+        """See ``bot.forges.github.shown``."""
+        return await shown.check_runs(self._client, repository, head_sha, app_id=self._app_id)
+
+    async def shown_comment(self, repository: RepositoryRef, remote_id: int) -> str | None:
+        """See ``bot.forges.github.shown``."""
+        return await shown.comment(self._client, repository, remote_id)
 
 
 def _pull_request(repository: RepositoryRef, answer: answers.PullRequest) -> PullRequest:
