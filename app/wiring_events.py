@@ -1,5 +1,7 @@
 """What deliveries and levels lead to, bound."""
 
+from datetime import timedelta
+
 from app.jobs.queue import ArqQueue
 from app.wiring_parts import Parts, server_limits
 from bot.git.batch import GitBatch
@@ -12,6 +14,7 @@ from bot.handlers.notice import NoticeChanges
 from bot.handlers.replies import Replies
 from bot.handlers.reporting import RefreshReports
 from bot.handlers.route import RouteDelivery
+from bot.handlers.sync import SyncPull
 from bot.handlers.watch import WatchBase
 
 
@@ -56,4 +59,19 @@ def bind_watch(parts: Parts, act: ActOnIntent, queue: ArqQueue, notice: NoticeCh
         clock=parts.clock,
         notice=notice,
         tell=TellConflicts(store=store, forge=forge, batch=batch, queue=queue, act=act, mention=mention),
+    )
+
+
+def bind_sync(parts: Parts, act: ActOnIntent) -> SyncPull:
+    """The comparison of what is under way on a pull request with the pull request."""
+    return SyncPull(
+        store=parts.store,
+        forge=parts.forge,
+        git=parts.git,
+        commits=GitBatch(parts.settings.data_dir / "mirrors"),
+        clock=parts.clock,
+        ids=parts.ids,
+        act=act,
+        debounce=timedelta(seconds=parts.settings.push_debounce_seconds),
+        mention=parts.settings.github_app_slug,
     )

@@ -43,7 +43,7 @@ def bind_jobs(
         store=store,
         clock=clock,
         bring=work.bring,
-        fetch=FetchMerge(store=store, forge=forge, git=git),
+        fetch=FetchMerge(store=store, forge=forge, git=git, refresh=refresh),
         prepare=_prepare(parts, work),
         collect=CollectRun(store=store, clock=clock, unresolved=work.unresolved),
         validate=ValidateResult(

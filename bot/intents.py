@@ -21,7 +21,6 @@ from bot.model.events import (
     Event,
     InstallationChanged,
     Pinged,
-    PullRequestAction,
     PullRequestChanged,
     Unused,
 )
@@ -40,7 +39,6 @@ from bot.model.intents import (
     Status,
     Strategy,
     TakeSide,
-    Withdraw,
 )
 from bot.model.reports import CheckActionName
 
@@ -57,14 +55,16 @@ QUOTED_CHARACTERS: Final = 300
 """How much of a command's line an intent keeps for the answer."""
 
 
-def intents_of(event: Event, *, mention: str) -> list[Intent]:  # noqa: PLR0911 - one return for every event
+def intents_of(event: Event, *, mention: str) -> list[Intent]:
     """What an event asks for; ``mention`` is the bot's login.
 
     The keys that make each intent run once:
 
     * comments: ``<forge>:comment:<comment id>:<first 16 digits of the body's SHA-256>:<ordinal>``
     * clicks: ``<forge>:click:<check run id>:<action>:<delivery id>``
-    * pull requests: ``<forge>:pull_request:<delivery id>``
+
+    A click has no id of its own; its delivery has, the same however often it is sent. Two clicks on one button are two
+    deliveries, and two intents.
 
     The intents of clicks have ``origin.number`` 0 and ``origin.job_id`` instead: the handler looks the job up. Only the
     conflict watch's check run, which belongs to no job, names its pull request.
@@ -78,11 +78,8 @@ def intents_of(event: Event, *, mention: str) -> list[Intent]:  # noqa: PLR0911 
             return _of_click(event, event.action)
         case CheckRerequested():
             return _of_click(event, "rerequested")
-        case PullRequestChanged():
-            return _of_pull_request(event)
-        case BranchPushed():
-            # A base that moves makes proposals stale; that is seen when somebody approves one. What it does to other
-            # pull requests is the conflict watch's matter: that compares states, and asks for nothing by itself.
+        case PullRequestChanged() | BranchPushed():
+            # Nobody asks for anything: what became of the branches is compared with what is under way, by levels.
             return []
         case InstallationChanged() | Pinged() | Unused():
             return []
@@ -198,26 +195,3 @@ def _of_click(event: CheckActionRequested | CheckRerequested, action: str) -> li
     if action == CheckActionName.DISCARD:
         return [Reject(origin=origin, proposal_id=about.proposal_id)]
     return []
-
-
-def _of_pull_request(event: PullRequestChanged) -> list[Intent]:
-    match event.action:
-        case PullRequestAction.HEAD_MOVED:
-            reason = "The head of the pull request moved."
-        case PullRequestAction.CLOSED:
-            reason = "The pull request was closed."
-        case PullRequestAction.EDITED:
-            # Policy compares with the live pull request and ignores edits that left the base branch alone.
-            reason = "The base branch of the pull request was changed."
-        case PullRequestAction.OPENED | PullRequestAction.REOPENED | PullRequestAction.OTHER:
-            return []
-        case _:
-            assert_never(event.action)
-    origin = Origin(
-        key=f"{event.repository.forge}:pull_request:{event.delivery_id}",
-        delivery_id=event.delivery_id,
-        repository=event.repository,
-        number=event.number,
-        actor=event.actor,
-    )
-    return [Withdraw(origin=origin, reason=reason)]

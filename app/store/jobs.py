@@ -284,8 +284,8 @@ class SqlJobs:
         return replace(lease, job=job)
 
     async def held(self, job_id: str) -> bool:
-        """Whether a worker is at a job just now."""
-        query = select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.lease_until > self._clock.now())
+        """Whether a worker has the lease of a job, or died with it and nobody took the job over yet."""
+        query = select(jobs.c.id).where(jobs.c.id == job_id, jobs.c.lease_owner.is_not(None))
         async with self._database.reading() as connection:
             return (await connection.execute(query)).one_or_none() is not None
 

@@ -4,10 +4,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Update, and_, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.engine import Database, insert
+from app.store.tables import jobs
 from app.store.watch_tables import levels
-from bot.model.levels import LevelKind, LevelLease
+from bot.model.forge import RepositoryRef
+from bot.model.levels import LevelKind, LevelLease, PullKey
 from bot.ports.system import Clock
 
 
@@ -21,18 +24,37 @@ class SqlLevels:
     async def raise_(self, kind: LevelKind, key: str) -> None:
         """Ask for a look at ``key``; the pause after a failure is over with that."""
         async with self._database.writing() as connection:
-            row = insert(connection, levels).values(
-                kind=kind,
-                key=key,
-                generation=1,
-                done=0,
-                fencing=0,
-                attempts=0,
-                raised_at=self._clock.now(),
-                error="",
-            )
-            again = {"generation": levels.c.generation + 1, "raised_at": self._clock.now(), "not_before": None}
-            await connection.execute(row.on_conflict_do_update(index_elements=["kind", "key"], set_=again))
+            await self._raise(connection, kind, key)
+
+    async def raise_for_jobs(self, repository: RepositoryRef, *, base_ref: str | None = None) -> list[str]:
+        """Ask for a look at each pull request (of one base branch) with a job under way; the keys of ``pr_sync``."""
+        under_way = select(jobs.c.number).where(
+            jobs.c.forge == repository.forge, jobs.c.repository_id == repository.id, jobs.c.finished_at.is_(None)
+        )
+        if base_ref is not None:
+            under_way = under_way.where(jobs.c.base_ref == base_ref)
+        async with self._database.writing() as connection:
+            numbers = (await connection.execute(under_way.distinct().order_by(jobs.c.number))).scalars()
+            keys = [
+                str(PullKey(forge=repository.forge, repository_id=repository.id, number=number)) for number in numbers
+            ]
+            for key in keys:
+                await self._raise(connection, LevelKind.PR_SYNC, key)
+        return keys
+
+    async def _raise(self, connection: AsyncConnection, kind: LevelKind, key: str) -> None:
+        row = insert(connection, levels).values(
+            kind=kind,
+            key=key,
+            generation=1,
+            done=0,
+            fencing=0,
+            attempts=0,
+            raised_at=self._clock.now(),
+            error="",
+        )
+        again = {"generation": levels.c.generation + 1, "raised_at": self._clock.now(), "not_before": None}
+        await connection.execute(row.on_conflict_do_update(index_elements=["kind", "key"], set_=again))
 
     async def take(self, kind: LevelKind, key: str, *, until: datetime) -> LevelLease | None:
         """Take a level that is due, until ``until``; None when there is nothing to do or somebody is at it."""

@@ -25,7 +25,6 @@ from bot.model.intents import (
     Rollback,
     Status,
     TakeSide,
-    Withdraw,
 )
 from bot.model.jobs import Job, JobState
 from bot.model.proposals import Proposal, ProposalState, SuiteEvidence
@@ -62,8 +61,7 @@ class ActOnIntent:
         )
         if not known:
             return
-        loaded, facts = await self._facts(located)
-        decision = decide(located, facts)
+        decision, facts, loaded = await self.weigh(located)
         job_id = await self._carry_out(located, decision, facts, loaded)
         await self.store.intents.finish(
             origin.key,
@@ -72,6 +70,14 @@ class ActOnIntent:
             message=decision.message if isinstance(decision, Refused) else "",
             job_id=job_id,
         )
+
+    async def weigh(self, intent: Intent) -> tuple[Decision, Facts, LoadedConfig | None]:
+        """Decide about an intent with live facts, and do nothing: the decision, what it was taken by, and under what.
+
+        The configuration is None where there is no pull request to look for one.
+        """
+        loaded, facts = await self._facts(intent)
+        return decide(intent, facts), facts, loaded
 
     async def _carry_out(
         self,
@@ -117,8 +123,6 @@ class ActOnIntent:
                 return await self.deeds.cancel(intent, facts)
             case Rollback():
                 return await self.deeds.rollback(intent, facts)
-            case Withdraw():
-                return await self.deeds.withdraw(intent, facts)
             case _:
                 assert_never(intent)
         return None
@@ -150,7 +154,7 @@ class ActOnIntent:
                 forge=self.forge,
                 registry=store.registry,
             )
-        if installed and not actor_is_self and not origin.configured and not isinstance(intent, Withdraw):
+        if installed and not actor_is_self and not origin.configured:
             permission = await self.forge.permission(repository, origin.actor)
         latest = await store.jobs.latest(repository, number)
         proposal = None if latest is None else _as_it_stands(latest, await store.proposals.of_job(latest.id))

@@ -107,7 +107,7 @@ class AdvanceJob:
             if job.cancel_requested is not None and job.state not in TERMINAL:
                 await self._obey(lease, job.cancel_requested)
                 return
-            if job.state in _STILL:
+            if job.state in _STILL or self._is_put_off(job):
                 return
             if _waits_for_sandbox(job) and (reason := self.obstacle()) is not None:
                 await self._hold_back(lease, reason)
@@ -130,6 +130,11 @@ class AdvanceJob:
             with contextlib.suppress(ForgeError, GitError):
                 # Only in between: what people see at last is seen to in the end, again and again if need be.
                 await self.refresh(job.id)
+
+    def _is_put_off(self, job: Job) -> bool:
+        """It was made for later, and somebody rang already. A pause after a failure may be cut short, this one not."""
+        unbegun = job.state is JobState.QUEUED and job.attempt == 0
+        return unbegun and job.not_before is not None and job.not_before > self.clock.now()
 
     async def _bring(self, job: Job) -> None:
         """What was fetched before may be on another worker's disk."""

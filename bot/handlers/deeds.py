@@ -1,4 +1,4 @@
-"""What allowed intents do: create, approve, reject, retry, cancel, roll back and withdraw jobs.
+"""What allowed intents do: create, approve, reject, retry, cancel and roll back jobs.
 
 Every deed can be done again without harm: a worker may die between the deed and its record.
 """
@@ -14,7 +14,7 @@ from bot.handlers.publish import CheckFresh
 from bot.handlers.replies import Replies
 from bot.handlers.reporting import RefreshReports
 from bot.model.cases import Take
-from bot.model.forge import PullRequest
+from bot.model.forge import Actor, PullRequest
 from bot.model.intents import (
     Allowed,
     Approve,
@@ -27,7 +27,6 @@ from bot.model.intents import (
     Rollback,
     Strategy,
     TakeSide,
-    Withdraw,
 )
 from bot.model.jobs import Job, JobKind, JobLease, JobRequest, JobState
 from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalState
@@ -81,7 +80,7 @@ class Deeds:
         latest, pull_request = facts.latest, facts.pull_request
         if latest is None or pull_request is None:
             return None
-        request = _again(latest.request, intent.origin, pull_request, config_version)
+        request = again(latest.request, intent.origin, pull_request, config_version)
         if request.takes and isinstance(await self._unmoved(latest, pull_request), Refused):
             # Decided for other versions of the files.
             request = replace(request, takes=())
@@ -102,7 +101,7 @@ class Deeds:
         if path is None:
             raise StoreError("policy allowed a take without a path")
         taken = Take(path=path, choice=intent.choice, taken_by=intent.origin.actor.login)
-        request = _again(latest.request, intent.origin, pull_request, config_version)
+        request = again(latest.request, intent.origin, pull_request, config_version)
         request = replace(request, takes=with_take(request.takes, taken))
         return await self._queue(intent.origin, request, facts.active)
 
@@ -145,7 +144,7 @@ class Deeds:
             return job.id
         fresh = await self.check_fresh(job, proposal, pull_request)
         if isinstance(fresh, Refused):
-            await self._stale(job, proposal, fresh)
+            await self.stale(job, proposal, fresh)
             await self.replies.refuse(intent.origin, fresh)
             return job.id
         via = ApprovalVia.BUTTON if intent.proposal_id is not None else ApprovalVia.COMMENT
@@ -194,33 +193,6 @@ class Deeds:
         await self._end(facts.active, JobState.CANCELLED, intent.origin, endings.CANCELLED)
         return facts.active.id
 
-    async def withdraw(self, intent: Withdraw, facts: Facts) -> str | None:
-        """End what was prepared for a state of the pull request that is no more.
-
-        A push of our own moves the head too: a job that is publishing, or whose proposal is the live head, goes on.
-        """
-        job, pull_request = facts.active, facts.pull_request
-        if job is None and pull_request is not None:
-            await self._clear(intent, facts, pull_request)
-        if job is None or pull_request is None or job.state is JobState.PUBLISHING:
-            return None
-        if not pull_request.open:
-            await self._end(job, JobState.CANCELLED, intent.origin, endings.CLOSED)
-            return job.id
-        moved = pull_request.head_sha != job.head_sha and job.state is not JobState.QUEUED
-        rebased = pull_request.base_ref != job.request.base_ref
-        if moved or rebased:
-            message = endings.moved_on(intent.reason, job.head_sha, pull_request.head_sha)
-            await self._end(job, JobState.SUPERSEDED, intent.origin, message)
-            return job.id
-        return None
-
-    async def _clear(self, intent: Withdraw, facts: Facts, pull_request: PullRequest) -> None:
-        """An unfinished merge that was prepared for another head, or for nobody any more, has no use."""
-        moved = facts.latest is not None and facts.latest.head_sha != pull_request.head_sha
-        if moved or not pull_request.open:
-            await self.conclude.clear(intent.origin.repository, intent.origin.number)
-
     def _request(self, intent: Resolve, facts: Facts, config_version: str) -> JobRequest:
         pull_request, config = facts.pull_request, facts.settings
         if pull_request is None:
@@ -261,21 +233,26 @@ class Deeds:
             raise BusyError("another job of the pull request became active meanwhile")
         await self.replies.react(origin, "eyes")
         if supersede is not None:
-            await self._after_end(supersede)
+            await self.after_end(supersede)
         await self.refresh(job.id)
         await self.queue.ring("job", job.id)
         return job.id
 
     async def _end(self, job: Job, state: JobState, origin: Origin, message: str) -> None:
-        await self.store.jobs.request_end(job.id, state, actor=origin.actor, message=message)
-        await self._after_end(job)
+        await self.end(job, state, actor=origin.actor, message=message)
 
-    async def _after_end(self, job: Job) -> None:
+    async def end(self, job: Job, state: JobState, *, actor: Actor, message: str) -> None:
+        """Ask a job to end as cancelled or superseded, and see to what follows."""
+        await self.store.jobs.request_end(job.id, state, actor=actor, message=message)
+        await self.after_end(job)
+
+    async def after_end(self, job: Job) -> None:
         """A worker clears away behind a job that ended at once; one that is held is obeyed by its holder."""
         await self.refresh(job.id)
         await self.queue.ring("job", job.id)
 
-    async def _stale(self, job: Job, proposal: Proposal, refusal: Refused) -> None:
+    async def stale(self, job: Job, proposal: Proposal, refusal: Refused) -> None:
+        """End a job whose proposal is out of date. Raises ``BusyError`` when somebody is at the job."""
         async with self._holding(job) as lease:
             await self.store.proposals.settle(proposal.id, ProposalState.STALE)
             await self.store.jobs.move(lease, JobState.SUPERSEDED, rule=refusal.rule, message=refusal.message)
@@ -295,7 +272,7 @@ class Deeds:
             await self.store.jobs.release(lease)
 
 
-def _again(old: JobRequest, origin: Origin, pull_request: PullRequest, config_version: str) -> JobRequest:
+def again(old: JobRequest, origin: Origin, pull_request: PullRequest, config_version: str) -> JobRequest:
     """The same request, on behalf of whoever asks now and for the pull request as it is now."""
     return replace(
         old,

@@ -1,11 +1,11 @@
-"""What events say about open pull requests and their bases: kept, and looked into by the conflict watch."""
+"""What events say about open pull requests and their bases: kept, and looked into by those who compare states."""
 
 from dataclasses import dataclass
 from typing import Final, assert_never
 
 from bot.model.events import BranchPushed, PullRequestAction, PullRequestChanged
 from bot.model.forge import ForgeKind, RepositoryRef
-from bot.model.levels import LevelKind
+from bot.model.levels import LevelKind, PullKey
 from bot.model.watch import SeenPull
 from bot.ports.store import Store
 from bot.ports.system import Queue
@@ -40,32 +40,50 @@ def parse_base_key(text: str) -> BaseKey | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeChanges:
-    """Keep what an event says, and have its base branch looked at. An event is a hint; its order means nothing."""
+    """Keep what an event says, and have its pull request and base branch looked at.
+
+    An event is a hint: what it says may be old, its order means nothing, and one that never comes is made up for by
+    whoever calls ``look_at_jobs`` now and then.
+    """
 
     store: Store
     queue: Queue
 
-    async def __call__(self, event: PullRequestChanged | BranchPushed) -> None:
-        """Note one event; a second time changes nothing but makes us look again."""
+    async def __call__(self, event: PullRequestChanged | BranchPushed) -> bool:
+        """Note one event; a second time changes nothing but makes us look again. False where it is of no use."""
         match event:
             case BranchPushed():
                 if event.branch.startswith(OWN_BRANCHES):
-                    return
+                    return False
                 await self.store.watch.noticed(event.repository)
+                await self.look_at_jobs(event.repository, base_ref=event.branch)
                 await self.look(event.repository, event.branch)
             case PullRequestChanged():
                 if event.action is PullRequestAction.OTHER:
-                    return
+                    return False
                 await self._keep(event)
+                await self.look_at_pull(event.repository, event.number)
                 await self.look(event.repository, event.base_ref)
             case _:
                 assert_never(event)
+        return True
 
     async def look(self, repository: RepositoryRef, base_ref: str) -> None:
         """Have somebody compare the open pull requests of a base branch with what it is now."""
         key = str(BaseKey(forge=repository.forge, repository_id=repository.id, base_ref=base_ref))
         await self.store.levels.raise_(LevelKind.BASE_SYNC, key)
         await self.queue.ring(LevelKind.BASE_SYNC, key)
+
+    async def look_at_pull(self, repository: RepositoryRef, number: int) -> None:
+        """Have somebody compare what is under way on a pull request with what it is now."""
+        key = str(PullKey(forge=repository.forge, repository_id=repository.id, number=number))
+        await self.store.levels.raise_(LevelKind.PR_SYNC, key)
+        await self.queue.ring(LevelKind.PR_SYNC, key)
+
+    async def look_at_jobs(self, repository: RepositoryRef, *, base_ref: str | None = None) -> None:
+        """The same for all pull requests (of one base branch) with a job under way; the others cost nothing."""
+        for key in await self.store.levels.raise_for_jobs(repository, base_ref=base_ref):
+            await self.queue.ring(LevelKind.PR_SYNC, key)
 
     async def _keep(self, event: PullRequestChanged) -> None:
         if event.open is None or event.base_sha is None or event.updated_at is None:

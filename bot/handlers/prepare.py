@@ -12,6 +12,7 @@ from bot.handlers.launch import LaunchRun, merge_context
 from bot.handlers.progress import MergeProgress, nothing_done
 from bot.handlers.rebase import RebaseCommits
 from bot.handlers.records import records_of
+from bot.handlers.reporting import RefreshReports
 from bot.handlers.settle import SettleMerge
 from bot.handlers.triage import all_left, plan_merge
 from bot.handlers.unresolved import EndUnresolved
@@ -34,6 +35,7 @@ class FetchMerge:
     store: Store
     forge: Forge
     git: Git
+    refresh: RefreshReports
 
     async def __call__(self, lease: JobLease) -> JobLease:
         """Move the job to ``preparing``, or end it when the pull request is closed."""
@@ -44,6 +46,7 @@ class FetchMerge:
             return await self.store.jobs.move(lease, JobState.REFUSED, rule="closed", message=endings.CLOSED)
         await self.store.jobs.progress(job.id, "fetching head and base")
         head, base = await self._fetch(job, pull_request)
+        await self.refresh.leave(job, head)
         return await self.store.jobs.move(
             lease,
             JobState.PREPARING,

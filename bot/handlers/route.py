@@ -92,13 +92,12 @@ class RouteDelivery:
                 | BranchPushed()
             ):
                 intents = intents_of(event, mention=self.mention)
-                if intents:
+                noticed = isinstance(event, PullRequestChanged | BranchPushed) and await self.notice(event)
+                if intents or noticed:
                     await self.store.registry.repository(event.repository)
-                if isinstance(event, PullRequestChanged | BranchPushed):
-                    await self.notice(event)
                 for intent in intents:
                     await self.act(intent)
-                return DeliveryState.ROUTED if intents else DeliveryState.IGNORED
+                return DeliveryState.ROUTED if intents or noticed else DeliveryState.IGNORED
             case _:
                 assert_never(event)
 

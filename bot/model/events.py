@@ -42,6 +42,8 @@ class PullRequestAction(StrEnum):
     CLOSED = "closed"
     HEAD_MOVED = "synchronize"
     EDITED = "edited"
+    DRAFTED = "converted_to_draft"
+    READY = "ready_for_review"
     OTHER = "other"
 
 

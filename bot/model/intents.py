@@ -19,7 +19,7 @@ class Origin:
     """Where an intent comes from; ``key`` is unique per intent and makes it run once.
 
     ``key`` is built from the comment id, the hash of its body and the command's ordinal, or from the delivery of a
-    click. ``comment_id`` is None for clicks and pushes. The events of check runs do not name a pull request: then
+    click. ``comment_id`` is None for clicks. The events of check runs do not name a pull request: then
     ``number`` is 0, and ``job_id`` names the job whose check run was clicked, where the number is to be found.
     ``configured`` says that nobody asked but the repository's configuration; the actor is then the bot itself.
     """
@@ -122,15 +122,7 @@ class Misspelt:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Withdraw:
-    """Head or base moved, or the pull request was closed: what was prepared for the old state is void."""
-
-    origin: Origin
-    reason: str
-
-
-Intent = Help | Resolve | Status | Approve | TakeSide | Reject | Retry | Cancel | Rollback | Misspelt | Withdraw
+Intent = Help | Resolve | Status | Approve | TakeSide | Reject | Retry | Cancel | Rollback | Misspelt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,11 +8,39 @@ took; a level that was raised in the meantime stays due.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.model.forge import ForgeKind
+
 
 class LevelKind(StrEnum):
     """What is compared with what should be."""
 
     BASE_SYNC = "base_sync"
+    PR_SYNC = "pr_sync"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullKey:
+    """Which pull request a ``pr_sync`` is about."""
+
+    forge: ForgeKind
+    repository_id: int
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.forge}:{self.repository_id}:{self.number}"
+
+
+def parse_pull_key(text: str) -> PullKey | None:
+    """Take a level's key apart; None for what is none."""
+    forge, _, rest = text.partition(":")
+    repository, _, number = rest.partition(":")
+    if forge not in frozenset(ForgeKind) or not _is_number(repository) or not _is_number(number):
+        return None
+    return PullKey(forge=ForgeKind(forge), repository_id=int(repository), number=int(number))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

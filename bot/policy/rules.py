@@ -28,10 +28,9 @@ from bot.model.intents import (
     Rollback,
     Status,
     TakeSide,
-    Withdraw,
 )
 from bot.model.jobs import JobState
-from bot.model.proposals import ProposalKind, ProposalState
+from bot.model.proposals import ProposalState
 from bot.model.text import code_span
 from bot.policy.conflicts import check_old_head, check_partial, check_take
 from bot.policy.facts import Facts
@@ -95,7 +94,7 @@ def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911, C901 - one
             return CommandName.CANCEL
         case Rollback():
             return CommandName.ROLLBACK
-        case Misspelt() | Withdraw():
+        case Misspelt():
             return None
         case _:
             assert_never(intent)
@@ -110,7 +109,7 @@ def _self(_intent: Intent, facts: Facts) -> Decision | None:
 
 def _bot(intent: Intent, facts: Facts) -> Decision | None:
     actor = intent.origin.actor
-    if actor.kind is ActorKind.USER or intent.origin.configured or isinstance(intent, Withdraw):
+    if actor.kind is ActorKind.USER or intent.origin.configured:
         return None
     entry = listed_bot(facts.settings, actor.login)
     return Ignored(rule="bot") if entry is None else Allowed(reasons=(f"`bots` lists {entry}",))
@@ -171,7 +170,7 @@ def _enabled(intent: Intent, facts: Facts) -> Decision | None:
 
 def _only_looks_or_stops(intent: Intent) -> bool:
     """What stays possible whatever the configuration says: money must be stoppable."""
-    return isinstance(intent, Help | Status | Misspelt | Cancel | Reject | Withdraw)
+    return isinstance(intent, Help | Status | Misspelt | Cancel | Reject)
 
 
 def _pull_request(intent: Intent, facts: Facts) -> Decision | None:
@@ -386,35 +385,6 @@ def _begun(intent: Intent, facts: Facts) -> bool:
     return facts.latest is not None and facts.latest.request.origin_key == intent.origin.key
 
 
-def _unchanged(intent: Intent, facts: Facts) -> Decision | None:
-    """An event is a hint to look again: what it says may be old, or be about our own push."""
-    if not isinstance(intent, Withdraw):
-        return None
-    job, pull_request = facts.active, facts.pull_request
-    if job is None:
-        return _unfinished(facts)
-    if pull_request is None or not pull_request.open or pull_request.base_ref != job.request.base_ref:
-        return Allowed(reasons=("the pull request is closed or has another base branch",))
-    ours = {job.head_sha}
-    if job.state is JobState.PUBLISHING and facts.proposal is not None:
-        ours.add(facts.proposal.commit)
-    if pull_request.head_sha in ours:
-        return Ignored(rule="unchanged")
-    return Allowed(reasons=("the head moved",))
-
-
-def _unfinished(facts: Facts) -> Decision:
-    """A part of a merge that was prepared for a person goes when the pull request moves on or ends."""
-    proposal, pull_request = facts.proposal, facts.pull_request
-    if proposal is None or pull_request is None or proposal.kind is not ProposalKind.PARTIAL:
-        return Ignored(rule="unchanged")
-    if proposal.state is not ProposalState.OPEN:
-        return Ignored(rule="unchanged")
-    if pull_request.open and pull_request.head_sha == proposal.head_sha:
-        return Ignored(rule="unchanged")
-    return Allowed(reasons=("what was prepared for a person has no use any more",))
-
-
 RULES: Final = (
     Rule(name="self", says="FlowForge does not listen to itself.", check=_self, silent=True),
     Rule(
@@ -483,12 +453,6 @@ RULES: Final = (
         name="take",
         says="`take` needs a conflict that the last job left open, and a version that there is.",
         check=_take,
-    ),
-    Rule(
-        name="unchanged",
-        says="What was prepared is kept while head and base stay where they are.",
-        check=_unchanged,
-        silent=True,
     ),
 )
 """All rules, in the order in which they are asked."""

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Protocol
 
+from bot.model.forge import RepositoryRef
 from bot.model.levels import LevelKind, LevelLease
 
 
@@ -11,6 +12,10 @@ class Levels(Protocol):
 
     async def raise_(self, kind: LevelKind, key: str) -> None:
         """Ask for a look at ``key``: due at once, also when a worker is at it."""
+        ...
+
+    async def raise_for_jobs(self, repository: RepositoryRef, *, base_ref: str | None = None) -> list[str]:
+        """Ask for a look at each pull request (of one base branch) with a job under way; the keys of ``pr_sync``."""
         ...
 
     async def take(self, kind: LevelKind, key: str, *, until: datetime) -> LevelLease | None:

@@ -28,7 +28,7 @@ from bot.model.reports import (
 )
 from bot.model.resolutions import Finding, GateVerdict
 from bot.redact import redact
-from bot.report import messages, sections, suite
+from bot.report import endings, messages, sections, suite
 from bot.report.body import body
 from bot.report.comment import shows_diff
 from bot.report.markdown import plain
@@ -83,6 +83,20 @@ def render_check_run(view: JobView) -> CheckRunContent:
         text=sections.diff_folds(view, MAX_TEXT).text if shows_diff(job.state) else "",
         actions=_actions(view),
         annotations=_annotations(view),
+    )
+
+
+def render_left(view: JobView, head_sha: str) -> CheckRunContent:
+    """The check run on the head that a job leaves for ``head_sha``, before it began to work."""
+    job = view.job
+    return CheckRunContent(
+        head_sha=job.head_sha,
+        external_id=make_external_id(job.id, view.proposal.id if view.proposal else None),
+        status=CheckStatus.COMPLETED,
+        conclusion=CheckConclusion.NEUTRAL,
+        title=endings.LEFT_TITLE,
+        summary=endings.left(sections.short(head_sha)),
+        text="",
     )
 
 

@@ -27,6 +27,7 @@ def render_sticky(view: JobView) -> CommentContent:
         [
             marker,
             f"### {messages.NAME}: {messages.heading(request.kind, view.job.state)}",
+            _waits_for(view),
             *body(view),
         ],
     )
@@ -35,6 +36,11 @@ def render_sticky(view: JobView) -> CommentContent:
     if shows_diff(view.job.state):
         folds = sections.diff_folds(view, MAX_COMMENT - size(top) - size(bottom) - len("\n" * 5)).text
     return CommentContent(marker=marker, body=joined([top, folds, bottom]) + "\n")
+
+
+def _waits_for(view: JobView) -> str:
+    """What a queued job waits for, and what came before it."""
+    return sections.said(view.job.progress, "") if view.job.state is JobState.QUEUED else ""
 
 
 def _is_quiet(state: JobState) -> bool:

@@ -4,6 +4,7 @@ from typing import Final, assert_never
 
 from bot.model.resolutions import GateResult, GateVerdict
 from bot.model.runs import OF_THE_OPERATOR, RunOutcome
+from bot.model.sync import Branch, EndReason, Moved
 from bot.model.text import code_span
 from bot.redact import redact
 
@@ -286,6 +287,64 @@ NOT_WHAT_WAS_APPROVED = (
 NOTHING_PUBLISHED = "There is no resolution of ours on this pull request to undo."
 
 
-def moved_on(what: str, old: str, new: str) -> str:
-    """The pull request is not what the work was made for any more."""
-    return f"{what} The work was for `{old[:12]}`, the head is `{new[:12]}` now, so its result is void. {ASK_AGAIN}"
+def moved(moved: Moved, *, names: int | None = None) -> str:
+    """What is not where the work found it; ``names`` is the pull request that the base's newest commit speaks of."""
+    match moved.what:
+        case Branch.HEAD:
+            what = "The head"
+        case Branch.BASE:
+            what = code_span(moved.base_ref)
+        case Branch.TARGET:
+            return f"The pull request goes to {code_span(moved.now or '')} now, and not to {code_span(moved.before)}."
+        case _:
+            assert_never(moved.what)
+    if moved.now is None:
+        return f"{what} is gone."
+    by = "" if names is None else f", which names pull request {names}"
+    return f"{what} moved from `{moved.before[:12]}` to `{moved.now[:12]}`{by}."
+
+
+def afresh(moved: str) -> str:
+    """The work under way is void, and begins again by itself."""
+    return f"{moved} The work begins afresh."
+
+
+def begins_afresh(moved: str) -> str:
+    """What a job waits for that takes the place of one whose head or base moved."""
+    return f"begins afresh in a moment. {moved}"
+
+
+def may_not_ask_again(login: str) -> str:
+    """Whoever asked may no longer ask for it."""
+    return f"{code_span(login)} may no longer ask for this here. Comment `/flowforge resolve` to have it done for you."
+
+
+def ended_by_move(reason: EndReason, moved: str, *, most: int) -> str:
+    """What was under way is void and stays so; ``most`` is how often in a row work begins again by itself."""
+    match reason:
+        case EndReason.PROPOSAL_VOID:
+            return f"{moved} This was proposed for what was there before, so it is void. {ASK_AGAIN}"
+        case EndReason.ROLLBACK_VOID:
+            return f"{moved} Nothing was put back. Comment `/flowforge rollback` to start again."
+        case EndReason.TOO_OFTEN:
+            return (
+                f"{moved} The work began afresh {most} times in a row for such reasons, so it does not once more by "
+                f"itself. {ASK_AGAIN}"
+            )
+        case EndReason.PUSHED_BY_HAND:
+            return "The proposed commit is the head of the pull request now: somebody pushed it."
+        case _:
+            assert_never(reason)
+
+
+LEFT_TITLE: Final = "Went on with a newer commit"
+
+
+def left(commit: str) -> str:
+    """A job began on another head than the one that it was asked for."""
+    return f"Commits came before the work began; it is about {commit}, where its check run is."
+
+
+def not_afresh(moved: str, why: str) -> str:
+    """What was under way is void, and may not begin again."""
+    return f"{moved} The work does not begin afresh: {why}"

@@ -106,9 +106,10 @@ class Bench:
         deliveries = [f"{forge}:{key}" for forge, key in await self.store.deliveries.waiting(limit=100)]
         jobs = [*await self.store.jobs.due(now, limit=100), *await self.store.jobs.unconcluded(now, limit=100)]
         reports = await self.store.reports.unreported(now, limit=100)
-        levels = [key for _, key in await self.store.levels.due(now, limit=100)]
-        kinds = (("delivery", deliveries), ("base_sync", levels), ("job", jobs), ("report", reports))
-        return [(kind, key) for kind, keys in kinds for key in dict.fromkeys(keys)]
+        levels = [(kind.value, key) for kind, key in await self.store.levels.due(now, limit=100)]
+        kinds = (("job", jobs), ("report", reports))
+        rings = [(kind, key) for kind, keys in kinds for key in dict.fromkeys(keys)]
+        return [*(("delivery", key) for key in deliveries), *levels, *rings]
 
     async def tick(self, kind: str, key: str) -> bool:
         """One call of a worker. False when it failed."""
