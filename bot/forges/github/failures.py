@@ -69,7 +69,8 @@ def failure(what: str, status: int, headers: Mapping[str, str], body: bytes, *, 
         return LimitedError(message, retry_after=told or SECONDARY_WAIT, told=told is not None)
     if status in {404, 410}:
         return ForgeNotFoundError(message)
-    if status < 500:  # noqa: PLR2004 - redirects too: they are not followed, since they may lead anywhere
+    # Redirects too: they are not followed, since they may lead anywhere. "Not modified" of what is not known is odd.
+    if status < 500 and status != 304:  # noqa: PLR2004 - HTTP
         return ForgeRefusedError(message, status=status)
     told = _retry_after(headers)
     if told is not None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -29,10 +28,6 @@ async def ask(client: GitHubClient, repository: RepositoryRef = REPOSITORY) -> i
 async def tell(client: GitHubClient, *, idempotent: bool = False) -> int:
     sent = client.send(REPOSITORY, Act.REPORT, "POST", "/x", answers.Created, data={"a": 1}, idempotent=idempotent)
     return (await sent).id
-
-
-def limited(**headers: str) -> httpx.Response:
-    return httpx.Response(403, headers=headers, json={"message": "You have exceeded a secondary rate limit."})
 
 
 # --- the App's own credential and the tokens --------------------------------------------------------------------
@@ -393,56 +388,6 @@ async def test_malformed_limits_beside_a_success_do_no_harm(client: GitHubClient
     headers = {"x-ratelimit-limit": "many", "x-ratelimit-remaining": "x", "x-ratelimit-reset": "y"}
     github.get(PULL).respond(json={"id": 1}, headers=headers)
     assert await ask(client) == 1
-
-
-# --- limits ---------------------------------------------------------------------------------------------------------
-
-
-async def test_after_a_limit_nothing_is_asked_until_the_wait_is_over(
-    client: GitHubClient,
-    github: respx.MockRouter,
-    clock: HandSetClock,
-    sleeps: Sleeps,
-) -> None:
-    read = github.get(PULL).mock(side_effect=[limited(**{"retry-after": "90"}), httpx.Response(200, json={"id": 1})])
-    with pytest.raises(ForgeUnavailableError) as raised:
-        await ask(client)
-    assert raised.value.retry_after == 90
-    clock.move(seconds=30)
-    with pytest.raises(ForgeUnavailableError) as again:
-        await ask(client)
-    assert again.value.retry_after == 60
-    with pytest.raises(ForgeUnavailableError):
-        await client.token(REPOSITORY, Act.PUSH)
-    assert (read.call_count, github["mint"].call_count, sleeps.seconds) == (1, 1, [])
-    clock.move(seconds=60)
-    assert await ask(client) == 1
-
-
-async def test_one_installations_limit_does_not_stop_another(client: GitHubClient, github: respx.MockRouter) -> None:
-    github.get(PULL).mock(return_value=limited())
-    github.post("/app/installations/5/access_tokens").respond(201, json={"token": "t", "expires_at": EXPIRES})
-    github.get("/repos/other/b/issues/7").respond(json={"id": 1})
-    with pytest.raises(ForgeUnavailableError):
-        await ask(client)
-    other = RepositoryRef(forge=REPOSITORY.forge, id=2, owner="other", name="b", installation_id=5)
-    assert await ask(client, other) == 1
-
-
-async def test_an_exhausted_hour_is_waited_for(
-    client: GitHubClient,
-    github: respx.MockRouter,
-    clock: HandSetClock,
-) -> None:
-    reset = clock.now() + timedelta(minutes=20)
-    github.get(PULL).respond(
-        403,
-        headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(reset.timestamp()))},
-        json={"message": "API rate limit exceeded"},
-    )
-    with pytest.raises(ForgeUnavailableError) as raised:
-        await ask(client)
-    assert raised.value.retry_after == 1200
 
 
 # --- what errors tell ------------------------------------------------------------------------------------------------
