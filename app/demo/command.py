@@ -6,6 +6,7 @@ from typing import Any
 
 import rich_click as click
 
+from app.demo.database import DatabaseKind
 from app.demo.main import DemoOptions, run_demo
 from app.demo.sandboxes import SandboxOptions
 from app.demo.steps import Step
@@ -36,6 +37,12 @@ from app.settings import RunnerKind
     help="JSON object, path to resolved text: what the scripted model answers.",
 )
 @click.option("--until", type=click.Choice([step.value for step in Step]), help="Stop after this step.")
+@click.option(
+    "--database",
+    type=click.Choice([kind.value for kind in DatabaseKind]),
+    default=DatabaseKind.SQLITE.value,
+    help="Where the rows are kept. A PostgreSQL is the one DATABASE_URL names, else one that the demo starts.",
+)
 @click.option("--direct", is_flag=True, help="Let small conflicts go to the model in one call, without an agent's run.")
 @click.option(
     "--runner",
@@ -53,6 +60,7 @@ from app.settings import RunnerKind
 )
 def demo(**options: Any) -> None:
     """Run the main job on embedded parts: SQLite, its own Redis, a simulated forge, the real Claude Code."""
+    options["database"] = DatabaseKind(options["database"])
     options["until"] = None if options["until"] is None else Step(options["until"])
     names = {name: options.pop(name) for name in ("image", "runtime", "context", "gateway_host")}
     options["sandboxes"] = SandboxOptions(runner=RunnerKind(options.pop("runner")), **names)

@@ -42,16 +42,17 @@ class Display:
     def __init__(self, console: Console) -> None:
         self.console = console
 
-    def opening(self, *, model: str, claude_code: str, directory: str, sandboxes: str) -> None:
+    def opening(self, *, model: str, claude_code: str, directory: str, sandboxes: str, database: str) -> None:
         """The first lines: what is real and what is simulated; ``model`` is markup.
 
-        ``sandboxes`` is where runs are executed, empty where they have none.
+        ``sandboxes`` is where runs are executed, empty where they have none; ``database`` is where the rows are.
         """
         self.console.print("[bold]FlowForge demo[/]")
         self.console.print(f"  model    {model}")
         self.console.print("  forge    [bold]a simulated GitHub[/] on loopback, with real git repositories")
         where = f"in {escape(sandboxes)}" if sandboxes else "as a child process (development only)"
         self.console.print(f"  agent    the real Claude Code {claude_code}, {where}")
+        self.console.print(f"  rows     {escape(database)}")
         self.console.print(f"  files    {directory}")
         self.console.print()
 

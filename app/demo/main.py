@@ -20,6 +20,7 @@ from rich.markup import escape
 from rich.prompt import Confirm
 
 from app import __version__
+from app.demo.database import DatabaseKind, DemoDatabase, open_database
 from app.demo.display import Display
 from app.demo.model.resolver import HonestResolver
 from app.demo.sandboxes import Place, SandboxOptions, place_of
@@ -52,6 +53,7 @@ class DemoOptions:
     answers: Path | None = None
     until: Step | None = None
     direct: bool = False
+    database: DatabaseKind = DatabaseKind.SQLITE
     sandboxes: SandboxOptions = field(default_factory=SandboxOptions)
 
 
@@ -71,8 +73,11 @@ async def run_demo(options: DemoOptions) -> int:
         loop.add_signal_handler(number, _cancel_once, task)
     try:
         with _directory(options.keep) as directory, _logging(directory):
-            async with place_of(options.sandboxes, confirm=functools.partial(_confirm_cluster, display)) as place:
-                return await _run(options, source, directory, display, place)
+            async with (
+                open_database(options.database, directory, keep=options.keep is not None) as database,
+                place_of(options.sandboxes, confirm=functools.partial(_confirm_cluster, display)) as place,
+            ):
+                return await _run(options, source, directory, display, place=place, database=database)
     except asyncio.CancelledError:
         display.console.print("\nStopped; nothing is left running.")
         return 130
@@ -145,18 +150,23 @@ def _logging(directory: Path) -> Iterator[None]:
             configure_logging("CRITICAL")
 
 
-async def _run(options: DemoOptions, source: Source, directory: Path, display: Display, place: Place) -> int:
+async def _run(
+    options: DemoOptions, source: Source, directory: Path, display: Display, *, place: Place, database: DemoDatabase
+) -> int:
     answers = read_answers(options.answers)
     upstream = real_upstream()
     model = "anthropic" if upstream is not None and options.answers is None else "scripted"
     script = HonestResolver(answers=answers) if model == "scripted" else None
     overrides: dict[str, object] = {"direct_calls": options.direct}
-    async with open_stage(directory, script=script, overrides=overrides, place=place) as stage:
+    async with open_stage(
+        directory, script=script, overrides=overrides, place=place, database_url=database.url
+    ) as stage:
         display.opening(
             model=_who_answers(options, upstream),
             claude_code=stage.claude_code,
             directory=str(directory),
             sandboxes=place.said,
+            database=database.said,
         )
         scene = await set_up(stage, source)
         progress = Progress(until=options.until)
@@ -166,10 +176,12 @@ async def _run(options: DemoOptions, source: Source, directory: Path, display: D
         except TimeoutError as error:
             refusal = {"rule": "timeout", "message": str(error)}
         kept = await _keep(options, stage, scene)
-        document = _document(stage, scene, progress, model=model, refusal=refusal, kept=kept)
+        document = _document(stage, scene, progress, database=database.kind, model=model, refusal=refusal, kept=kept)
         if refusal is not None:
             display.refusal(scene, refusal["message"])
         display.closing(scene, kept=None if options.keep is None else str(directory))
+        if database.left:
+            display.console.print(escape(database.left))
         if options.as_json:
             sys.stdout.write(json.dumps(document, indent=2) + "\n")
             sys.stdout.flush()
@@ -244,6 +256,7 @@ def _document(
     scene: Scene,
     progress: Progress,
     *,
+    database: DatabaseKind,
     model: str,
     refusal: dict[str, str] | None,
     kept: dict[str, str | None],
@@ -254,7 +267,7 @@ def _document(
         "version": __version__,
         "forge": "github",
         "runner": stage.instance.runner.name,
-        "database": "sqlite",
+        "database": database.value,
         "model": model,
         "claude_code": stage.claude_code,
         "steps": [

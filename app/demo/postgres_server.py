@@ -200,6 +200,14 @@ class PostgresServer:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def version(self) -> str:
+        """The server's version, such as ``18.4``."""
+        said = subprocess.run(
+            [str(self.programs / "postgres"), "--version"], capture_output=True, check=True, text=True
+        )
+        found = re.search(r"\d+(\.\d+)*", said.stdout)
+        return found[0] if found else said.stdout.strip()
+
     def dump(self, target: Path, database: str = "postgres") -> None:
         """Write a database as SQL text. Raises ``SettingsError`` when pg_dump is missing or fails."""
         try:
@@ -251,15 +259,23 @@ class PostgresServer:
         """The programs, or a copy of them: another user cannot reach what lies in root's home."""
         try:
             subprocess.run(
-                [str(programs / "postgres"), "--version"], capture_output=True, cwd="/", check=True, **self._as_owner
+                [str(programs / "initdb"), "--version"], capture_output=True, cwd="/", check=True, **self._as_owner
             )
         except (PermissionError, subprocess.CalledProcessError):
-            copy = self.directory / "programs"
-            shutil.copytree(programs.parent, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
-            for one in (copy, *copy.rglob("*")):
-                os.chown(one, self._owner["user"], self._owner["group"], follow_symlinks=False)
-            return copy / programs.name
+            return self._copied(programs)
         return programs
+
+    def _copied(self, programs: Path) -> Path:
+        """A copy of a wheel's programs, with the libraries that lie beside the package, for the server's user."""
+        copy = self.directory / "programs"
+        installed = programs.parent
+        target = copy / installed.parent.name / installed.name
+        shutil.copytree(installed, target, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        for libraries in installed.parents[1].glob(f"{installed.parent.name}.libs"):
+            shutil.copytree(libraries, copy / libraries.name, symlinks=True)
+        for one in (copy, *copy.rglob("*")):
+            os.chown(one, self._owner["user"], self._owner["group"], follow_symlinks=False)
+        return target / programs.name
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + _START_SECONDS

@@ -82,11 +82,13 @@ async def open_stage(
     script: Script | None = None,
     overrides: dict[str, object] | None = None,
     place: Place | None = None,
+    database_url: str | None = None,
 ) -> AsyncIterator[Stage]:
     """Start all parts in ``directory``, and stop them in the end.
 
     ``script`` is what the model answers; None takes the real model if there is a key, else the honest resolver.
-    ``overrides`` are settings that differ from the demo's, ``place`` says where runs are executed.
+    ``overrides`` are settings that differ from the demo's, ``place`` says where runs are executed, and ``database_url``
+    names an empty database where it is not to be a SQLite file in ``directory``.
     """
     place = place or Place()
     async with contextlib.AsyncExitStack() as stack:
@@ -111,7 +113,7 @@ async def open_stage(
             server = ScriptedModel.serve(script or HonestResolver(), api_key=key)
             scripted = await stack.enter_async_context(server)
             upstream = Upstream(name="scripted", url=scripted.base_url, key=key)
-        database_url = f"sqlite+aiosqlite:///{directory / 'flowforge.db'}"
+        database_url = database_url or f"sqlite+aiosqlite:///{directory / 'flowforge.db'}"
         await upgrade(database_url)
         values: dict[str, object] = {
             "environment": Environment.DEVELOPMENT,
