@@ -78,7 +78,11 @@ def render_check_run(view: JobView) -> CheckRunContent:
         external_id=make_external_id(job.id, view.proposal.id if view.proposal else None),
         status=status,
         conclusion=conclusion,
-        title=plain(f"{heading}: {redact(job.progress[:_READ])}" if under_way else heading, MAX_TITLE),
+        # Titles are plain text, and show code spans as they are written.
+        title=plain(
+            f"{heading}: {redact(job.progress[:_READ]).replace('`', '')}" if under_way else heading,
+            MAX_TITLE,
+        ),
         summary=joined([progress, *body(view), sections.footer(view)]),
         text=sections.diff_folds(view, MAX_TEXT).text if shows_diff(job.state) else "",
         actions=_actions(view),

@@ -14,6 +14,9 @@ MAX_COMMENT: Final = 65_536
 """https://docs.github.com/en/rest/issues/comments gives no number; longer bodies are answered with 422."""
 
 
+_PROGRESS_ROOM: Final = 240
+
+
 def sticky_marker(repository: RepositoryRef, number: int) -> str:
     """The hidden line that finds the comment again. Nothing of others that we write can hold it."""
     return f"<!-- flowforge:sticky repository={repository.id} pull={number} -->"
@@ -40,7 +43,8 @@ def render_sticky(view: JobView) -> CommentContent:
 
 def _waits_for(view: JobView) -> str:
     """What a queued job waits for, and what came before it."""
-    return sections.said(view.job.progress, "") if view.job.state is JobState.QUEUED else ""
+    waits = view.job.state is JobState.QUEUED and view.job.progress
+    return messages.now(sections.told(view.job.progress, _PROGRESS_ROOM)) if waits else ""
 
 
 def _is_quiet(state: JobState) -> bool:

@@ -311,7 +311,7 @@ def afresh(moved: str) -> str:
 
 def begins_afresh(moved: str) -> str:
     """What a job waits for that takes the place of one whose head or base moved."""
-    return f"begins afresh in a moment. {moved}"
+    return f"waits a moment to begin afresh. {moved}"
 
 
 def may_not_ask_again(login: str) -> str:

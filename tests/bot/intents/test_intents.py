@@ -38,7 +38,6 @@ from bot.model.intents import (
     Status,
     Strategy,
     TakeSide,
-    Withdraw,
 )
 from bot.model.reports import CheckActionName
 
@@ -311,24 +310,9 @@ def test_a_check_run_asked_for_again_is_a_retry() -> None:
 
 
 @pytest.mark.parametrize(
-    ("action", "reason"),
-    [
-        (PullRequestAction.HEAD_MOVED, "The head of the pull request moved."),
-        (PullRequestAction.CLOSED, "The pull request was closed."),
-        (PullRequestAction.EDITED, "The base branch of the pull request was changed."),
-    ],
-)
-def test_changes_of_a_pull_request_withdraw_what_was_prepared(action: PullRequestAction, reason: str) -> None:
-    origin = Origin(key="github:pull_request:d-4", delivery_id="d-4", repository=REPOSITORY, number=5, actor=ADA)
-    assert intents(changed(action)) == [Withdraw(origin=origin, reason=reason)]
-
-
-@pytest.mark.parametrize(
     "event",
     [
-        changed(PullRequestAction.OPENED),
-        changed(PullRequestAction.REOPENED),
-        changed(PullRequestAction.OTHER),
+        *(changed(action) for action in PullRequestAction),
         BranchPushed(delivery_id="d", repository=REPOSITORY, branch="main", before="0" * 40, after="c" * 40, actor=ADA),
         InstallationChanged(delivery_id="d", installation_id=3, account="acme", action=InstallationAction.DELETED),
         Pinged(delivery_id="d"),

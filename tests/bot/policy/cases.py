@@ -18,7 +18,6 @@ from bot.model.intents import (
     Rollback,
     Status,
     TakeSide,
-    Withdraw,
 )
 from bot.model.jobs import JobState
 from bot.model.proposals import ProposalState
@@ -47,7 +46,7 @@ HELP, STATUS, RESOLVE = Help(origin=ORIGIN), Status(origin=ORIGIN), Resolve(orig
 APPROVE, REJECT = Approve(origin=ORIGIN), Reject(origin=ORIGIN)
 RETRY, CANCEL, ROLLBACK = Retry(origin=ORIGIN), Cancel(origin=ORIGIN), Rollback(origin=ORIGIN)
 TAKE = TakeSide(origin=ORIGIN, choice=Choice.OURS, path="src/a b.py")
-MISSPELT, WITHDRAW = Misspelt(origin=ORIGIN, message="What?"), Withdraw(origin=ORIGIN, reason="It moved.")
+MISSPELT = Misspelt(origin=ORIGIN, message="What?")
 EVERY: tuple[Intent, ...] = (
     HELP,
     STATUS,
@@ -59,7 +58,6 @@ EVERY: tuple[Intent, ...] = (
     CANCEL,
     ROLLBACK,
     MISSPELT,
-    WITHDRAW,
 )
 
 CLICK = replace(ORIGIN, number=0, comment_id=None, job_id=JOB_ID)
@@ -122,17 +120,6 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
     "cancel while the file is invalid": (CANCEL, replace(BROKEN, active=RUNNING.active)),
     "cancel while switched off": (CANCEL, configured(RUNNING, RepositoryConfig(version=1, enabled=False))),
     "rollback": (ROLLBACK, PUBLISHED),
-    "withdraw after the head moved": (WITHDRAW, moved(WAITING)),
-    "withdraw after closing": (WITHDRAW, replace(WAITING, pull_request=replace(PULL_REQUEST, open=False))),
-    "withdraw after the base changed": (
-        WITHDRAW,
-        replace(WAITING, pull_request=replace(PULL_REQUEST, base_ref="next")),
-    ),
-    "withdraw of a vanished pull request": (WITHDRAW, replace(WAITING, pull_request=None)),
-    "withdraw whoever moved it": (
-        Withdraw(origin=BOT, reason=""),
-        replace(moved(WAITING), permission=PermissionLevel.NONE),
-    ),
     "a click that a crash repeats": (
         Retry(origin=OLD_CLICK, proposal_id="8" * 32),
         during(job(JobState.QUEUED, origin_key=OLD_CLICK.key)),
@@ -144,7 +131,6 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
 
 SILENT: dict[str, tuple[str, Intent, Facts]] = {
     "our own comment": ("self", RESOLVE, replace(QUIET, actor_is_self=True)),
-    "our own push": ("self", WITHDRAW, replace(moved(WAITING), actor_is_self=True)),
     "a bot": ("bot", Resolve(origin=BOT), QUIET),
     "a bot that asks for help": ("bot", Help(origin=BOT), replace(QUIET, permission=PermissionLevel.ADMIN)),
     "a bot that misspells": ("bot", Misspelt(origin=BOT, message=""), QUIET),
@@ -157,9 +143,6 @@ SILENT: dict[str, tuple[str, Intent, Facts]] = {
     "a stranger's help": ("stranger", HELP, replace(QUIET, permission=PermissionLevel.NONE)),
     "a stranger's status": ("stranger", STATUS, replace(QUIET, permission=PermissionLevel.NONE)),
     "a stranger's misspelling": ("stranger", MISSPELT, replace(QUIET, permission=PermissionLevel.NONE)),
-    "nothing to withdraw": ("unchanged", WITHDRAW, QUIET),
-    "an edit of the title": ("unchanged", WITHDRAW, WAITING),
-    "our own push seen late": ("unchanged", WITHDRAW, moved(PUSHING, COMMIT)),
 }
 
 

@@ -6,7 +6,6 @@ from bot.config import Permissions, RepositoryConfig
 from bot.model.cases import Choice
 from bot.model.intents import Approve, Intent, TakeSide
 from bot.model.jobs import JobKind, JobState
-from bot.model.proposals import ProposalKind, ProposalState
 from bot.policy.facts import Facts
 from tests.bot.policy.build import (
     COMMIT,
@@ -15,9 +14,7 @@ from tests.bot.policy.build import (
     ORIGIN,
     OTHER,
     PARTIAL,
-    PROPOSAL,
     PROPOSAL_ID,
-    PULL_REQUEST,
     QUIET,
     REBASE,
     TWO_OPEN,
@@ -35,7 +32,6 @@ from tests.bot.policy.cases import (
     REJECT,
     RUNNING,
     TAKE,
-    WITHDRAW,
     configured,
     moved,
 )
@@ -52,20 +48,6 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
     "approve a rebase by both": (Approve(origin=ORIGIN, sha=COMMIT[:12], old_head=HEAD), REBASE),
     "approve a merge by the old head": (Approve(origin=ORIGIN, old_head=HEAD[:7]), WAITING),
     "reject a rebase": (REJECT, REBASE),
-    "withdraw of an unfinished merge after the head moved": (WITHDRAW, moved(PARTIAL)),
-    "withdraw of an unfinished merge after closing": (
-        WITHDRAW,
-        replace(PARTIAL, pull_request=replace(PULL_REQUEST, open=False)),
-    ),
-}
-
-SILENT: dict[str, tuple[str, Intent, Facts]] = {
-    "an edit of the title beside an unfinished merge": ("unchanged", WITHDRAW, PARTIAL),
-    "an unfinished merge that is gone already": (
-        "unchanged",
-        WITHDRAW,
-        moved(replace(PARTIAL, proposal=replace(PROPOSAL, kind=ProposalKind.PARTIAL, state=ProposalState.STALE))),
-    ),
 }
 
 NOTHING_OPEN = "No conflict is open here. `/flowforge resolve` looks for conflicts."

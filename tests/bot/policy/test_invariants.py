@@ -23,7 +23,6 @@ from bot.model.intents import (
     Rollback,
     Status,
     TakeSide,
-    Withdraw,
 )
 from bot.model.jobs import JobState
 from bot.model.proposals import ProposalKind, ProposalState, SuiteOutcome
@@ -148,7 +147,6 @@ INTENTS = st.one_of(
     st.builds(Cancel, origin=ORIGINS),
     st.builds(Rollback, origin=ORIGINS),
     st.builds(Misspelt, origin=ORIGINS, message=st.just("")),
-    st.builds(Withdraw, origin=ORIGINS, reason=st.just("")),
 )
 
 

@@ -20,7 +20,7 @@ from tests.bot.policy.build import (
 from tests.bot.policy.cases import BROKEN, ENDED, EVERY, PUSHING, RUNNING
 
 GOOD = cases.GOOD | conflict_cases.GOOD
-SILENT = cases.SILENT | conflict_cases.SILENT
+SILENT = cases.SILENT
 REFUSED = cases.REFUSED | conflict_cases.REFUSED
 
 

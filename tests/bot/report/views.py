@@ -11,9 +11,11 @@ from bot.model.proposals import (
 )
 from bot.model.reports import JobView
 from bot.model.runs import RunOutcome, Usage
+from bot.model.sync import Branch, EndReason, Moved
 from bot.report import endings
 from tests.bot.report.parts import (
     APPROVAL,
+    BASE,
     BY_RULES,
     COMMIT,
     DIFF_AGAINST_BASE,
@@ -41,6 +43,9 @@ from tests.bot.report.parts import (
     job,
     rebase_job,
 )
+
+HEAD_MOVED = endings.moved(Moved(what=Branch.HEAD, before=HEAD, now=COMMIT))
+BASE_MOVED = endings.moved(Moved(what=Branch.BASE, before=BASE, now=COMMIT, base_ref="main"), names=12)
 
 
 def _offered(state: JobState, **changes: object) -> JobView:
@@ -182,8 +187,15 @@ VIEWS: dict[str, JobView] = {
     "resolve_cancelled": _ended(JobState.CANCELLED, endings.CANCELLED, "cancelled"),
     "resolve_rejected": _ended(JobState.REJECTED, endings.REJECTED, "rejected"),
     "resolve_superseded": _ended(JobState.SUPERSEDED, endings.SUPERSEDED, "superseded", superseded_by="89abcdef"),
+    "resolve_superseded_afresh": _ended(
+        JobState.SUPERSEDED, endings.afresh(HEAD_MOVED), "superseded", superseded_by="89abcdef"
+    ),
+    "resolve_afresh": JobView(job=job(JobState.QUEUED, base_sha=None, progress=endings.begins_afresh(HEAD_MOVED))),
+    "resolve_moved_too_often": _ended(
+        JobState.SUPERSEDED, endings.ended_by_move(EndReason.TOO_OFTEN, HEAD_MOVED, most=5), "superseded"
+    ),
     "resolve_superseded_moved": _ended(
-        JobState.SUPERSEDED, endings.moved_on("New commits were pushed.", HEAD, COMMIT), "stale"
+        JobState.SUPERSEDED, endings.ended_by_move(EndReason.PROPOSAL_VOID, BASE_MOVED, most=5), "stale"
     ),
     "rollback_queued": JobView(job=job(JobState.QUEUED, kind=JobKind.ROLLBACK)),
     "rollback_running": JobView(job=job(JobState.PREPARING, kind=JobKind.ROLLBACK, progress="looking at the branch")),
