@@ -182,10 +182,16 @@ def configure_tracing(service: str, otlp_endpoint: str | None, processor: SpanPr
     trace.set_tracer_provider(provider)
 
 
+def is_traced() -> bool:
+    """Whether spans go anywhere."""
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+
+
 def current_trace_headers() -> dict[str, str]:
     """The present trace context as headers, to be kept with a row or sent with a ring."""
     headers: dict[str, str] = {}
-    propagate.inject(headers)
+    if get_current():
+        propagate.inject(headers)
     return headers
 
 

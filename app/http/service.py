@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 from litestar import Litestar, Request, Response
-from litestar.handlers import HTTPRouteHandler
+from litestar.handlers import ASGIRouteHandler, HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 
 from app import __version__
@@ -14,6 +14,8 @@ from app.http.health import Probe, health_endpoints
 from app.http.runs import runner_endpoints
 from app.http.webhooks import Intake, github_webhook
 from bot.ports.runs import Runs
+
+_Handler = HTTPRouteHandler | ASGIRouteHandler
 
 log = structlog.get_logger(__name__)
 
@@ -26,7 +28,7 @@ def _unexpected(_: Request[Any, Any, Any], error: Exception) -> Response[dict[st
 
 def create_service(*, intake: Intake, probes: Mapping[str, Probe]) -> Litestar:
     """The web service: what the Internet, a proxy and an operator reach."""
-    handlers = [github_webhook(intake), *health_endpoints(probes), *api_endpoints()]
+    handlers: list[_Handler] = [github_webhook(intake), *health_endpoints(probes), *api_endpoints()]
     return _application(handlers, OpenAPIConfig(title="FlowForge", version=__version__))
 
 
@@ -40,7 +42,7 @@ def create_watch(probes: Mapping[str, Probe]) -> Litestar:
     return _application(health_endpoints(probes))
 
 
-def _application(handlers: Sequence[HTTPRouteHandler], openapi: OpenAPIConfig | None = None) -> Litestar:
+def _application(handlers: Sequence[_Handler], openapi: OpenAPIConfig | None = None) -> Litestar:
     return Litestar(
         route_handlers=handlers,
         openapi_config=openapi,

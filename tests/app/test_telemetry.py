@@ -304,7 +304,7 @@ async def test_from_the_delivery_to_the_run_in_one_trace_with_the_ids_on_every_l
     assert (runs.attributes or {})["flowforge.outcome"] == "succeeded"
 
     events = lines.events()
-    assert {event["event"] for event in events} >= {"delivery accepted", "run ended", "model call"}
+    assert {event["event"] for event in events} >= {"run ended", "model call"}
     traced = format(trace_of(runs), "032x")
     for event in events:
         if event.get("trace_id") == traced:
