@@ -68,7 +68,7 @@ _STATES: Final[Mapping[JobState, str]] = MappingProxyType(
         "nothing to undo, or the forge refused the push.",
         JobState.FAILED: "FlowForge itself could not finish; the report says why.",
         JobState.CANCELLED: "Somebody cancelled it, or the pull request was closed.",
-        JobState.REJECTED: "Somebody turned the proposal down.",
+        JobState.REJECTED: "Somebody turned the proposal down, or nobody decided in time.",
         JobState.SUPERSEDED: "A newer request took its place, or head or base moved on.",
     },
 )

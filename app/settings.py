@@ -189,6 +189,9 @@ class ServiceSettings(CommonSettings):
     result_days: int = Field(
         default=14, gt=0, description="days for which what a sandbox sent is kept after the end of its job"
     )
+    proposal_days: int = Field(
+        default=14, gt=0, description="days after which a proposal that nobody decided on expires"
+    )
     delivery_days: int = Field(
         default=14, ge=14, description="days for which deliveries are kept; forges send them again for up to seven"
     )

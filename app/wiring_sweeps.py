@@ -9,17 +9,20 @@ from app.jobs.worker import BoundSweep
 from app.telemetry import JOBS_WAITING, REPAIRS, SANDBOXES_SUNK, SWEPT
 from app.wiring_parts import Parts
 from bot.errors import SandboxError
+from bot.handlers.conclude import Conclude
+from bot.handlers.expire import ExpireProposals
 from bot.handlers.redeliver import Redeliver
+from bot.handlers.stale_branches import RemoveBranches
 from bot.handlers.sweep import RingAgain, TakeBack
 from bot.handlers.sweeping import RunSweep, SweepWork
-from bot.model.sweeps import LEASES, REDELIVER, RETENTION, RING, SANDBOXES, SWEEPS, RepairKind, Swept
+from bot.model.sweeps import BRANCHES, EXPIRE, LEASES, REDELIVER, RETENTION, RING, SANDBOXES, SWEEPS, RepairKind, Swept
 from runners.supervise import Supervisor
 
 
-def bind_sweeps(parts: Parts, supervisor: Supervisor, *, worker: str) -> tuple[BoundSweep, ...]:
+def bind_sweeps(parts: Parts, supervisor: Supervisor, conclude: Conclude, *, worker: str) -> tuple[BoundSweep, ...]:
     """Every sweep with what does it, in the order of the table."""
     run = RunSweep(store=parts.store, clock=parts.clock, worker=worker, on_repair=_repaired, on_beat=_beat)
-    works = _works(parts, supervisor, run)
+    works = {**_own_works(parts, supervisor, run), **_forge_works(parts, conclude)}
     return tuple(
         BoundSweep(name=spec.name, every=spec.every, run=functools.partial(run, spec, works[spec.name]))
         for spec in SWEEPS
@@ -27,7 +30,8 @@ def bind_sweeps(parts: Parts, supervisor: Supervisor, *, worker: str) -> tuple[B
     )
 
 
-def _works(parts: Parts, supervisor: Supervisor, run: RunSweep) -> Mapping[str, SweepWork]:
+def _own_works(parts: Parts, supervisor: Supervisor, run: RunSweep) -> Mapping[str, SweepWork]:
+    """Those that look at rows and sandboxes alone."""
     store, clock = parts.store, parts.clock
     take_back = TakeBack(store=store, clock=clock)
     ring = RingAgain(store=store, queue=parts.queue, clock=clock)
@@ -56,8 +60,24 @@ def _works(parts: Parts, supervisor: Supervisor, run: RunSweep) -> Mapping[str, 
         LEASES.name: on_leases,
         SANDBOXES.name: on_sandboxes,
         RING.name: on_ring,
-        REDELIVER.name: Redeliver(store=store, forge=parts.forge, clock=clock),
         RETENTION.name: on_retention,
+    }
+
+
+def _forge_works(parts: Parts, conclude: Conclude) -> Mapping[str, SweepWork]:
+    """Those that ask the forge."""
+    store, forge, clock, days = parts.store, parts.forge, parts.clock, parts.settings.proposal_days
+    return {
+        REDELIVER.name: Redeliver(store=store, forge=forge, clock=clock),
+        EXPIRE.name: ExpireProposals(store=store, clock=clock, conclude=conclude, days=days),
+        BRANCHES.name: RemoveBranches(
+            store=store,
+            forge=forge,
+            git=parts.git,
+            clock=clock,
+            drop=conclude.drop_branch,
+            keep=timedelta(days=days),
+        ),
     }
 
 

@@ -181,14 +181,14 @@ class SqlProposals:
         query = select(proposals).where(proposals.c.id == proposal_id)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _proposal(row)
+        return None if row is None else proposal_of(row)
 
     async def of_job(self, job_id: str) -> Proposal | None:
         """The newest proposal of a job."""
         query = select(proposals).where(proposals.c.job_id == job_id).order_by(proposals.c.serial.desc()).limit(1)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
-        return None if row is None else _proposal(row)
+        return None if row is None else proposal_of(row)
 
     async def partials(self, repository: RepositoryRef, number: int) -> list[Proposal]:
         """The open proposals of a pull request that are only a part of a merge, oldest first."""
@@ -196,7 +196,7 @@ class SqlProposals:
         query = of_pull_request(select(proposals).join(jobs, jobs.c.id == proposals.c.job_id), repository, number)
         async with self._database.reading() as connection:
             rows = await connection.execute(query.where(partial).order_by(proposals.c.serial))
-            return [_proposal(row) for row in rows]
+            return [proposal_of(row) for row in rows]
 
     async def settle(self, proposal_id: str, state: ProposalState) -> None:
         """Change a proposal's state."""
@@ -425,7 +425,8 @@ def _proposal_values(proposal: Proposal) -> Values:
     }
 
 
-def _proposal(row: Row[Any]) -> Proposal:
+def proposal_of(row: Row[Any]) -> Proposal:
+    """The proposal of a row."""
     return Proposal(
         id=row.id,
         job_id=row.job_id,

@@ -3,11 +3,16 @@
 from datetime import datetime
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import and_, func, select, update
 
 from app.store.engine import Database
-from app.store.tables import jobs
+from app.store.job_rows import SELECT_JOB, job_of, of_pull_request
+from app.store.proposals import proposal_of
+from app.store.tables import jobs, proposals
 from app.store.watch_tables import levels
+from bot.model.forge import RepositoryRef
+from bot.model.jobs import Job, JobState
+from bot.model.proposals import Proposal, ProposalKind, ProposalState
 
 log = structlog.get_logger(__name__)
 
@@ -51,3 +56,40 @@ class SqlRepairs:
                     taken += 1
                     log.warning("level taken back", kind=row.kind.value, key=row.key)
         return taken
+
+    async def undecided(self, before: datetime, *, limit: int) -> list[str]:
+        """Jobs that wait for an answer, and whose newest proposal was made before a moment."""
+        newest = select(func.max(proposals.c.created_at)).where(proposals.c.job_id == jobs.c.id).scalar_subquery()
+        query = (
+            select(jobs.c.id)
+            .where(jobs.c.finished_at.is_(None), jobs.c.waits_for.is_(None))
+            .where(jobs.c.state == JobState.AWAITING_APPROVAL, newest < before)
+            .order_by(jobs.c.serial)
+        )
+        async with self._database.reading() as connection:
+            return list((await connection.execute(query.limit(limit))).scalars())
+
+    async def old_partials(self, before: datetime, *, limit: int) -> list[Proposal]:
+        """Open proposals made before a moment that are only a part of a merge."""
+        query = (
+            select(proposals)
+            .where(proposals.c.state == ProposalState.OPEN, proposals.c.created_at < before)
+            .where(proposals.c.kind == ProposalKind.PARTIAL)
+            .order_by(proposals.c.created_at, proposals.c.serial)
+        )
+        async with self._database.reading() as connection:
+            return [proposal_of(row) for row in await connection.execute(query.limit(limit))]
+
+    async def branch_owner(
+        self, repository: RepositoryRef, *, number: int, short_id: str, branch: str, commit: str
+    ) -> tuple[Job, Proposal] | None:
+        """The job of a pull request that proposed exactly ``commit`` on ``branch``, and that proposal."""
+        theirs = of_pull_request(SELECT_JOB, repository, number).where(jobs.c.id.startswith(short_id, autoescape=True))
+        async with self._database.reading() as connection:
+            for row in (await connection.execute(theirs.order_by(jobs.c.serial))).all():
+                same = and_(proposals.c.branch == branch, proposals.c.commit == commit)
+                query = select(proposals).where(proposals.c.job_id == row.id, same).order_by(proposals.c.serial.desc())
+                found = (await connection.execute(query.limit(1))).one_or_none()
+                if found is not None:
+                    return job_of(row), proposal_of(found)
+        return None

@@ -343,7 +343,7 @@ proposals: Final = Table(
     Column("created_at", UtcDateTime, nullable=False),
     # Proposals.of_job
     Index("ix_proposals_job", "job_id", "serial"),
-    # Sweeps.open_proposals
+    # Repairs.old_partials
     _partial("ix_proposals_open", "created_at", "serial", where="state = 'open'"),
 )
 

@@ -171,17 +171,26 @@ class Mirrors:
         mirror = await self.ensure(repository)
         return await self._list(mirror, access, [check_ref(ref) for ref in refs])
 
+    async def remote_refs_below(self, repository: RepositoryRef, access: GitAccess, prefix: str) -> dict[str, str]:
+        """Where all refs point on the forge right now whose full names begin with ``prefix``, which ends in a slash."""
+        check_ref(prefix.removesuffix("/"))
+        listed = await self._ls_remote(await self.ensure(repository), access, [f"{prefix}*"])
+        return {ref: oid for ref, oid in listed.items() if ref.startswith(prefix)}
+
     async def _list(self, mirror: Path, access: GitAccess, refs: Sequence[str]) -> dict[str, str]:
         if not refs:
             return {}
-        arguments = ("ls-remote", "--quiet", "--refs", "--end-of-options", access.url, *refs)
+        listed = await self._ls_remote(mirror, access, refs)
+        return {ref: listed[ref] for ref in refs if ref in listed}
+
+    async def _ls_remote(self, mirror: Path, access: GitAccess, patterns: Sequence[str]) -> dict[str, str]:
+        """What matches: a pattern also matches longer names that end with it."""
+        arguments = ("ls-remote", "--quiet", "--refs", "--end-of-options", access.url, *patterns)
         done = await self._command.run(mirror, *arguments, access=access)
         if done.status != 0:
             raise GitError(f"git ls-remote failed: {done.words}")
         lines = (line.partition("\t") for line in done.output.decode("utf-8", "replace").splitlines())
-        # A pattern also matches longer names that end with it.
-        listed = {ref: oid for oid, _, ref in lines}
-        return {ref: listed[ref] for ref in refs if ref in listed}
+        return {ref: oid for oid, _, ref in lines}
 
 
 def _missing(mirror: Path, commits: Iterable[str]) -> list[str]:

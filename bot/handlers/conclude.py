@@ -53,7 +53,7 @@ class Conclude:
             proposal = await self._settled(job)
             await self.refresh(job.id)
             if proposal is not None and job.state in _BRANCH_GOES:
-                await self._drop(job.request.repository, proposal)
+                await self.drop(job.request.repository, proposal)
             await self.clear(job.request.repository, job.request.number, newest=job)
         except Exception:
             now = self.clock.now()
@@ -78,15 +78,15 @@ class Conclude:
         for partial in await self.store.proposals.partials(repository, number):
             owner = await self.store.jobs.get(partial.job_id)
             if newest is None or (owner is not None and owner.created_at < newest.created_at):
-                await self._drop(repository, partial)
+                await self.drop(repository, partial)
                 await self.store.proposals.settle(partial.id, ProposalState.STALE)
 
-    async def _drop(self, repository: RepositoryRef, proposal: Proposal) -> None:
+    async def drop(self, repository: RepositoryRef, proposal: Proposal) -> None:
+        """Delete a proposal's branch, unless it is somebody else's now, or out of our reach."""
         try:
             await self.drop_branch(repository, proposal)
         except (LeaseRejectedError, PushRefusedError, ForgeNotFoundError, ForgeRefusedError):
-            # Somebody else's now, or out of our reach: it would be the same the next time.
-            return
+            return  # it would be the same the next time
 
     async def _next(self, job: Job) -> None:
         """Ring for the job that waited for the end of this one."""

@@ -28,6 +28,7 @@ class ProposalState(StrEnum):
     PUBLISHED = "published"
     REJECTED = "rejected"
     STALE = "stale"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -290,6 +290,7 @@ _SETTLED: Final = {
     ProposalState.PUBLISHED: f"The proposal is pushed already; `{PREFIX} rollback` undoes that.",
     ProposalState.REJECTED: f"The proposal was thrown away. {_AGAIN}",
     ProposalState.STALE: f"The proposal is out of date. {_AGAIN}",
+    ProposalState.EXPIRED: f"Nobody decided on the proposal in time, so it expired. {_AGAIN}",
 }
 
 

@@ -91,6 +91,10 @@ class Git(Protocol):
         """Where a full ref name points on the forge right now (ls-remote), None when it does not exist."""
         ...
 
+    async def remote_refs_below(self, repository: RepositoryRef, access: GitAccess, prefix: str) -> Mapping[str, str]:
+        """Where all refs point on the forge right now whose full names begin with ``prefix``."""
+        ...
+
     async def push(
         self,
         repository: RepositoryRef,

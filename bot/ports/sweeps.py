@@ -5,6 +5,8 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.model.forge import ForgeKind, RepositoryRef
+from bot.model.jobs import Job
+from bot.model.proposals import Proposal
 from bot.model.sweeps import SweepBeat, SweepLease
 
 
@@ -67,4 +69,18 @@ class Repairs(Protocol):
 
     async def take_back_levels(self, now: datetime, *, limit: int) -> int:
         """End the leases of levels whose time has run out; how many."""
+        ...
+
+    async def undecided(self, before: datetime, *, limit: int) -> list[str]:
+        """Jobs that wait for an answer, and whose newest proposal was made before a moment."""
+        ...
+
+    async def old_partials(self, before: datetime, *, limit: int) -> list[Proposal]:
+        """Open proposals made before a moment that are only a part of a merge."""
+        ...
+
+    async def branch_owner(
+        self, repository: RepositoryRef, *, number: int, short_id: str, branch: str, commit: str
+    ) -> tuple[Job, Proposal] | None:
+        """The job of a pull request that proposed exactly ``commit`` on ``branch``, and that proposal."""
         ...
