@@ -72,7 +72,7 @@ def text_of(default: object) -> str:
 
 def normal(text: str) -> str:
     """``1800.0`` and ``1800``, ``True`` and ``true`` are the same setting."""
-    return text.removesuffix(".0").replace("True", "true")
+    return text.removesuffix(".0").replace("True", "true").replace("False", "false")
 
 
 def test_production_says_what_its_values_say_of_runs() -> None:
@@ -166,3 +166,15 @@ def test_what_the_migration_needs_is_there_before_it(name: str) -> None:
         if item["metadata"]["name"] == "flowforge-migrate" and item["kind"] != "Job":
             assert item["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
             assert int(item["metadata"]["annotations"]["helm.sh/hook-weight"]) < 0
+
+
+def test_each_worker_knows_how_many_may_ask_github() -> None:
+    """The pace is divided by the most workers there may be: KEDA's where it scales them, 16 at most."""
+    assert env("minimal", "worker")["FLOWFORGE_FORGE_PROCESSES"] == "1"
+    assert env("production", "worker")["FLOWFORGE_FORGE_PROCESSES"] == "8"
+    given = values("production")
+    for change, parts in (({"keda": {"enabled": False}, "replicas": 3}, "3"), ({"keda": {"maxReplicas": 40}}, "16")):
+        keda = {**given["worker"]["keda"], **change.get("keda", {})}
+        worker = {**given["worker"], **change, "keda": keda}
+        (container,) = pods(objects({**given, "worker": worker}))["Deployment/flowforge-worker"]["spec"]["containers"]
+        assert environment(container)["FLOWFORGE_FORGE_PROCESSES"] == parts

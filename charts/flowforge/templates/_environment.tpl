@@ -14,6 +14,18 @@ Whole numbers go through int64, since Helm reads them as floating point and woul
 - name: FLOWFORGE_OTLP_ENDPOINT
   value: {{ . | quote }}
 {{- end }}
+{{- with .Values.database }}
+- name: FLOWFORGE_DATABASE_POOL_SIZE
+  value: {{ .poolSize | int64 | quote }}
+- name: FLOWFORGE_DATABASE_MAX_OVERFLOW
+  value: {{ .maxOverflow | int64 | quote }}
+- name: FLOWFORGE_DATABASE_RECYCLE_SECONDS
+  value: {{ .recycleSeconds | int64 | quote }}
+- name: FLOWFORGE_DATABASE_STATEMENT_SECONDS
+  value: {{ .statementSeconds | int64 | quote }}
+- name: FLOWFORGE_DATABASE_PGBOUNCER
+  value: {{ .pgbouncer | quote }}
+{{- end }}
 {{- end -}}
 
 {{/* The gateway also takes results in, so that the bounds of a run are its business too. */}}
@@ -85,7 +97,36 @@ Whole numbers go through int64, since Helm reads them as floating point and woul
 - name: FLOWFORGE_DIRECT_CALLS
   value: {{ .Values.model.directCalls | quote }}
 {{ include "flowforge.environment.limits" . }}
+{{ include "flowforge.environment.jobs" . }}
 {{ include "flowforge.environment.runs" . }}
+{{- end -}}
+
+{{/* Each worker goes at its part of the pace that GitHub allows: as many parts as there may be workers, 16 at most. */}}
+{{- define "flowforge.environment.jobs" -}}
+- name: FLOWFORGE_FORGE_PROCESSES
+  value: {{ ternary .Values.worker.keda.maxReplicas .Values.worker.replicas .Values.worker.keda.enabled | int64 | min 16 | quote }}
+{{- with .Values.jobs }}
+- name: FLOWFORGE_MAX_JOBS_PER_REPOSITORY
+  value: {{ .maxPerRepository | int64 | quote }}
+- name: FLOWFORGE_MAX_JOBS_PER_INSTALLATION
+  value: {{ .maxPerInstallation | int64 | quote }}
+- name: FLOWFORGE_MAX_JOBS
+  value: {{ .max | int64 | quote }}
+- name: FLOWFORGE_PUSH_DEBOUNCE_SECONDS
+  value: {{ .pushDebounceSeconds | int64 | quote }}
+{{- end }}
+{{- with .Values.retention }}
+- name: FLOWFORGE_PROPOSAL_DAYS
+  value: {{ .proposalDays | int64 | quote }}
+- name: FLOWFORGE_DELIVERY_DAYS
+  value: {{ .deliveryDays | int64 | quote }}
+- name: FLOWFORGE_RESULT_DAYS
+  value: {{ .resultDays | int64 | quote }}
+- name: FLOWFORGE_HISTORY_MONTHS
+  value: {{ .historyMonths | int64 | quote }}
+- name: FLOWFORGE_AUDIT_MONTHS
+  value: {{ .auditMonths | int64 | quote }}
+{{- end }}
 {{- end -}}
 
 {{- define "flowforge.environment.runs" -}}
