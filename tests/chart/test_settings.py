@@ -168,13 +168,10 @@ def test_what_the_migration_needs_is_there_before_it(name: str) -> None:
             assert int(item["metadata"]["annotations"]["helm.sh/hook-weight"]) < 0
 
 
-def test_each_worker_knows_how_many_may_ask_github() -> None:
+@pytest.mark.parametrize(("replicas", "keda", "parts"), [(3, False, "3"), (3, True, "8"), (40, False, "16")])
+def test_each_worker_knows_how_many_may_ask_github(replicas: int, keda: bool, parts: str) -> None:
     """The pace is divided by the most workers there may be: KEDA's where it scales them, 16 at most."""
-    assert env("minimal", "worker")["FLOWFORGE_FORGE_PROCESSES"] == "1"
-    assert env("production", "worker")["FLOWFORGE_FORGE_PROCESSES"] == "8"
     given = values("production")
-    for change, parts in (({"keda": {"enabled": False}, "replicas": 3}, "3"), ({"keda": {"maxReplicas": 40}}, "16")):
-        keda = {**given["worker"]["keda"], **change.get("keda", {})}
-        worker = {**given["worker"], **change, "keda": keda}
-        (container,) = pods(objects({**given, "worker": worker}))["Deployment/flowforge-worker"]["spec"]["containers"]
-        assert environment(container)["FLOWFORGE_FORGE_PROCESSES"] == parts
+    worker = {**given["worker"], "replicas": replicas, "keda": {**given["worker"]["keda"], "enabled": keda}}
+    (container,) = pods(objects({**given, "worker": worker}))["Deployment/flowforge-worker"]["spec"]["containers"]
+    assert environment(container)["FLOWFORGE_FORGE_PROCESSES"] == parts
