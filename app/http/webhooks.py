@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from litestar import asgi
 from litestar.handlers import ASGIRouteHandler
-from litestar.types import HTTPScope, Receive, Scope, Send
+from litestar.types import HTTPResponseBodyEvent, HTTPResponseStartEvent, HTTPScope, Receive, Scope, Send
 
 from app.telemetry import DELIVERIES, current_trace_headers, is_traced, span
 from bot.errors import StoreError
@@ -42,20 +42,22 @@ class Intake:
     max_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
 class _Answer:
-    """A status and its sentence, in the form of the service's other answers."""
+    """A status and its sentence, in the form of the service's other answers; made once, sent often."""
 
-    status: HTTPStatus
-    detail: str
+    def __init__(self, status: HTTPStatus, detail: str, *headers: tuple[bytes, bytes]) -> None:
+        body = json.dumps({"detail": detail}).encode()
+        length = (b"content-length", str(len(body)).encode())
+        self._start: HTTPResponseStartEvent = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(b"content-type", b"application/json"), length, *headers],
+        }
+        self._body: HTTPResponseBodyEvent = {"type": "http.response.body", "body": body, "more_body": False}
 
     async def send(self, send: Send) -> None:
-        body = json.dumps({"detail": self.detail}).encode()
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        if self.status is HTTPStatus.METHOD_NOT_ALLOWED:
-            headers.append((b"allow", b"POST"))
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body, "more_body": False})
+        await send(self._start)
+        await send(self._body)
 
 
 _ACCEPTED: Final = _Answer(HTTPStatus.ACCEPTED, "accepted")
@@ -63,7 +65,7 @@ _KNOWN: Final = _Answer(HTTPStatus.ACCEPTED, "known already")
 _UNUSED: Final = _Answer(HTTPStatus.ACCEPTED, "not used")
 _FORGED: Final = _Answer(HTTPStatus.UNAUTHORIZED, "the signature does not match")
 _MALFORMED: Final = _Answer(HTTPStatus.BAD_REQUEST, "X-GitHub-Delivery or X-GitHub-Event is missing or malformed")
-_NOT_POST: Final = _Answer(HTTPStatus.METHOD_NOT_ALLOWED, "deliveries are posted")
+_NOT_POST: Final = _Answer(HTTPStatus.METHOD_NOT_ALLOWED, "deliveries are posted", (b"allow", b"POST"))
 _TOO_LARGE: Final = _Answer(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the body is too large")
 _AWAY: Final = _Answer(HTTPStatus.SERVICE_UNAVAILABLE, "the database is away; deliver again later")
 
