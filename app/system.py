@@ -1,6 +1,8 @@
-"""The machine's clock and its source of randomness."""
+"""The machine's clock and timer, and its source of randomness."""
 
+import asyncio
 import secrets
+import time
 import uuid
 from datetime import UTC, datetime
 
@@ -11,6 +13,18 @@ class SystemClock:
     def now(self) -> datetime:
         """The present moment, aware, in UTC."""
         return datetime.now(UTC)
+
+
+class SystemTimer:
+    """The ``Timer`` port over the machine's own."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
 
 
 class SystemIds:

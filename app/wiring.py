@@ -18,7 +18,7 @@ from app.jobs.worker import Ticks
 from app.probes import database_probe, migrations_probe, redis_probe
 from app.settings import ServiceSettings
 from app.store.database import SqlStore
-from app.system import SystemClock, SystemIds
+from app.system import SystemClock, SystemIds, SystemTimer
 from app.telemetry import RUNS_ENDED, RunSpans, span
 from app.wiring_events import bind_route, bind_sync, bind_watch
 from app.wiring_jobs import bind_jobs
@@ -38,7 +38,7 @@ from bot.model.levels import LevelKind
 from bot.model.runs import AgentProgress, RunTask, failure_class
 from bot.ports.background import background
 from bot.ports.runner import AgentRunner, Obstacle, RunLauncher
-from bot.ports.system import Clock
+from bot.ports.system import Clock, Timer
 from runners.supervise import Supervisor
 
 _BLIND_SECONDS: Final = 180.0
@@ -73,6 +73,7 @@ async def open_flowforge(
     runner: AgentRunner | None = None,
     guard: Obstacle | None = None,
     around: Callable[[Parts], Parts] | None = None,
+    timer: Timer | None = None,
 ) -> AsyncIterator[FlowForge]:
     """Open every connection, bind every use case, and close all of it in the end.
 
@@ -83,6 +84,7 @@ async def open_flowforge(
         runner: the backend that the settings name, unless given.
         guard: says why no sandbox may be started; the backend's isolation does, unless given.
         around: puts something around adapters, as a test does that wants to see each effect.
+        timer: the machine's, unless given; by it the forge is asked no faster than it allows.
 
     Raises:
         SettingsError: something cannot be made with these settings.
@@ -100,7 +102,7 @@ async def open_flowforge(
         stack.push_async_callback(store.close)
         redis = open_pool(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
-        forge = await _github(settings, clock, stack)
+        forge = await _github(settings, clock, timer or SystemTimer(), stack)
         parts = Parts(
             settings=settings,
             clock=clock,
@@ -119,7 +121,9 @@ async def open_flowforge(
         yield instance
 
 
-async def _github(settings: ServiceSettings, clock: Clock, stack: contextlib.AsyncExitStack) -> GitHubForge:
+async def _github(
+    settings: ServiceSettings, clock: Clock, timer: Timer, stack: contextlib.AsyncExitStack
+) -> GitHubForge:
     processes = settings.forge_processes
     http = await stack.enter_async_context(open_http(settings.github_api_url, processes=processes))
     client = GitHubClient(
@@ -128,6 +132,8 @@ async def _github(settings: ServiceSettings, clock: Clock, stack: contextlib.Asy
         app_id=settings.github_app_id,
         private_key_pem=settings.github_private_key.get_secret_value(),
         clock=clock,
+        sleep=timer.sleep,
+        monotonic=timer.monotonic,
         processes=processes,
         meter=ForgeMeter(),
     )

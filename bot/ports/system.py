@@ -12,6 +12,18 @@ class Clock(Protocol):
         ...
 
 
+class Timer(Protocol):
+    """How time passes: for pauses, which no setting of clocks may change."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; they never go back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Let so many seconds pass."""
+        ...
+
+
 class Ids(Protocol):
     """Fresh identifiers and secrets."""
 

@@ -46,6 +46,21 @@ class HandClock:
         self.time += timedelta(seconds=seconds)
 
 
+@dataclass(slots=True)
+class HandTimer:
+    """Pauses that take no time: the bench's clock moves by hand, and this goes on with it and with each pause."""
+
+    clock: HandClock
+    slept: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.clock.time.timestamp() + self.slept
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        await asyncio.sleep(0)
+
+
 @dataclass(slots=True, kw_only=True)
 class Bench:
     """One pull request in conflict, its people, and the instance that serves it."""
@@ -180,7 +195,7 @@ class Bench:
     def stickies(self) -> list[str]:
         return [body for body in self.comments if "<!-- flowforge:sticky" in body]
 
-    def asked(self, method: str, path: str) -> list[Exchange]:
+    def asked(self, method: str | None = None, path: str = "") -> list[Exchange]:
         """The requests of the bot with that method and that part of a path."""
         return self.sim.record.requests(method, path)
 
@@ -234,7 +249,7 @@ async def open_bench(
             ),
         )
         settings = settings_of(directory, sim, database_url, overrides)
-        opened = open_flowforge(settings, worker="bench", clock=clock, runner=runner)
+        opened = open_flowforge(settings, worker="bench", clock=clock, runner=runner, timer=HandTimer(clock))
         instance = await stack.enter_async_context(opened)
         await stack.enter_async_context(serving(instance.service, listener))
         people = sim.people
