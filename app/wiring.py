@@ -186,7 +186,7 @@ def _bind(parts: Parts, worker: str) -> FlowForge:
             LevelKind.BASE_SYNC.value: on_base,
             LevelKind.PR_SYNC.value: bind_sync(parts, route.act),
         },
-        sweeps=bind_sweeps(parts, supervisor, advance.conclude, worker=worker),
+        sweeps=bind_sweeps(parts, supervisor, advance.conclude, route.notice, worker=worker),
     )
     return FlowForge(
         settings=settings,

@@ -11,18 +11,34 @@ from app.wiring_parts import Parts
 from bot.errors import SandboxError
 from bot.handlers.conclude import Conclude
 from bot.handlers.expire import ExpireProposals
+from bot.handlers.notice import NoticeChanges
+from bot.handlers.reconcile import Reconcile
 from bot.handlers.redeliver import Redeliver
 from bot.handlers.stale_branches import RemoveBranches
 from bot.handlers.sweep import RingAgain, TakeBack
 from bot.handlers.sweeping import RunSweep, SweepWork
-from bot.model.sweeps import BRANCHES, EXPIRE, LEASES, REDELIVER, RETENTION, RING, SANDBOXES, SWEEPS, RepairKind, Swept
+from bot.model.sweeps import (
+    BRANCHES,
+    EXPIRE,
+    LEASES,
+    RECONCILE,
+    REDELIVER,
+    RETENTION,
+    RING,
+    SANDBOXES,
+    SWEEPS,
+    RepairKind,
+    Swept,
+)
 from runners.supervise import Supervisor
 
 
-def bind_sweeps(parts: Parts, supervisor: Supervisor, conclude: Conclude, *, worker: str) -> tuple[BoundSweep, ...]:
+def bind_sweeps(
+    parts: Parts, supervisor: Supervisor, conclude: Conclude, notice: NoticeChanges, *, worker: str
+) -> tuple[BoundSweep, ...]:
     """Every sweep with what does it, in the order of the table."""
     run = RunSweep(store=parts.store, clock=parts.clock, worker=worker, on_repair=_repaired, on_beat=_beat)
-    works = {**_own_works(parts, supervisor, run), **_forge_works(parts, conclude)}
+    works = {**_own_works(parts, supervisor, run), **_forge_works(parts, conclude, notice)}
     return tuple(
         BoundSweep(name=spec.name, every=spec.every, run=functools.partial(run, spec, works[spec.name]))
         for spec in SWEEPS
@@ -64,10 +80,13 @@ def _own_works(parts: Parts, supervisor: Supervisor, run: RunSweep) -> Mapping[s
     }
 
 
-def _forge_works(parts: Parts, conclude: Conclude) -> Mapping[str, SweepWork]:
+def _forge_works(parts: Parts, conclude: Conclude, notice: NoticeChanges) -> Mapping[str, SweepWork]:
     """Those that ask the forge."""
     store, forge, clock, days = parts.store, parts.forge, parts.clock, parts.settings.proposal_days
     return {
+        RECONCILE.name: Reconcile(
+            store=store, forge=forge, git=parts.git, queue=parts.queue, clock=clock, notice=notice
+        ),
         REDELIVER.name: Redeliver(store=store, forge=forge, clock=clock),
         EXPIRE.name: ExpireProposals(store=store, clock=clock, conclude=conclude, days=days),
         BRANCHES.name: RemoveBranches(

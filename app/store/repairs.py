@@ -1,18 +1,25 @@
 """What the sweeps ask of the rows of others."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import structlog
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import ColumnElement, Row, Table, and_, func, or_, select, tuple_, update
 
 from app.store.engine import Database
 from app.store.job_rows import SELECT_JOB, job_of, of_pull_request
 from app.store.proposals import proposal_of
-from app.store.tables import jobs, proposals
-from app.store.watch_tables import levels
+from app.store.reports import decode
+from app.store.tables import jobs, proposals, report_targets
+from app.store.types import Values
+from app.store.watch_tables import levels, watched_pulls, watched_repositories
 from bot.model.forge import RepositoryRef
 from bot.model.jobs import Job, JobState
+from bot.model.levels import LevelKind, PullKey
 from bot.model.proposals import Proposal, ProposalKind, ProposalState
+from bot.model.reports import Surface
+from bot.model.sweeps import WrittenReport
 
 log = structlog.get_logger(__name__)
 
@@ -93,3 +100,84 @@ class SqlRepairs:
                 if found is not None:
                     return job_of(row), proposal_of(found)
         return None
+
+    async def open_pulls(self, repository: RepositoryRef) -> Mapping[int, str] | None:
+        """The open pull requests and their base branches; None where they have to be listed first."""
+        listed = select(watched_repositories.c.listed_at).where(_in(watched_repositories, repository))
+        query = select(watched_pulls.c.number, watched_pulls.c.base_ref).where(
+            _in(watched_pulls, repository), watched_pulls.c.is_open
+        )
+        async with self._database.reading() as connection:
+            if (await connection.execute(listed)).scalar_one_or_none() is None:
+                return None
+            return {row.number: row.base_ref for row in await connection.execute(query)}
+
+    async def unwatched_jobs(self, repository: RepositoryRef) -> list[Job]:
+        """The jobs under way in a repository, but those whose pull request somebody is about to look at."""
+        query = SELECT_JOB.where(
+            jobs.c.forge == repository.forge,
+            jobs.c.repository_id == repository.id,
+            jobs.c.finished_at.is_(None),
+            jobs.c.waits_for.is_(None),
+            jobs.c.cancel_requested.is_(None),
+        )
+        asked = select(levels.c.key).where(levels.c.kind == LevelKind.PR_SYNC, levels.c.generation > levels.c.done)
+        async with self._database.reading() as connection:
+            found = [job_of(row) for row in await connection.execute(query.order_by(jobs.c.serial))]
+            keys = {_pull_key(job): job for job in found}
+            about = set((await connection.execute(asked.where(levels.c.key.in_(list(keys))))).scalars())
+        return [job for key, job in keys.items() if key not in about]
+
+    async def written_reports(self, repository: RepositoryRef, since: datetime, *, limit: int) -> list[WrittenReport]:
+        """What the forge should show: check runs of the watch and of jobs under way or ended after ``since``.
+
+        Of jobs under way the comments, too. Only reports are meant that are written as they should be.
+        """
+        mine = and_(jobs.c.forge == repository.forge, jobs.c.repository_id == repository.id)
+        recent = or_(jobs.c.finished_at.is_(None), jobs.c.finished_at > since)
+        query = select(jobs.c.id, jobs.c.number, jobs.c.finished_at).where(mine, recent).order_by(jobs.c.serial.desc())
+        told = select(watched_pulls.c.number, watched_pulls.c.told_head).where(
+            _in(watched_pulls, repository), watched_pulls.c.is_open, watched_pulls.c.told_head.is_not(None)
+        )
+        async with self._database.reading() as connection:
+            owners: list[tuple[str, Surface]] = []
+            for row in await connection.execute(query.limit(limit)):
+                owners.append((row.id, Surface.CHECK_RUN))
+                if row.finished_at is None:
+                    owners.append((f"{repository.id}#{row.number}", Surface.STICKY_COMMENT))
+            owners += [
+                (f"watch:{repository.id}#{row.number}:{row.told_head}", Surface.CHECK_RUN)
+                for row in await connection.execute(told.order_by(watched_pulls.c.number).limit(limit))
+            ]
+            reports = select(report_targets).where(
+                tuple_(report_targets.c.owner, report_targets.c.surface).in_(owners[:limit]),
+                report_targets.c.reported_hash == report_targets.c.desired_hash,
+                report_targets.c.remote_id.is_not(None),
+            )
+            return [_written(row) for row in await connection.execute(reports.order_by(report_targets.c.serial))]
+
+    async def write_again(self, report: WrittenReport, *, gone: bool) -> bool:
+        """Have a report written again, as a new one where it is ``gone``; False when another one is wished for."""
+        same = and_(
+            report_targets.c.id == report.id,
+            report_targets.c.desired_hash == report.content_hash,
+            report_targets.c.reported_hash == report.content_hash,
+        )
+        values: Values = {"reported_hash": None, "retry_at": None, "gave_up_at": None, "attempts": 0}
+        if gone:
+            values["remote_id"] = None
+        async with self._database.writing() as connection:
+            return bool((await connection.execute(update(report_targets).where(same).values(**values))).rowcount)
+
+
+def _in(table: Table, repository: RepositoryRef) -> ColumnElement[bool]:
+    return and_(table.c.forge == repository.forge, table.c.repository_id == repository.id)
+
+
+def _pull_key(job: Job) -> str:
+    repository = job.request.repository
+    return str(PullKey(forge=repository.forge, repository_id=repository.id, number=job.request.number))
+
+
+def _written(row: Row[Any]) -> WrittenReport:
+    return WrittenReport(id=row.id, content=decode(row.desired), content_hash=row.desired_hash, remote_id=row.remote_id)

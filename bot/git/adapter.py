@@ -83,6 +83,10 @@ class GitMirrors:
         """
         return (await self._mirrors.remote_refs(repository, access, [ref])).get(ref)
 
+    async def remote_refs(self, repository: RepositoryRef, access: GitAccess, refs: Sequence[str]) -> Mapping[str, str]:
+        """Where full ref names point on the forge right now, missing ones left out. Raises ``GitError``."""
+        return await self._mirrors.remote_refs(repository, access, refs)
+
     async def remote_refs_below(self, repository: RepositoryRef, access: GitAccess, prefix: str) -> Mapping[str, str]:
         """Where all refs point on the forge right now whose full names begin with ``prefix``. Raises ``GitError``."""
         return await self._mirrors.remote_refs_below(repository, access, prefix)

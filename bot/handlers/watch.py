@@ -17,15 +17,14 @@ from bot.handlers.notice import NoticeChanges, parse_base_key
 from bot.model.forge import RepositoryRef
 from bot.model.levels import LevelKind
 from bot.model.watch import BaseCommit, Footprint, MergeState, Pair, Push, WatchedPull, WatchVerdict
-from bot.policy.pruning import meets
 from bot.ports.forge import Forge
 from bot.ports.git import Git
 from bot.ports.store import Store
 from bot.ports.system import Clock, Queue
 from bot.ports.watch import WatchGit
 
-LIST_COUNTS: Final = timedelta(minutes=10)
-"""So long a list of open pull requests counts, kept up to date by events; then it is read anew."""
+LIST_COUNTS: Final = timedelta(minutes=15)
+"""So long a list of open pull requests counts, kept up to date by events; the reconcile reads it anew before."""
 
 TICK_SECONDS: Final = 40.0
 """After this a tick asks git nothing new; what is left is for the next one."""
@@ -171,7 +170,7 @@ class _Look:
             started = then is not None and before[then].state is MergeState.CLEAN
             cause = await self._cause(then, heads[pull.number]) if then is not None and started else None
             judged.append(_after(pull, verdict, footprints.get(heads[pull.number]), started=started, cause=cause))
-        await self._store.watch.judged(self._repository, judged)
+        await self._store.watch.judged(self._repository, judged, list(footprints.values()))
         return len(judged) == len(left)
 
     def _is_current(self, pull: WatchedPull, heads: Mapping[int, str]) -> bool:
@@ -188,22 +187,10 @@ class _Look:
     async def _carry(self, base_ref: str, pulls: Sequence[WatchedPull], heads: Mapping[int, str]) -> list[WatchedPull]:
         """Carry over what may be carried over; the pull requests that are left for git."""
         carried: set[int] = set()
-        for old in {pull.base_sha for pull in pulls if pull.base_sha is not None and pull.state is not None}:
-            push = await self._push(old)
-            if push is None:
-                continue
-            asked = [pull for pull in pulls if pull.base_sha == old]
-            apart = {
-                pull.number
-                for pull in asked
-                if pull.head_sha == heads[pull.number]
-                and pull.footprint is not None
-                and pull.state is not None
-                and not meets(push, pull.footprint)
-            }
-            without = [pull.number for pull in asked if pull.number not in apart]
-            await self._store.watch.carry(self._repository, base_ref, push, without=without)
-            carried |= apart
+        for old in {pull.base_sha for pull in pulls if pull.merge_base is not None and pull.state is not None}:
+            push = None if old is None else await self._push(old)
+            if push is not None:
+                carried |= await self._store.watch.carry(self._repository, base_ref, push, heads=heads)
         return [pull for pull in pulls if pull.number not in carried]
 
     async def _push(self, old: str) -> Push | None:
@@ -277,7 +264,7 @@ def _after(
         base_sha=verdict.pair.base_sha,
         verdict_base=verdict.pair.base_sha,
         state=verdict.state,
-        footprint=footprint,
+        merge_base=None if footprint is None else footprint.merge_base,
         alarm=not clean and (pull.alarm or started),
         cause=None if clean else cause or pull.cause,
     )

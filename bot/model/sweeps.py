@@ -7,6 +7,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from bot.model.reports import ReportContent
+
 
 class RepairKind(StrEnum):
     """What a sweep put right. Each repair stands for an event that we missed, or for a process that died."""
@@ -112,6 +114,16 @@ class Swept:
     repairs: Mapping[RepairKind, int] = field(default_factory=lambda: MappingProxyType({}))
     bookmark: str | None = None
     again: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenReport:
+    """A report that the forge shows, or should: what was written last, and where it is."""
+
+    id: str
+    content: ReportContent
+    content_hash: str
+    remote_id: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

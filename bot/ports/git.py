@@ -91,6 +91,10 @@ class Git(Protocol):
         """Where a full ref name points on the forge right now (ls-remote), None when it does not exist."""
         ...
 
+    async def remote_refs(self, repository: RepositoryRef, access: GitAccess, refs: Sequence[str]) -> Mapping[str, str]:
+        """Where full ref names point on the forge right now, those left out that do not exist; one request."""
+        ...
+
     async def remote_refs_below(self, repository: RepositoryRef, access: GitAccess, prefix: str) -> Mapping[str, str]:
         """Where all refs point on the forge right now whose full names begin with ``prefix``."""
         ...

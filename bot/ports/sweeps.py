@@ -1,13 +1,13 @@
 """The port to what the sweeps remember."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from bot.model.forge import ForgeKind, RepositoryRef
 from bot.model.jobs import Job
 from bot.model.proposals import Proposal
-from bot.model.sweeps import SweepBeat, SweepLease
+from bot.model.sweeps import SweepBeat, SweepLease, WrittenReport
 
 
 class Sweeps(Protocol):
@@ -83,4 +83,23 @@ class Repairs(Protocol):
         self, repository: RepositoryRef, *, number: int, short_id: str, branch: str, commit: str
     ) -> tuple[Job, Proposal] | None:
         """The job of a pull request that proposed exactly ``commit`` on ``branch``, and that proposal."""
+        ...
+
+    async def open_pulls(self, repository: RepositoryRef) -> Mapping[int, str] | None:
+        """The open pull requests and their base branches; None where they have to be listed first."""
+        ...
+
+    async def unwatched_jobs(self, repository: RepositoryRef) -> list[Job]:
+        """The jobs under way in a repository, but those whose pull request somebody is about to look at."""
+        ...
+
+    async def written_reports(self, repository: RepositoryRef, since: datetime, *, limit: int) -> list[WrittenReport]:
+        """What the forge should show: check runs of the watch and of jobs under way or ended after ``since``.
+
+        Of jobs under way the comments, too. Only reports are meant that are written as they should be.
+        """
+        ...
+
+    async def write_again(self, report: WrittenReport, *, gone: bool) -> bool:
+        """Have a report written again, as a new one where it is ``gone``; False when another one is wished for."""
         ...
