@@ -12,7 +12,7 @@ import re
 import sys
 import tempfile
 from collections.abc import AsyncGenerator, Coroutine, Generator, Iterator, Mapping
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +24,7 @@ import rich_click as click
 
 from app.running import run_to_end
 from app.settings import CommonSettings, load_settings
-from app.store.audit import open_for_reading, rows
+from app.store.audit import Log, open_for_reading, open_log
 from app.store.audit_chain import (
     BEGINNING,
     Anchor,
@@ -146,11 +146,10 @@ def verify(*, expect: Anchor | None, after: Anchor | None, file: BinaryIO | None
     """
     if expect is not None and after is not None and expect.serial <= after.serial:
         raise click.UsageError("--expect must name an event that comes after that of --after.")
-    chain = Chain(after or BEGINNING, expect)
     if file is None:
-        since = None if after is None else after.serial + 1
-        verdict = _run(_verify_database(chain, since))
+        verdict = _run(_verify_database(after, expect))
     else:
+        chain = Chain(after or BEGINNING, expect)
         chain.take(read_lines(file))
         verdict = chain.end()
     click.echo(json.dumps(to_document(verdict)) if as_json else to_text(verdict))
@@ -172,15 +171,17 @@ def export(*, since: int | None, output: Path | None) -> None:
     """
     try:
         if output is None:
-            count, newest = _run(_export(sys.stdout.buffer, since))
+            count, newest, dropped = _run(_export(sys.stdout.buffer, since))
         else:
             with _replacing(output) as file:
-                count, newest = _run(_export(file, since))
+                count, newest, dropped = _run(_export(file, since))
     except BrokenPipeError:
         raise  # whoever read has enough
     except OSError as error:
         raise _UncheckedError(f"The export cannot be written: {error.strerror}.") from None
     click.echo(f"{_events(count)}." if newest is None else f"{_events(count)}, the newest {newest}.", err=True)
+    if dropped is not None and (since or 0) <= dropped.serial + 1:
+        click.echo(f"{_gone(dropped)}; verify it with --after {dropped}.", err=True)
 
 
 def to_document(verdict: Verdict) -> dict[str, Any]:
@@ -189,7 +190,8 @@ def to_document(verdict: Verdict) -> dict[str, Any]:
     return {
         "sound": broken is None,
         "events": verdict.events,
-        "newest": None if newest is None else {"serial": newest.serial, "hash": newest.hash},
+        "newest": _place(newest),
+        "dropped": _place(verdict.dropped),
         "broken": None
         if broken is None
         else {
@@ -202,6 +204,10 @@ def to_document(verdict: Verdict) -> dict[str, Any]:
     }
 
 
+def _place(anchor: Anchor | None) -> dict[str, Any] | None:
+    return None if anchor is None else {"serial": anchor.serial, "hash": anchor.hash}
+
+
 def to_text(verdict: Verdict) -> str:
     """What ``flowforge audit verify`` prints."""
     newest, broken = verdict.newest, verdict.broken
@@ -212,9 +218,11 @@ def to_text(verdict: Verdict) -> str:
         return "\n".join([*lines, f"After it: {after}." if verdict.follow else "Nothing stands after it."])
     if newest is None:
         return "Sound: no events."
+    gone = verdict.dropped
     return "\n".join(
         [
             f"Sound: {_events(verdict.events)}, the newest {newest}.",
+            *(() if gone is None else (f"{_gone(gone)} when their time was over, as the log says.",)),
             "Keep this number and hash where this database's owner cannot write. Later,",
             f"flowforge audit verify --expect {newest}",
             "proves that nothing up to there is missing or was written anew.",
@@ -231,6 +239,7 @@ def message_of(broken: Break) -> str:
         serial=serial,
         before=f"event {last}" if last else "the beginning",
         missing=f"event {place} is" if lost == place else f"events {place} to {lost} are",
+        up_to="event 1 is" if place == 1 else f"events 1 to {place} are",
         what=_COLUMNS.get(broken.what, broken.what),
     )
 
@@ -244,6 +253,7 @@ _MESSAGES: Final[Mapping[Fault, str]] = MappingProxyType(
         Fault.CHANGED: "event {place} was changed: its hash does not fit what it says.",
         Fault.REPLACED: "event {place} has another hash than expected: the log was written anew, there or before.",
         Fault.TRUNCATED: "the log ends before the event that was expected: event {place} is missing.",
+        Fault.UNDECLARED: "{up_to} gone, and no event says so.",
     },
 )
 
@@ -257,18 +267,27 @@ def _events(count: int) -> str:
     return "1 event" if count == 1 else f"{count} events"
 
 
-async def _verify_database(chain: Chain, since: int | None) -> Verdict:
-    async with _rows(since) as batches:
-        async for batch in batches:
+def _gone(dropped: Anchor) -> str:
+    return "Event 1 was dropped" if dropped.serial == 1 else f"Events 1 to {dropped.serial} were dropped"
+
+
+async def _verify_database(after: Anchor | None, expect: Anchor | None) -> Verdict:
+    async with _open(None if after is None else after.serial + 1) as log:
+        dropped = log.dropped
+        for option, anchor in (("--after", after), ("--expect", expect)):
+            if dropped is not None and anchor is not None and anchor.serial < dropped.serial:
+                raise BadInputError(f"{_gone(dropped).lower()}, so that {option} {anchor.serial} proves nothing")
+        chain = Chain(expected=expect, dropped=dropped) if after is None else Chain(after, expect)
+        async for batch in log.batches:
             chain.take(batch)
     return chain.end()
 
 
-async def _export(file: BinaryIO, since: int | None) -> tuple[int, Anchor | None]:
-    """Write every event; how many, and the newest of them."""
+async def _export(file: BinaryIO, since: int | None) -> tuple[int, Anchor | None, Anchor | None]:
+    """Write every event; how many, the newest of them, and the last one that is gone."""
     count, newest = 0, None
-    async with _rows(since) as batches:
-        async for batch in batches:
+    async with _open(since) as log:
+        async for batch in log.batches:
             for row in batch:
                 if isinstance(row, Unreadable):
                     after = "the first row" if newest is None else f"the row after event {newest.serial}"
@@ -276,16 +295,16 @@ async def _export(file: BinaryIO, since: int | None) -> tuple[int, Anchor | None
                 file.write(to_line(row))
                 count, newest = count + 1, Anchor(row.event.serial, row.hash)
     file.flush()
-    return count, newest
+    return count, newest, log.dropped
 
 
 @asynccontextmanager
-async def _rows(since: int | None) -> AsyncGenerator[AsyncGenerator[list[Row]]]:
-    """The rows of the database that the settings name; nothing is written there."""
+async def _open(since: int | None) -> AsyncGenerator[Log]:
+    """The log of the database that the settings name; nothing is written there."""
     database = open_for_reading(load_settings(CommonSettings).database_url.get_secret_value())
     try:
-        async with aclosing(rows(database, since=since)) as batches:
-            yield batches
+        async with open_log(database, since=since) as log:
+            yield log
     finally:
         await database.close()
 

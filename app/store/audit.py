@@ -4,12 +4,13 @@ import json
 import re
 import sqlite3
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, closing
+from contextlib import aclosing, asynccontextmanager, closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Dialect, LargeBinary, Select, Text, cast, func, insert, select
+from sqlalchemy import Dialect, LargeBinary, Select, Text, cast, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app.store.audit_chain import (
@@ -23,6 +24,7 @@ from app.store.audit_chain import (
     one_value_a_key,
 )
 from app.store.engine import BUSY_SECONDS, Database, create_engine, parse_url
+from app.store.history_tables import audit_anchor
 from app.store.tables import audit_events
 from app.store.types import AnyText
 from bot.errors import StoreUnavailableError
@@ -55,9 +57,9 @@ class SqlAudit:
 
     async def first_broken(self) -> int | None:
         """The id of the first event whose hash does not follow from the ones before, None when all is well."""
-        chain = Chain()
-        async with aclosing(rows(self._database)) as batches:
-            async for batch in batches:
+        async with open_log(self._database) as log:
+            chain = Chain(dropped=log.dropped)
+            async for batch in log.batches:
                 chain.take(batch)
         broken = chain.end().broken
         if broken is None:
@@ -79,13 +81,12 @@ async def append(
     Events are appended one transaction at a time, in the order of their ids. SQLite's writers are alone anyway; on
     PostgreSQL a lock is held until the transaction ends, so this should be the transaction's last act.
     """
-    if connection.dialect.name == "postgresql":
-        await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+    await lock(connection)
     rows = await connection.execute(
         select(audit_events.c.id, audit_events.c.hash).order_by(audit_events.c.id.desc()).limit(1),
     )
     newest = rows.one_or_none()
-    last = BEGINNING if newest is None else Anchor(newest.id, newest.hash)
+    last = await _dropped(connection) or BEGINNING if newest is None else Anchor(newest.id, newest.hash)
     event = AuditEvent(
         serial=last.serial + 1,
         at=at,
@@ -114,23 +115,62 @@ def by(actor: Actor) -> str:
     return f"{actor.kind.value}:{actor.id}:{actor.login}"
 
 
-async def rows(database: Database, *, since: int | None = None) -> AsyncGenerator[list[Row]]:
-    """Batches of what stands in the table, in order, from the event ``since`` on; close it when you leave early.
+async def lock(connection: AsyncConnection) -> None:
+    """Let nobody else append before this transaction ends."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
-    All of it is one statement, so that it is one state of the table, on both databases: events that are appended
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """One state of the log: the last event that was dropped for its age, and batches of what is there, in order."""
+
+    dropped: Anchor | None
+    batches: AsyncGenerator[list[Row]]
+
+
+@asynccontextmanager
+async def open_log(database: Database, *, since: int | None = None) -> AsyncGenerator[Log]:
+    """What stands in the table, from the event ``since`` on.
+
+    The rows are one statement, so that they are one state of the table, on both databases: events that are appended
     meanwhile are not in it. What is no event (somebody who breaks in need not write dates) is given as such; without
     ``since`` so are rows with numbers that no event has.
 
     Raises:
         StoreUnavailableError, StoreError: the database did not answer, or refused.
     """
+    async with aclosing(_read(database, since)) as read:
+        dropped, _ = await anext(read)
+        yield Log(dropped, (batch async for _, batch in read))
+
+
+async def _read(database: Database, since: int | None) -> AsyncGenerator[tuple[Anchor | None, list[Row]]]:
+    """The anchor with no rows, then with each batch. Errors of whoever reads do not come by here."""
     async with database.reading() as connection:
+        if connection.dialect.name == "postgresql":
+            # Nothing is dropped between the two statements, and during the second one.
+            await connection.execute(text(f"LOCK TABLE {audit_events.name} IN ACCESS SHARE MODE"))
+        dropped = await _dropped(connection)
+        yield dropped, []
         statement = _as_written(connection.dialect)
         if since is not None:
             statement = statement.where(audit_events.c.id >= since)
         result = await connection.stream(statement, execution_options={"yield_per": _BATCH})
         async for batch in result.partitions():
-            yield [_row(fields, connection.dialect) for fields in batch]
+            yield dropped, [_row(fields, connection.dialect) for fields in batch]
+
+
+async def _dropped(connection: AsyncConnection) -> Anchor | None:
+    """The newest anchor; one that cannot be read is given as one that fits no log."""
+    kind = Text if connection.dialect.name == "postgresql" else LargeBinary
+    columns = (cast(column, kind) for column in (audit_anchor.c.serial, audit_anchor.c.hash))
+    newest = select(*columns).order_by(audit_anchor.c.serial.desc()).limit(1)
+    row = (await connection.execute(newest)).one_or_none()
+    if row is None:
+        return None
+    serial, digest = (_text(field) or "" for field in row)
+    return Anchor(int(serial), digest) if _SERIAL.fullmatch(serial) else Anchor(0, "")
 
 
 def open_for_reading(url: str) -> Database:

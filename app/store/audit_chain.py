@@ -26,6 +26,9 @@ class Anchor:
 BEGINNING: Final = Anchor(0, "0" * 64)
 """What the first event follows."""
 
+DROPPED: Final = "audit.dropped"
+"""The verb of an event that says that old events were removed: up to the anchor that ``through`` in its data names."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
@@ -83,6 +86,7 @@ class Fault(StrEnum):
     CHANGED = "changed"
     REPLACED = "replaced"
     TRUNCATED = "truncated"
+    UNDECLARED = "undeclared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,24 +103,31 @@ class Break:
 class Verdict:
     """How a chain is.
 
-    ``events`` were sound, the last of them is ``newest``; ``follow`` rows stand after the first bad one.
+    ``events`` were sound, the last of them is ``newest``; ``follow`` rows stand after the first bad one. All up to
+    ``dropped`` were removed, as the chain itself says.
     """
 
     events: int
     newest: Anchor | None
     broken: Break | None
     follow: int
+    dropped: Anchor | None = None
 
 
 class Chain:
     """Follows a chain from ``after`` on, row by row, and remembers no more than the last one.
 
-    That an end is missing, or that all was written anew, shows only against an event that is ``expected``.
+    That an end is missing, or that all was written anew, shows only against an event that is ``expected``. Where the
+    events up to ``dropped`` were removed, the chain begins after it, and the newest event of that kind must name it.
     """
 
-    def __init__(self, after: Anchor = BEGINNING, expected: Anchor | None = None) -> None:
-        self._after = after
+    def __init__(
+        self, after: Anchor = BEGINNING, expected: Anchor | None = None, *, dropped: Anchor | None = None
+    ) -> None:
+        after = after if dropped is None else dropped
         self._expected = expected
+        self._dropped = dropped
+        self._declared: str | None = None
         self._last = after
         self._events = 0
         self._broken: Break | None = None
@@ -132,11 +143,27 @@ class Chain:
 
     def end(self) -> Verdict:
         """There are no more rows."""
-        expected = self._expected
-        if self._broken is None and expected is not None and expected.serial > self._last.serial:
-            self._broken = Break(fault=Fault.TRUNCATED, place=self._last.serial + 1, serial=None)
-        newest = self._last if self._events else None
-        return Verdict(events=self._events, newest=newest, broken=self._broken, follow=self._follow)
+        if self._broken is None:
+            self._broken = self._break_at_end()
+        return Verdict(
+            events=self._events,
+            newest=self._last if self._events else None,
+            broken=self._broken,
+            follow=self._follow,
+            dropped=self._dropped,
+        )
+
+    def _break_at_end(self) -> Break | None:
+        expected, dropped = self._expected, self._dropped
+        if expected is not None and expected.serial > self._last.serial:
+            return Break(fault=Fault.TRUNCATED, place=self._last.serial + 1, serial=None)
+        if dropped is None:
+            return None
+        if self._declared != str(dropped):
+            return Break(fault=Fault.UNDECLARED, place=dropped.serial, serial=None)
+        if expected is not None and expected.serial == dropped.serial and expected.hash != dropped.hash:
+            return Break(fault=Fault.REPLACED, place=dropped.serial, serial=dropped.serial)
+        return None
 
     def _check(self, row: Row) -> None:
         place = self._last.serial + 1
@@ -149,6 +176,8 @@ class Chain:
             return
         self._last = Anchor(row.event.serial, row.hash)
         self._events += 1
+        if row.event.verb == DROPPED:
+            self._declared = row.event.data.get("through")
 
     def _fault(self, row: WrittenEvent, place: int) -> Fault | None:
         event, expected = row.event, self._expected

@@ -19,9 +19,11 @@ from app.store.recorded import SqlRecorded
 from app.store.registry import SqlRegistry
 from app.store.repairs import SqlRepairs
 from app.store.reports import SqlReports
+from app.store.retention import SqlRetention
 from app.store.runs import SqlRuns
 from app.store.sweeps import SqlSweeps
 from app.store.watch import SqlWatch
+from bot.model.retention import Keep
 from bot.model.turns import UNCAPPED, JobCaps
 from bot.ports.system import Clock, Ids
 
@@ -30,9 +32,12 @@ class SqlStore:
     """All rows behind one pool of connections, for one event loop; implements ``bot.ports.store.Store``.
 
     ``caps`` bound the jobs that are at work at once, in all processes that have the same; without, nothing does.
+    ``keep`` says what the retention leaves alone.
     """
 
-    def __init__(self, database: Database, clock: Clock, ids: Ids, *, caps: JobCaps | None = None) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, ids: Ids, *, caps: JobCaps | None = None, keep: Keep | None = None
+    ) -> None:
         self._database = database
         self._ids = ids
         self.deliveries = SqlDeliveries(database, clock)
@@ -50,6 +55,7 @@ class SqlStore:
         self.watch = SqlWatch(database, clock)
         self.sweeps = SqlSweeps(database, clock)
         self.repairs = SqlRepairs(database)
+        self.retention = SqlRetention(database, Keep() if keep is None else keep)
 
     @classmethod
     def open(
@@ -60,6 +66,7 @@ class SqlStore:
         *,
         busy_seconds: float = BUSY_SECONDS,
         caps: JobCaps | None = None,
+        keep: Keep | None = None,
         limits: Limits = DEFAULT,
     ) -> Self:
         """A store on ``sqlite:///path`` or ``postgresql://…``; connections are made when they are needed.
@@ -71,7 +78,7 @@ class SqlStore:
             SettingsError: the URL names no database that can be used.
         """
         engine = create_engine(url, busy_seconds=busy_seconds, limits=limits)
-        return cls(Database(engine, busy_seconds=busy_seconds), clock, ids, caps=caps)
+        return cls(Database(engine, busy_seconds=busy_seconds), clock, ids, caps=caps, keep=keep)
 
     @property
     def engine(self) -> AsyncEngine:

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import ColumnElement, Row, and_, select, update
 
 from app.store.engine import Database, insert
+from app.store.history_tables import delivery_keys
 from app.store.tables import deliveries
 from app.store.types import Values
 from bot.errors import StoreError, StoreUnavailableError
@@ -22,7 +23,7 @@ _Waiting = tuple[Delivery, asyncio.Future[bool]]
 
 
 class SqlDeliveries:
-    """The deliveries' rows.
+    """The deliveries' rows, each with its key: the rows are in a partition for each month, a key is there once.
 
     Requests that arrive while a commit is under way share the next one: a commit waits for the disk, and hundreds of
     requests can wait for the same turn of it.
@@ -78,19 +79,24 @@ class SqlDeliveries:
             _answer(batch, added)
 
     async def _write(self, batch: Sequence[Delivery]) -> set[tuple[ForgeKind, str]]:
-        """The keys of those that were new."""
+        """The keys of those that were new, in two statements however many they are."""
+        first = {(each.forge, each.delivery_id): each for each in reversed(batch)}
         async with self._database.writing() as connection:
             rows = await connection.execute(
-                insert(connection, deliveries)
+                insert(connection, delivery_keys)
                 .on_conflict_do_nothing(index_elements=["forge", "delivery_id"])
-                .returning(deliveries.c.forge, deliveries.c.delivery_id),
-                [_values(delivery) for delivery in batch],
+                .returning(delivery_keys.c.serial, delivery_keys.c.forge, delivery_keys.c.delivery_id),
+                [_key(delivery) for delivery in first.values()],
             )
-            return {(row.forge, row.delivery_id) for row in rows}
+            serials = {(row.forge, row.delivery_id): row.serial for row in rows}
+            if serials:
+                values = [{"serial": serial, **_values(first[key])} for key, serial in serials.items()]
+                await connection.execute(insert(connection, deliveries), values)
+        return set(serials)
 
     async def get(self, forge: ForgeKind, delivery_id: str) -> Delivery | None:
         """A delivery by its id."""
-        query = select(deliveries).where(deliveries.c.forge == forge, deliveries.c.delivery_id == delivery_id)
+        query = select(deliveries).where(_is(forge, delivery_id))
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _delivery(row)
@@ -99,9 +105,7 @@ class SqlDeliveries:
         """Say what became of a delivery."""
         settled_at: datetime | None = None if state is DeliveryState.NEW else self._clock.now()
         change = (
-            update(deliveries)
-            .where(deliveries.c.forge == forge, deliveries.c.delivery_id == delivery_id)
-            .values(state=state, error=error, settled_at=settled_at)
+            update(deliveries).where(_is(forge, delivery_id)).values(state=state, error=error, settled_at=settled_at)
         )
         async with self._database.writing() as connection:
             await connection.execute(change)
@@ -110,7 +114,7 @@ class SqlDeliveries:
         """Count a failed attempt at routing and return how many there were."""
         change = (
             update(deliveries)
-            .where(deliveries.c.forge == forge, deliveries.c.delivery_id == delivery_id)
+            .where(_is(forge, delivery_id))
             .values(attempts=deliveries.c.attempts + 1, error=error)
             .returning(deliveries.c.attempts)
         )
@@ -142,6 +146,24 @@ def _answer_error(batch: Sequence[_Waiting], error: BaseException) -> None:
     for _, kept in batch:
         if not kept.done():
             kept.set_exception(error)
+
+
+def _is(forge: ForgeKind, delivery_id: str) -> ColumnElement[bool]:
+    """The delivery with that key. By its moment, a database with partitions looks into one of them only."""
+    return and_(
+        delivery_keys.c.forge == forge,
+        delivery_keys.c.delivery_id == delivery_id,
+        deliveries.c.serial == delivery_keys.c.serial,
+        deliveries.c.received_at == delivery_keys.c.received_at,
+    )
+
+
+def _key(delivery: Delivery) -> Values:
+    return {
+        "forge": delivery.forge,
+        "delivery_id": delivery.delivery_id,
+        "received_at": delivery.received_at,
+    }
 
 
 def _values(delivery: Delivery) -> Values:

@@ -9,9 +9,10 @@ from sqlalchemy import Update, and_, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.store.engine import Database, insert
+from app.store.history_tables import delivery_keys
 from app.store.registry import repository_of
 from app.store.sweep_tables import redeliveries, repository_sweeps, sweeps
-from app.store.tables import deliveries, installations, repositories
+from app.store.tables import installations, repositories
 from app.store.types import Values
 from bot.model.forge import ForgeKind, RepositoryRef
 from bot.model.sweeps import SweepBeat, SweepLease
@@ -142,8 +143,8 @@ class SqlSweeps:
         away: set[str] = set()
         async with self._database.reading() as connection:
             for part in _parts(delivery_ids):
-                inbox = select(deliveries.c.delivery_id).where(
-                    deliveries.c.forge == forge, deliveries.c.delivery_id.in_(part)
+                inbox = select(delivery_keys.c.delivery_id).where(
+                    delivery_keys.c.forge == forge, delivery_keys.c.delivery_id.in_(part)
                 )
                 tried = select(redeliveries.c.delivery_id).where(
                     redeliveries.c.forge == forge,

@@ -57,7 +57,8 @@ instance: Final = Table(
 deliveries: Final = Table(
     "deliveries",
     metadata,
-    Column("serial", SERIAL, primary_key=True),
+    # of its row in delivery_keys, which knows each forge's ids once
+    Column("serial", SERIAL, primary_key=True, autoincrement=False),
     Column("forge", choice(ForgeKind), nullable=False),
     Column("delivery_id", AnyText, nullable=False),
     Column("event", AnyText, nullable=False),
@@ -68,8 +69,6 @@ deliveries: Final = Table(
     Column("attempts", Integer, nullable=False),
     Column("error", AnyText, nullable=False),
     Column("settled_at", UtcDateTime),
-    # Deliveries.add, get, settle, failed_attempt
-    UniqueConstraint("forge", "delivery_id"),
     # Deliveries.waiting
     _partial("ix_deliveries_waiting", "received_at", "serial", where="state = 'new'"),
 )
@@ -215,8 +214,9 @@ job_executions: Final = Table(
     Column("status", AnyText, nullable=False),
     Column("error_class", AnyText, nullable=False),
     Column("error", AnyText, nullable=False),
-    # Jobs.end_execution, set_retry
-    UniqueConstraint("job_id", "attempt"),
+    # Jobs.end_execution, set_retry. Not unique, since that would hold within a month only; no attempt is there twice,
+    # since its number is counted up in the job's row, under the lease, in the transaction that inserts it.
+    Index("ix_job_executions_job", "job_id", "attempt"),
 )
 
 runs: Final = Table(
@@ -483,5 +483,5 @@ audit_events: Final = Table(
     Column("hash", digest(), nullable=False),
 )
 
-APPEND_ONLY: Final = ("approvals", "audit_events")
+APPEND_ONLY: Final = ("approvals", "audit_events", "audit_anchor")
 """The tables in which triggers refuse every change and every deletion."""

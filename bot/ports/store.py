@@ -13,6 +13,7 @@ from bot.model.reports import ConflictRecord, ReportContent, ReportTarget, Surfa
 from bot.model.resolutions import GateResult
 from bot.model.turns import KeptWaiting
 from bot.ports.levels import Levels
+from bot.ports.retention import Retention
 from bot.ports.runs import ModelLedger, Runs
 from bot.ports.sweeps import Repairs, Sweeps
 from bot.ports.watch import WatchRows
@@ -357,11 +358,12 @@ class Reports(Protocol):
         content: ReportContent,
         *,
         not_before: datetime | None = None,
+        first: bool = False,
     ) -> str:
         """Say what a surface should show; the id of its target. The latest wish wins; an equal one changes nothing.
 
         An open wish's earlier moment stays, and so does the pause after a failure; a target that was given up is tried
-        again with new content.
+        again with new content. With ``first``, the first wish for a surface stays, whatever is wished later.
         """
         ...
 
@@ -484,4 +486,9 @@ class Store(Protocol):
     @property
     def repairs(self) -> Repairs:
         """What the sweeps ask of the rows of others."""
+        ...
+
+    @property
+    def retention(self) -> Retention:
+        """What removes old rows."""
         ...

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,12 @@ from app.audit import MAX_LINE_BYTES, audit, message_of, read_lines, to_document
 from app.cli import main
 from app.docs import ROOT
 from app.store.audit_chain import BEGINNING, Anchor, Break, Chain, Fault, Unreadable, Verdict, WrittenEvent
+from app.store.audit_drop import drop_audit
 from app.store.database import SqlStore
+from app.store.engine import Database
 from app.store.migrate import upgrade
 from tests.app.store.test_audit_chain import LOGS, SAID, TAMPERINGS, Tampering, anchor_of, chained, verdict_of
-from tests.app.store.words import CountedIds, HandClock
+from tests.app.store.words import START, CountedIds, HandClock
 from tests.conftest import Golden
 
 EVENTS = [
@@ -105,6 +108,8 @@ BREAKS = [
     Break(fault=Fault.CHANGED, place=4, serial=4),
     Break(fault=Fault.REPLACED, place=4, serial=4),
     Break(fault=Fault.TRUNCATED, place=4, serial=None),
+    Break(fault=Fault.UNDECLARED, place=1, serial=None),
+    Break(fault=Fault.UNDECLARED, place=4, serial=None),
 ]
 
 
@@ -117,7 +122,7 @@ def test_every_break_has_words(golden: Golden) -> None:
     texts = [
         to_text(Verdict(events=events, newest=last, broken=broken, follow=follow))
         for events, last, follow in counts
-        for broken in (None, BREAKS[-3])
+        for broken in (None, BREAKS[-5])
     ]
     golden.check("audit/verdicts.txt", "\n\n".join(texts) + "\n")
     assert [to_document(each)["broken"]["place"] for each in verdicts] == [each.place for each in BREAKS]
@@ -175,6 +180,88 @@ def test_a_part_is_checked_after_what_is_known(file: Path, tmp_path: Path) -> No
         assert run("verify", "--after", f"1:{'f' * 64}", *where).exit_code == 1
     assert run("verify", "--file", str(part)).exit_code == 1, "it does not begin with the first event"
     assert run("export", "--since", "4").stdout == ""
+
+
+@pytest.fixture
+def cut(file: Path) -> Path:
+    """The same log, of which the first two events were dropped, and an event says so."""
+    asyncio.run(_drop(f"sqlite:///{file}", before="2026-03-01 12:00:00.300000+00:00"))
+    return file
+
+
+async def _drop(url: str, before: str) -> None:
+    store = SqlStore.open(url, HandClock(), CountedIds())
+    await drop_audit(Database(store.engine), before=datetime.fromisoformat(before), now=START)
+    await store.close()
+
+
+def test_a_log_without_its_beginning(cut: Path, golden: Golden, tmp_path: Path) -> None:
+    done = run("verify", "--expect", newest_of(cut))
+    assert done.exit_code == 0
+    golden.check("audit/dropped.txt", done.output)
+    as_json = run("verify", "--json")
+    assert as_json.exit_code == 0
+    golden.check("audit/dropped.json", as_json.output)
+    exported = tmp_path / "log.jsonl"
+    done = run("export", "--output", str(exported))
+    golden.check("audit/export_dropped.txt", done.stderr)
+    after = re.search(r"--after (\S+)\.", done.stderr)
+    assert after is not None
+    assert run("verify", "--file", str(exported), "--after", after[1]).exit_code == 0
+    assert run("verify", "--file", str(exported)).exit_code == 1, "a file by itself does not say why it begins there"
+    assert run("verify", "--after", after[1]).exit_code == 0
+    assert "dropped" not in run("export", "--since", "4").stderr
+
+
+def test_what_is_expected_and_was_dropped_is_no_verdict(cut: Path) -> None:
+    anchor = json.loads(run("verify", "--json").stdout)["dropped"]
+    assert anchor["serial"] == 2
+    assert run("verify", "--expect", f"2:{anchor['hash']}").exit_code == 0
+    done = run("verify", "--expect", f"2:{'f' * 64}", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["broken"]["fault"]) == (1, "replaced")
+    for option in ("--expect", "--after"):
+        done = run("verify", option, f"1:{'f' * 64}")
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert f"so that {option} 1 proves nothing" in " ".join(done.stderr.replace("│", " ").split())
+    assert cut.exists()
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        # more is gone than was said: the anchor moved on with the rows
+        (
+            [
+                "INSERT INTO audit_anchor SELECT id, hash, at FROM audit_events WHERE id = 3",
+                "DELETE FROM audit_events WHERE id = 3",
+            ],
+            (1, "undeclared", 3),
+        ),
+        # or all of it
+        (
+            [
+                "INSERT INTO audit_anchor SELECT id, hash, at FROM audit_events WHERE id = 4",
+                "DELETE FROM audit_events",
+            ],
+            (1, "undeclared", 4),
+        ),
+        # the anchor moved on, and the rows are there
+        (["INSERT INTO audit_anchor SELECT id, hash, at FROM audit_events WHERE id = 3"], (1, "out_of_order", 4)),
+        (["UPDATE audit_anchor SET serial = 1"], (1, "missing", 2)),
+        (["UPDATE audit_anchor SET serial = 'two'"], (1, "missing", 1)),
+        (["UPDATE audit_anchor SET hash = upper(hash)"], (1, "not_linked", 3)),
+        (["UPDATE audit_anchor SET hash = x'ff'"], (1, "not_linked", 3)),
+        (["DELETE FROM audit_anchor"], (1, "missing", 1)),
+        (["DELETE FROM audit_events WHERE id = 3"], (1, "missing", 3)),
+        (["DELETE FROM audit_events WHERE id = 4"], (1, "undeclared", 2)),
+    ],
+)
+def test_what_is_done_to_the_anchor_is_found(cut: Path, statements: list[str], expected: tuple[int, str, int]) -> None:
+    free = [f"DROP TRIGGER audit_anchor_no_{act}" for act in ("update", "delete", "insert")]
+    tamper(cut, *free, *statements)
+    done = run("verify", "--json")
+    broken = json.loads(done.stdout)["broken"]
+    assert (done.exit_code, broken["fault"], broken["place"]) == expected
 
 
 @pytest.mark.parametrize(

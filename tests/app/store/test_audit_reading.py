@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import sqlite3
 import tracemalloc
-from contextlib import aclosing, closing
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from sqlalchemy import insert, make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.store.audit import append, open_for_reading, rows
+from app.store.audit import append, open_for_reading, open_log
 from app.store.audit_chain import Anchor, Chain, Fault, Row, Verdict, WrittenEvent
 from app.store.database import SqlStore
 from app.store.engine import Database, parse_url
@@ -35,8 +35,8 @@ async def verdict_of(url: str, *, since: int | None = None, chain: Chain | None 
     chain = chain or Chain()
     database = open_for_reading(url)
     try:
-        async with aclosing(rows(database, since=since)) as batches:
-            async for batch in batches:
+        async with open_log(database, since=since) as log:
+            async for batch in log.batches:
                 chain.take(batch)
     finally:
         await database.close()
@@ -185,7 +185,7 @@ async def test_two_rows_with_one_number_are_found(store: SqlStore, url: str) -> 
         loosen = ["ALTER TABLE audit_events DROP CONSTRAINT pk_audit_events"]
         repair = [
             "DELETE FROM audit_events WHERE actor = 'user:1:eve'",
-            "ALTER TABLE audit_events ADD CONSTRAINT pk_audit_events PRIMARY KEY (id)",
+            "ALTER TABLE audit_events ADD CONSTRAINT pk_audit_events PRIMARY KEY (id, at)",
         ]
     else:
         loose = "CREATE TABLE loose AS SELECT * FROM audit_events"
@@ -250,17 +250,17 @@ async def test_events_that_are_appended_meanwhile_change_no_verdict(
     store: SqlStore, neighbour: SqlStore, url: str
 ) -> None:
     """One statement sees one state, however long it is read."""
-    log = await many(store, 1_200)
+    written = await many(store, 1_200)
     chain, seen = Chain(), 0
     database = open_for_reading(url)
-    async with aclosing(rows(database)) as batches:
-        async for batch in batches:
+    async with open_log(database) as log:
+        async for batch in log.batches:
             chain.take(batch)
             seen += 1
             await neighbour.audit.append(actor="a", verb="v", subject="s", data={})
     await database.close()
     assert seen == 3
-    assert chain.end() == Verdict(events=1_200, newest=Anchor(1_200, log[-1].hash), broken=None, follow=0)
+    assert chain.end() == Verdict(events=1_200, newest=Anchor(1_200, written[-1].hash), broken=None, follow=0)
     assert (await verdict_of(url)).events == 1_203
 
 
@@ -291,7 +291,8 @@ async def test_a_part_begins_where_it_is_told(store: SqlStore, url: str) -> None
 async def rows_of(url: str) -> list[Row]:
     database = open_for_reading(url)
     try:
-        return [row async for batch in rows(database) for row in batch]
+        async with open_log(database) as log:
+            return [row async for batch in log.batches for row in batch]
     finally:
         await database.close()
 
@@ -373,7 +374,8 @@ def test_a_copy_of_a_file_is_read_as_it_is(log_file: Path, tmp_path: Path, journ
 
 async def counted(database: Database) -> int:
     try:
-        return sum([len(batch) async for batch in rows(database)])
+        async with open_log(database) as log:
+            return sum([len(batch) async for batch in log.batches])
     finally:
         await database.close()
 
