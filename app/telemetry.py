@@ -64,6 +64,9 @@ SWEPT: Final = Gauge(
     ["sweep"],
     registry=REGISTRY,
 )
+ROWS_REMOVED: Final = Counter(
+    "flowforge_rows_removed_total", "Rows that were removed for their age, by table", ["table"], registry=REGISTRY
+)
 FORGE_REQUESTS: Final = Counter(
     "flowforge_forge_requests_total",
     "Requests to the forge's API by method and by what came of them: 2xx, 304 (which is free), 3xx, 4xx, 5xx, limited, "

@@ -22,7 +22,7 @@ from app.system import SystemClock, SystemIds, SystemTimer
 from app.telemetry import RUNS_ENDED, RunSpans, span
 from app.wiring_events import bind_route, bind_sync, bind_watch
 from app.wiring_jobs import bind_jobs
-from app.wiring_parts import Parts, job_caps
+from app.wiring_parts import Parts, job_caps, keep
 from app.wiring_sandboxes import open_runner
 from app.wiring_sweeps import bind_sweeps
 from app.wiring_web import create_web
@@ -97,6 +97,7 @@ async def open_flowforge(
             clock,
             ids,
             caps=job_caps(settings),
+            keep=keep(settings),
             limits=settings.database_limits,
         )
         stack.push_async_callback(store.close)

@@ -1,6 +1,7 @@
 """The adapters of a worker, opened; every wiring module binds use cases to them."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from arq.connections import ArqRedis
 
@@ -10,6 +11,7 @@ from app.store.database import SqlStore
 from app.system import SystemIds
 from bot.forges.github.forge import GitHubForge
 from bot.git.adapter import GitMirrors
+from bot.model.retention import Keep
 from bot.model.turns import JobCaps
 from bot.policy.limits import ServerLimits
 from bot.ports.runner import AgentRunner, Obstacle
@@ -55,4 +57,13 @@ def job_caps(settings: ServiceSettings) -> JobCaps:
         per_repository=settings.max_jobs_per_repository,
         per_installation=settings.max_jobs_per_installation,
         overall=settings.max_jobs,
+    )
+
+
+def keep(settings: ServiceSettings) -> Keep:
+    """How old rows become."""
+    return Keep(
+        deliveries=timedelta(days=settings.delivery_days),
+        history_months=settings.history_months,
+        audit_months=settings.audit_months,
     )

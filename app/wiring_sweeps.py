@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from app.jobs.worker import BoundSweep
-from app.telemetry import JOBS_WAITING, REPAIRS, SANDBOXES_SUNK, SWEPT
+from app.telemetry import JOBS_WAITING, REPAIRS, ROWS_REMOVED, SANDBOXES_SUNK, SWEPT
 from app.wiring_parts import Parts
 from bot.errors import SandboxError
 from bot.handlers.conclude import Conclude
@@ -70,6 +70,8 @@ def _own_works(parts: Parts, supervisor: Supervisor, run: RunSweep) -> Mapping[s
 
     async def on_retention(_: str) -> Swept:
         await store.runs.drop_results(clock.now() - timedelta(days=parts.settings.result_days))
+        for table, rows in (await store.retention.retain(clock.now())).removed.items():
+            ROWS_REMOVED.labels(table=table).inc(rows)
         return Swept()
 
     return {

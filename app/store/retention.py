@@ -62,6 +62,8 @@ class SqlRetention:
             except BrokenLogError as error:
                 log.exception("the audit log is broken, nothing of it is dropped", place=error.place)
                 postponed[table.name] = None
+        if postponed:
+            log.warning("old rows stay, or partitions are not made, until the next time", tables=[*postponed])
         return Retained(removed={table: count for table, count in removed.items() if count}, postponed=(*postponed,))
 
     def _work(self, now: datetime) -> dict[Table, Callable[[], Awaitable[int]]]:
