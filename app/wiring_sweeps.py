@@ -14,6 +14,7 @@ from bot.handlers.expire import ExpireProposals
 from bot.handlers.notice import NoticeChanges
 from bot.handlers.reconcile import Reconcile
 from bot.handlers.redeliver import Redeliver
+from bot.handlers.retention import RemoveOld
 from bot.handlers.stale_branches import RemoveBranches
 from bot.handlers.sweep import RingAgain, TakeBack
 from bot.handlers.sweeping import RunSweep, SweepWork
@@ -42,7 +43,6 @@ def bind_sweeps(
     return tuple(
         BoundSweep(name=spec.name, every=spec.every, run=functools.partial(run, spec, works[spec.name]))
         for spec in SWEEPS
-        if spec.name in works
     )
 
 
@@ -68,17 +68,16 @@ def _own_works(parts: Parts, supervisor: Supervisor, run: RunSweep) -> Mapping[s
         JOBS_WAITING.set(await store.jobs.waiting(clock.now()))
         return Swept()
 
-    async def on_retention(_: str) -> Swept:
-        await store.runs.drop_results(clock.now() - timedelta(days=parts.settings.result_days))
-        for table, rows in (await store.retention.retain(clock.now())).removed.items():
-            ROWS_REMOVED.labels(table=table).inc(rows)
-        return Swept()
-
     return {
         LEASES.name: on_leases,
         SANDBOXES.name: on_sandboxes,
         RING.name: on_ring,
-        RETENTION.name: on_retention,
+        RETENTION.name: RemoveOld(
+            store=store,
+            clock=clock,
+            keep_results=timedelta(days=parts.settings.result_days),
+            on_removed=_removed,
+        ),
     }
 
 
@@ -104,6 +103,10 @@ def _forge_works(parts: Parts, conclude: Conclude, notice: NoticeChanges) -> Map
 
 def _repaired(kind: RepairKind, count: int) -> None:
     REPAIRS.labels(kind=kind.value).inc(count)
+
+
+def _removed(table: str, rows: int) -> None:
+    ROWS_REMOVED.labels(table=table).inc(rows)
 
 
 def _beat(sweep: str, at: datetime) -> None:

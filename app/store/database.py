@@ -12,6 +12,7 @@ from app.store.engine import BUSY_SECONDS, Database, create_engine
 from app.store.intents import SqlIntents
 from app.store.jobs import SqlJobs
 from app.store.ledger import SqlModelLedger
+from app.store.leftovers import SqlLeftovers
 from app.store.levels import SqlLevels
 from app.store.limits import DEFAULT, Limits
 from app.store.proposals import SqlProposals
@@ -55,6 +56,7 @@ class SqlStore:
         self.watch = SqlWatch(database, clock)
         self.sweeps = SqlSweeps(database, clock)
         self.repairs = SqlRepairs(database)
+        self.leftovers = SqlLeftovers(database)
         self.retention = SqlRetention(database, Keep() if keep is None else keep)
 
     @classmethod

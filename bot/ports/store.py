@@ -15,7 +15,7 @@ from bot.model.turns import KeptWaiting
 from bot.ports.levels import Levels
 from bot.ports.retention import Retention
 from bot.ports.runs import ModelLedger, Runs
-from bot.ports.sweeps import Repairs, Sweeps
+from bot.ports.sweeps import Leftovers, Repairs, Sweeps
 from bot.ports.watch import WatchRows
 
 
@@ -486,6 +486,11 @@ class Store(Protocol):
     @property
     def repairs(self) -> Repairs:
         """What the sweeps ask of the rows of others."""
+        ...
+
+    @property
+    def leftovers(self) -> Leftovers:
+        """Rows that only the past needed."""
         ...
 
     @property

@@ -103,3 +103,15 @@ class Repairs(Protocol):
     async def write_again(self, report: WrittenReport, *, gone: bool) -> bool:
         """Have a report written again, as a new one where it is ``gone``; False when another one is wished for."""
         ...
+
+
+class Leftovers(Protocol):
+    """Rows that only the past needed."""
+
+    async def remove(self, now: datetime) -> Mapping[str, int]:
+        """Remove what is old at ``now``, in small transactions; how many rows, by table, where there were any.
+
+        That is verdicts and footprints of pull requests that closed a month ago, decisions and levels as old, and
+        reports older than three months of pull requests without a job.
+        """
+        ...
