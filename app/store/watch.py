@@ -14,6 +14,7 @@ from app.store.types import Values
 from app.store.watch_tables import head_footprints, merge_verdicts, watched_pulls, watched_repositories
 from bot.model.forge import RepositoryRef
 from bot.model.watch import BaseCommit, Footprint, Pair, Push, SeenPull, WatchedPull, WatchVerdict
+from bot.policy.pruning import meets
 from bot.ports.system import Clock
 
 _AT_ONCE: Final = 500
@@ -26,7 +27,7 @@ _KNOWN: Final = (
 """The columns that ``judged`` writes."""
 
 _READ: Final = ("number", "recorded_base", *_KNOWN)
-"""The columns of a ``WatchedPull``; there are thousands of rows, and each of its columns takes time."""
+"""The columns of a ``WatchedPull``, in the order in which ``_pull`` takes them."""
 
 _UNKNOWN: Final[Values] = {
     "base_sha": None,
@@ -130,36 +131,51 @@ class SqlWatch:
 
     async def open_pulls(self, repository: RepositoryRef, base_ref: str) -> list[WatchedPull]:
         """The open pull requests of a base branch, by number."""
+        return await self._pulls(repository, base_ref)
+
+    async def troubled(self, repository: RepositoryRef, base_ref: str) -> list[WatchedPull]:
+        """Those of them that have an alarm, or that people were told of."""
+        table = watched_pulls
+        return await self._pulls(repository, base_ref, or_(table.c.alarm, table.c.told_head.is_not(None)))
+
+    async def _pulls(self, repository: RepositoryRef, base_ref: str, *more: ColumnElement[bool]) -> list[WatchedPull]:
+        pulls = watched_pulls
+        query = select(*(pulls.c[name] for name in _READ)).where(_open(repository, base_ref), *more)
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(query.order_by(pulls.c.number))).all()
+        return [_pull(row, base_ref) for row in rows]
+
+    async def carry(
+        self, repository: RepositoryRef, base_ref: str, push: Push, *, heads: Mapping[int, str]
+    ) -> frozenset[int]:
+        """Let the verdicts for ``push.old`` count for ``push.new`` where the push cannot have changed them.
+
+        Only for pull requests whose rows are about these heads. Returns their numbers.
+        """
         pulls, prints = watched_pulls, head_footprints
         same = and_(*(prints.c[name] == pulls.c[name] for name in ("forge", "repository_id", "merge_base", "head_sha")))
-        query = (
-            select(*(pulls.c[name] for name in _READ), prints.c.paths, prints.c.directories, prints.c.commits)
-            .outerjoin(prints, same)
-            .where(_in(pulls, repository), pulls.c.base_ref == base_ref, pulls.c.is_open)
-            .order_by(pulls.c.number)
-        )
-        async with self._database.reading() as connection:
-            return [_pull(row, base_ref) for row in await connection.execute(query)]
-
-    async def carry(self, repository: RepositoryRef, base_ref: str, push: Push, *, without: Sequence[int]) -> None:
-        """Let the verdicts for ``push.old`` count for ``push.new``, except those of some pull requests."""
-        carried = and_(
-            _in(watched_pulls, repository),
-            watched_pulls.c.base_ref == base_ref,
-            watched_pulls.c.is_open,
-            watched_pulls.c.base_sha == push.old,
-            watched_pulls.c.merge_base.is_not(None),
-            *([watched_pulls.c.number.not_in(without)] if without else []),
-        )
+        asked = and_(_open(repository, base_ref), pulls.c.base_sha == push.old, pulls.c.state.is_not(None))
+        query = select(pulls.c.number, pulls.c.head_sha, prints.c.paths, prints.c.directories, prints.c.commits)
         async with self._database.writing() as connection:
-            await connection.execute(update(watched_pulls).where(carried).values(base_sha=push.new))
+            rows = (await connection.execute(query.join(prints, same).where(asked))).all()
+            apart = {
+                number
+                for number, head, paths, directories, commits in rows
+                if heads.get(number) == head
+                and not meets(push, paths=_split(paths), directories=_split(directories), commits=_commits(commits))
+            }
+            for part in _parts(sorted(apart)):
+                carried = update(pulls).where(asked, pulls.c.number.in_(part))
+                await connection.execute(carried.values(base_sha=push.new))
+        return frozenset(apart)
 
-    async def judged(self, repository: RepositoryRef, pulls: Sequence[WatchedPull]) -> None:
-        """Keep what is known about pull requests now, with their footprints."""
-        prints = [pull.footprint for pull in pulls if pull.footprint is not None]
+    async def judged(
+        self, repository: RepositoryRef, pulls: Sequence[WatchedPull], footprints: Sequence[Footprint] = ()
+    ) -> None:
+        """Keep what is known about pull requests now, and footprints."""
         async with self._database.writing() as connection:
-            if prints:
-                rows = [{**_key(repository), **_print(one), "created_at": self._clock.now()} for one in prints]
+            if footprints:
+                rows = [{**_key(repository), **_print(one), "created_at": self._clock.now()} for one in footprints]
                 await connection.execute(insert(connection, head_footprints).on_conflict_do_nothing(), rows)
             if pulls:
                 known = [{"its_number": pull.number, "its_base": pull.base_ref, **_known(pull)} for pull in pulls]
@@ -222,6 +238,10 @@ def _in(table: Table, repository: RepositoryRef) -> ColumnElement[bool]:
     return and_(table.c.forge == repository.forge, table.c.repository_id == repository.id)
 
 
+def _open(repository: RepositoryRef, base_ref: str) -> ColumnElement[bool]:
+    return and_(_in(watched_pulls, repository), watched_pulls.c.base_ref == base_ref, watched_pulls.c.is_open)
+
+
 def _repository(repository: RepositoryRef) -> Any:
     return update(watched_repositories).where(_in(watched_repositories, repository))
 
@@ -260,7 +280,7 @@ def _known(pull: WatchedPull) -> Values:
         "base_sha": pull.base_sha,
         "verdict_base": pull.verdict_base,
         "state": pull.state,
-        "merge_base": None if pull.footprint is None else pull.footprint.merge_base,
+        "merge_base": pull.merge_base,
         "alarm": pull.alarm,
         "cause_sha": None if pull.cause is None else pull.cause.sha,
         "cause_subject": None if pull.cause is None else pull.cause.subject,
@@ -269,27 +289,21 @@ def _known(pull: WatchedPull) -> Values:
 
 
 def _pull(row: Row[Any], base_ref: str) -> WatchedPull:
-    footprint = None
-    if row.paths is not None:
-        footprint = Footprint(
-            merge_base=row.merge_base,
-            head_sha=row.head_sha,
-            paths=_split(row.paths),
-            directories=_split(row.directories),
-            commits=frozenset(row.commits.decode("ascii").split("\0")) if row.commits else frozenset(),
-        )
+    """By position: there are thousands of rows, and names are looked up one by one."""
+    number, recorded_base, head_sha, base_sha, verdict_base, state, merge_base, *told = row
+    alarm, cause_sha, cause_subject, told_head = told
     return WatchedPull(
-        number=row.number,
+        number=number,
         base_ref=base_ref,
-        head_sha=row.head_sha,
-        recorded_base=row.recorded_base,
-        base_sha=row.base_sha,
-        verdict_base=row.verdict_base,
-        state=row.state,
-        footprint=footprint,
-        alarm=row.alarm,
-        cause=None if row.cause_sha is None else BaseCommit(sha=row.cause_sha, subject=row.cause_subject or ""),
-        told_head=row.told_head,
+        head_sha=head_sha,
+        recorded_base=recorded_base,
+        base_sha=base_sha,
+        verdict_base=verdict_base,
+        state=state,
+        merge_base=merge_base,
+        alarm=alarm,
+        cause=None if cause_sha is None else BaseCommit(sha=cause_sha, subject=cause_subject or ""),
+        told_head=told_head,
     )
 
 
@@ -308,8 +322,12 @@ def _joined(paths: Iterable[bytes]) -> bytes:
     return b"\0".join(sorted(paths))
 
 
-def _split(joined: bytes) -> frozenset[bytes]:
-    return frozenset(joined.split(b"\0")) if joined else frozenset()
+def _split(joined: bytes) -> list[bytes]:
+    return joined.split(b"\0") if joined else []
+
+
+def _commits(joined: bytes) -> list[str]:
+    return joined.decode("ascii").split("\0") if joined else []
 
 
 def _verdict(row: Row[Any]) -> WatchVerdict:

@@ -35,7 +35,7 @@ class TellConflicts:
 
     async def __call__(self, repository: RepositoryRef, base_ref: str, *, heads: Mapping[int, str]) -> None:
         """Tell what is not told yet. The forge is asked about a pull request only when there is something to tell."""
-        pulls = await self.store.watch.open_pulls(repository, base_ref)
+        pulls = await self.store.watch.troubled(repository, base_ref)
         begun = [pull for pull in pulls if _has_begun(pull) and heads.get(pull.number) == pull.head_sha]
         ended = [pull for pull in pulls if pull.told_head is not None and pull.state is MergeState.CLEAN]
         for pull in ended:

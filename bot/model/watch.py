@@ -99,7 +99,8 @@ class WatchedPull:
 
     ``state`` holds for ``base_sha`` and ``head_sha``; None as long as git was not asked. Git was asked for
     ``verdict_base``: where that is another commit than ``base_sha``, the verdict was carried over, because what was
-    pushed since lies apart from what the head changes. ``footprint`` is None where nothing may be carried over.
+    pushed since lies apart from what the head changes. ``merge_base`` is the one of the head's footprint, None where
+    nothing may be carried over.
 
     ``alarm`` is set from the moment when a push to the base brought the pull request into conflict until it merges
     again; ``cause`` is the commit of the base that did. ``told_head`` is the head whose check run says so.
@@ -112,7 +113,7 @@ class WatchedPull:
     base_sha: str | None = None
     verdict_base: str | None = None
     state: MergeState | None = None
-    footprint: Footprint | None = None
+    merge_base: str | None = None
     alarm: bool = False
     cause: BaseCommit | None = None
     told_head: str | None = None

@@ -1,10 +1,14 @@
 """Which verdicts a push to the base cannot have changed."""
 
-from bot.model.watch import Footprint, Push
+from collections.abc import Iterable
+
+from bot.model.watch import Push
 
 
-def meets(push: Push, footprint: Footprint) -> bool:
+def meets(push: Push, *, paths: Iterable[bytes], directories: Iterable[bytes], commits: Iterable[str]) -> bool:
     """Whether a push to the base may change git's verdict on a head with this footprint; True where in doubt.
+
+    The three are those of a ``Footprint``, in any form: a push is compared with thousands of them.
 
     A push that lies apart leaves for every path that the head changed the same three versions to be merged:
 
@@ -17,7 +21,5 @@ def meets(push: Push, footprint: Footprint) -> bool:
     gives none to a head for which it had happened before. The same goes for heads that remove a whole directory.
     """
     return not (
-        push.commits.isdisjoint(footprint.commits)
-        and push.touched.isdisjoint(footprint.paths)
-        and push.replaced.isdisjoint(footprint.directories)
+        push.commits.isdisjoint(commits) and push.touched.isdisjoint(paths) and push.replaced.isdisjoint(directories)
     )

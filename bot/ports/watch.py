@@ -77,12 +77,23 @@ class WatchRows(Protocol):
         """The open pull requests of a base branch, by number."""
         ...
 
-    async def carry(self, repository: RepositoryRef, base_ref: str, push: Push, *, without: Sequence[int]) -> None:
-        """Let the verdicts for ``push.old`` count for ``push.new``, except those of some pull requests."""
+    async def troubled(self, repository: RepositoryRef, base_ref: str) -> list[WatchedPull]:
+        """Those of them that have an alarm, or that people were told of."""
         ...
 
-    async def judged(self, repository: RepositoryRef, pulls: Sequence[WatchedPull]) -> None:
-        """Keep what is known about pull requests now, with their footprints."""
+    async def carry(
+        self, repository: RepositoryRef, base_ref: str, push: Push, *, heads: Mapping[int, str]
+    ) -> frozenset[int]:
+        """Let the verdicts for ``push.old`` count for ``push.new`` where the push cannot have changed them.
+
+        Only for pull requests whose rows are about these heads. Returns their numbers.
+        """
+        ...
+
+    async def judged(
+        self, repository: RepositoryRef, pulls: Sequence[WatchedPull], footprints: Sequence[Footprint] = ()
+    ) -> None:
+        """Keep what is known about pull requests now, and footprints."""
         ...
 
     async def verdicts(

@@ -4,6 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 
+import pytest
+
 from app.store.database import SqlStore
 from bot.model.watch import (
     BaseCommit,
@@ -41,12 +43,12 @@ WATCHED = WatchedPull(
     base_sha=OLD,
     verdict_base=OLD,
     state=MergeState.CONFLICT,
-    footprint=FOOTPRINT,
+    merge_base=FOOTPRINT.merge_base,
     alarm=True,
     cause=BaseCommit(sha=NEW, subject="Title (#7)"),
     told_head=HEAD,
 )
-PUSH = Push(old=OLD, new=NEW, commits=frozenset({NEW}), touched=frozenset(), replaced=frozenset())
+PUSH = Push(old=OLD, new=NEW, commits=frozenset({NEW}), touched=frozenset({b"touched"}), replaced=frozenset())
 
 
 async def numbers(store: SqlStore, base_ref: str = "main") -> list[int]:
@@ -98,7 +100,7 @@ async def test_repositories_are_listed_anew_in_turn(store: SqlStore, clock: Hand
 
 async def test_what_is_known_comes_back_as_it_was(store: SqlStore) -> None:
     await store.watch.seen(REPOSITORY, SEEN)
-    for known in (WATCHED, replace(WATCHED, footprint=None, cause=None, told_head=None, alarm=False), WATCHED):
+    for known in (WATCHED, replace(WATCHED, merge_base=None, cause=None, told_head=None, alarm=False), WATCHED):
         await store.watch.judged(REPOSITORY, [known])
         assert await store.watch.open_pulls(REPOSITORY, "main") == [known]
 
@@ -109,20 +111,49 @@ async def test_another_base_branch_makes_all_unknown_and_takes_no_late_knowledge
     await store.watch.seen(REPOSITORY, replace(SEEN, base_ref="next", updated_at=START + timedelta(seconds=1)))
     await store.watch.judged(REPOSITORY, [WATCHED])
     (pull,) = await store.watch.open_pulls(REPOSITORY, "next")
-    assert (pull.state, pull.base_sha, pull.footprint) == (None, None, None)
+    assert (pull.state, pull.base_sha, pull.merge_base) == (None, None, None)
 
 
 async def test_a_verdict_is_carried_over_and_says_from_where(store: SqlStore) -> None:
-    for number in (1, 2, 3, 4):
+    """1 lies apart; 2 meets; 3 has no footprint; 4 is known for another base, 5 for another head."""
+    near = replace(FOOTPRINT, head_sha=sha1("near"), paths=frozenset({b"x", b"touched"}))
+    for number in (1, 2, 3, 4, 5):
         await store.watch.seen(REPOSITORY, replace(SEEN, number=number))
-    known = [replace(WATCHED, number=number) for number in (1, 2)]
-    known += [replace(WATCHED, number=3, footprint=None), replace(WATCHED, number=4, base_sha=sha1("older"))]
-    await store.watch.judged(REPOSITORY, known)
-    await store.watch.carry(REPOSITORY, "main", PUSH, without=[2])
+    known = [replace(WATCHED, number=1), replace(WATCHED, number=2, head_sha=near.head_sha)]
+    known += [replace(WATCHED, number=3, merge_base=None), replace(WATCHED, number=4, base_sha=sha1("older"))]
+    await store.watch.judged(REPOSITORY, [*known, replace(WATCHED, number=5)], [FOOTPRINT, near])
+    heads = {1: HEAD, 2: near.head_sha, 3: HEAD, 4: HEAD, 5: sha1("newer")}
+    assert await store.watch.carry(REPOSITORY, "main", PUSH, heads=heads) == {1}
     after = {
         pull.number: (pull.base_sha, pull.verdict_base) for pull in await store.watch.open_pulls(REPOSITORY, "main")
     }
-    assert after == {1: (NEW, OLD), 2: (OLD, OLD), 3: (OLD, OLD), 4: (sha1("older"), OLD)}
+    stays = (OLD, OLD)
+    assert after == {1: (NEW, OLD), 2: stays, 3: stays, 4: (sha1("older"), OLD), 5: stays}
+
+
+@pytest.mark.parametrize(
+    "push",
+    [
+        replace(PUSH, touched=frozenset({b"d/a"})),
+        replace(PUSH, touched=frozenset({b"\x80\n"})),
+        replace(PUSH, replaced=frozenset({b"d"})),
+        replace(PUSH, commits=frozenset({sha1("work")})),
+    ],
+)
+async def test_a_push_that_meets_a_footprint_in_any_way_carries_nothing(store: SqlStore, push: Push) -> None:
+    await store.watch.seen(REPOSITORY, SEEN)
+    await store.watch.judged(REPOSITORY, [WATCHED], [FOOTPRINT])
+    assert await store.watch.carry(REPOSITORY, "main", push, heads={5: HEAD}) == frozenset()
+    assert await store.watch.carry(REPOSITORY, "main", PUSH, heads={5: HEAD}) == {5}
+
+
+async def test_only_those_that_people_were_told_of_or_should_be_are_troubled(store: SqlStore) -> None:
+    known = [replace(WATCHED, number=1, alarm=False), replace(WATCHED, number=2, told_head=None)]
+    known += [replace(WATCHED, number=3, alarm=False, told_head=None)]
+    for pull in known:
+        await store.watch.seen(REPOSITORY, replace(SEEN, number=pull.number))
+    await store.watch.judged(REPOSITORY, known)
+    assert await store.watch.troubled(REPOSITORY, "main") == known[:2]
 
 
 async def test_the_first_verdict_on_a_pair_stays(store: SqlStore) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bot.git.batch import GitBatch
 from bot.git.mirror import Mirrors
 from bot.git.process import GitCommand
-from bot.model.watch import MergeState, Pair
+from bot.model.watch import Footprint, MergeState, Pair, Push
 from bot.policy.pruning import meets
 from tests.bot.git.lab import REPOSITORY
 
@@ -133,6 +133,11 @@ class Lab:
         return str(self.repo.create_commit(None, who, who, "work", index.write_tree(self.repo), above))
 
 
+def is_apart(push: Push, footprint: Footprint) -> bool:
+    paths, directories, commits = footprint.paths, footprint.directories, footprint.commits
+    return not meets(push, paths=paths, directories=directories, commits=commits)
+
+
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     return Lab(tmp_path_factory.mktemp("pruning"))
@@ -160,7 +165,7 @@ def test_what_is_carried_over_is_what_git_says(
         first, second = await lab.batch.judge(REPOSITORY, pairs, seconds=20)
         footprint = (await lab.batch.footprints(REPOSITORY, base=old, heads=[side])).get(side)
         moved = await lab.batch.push_between(REPOSITORY, old=old, new=new)
-        carried = footprint is not None and moved is not None and not meets(moved, footprint)
+        carried = footprint is not None and moved is not None and is_apart(moved, footprint)
         return first.state, second.state, carried
 
     first, second, carried = asyncio.run(ask())
