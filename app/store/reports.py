@@ -44,12 +44,13 @@ class SqlReports:
         content: ReportContent,
         *,
         not_before: datetime | None = None,
+        first: bool = False,
     ) -> str:
         """Say what a surface should show; the id of its target. The latest wish wins; an equal one changes nothing.
 
         A wish that was not yet fulfilled keeps its earlier moment: wishes that come faster than they may be written
         do not put each other off. A pause after a failure stays as well. A target that was given up gets another
-        chance with the new content.
+        chance with the new content. With ``first``, the first wish for a surface stays, whatever is wished later.
         """
         desired, desired_hash = encode(content)
         wish = {"desired": desired, "desired_hash": desired_hash, "wanted_at": self._clock.now()}
@@ -78,7 +79,8 @@ class SqlReports:
                 },
                 where=report_targets.c.desired_hash != desired_hash,
             )
-            await connection.execute(changed)
+            kept = row.on_conflict_do_nothing(index_elements=["owner", "surface"])
+            await connection.execute(kept if first else changed)
             return str((await connection.execute(_of(select(report_targets.c.id), owner, surface))).scalar_one())
 
     async def get(self, target_id: str) -> ReportTarget | None:

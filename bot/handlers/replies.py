@@ -1,6 +1,10 @@
-"""Answers to people: one reply to a command that needs words, an emoji to one that does not."""
+"""Answers to people: one reply to a command that needs words, an emoji to one that does not.
 
-from dataclasses import dataclass
+Who says the same a thousand times is answered once: each answer costs requests that others wait for.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
 
 from bot.config import RepositoryConfig
 from bot.model.intents import Origin, Refused
@@ -20,12 +24,27 @@ class Replies:
     mention: str
 
     async def say(self, origin: Origin, text: str, *, reaction: str | None = None) -> None:
-        """Reply with a text of ours, which is Markdown."""
+        """Reply with a text of ours, which is Markdown.
+
+        The same words get the same answer once for as long as no new job came, and one emoji a person.
+        """
+        same = await self._same(origin, text)
         if reaction is not None:
-            await self.react(origin, reaction)
+            await self._react(origin, f"{same}:{origin.actor.id}:{reaction}", reaction, first=True)
+        await self._say(replace(origin, key=same), text)
+
+    async def _say(self, origin: Origin, text: str) -> None:
         content = render_reply(origin, text)
         target = await self.store.reports.want(origin.repository, origin.number, origin.key, Surface.REPLY, content)
         await self.queue.ring("report", target)
+
+    async def _same(self, origin: Origin, text: str) -> str:
+        """The key of all replies that would say the same to the same."""
+        repository, number = origin.repository, origin.number
+        latest = await self.store.jobs.latest(repository, number)
+        words = f"{origin.quoted}\0{text}".encode("utf-8", "surrogatepass")
+        said = hashlib.sha256(words).hexdigest()
+        return f"{repository.forge}:said:{repository.id}#{number}:{'' if latest is None else latest.id}:{said}"
 
     async def refuse(self, origin: Origin, refusal: Refused) -> None:
         """Say no, name the rule, say why."""
@@ -38,19 +57,25 @@ class Replies:
 
     async def help(self, origin: Origin, config: RepositoryConfig) -> None:
         """Show the commands, with the permissions that they need in this repository."""
-        await self.say(origin, render_help(self.mention, config), reaction="eyes")
+        await self._say(origin, render_help(self.mention, config))
+        await self.react(origin, "eyes")
 
     async def status(self, origin: Origin, job: Job | None) -> None:
         """Say where the newest job stands, and what the tests said about what it proposes."""
         proposal = None if job is None else await self.store.proposals.of_job(job.id)
         tests = None if proposal is None else await self.store.proposals.tests(proposal.job_id, proposal.tree)
-        await self.say(origin, render_status(job, tests), reaction="eyes")
+        await self._say(origin, render_status(job, tests))
+        await self.react(origin, "eyes")
 
     async def react(self, origin: Origin, reaction: str) -> None:
         """Put an emoji under the comment; clicks have no comment to put it under."""
+        await self._react(origin, f"{origin.key}:{reaction}", reaction)
+
+    async def _react(self, origin: Origin, owner: str, reaction: str, *, first: bool = False) -> None:
         if origin.comment_id is None:
             return
         content = ReactionContent(comment_id=origin.comment_id, reaction=reaction)
-        owner = f"{origin.key}:{reaction}"
-        target = await self.store.reports.want(origin.repository, origin.number, owner, Surface.REACTION, content)
+        target = await self.store.reports.want(
+            origin.repository, origin.number, owner, Surface.REACTION, content, first=first
+        )
         await self.queue.ring("report", target)
