@@ -85,10 +85,10 @@ async def test_what_a_sandbox_sent_goes_when_its_job_ended_long_ago(bench: Bench
     assert await bench.store.runs.result(run.id) is not None, "somebody may still approve"
     bench.say("/flowforge reject")
     await bench.work()
-    bench.clock.advance(KEPT.total_seconds() - 60)
+    bench.clock.advance(KEPT.total_seconds() - 3600)
     await bench.instance.ticks.sweep("retention")
     assert await bench.store.runs.result(run.id) is not None
-    bench.clock.advance(61)
+    bench.clock.advance(3601)
     await bench.instance.ticks.sweep("retention")
     assert await bench.store.runs.result(run.id) is None
 
