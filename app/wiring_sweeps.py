@@ -41,7 +41,9 @@ def bind_sweeps(
     run = RunSweep(store=parts.store, clock=parts.clock, worker=worker, on_repair=_repaired, on_beat=_beat)
     works = {**_own_works(parts, supervisor, run), **_forge_works(parts, conclude, notice)}
     return tuple(
-        BoundSweep(name=spec.name, every=spec.every, run=functools.partial(run, spec, works[spec.name]))
+        BoundSweep(
+            name=spec.name, every=spec.every, run=functools.partial(run, spec, works[spec.name]), alone=spec.alone
+        )
         for spec in SWEEPS
     )
 

@@ -31,11 +31,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoundSweep:
-    """A sweep, and what does a pass of it if one is due."""
+    """A sweep, and what does a pass of it if one is due. Of one that is not ``alone``, each worker has its timer."""
 
     name: str
     every: timedelta
     run: Callable[[], Awaitable[None]]
+    alone: bool = True
 
     @property
     def seconds(self) -> frozenset[int]:
@@ -87,6 +88,7 @@ def _cron(sweep: BoundSweep) -> CronJob:
         name=kind,
         second=set(sweep.seconds),
         run_at_startup=True,
+        unique=sweep.alone,
         timeout=TICK_TIMEOUT_SECONDS,
         keep_result=0,
         max_tries=_NEVER_GIVE_UP,
