@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 import app.gateway.metrics  # noqa: F401 - the gateway registers its metrics
+from app import docs_sweeps
 from app.local.schema import resolve_schema, verify_schema
 from app.settings import Settings
 from app.telemetry import REGISTRY
@@ -401,6 +402,7 @@ PAGES: Final[tuple[tuple[str, Callable[[], str]], ...]] = (
     ("docs/schemas/resolve-1.json", lambda: _json(resolve_schema())),
     ("docs/schemas/verify-1.json", lambda: _json(verify_schema())),
     ("docs/resolvers.md", resolvers_page),
+    ("docs/sweeps.md", lambda: _page(*docs_sweeps.parts())),
 )
 """Every generated file, relative to the repository, and what makes it."""
 

@@ -62,14 +62,14 @@ LEASES: Final = SweepSpec(
     every=_OFTEN,
     lease=_SOON,
     rest=timedelta(0),
-    says="takes jobs and levels back from workers that died: their leases have run out",
+    says="takes jobs and levels back from workers that died, and ends runs that nobody came to start",
 )
 SANDBOXES: Final = SweepSpec(
     name="sandboxes",
     every=_OFTEN,
     alone=False,
     rest=timedelta(0),
-    says="takes over runs whose supervisor died, ends what nobody started, and removes sandboxes that are no run's",
+    says="takes over runs whose supervisor died, and removes sandboxes that are no run's",
 )
 RECONCILE: Final = SweepSpec(
     name="reconcile",
