@@ -13,6 +13,7 @@ from bot.model.reports import JobView
 from bot.model.runs import RunOutcome, Usage
 from bot.model.sync import Branch, EndReason, Moved
 from bot.report import endings
+from bot.report.expiry import expired
 from tests.bot.report.parts import (
     APPROVAL,
     BASE,
@@ -186,6 +187,7 @@ VIEWS: dict[str, JobView] = {
     "resolve_failed": _ended(JobState.FAILED, endings.tried_too_often("the mirror could not be fetched"), "internal"),
     "resolve_cancelled": _ended(JobState.CANCELLED, endings.CANCELLED, "cancelled"),
     "resolve_rejected": _ended(JobState.REJECTED, endings.REJECTED, "rejected"),
+    "resolve_expired": _ended(JobState.REJECTED, expired(14), "expired"),
     "resolve_superseded": _ended(JobState.SUPERSEDED, endings.SUPERSEDED, "superseded", superseded_by="89abcdef"),
     "resolve_superseded_afresh": _ended(
         JobState.SUPERSEDED, endings.afresh(HEAD_MOVED), "superseded", superseded_by="89abcdef"
@@ -224,5 +226,6 @@ VIEWS: dict[str, JobView] = {
     "rollback_failed": _ended(JobState.FAILED, endings.MOVED_ON, "stale", rollback=True),
     "rollback_cancelled": _ended(JobState.CANCELLED, endings.CANCELLED, rollback=True),
     "rollback_rejected": _ended(JobState.REJECTED, endings.REJECTED, rollback=True),
+    "rollback_expired": _ended(JobState.REJECTED, expired(1), "expired", rollback=True),
     "rollback_superseded": _ended(JobState.SUPERSEDED, endings.SUPERSEDED, rollback=True, superseded_by="89abcdef"),
 }
