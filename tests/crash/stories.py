@@ -1,0 +1,134 @@
+"""What people do in a trial, and what they wait for; each story is the same whether the service dies or not."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from app.demo import sample
+from app.demo.model.replies import Script
+from app.demo.model.resolver import HonestResolver
+from tests.crash.world import Files, World
+
+FEES = "RATE = {rate}\n\n\ndef fee(amount):\n    return amount * RATE\n"
+LONG = 90.0
+
+
+def _version(number: str) -> str:
+    return f'"""Fees."""\n\n__version__ = "{number}"\n'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """Files, the model's words, and the people's part.
+
+    Names of points that come up in the stories ``after`` which it comes are tried there; those that hold one of the
+    words of ``again`` are tried here as well, for here they mean something else. ``deaths`` is how many of a job's
+    workers may die before it is given up, or a little less.
+    """
+
+    name: str
+    files: Files
+    play: Callable[[World], Awaitable[None]]
+    script: Script = field(default_factory=HonestResolver)
+    settings: Mapping[str, Any] = field(default_factory=lambda: {"direct_calls": False})
+    after: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
+    deaths: int = 2
+
+
+async def _until_check(world: World, conclusion: str, *, count: int = 1) -> Any:
+    def found() -> Any:
+        done = [one for one in world.forge.check_runs(world.repository) if one.conclusion == conclusion]
+        return done[-1] if len(done) >= count else None
+
+    return await world.forge.wait_for(found, timeout=LONG, what=f"a check run that ends {conclusion}")
+
+
+async def _until_comment(world: World, words: str) -> None:
+    def found() -> bool:
+        return any(words in one.body for one in world.pull.comments.values() if one.author is world.forge.bot)
+
+    await world.forge.wait_for(found, timeout=LONG, what=f"a comment with {words!r}")
+
+
+async def _until_proposed(world: World) -> None:
+    world.forge.people.comment(world.pull, world.maintainer, "/flowforge resolve")
+    await _until_check(world, "action_required")
+    branches = [ref for ref in world.repository.refs if ref.startswith("refs/heads/flowforge/")]
+    world.label("proposal", world.repository.refs[branches[0]])
+    await _until_comment(world, "waits for approval")
+
+
+async def _propose(world: World) -> None:
+    """Ask, and see a proposal."""
+    await _until_proposed(world)
+
+
+async def _whole_job(world: World) -> None:
+    """Ask, approve what is proposed, and take it back."""
+    await _until_proposed(world)
+    before = world.pull.head_sha
+    world.forge.people.click(world.forge.check_runs(world.repository)[-1], world.maintainer, "approve")
+    await world.forge.wait_for(lambda: world.pull.head_sha != before, timeout=LONG, what="the push")
+    await _until_check(world, "success")
+    world.forge.people.comment(world.pull, world.maintainer, "/flowforge rollback")
+    await world.forge.wait_for(lambda: world.pull.head_sha == before, timeout=LONG, what="the rollback")
+    await _until_comment(world, "back where it was")
+    await _until_check(world, "success", count=2)
+
+
+async def _reject(world: World) -> None:
+    """Ask, and throw the proposal away."""
+    await _until_proposed(world)
+    world.forge.people.comment(world.pull, world.maintainer, "/flowforge reject")
+    await _until_check(world, "neutral")
+
+
+async def _watch(world: World) -> None:
+    """A push to the base brings the pull request into conflict; another one ends it."""
+    people = world.forge.people
+    await world.forge.webhooks.settled(timeout=LONG)
+    conflicting = await people.commit(world.repository, "main", _FEES[3], author=world.maintainer)
+    world.label("conflicting", conflicting)
+    await _until_check(world, "action_required")
+    clean = await people.commit(world.repository, "main", _FEES[1], author=world.maintainer, message="Back to one")
+    world.label("clean", clean)
+    await _until_check(world, "success")
+
+
+_CHANGELOG = {"CHANGELOG.md": sample.BASE["CHANGELOG.md"]}
+_SETUP = {name: {"fees/__init__.py": _version(name)} for name in ("1.0.0", "1.0.1", "1.1.0")}
+_FEES = {rate: {"fees.py": FEES.format(rate=rate)} for rate in (1, 2, 3)}
+_TESTS = {".flowforge.yml": "version: 1\ntest_command: /bin/true\n"}
+
+_BY_RULES = Files(base=_SETUP["1.0.0"] | _CHANGELOG, ours=_SETUP["1.0.1"], theirs=_SETUP["1.1.0"])
+_TESTED = replace(_BY_RULES, base={**_BY_RULES.base, **_TESTS})
+_MIXED = Files(base=_SETUP["1.0.0"] | _FEES[1], ours=_SETUP["1.0.1"] | _FEES[2], theirs=_SETUP["1.1.0"] | _FEES[3])
+_CLEAN = Files(base=_FEES[1], ours=_FEES[2], theirs={})
+_HONEST = HonestResolver(answers={"fees.py": FEES.format(rate="2 + 3")})
+
+STORIES = {
+    story.name: story
+    for story in (
+        Story(name="rules", files=_BY_RULES, play=_whole_job, deaths=3),
+        Story(name="agent", files=_MIXED, play=_whole_job, script=_HONEST, after=("rules",), again=("SqlRuns.",)),
+        Story(
+            name="direct",
+            files=_MIXED,
+            play=_propose,
+            script=_HONEST,
+            settings={"direct_calls": True},
+            after=("rules", "agent"),
+            again=("model call", "save_conflicts"),
+        ),
+        Story(name="tests", files=_TESTED, play=_reject, after=("rules", "agent"), again=("SqlRuns.", "sandbox ")),
+        Story(
+            name="watch",
+            files=_CLEAN,
+            play=_watch,
+            again=("SqlWatch.", "SqlLevels.", "SqlReports.", "forge ", "queue ", "git"),
+            after=("rules",),
+            deaths=3,
+        ),
+    )
+}

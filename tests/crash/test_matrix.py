@@ -1,0 +1,45 @@
+"""Wherever the service is killed, it comes to the same in the end: on both databases, at every name.
+
+Here several deaths share a trial, which is quicker, and harder to survive; ``make crash-matrix`` tries each alone.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.app.store.backends import Backend
+from tests.crash.matrix import Recording, names_to_try, spread, try_points
+from tests.crash.stories import STORIES, Story
+from tests.crash.world import Host
+
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
+
+SHARDS = {"rules": 12, "agent": 6, "direct": 2, "tests": 4, "watch": 4}
+"""Tests of each story, so that several processes can share them."""
+
+
+@pytest.mark.parametrize(
+    ("name", "shard"), [(name, shard) for name, shards in SHARDS.items() for shard in range(shards)]
+)
+async def test_a_service_that_dies_comes_to_the_same(
+    host: Host,
+    database_backend: Backend,
+    recording_of: Callable[[Story], Awaitable[Recording]],
+    name: str,
+    shard: int,
+) -> None:
+    story = STORIES[name]
+    recordings = {one: await recording_of(STORIES[one]) for one in (*story.after, name)}
+    trials = spread(names_to_try(story, recordings), together=story.deaths)
+    verdicts = [
+        verdict
+        for points in trials[shard :: SHARDS[name]]
+        for verdict in await try_points(host, database_backend, story, recordings[name], points)
+    ]
+    assert verdicts
+    wrong = [(verdict.point, verdict.outcome, verdict.difference) for verdict in verdicts if verdict.outcome != "same"]
+    assert wrong == []
+
+
+def test_every_story_is_tried() -> None:
+    assert SHARDS.keys() == STORIES.keys()

@@ -1,0 +1,219 @@
+"""One trial: a story is played, the service is killed at a point and started again, and the end is looked at."""
+
+import asyncio
+import contextlib
+import signal
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from sqlalchemy import and_, func, select
+
+from app.store.sweep_tables import sweeps
+from app.store.tables import jobs, report_targets, runs
+from app.store.watch_tables import levels
+from bot.model.runs import RunState
+from tests.app.store.backends import Backend
+from tests.crash.facts import Facts, arrived, facts_of
+from tests.crash.stories import Story
+from tests.crash.world import Host, World, open_world
+
+MODEL_POINT = "model call@received"
+
+_LEASES_END = 310.0
+"""Seconds; longer than any lease of a process that died."""
+
+_STEP = 60.0
+_LOOK = 0.05
+_SWEEP_EVERY = 0.3
+_QUIET_LOOKS = 3
+_PASSIVE = 15.0
+DEADLINE = 100.0
+"""Seconds of the machine's time for a trial; it takes a tenth of that where the machine has nothing else to do."""
+
+_FAR = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a trial came out.
+
+    ``reached`` are the points that were reached before people and service had come to the end of the story, ``deaths``
+    those at which a service was killed.
+    """
+
+    facts: Facts
+    reached: list[str]
+    deaths: tuple[str, ...]
+    stuck: str | None
+    said: str
+
+
+@dataclass(slots=True, kw_only=True)
+class _Trial:
+    world: World
+    story: Story
+    points: Sequence[str]
+    flaw: str | None
+    seconds: float
+    deaths: list[str] = field(default_factory=list)
+    _calls: int = 0
+
+    async def run(self) -> Ending:
+        world, story = self.world, self.story
+        world.script.tell = self._on_call
+        stuck, reached = None, []
+        await self._start()
+        reviving = asyncio.create_task(self._revive())
+        try:
+            async with asyncio.timeout(self.seconds):
+                await world.until_up()
+                await world.set_up(story.files)
+                await story.play(world)
+                await self._passively()
+                reached = world.points()
+                await self._actively()
+        except TimeoutError as error:
+            stuck = str(error) or "it did not come to rest"
+        finally:
+            reviving.cancel()
+            await asyncio.wait({reviving})
+        if not reviving.cancelled():
+            reviving.result()  # it ends by itself only with an error
+        facts = await facts_of(world)
+        facts.update(await self._stop())
+        return Ending(facts=facts, reached=reached, deaths=tuple(self.deaths), stuck=stuck, said=world.said)
+
+    @property
+    def _next(self) -> str | None:
+        """The point at which the service that runs now is to die."""
+        return self.points[len(self.deaths)] if len(self.deaths) < len(self.points) else None
+
+    async def _start(self) -> None:
+        """Start a service: with a witness if it is the first, or is to die."""
+        witnessed = self._next is not None or not self.world.services
+        await self.world.start(point=self._next, witnessed=witnessed, flaw=self.flaw)
+
+    def _on_call(self) -> None:
+        """The model was called; that is a point too."""
+        self._calls += 1
+        point = f"{MODEL_POINT}#{self._calls}"
+        if not self.deaths:
+            with self.world.log.open("a", encoding="utf-8") as log:
+                log.write(f"{point}\n")
+        if self._next in {point, MODEL_POINT}:
+            self.world.services[-1].signal(signal.SIGKILL)
+
+    async def _revive(self) -> None:
+        """Whenever a service was killed, start another one, later in time; sweep from then on."""
+        sweeping: asyncio.Task[None] | None = None
+        try:
+            while True:
+                status = await self.world.services[-1].wait()
+                if status != -signal.SIGKILL or self._next is None:
+                    raise AssertionError(f"the service ended by itself, with {status}: {self.world.said[-2000:]}")
+                self.deaths.append(self._next)
+                self.world.clock.advance(_LEASES_END)
+                await self._start()
+                sweeping = sweeping or asyncio.create_task(self._sweep())
+        finally:
+            if sweeping is not None:
+                sweeping.cancel()
+                await asyncio.wait({sweeping})
+
+    async def _sweep(self) -> None:
+        """Let time pass while nothing is at work: what waits for a moment gets to it."""
+        while True:
+            await asyncio.sleep(_SWEEP_EVERY)
+            if not await self._is_busy():
+                self.world.clock.advance(_STEP)
+            await self.world.sweep()
+
+    async def _is_busy(self) -> bool:
+        """Whether somebody alive holds something; its lease must not run out under it."""
+        now = self.world.clock.now()
+        held = (
+            jobs.c.lease_until > now,
+            and_(runs.c.state == RunState.STARTED, runs.c.lease_until > now),
+            levels.c.taken_until > now,
+            sweeps.c.taken_until > now,
+            and_(report_targets.c.retry_at > now, report_targets.c.attempts == 0),
+        )
+        return await self._any(*held)
+
+    async def _any(self, *conditions: object) -> bool:
+        async with self.world.store.engine.connect() as connection:
+            for condition in conditions:
+                if (await connection.execute(select(func.count()).where(condition))).scalar_one():  # type: ignore[arg-type]
+                    return True
+        return False
+
+    async def _is_quiet(self) -> bool:
+        """Nothing is under way, and nothing waits for a moment to come."""
+        store, later = self.world.store, self.world.clock.now() + _FAR
+        webhooks = self.world.forge.webhooks
+        if not all(arrived(delivery) for delivery in webhooks.deliveries):
+            return False
+        if await store.deliveries.waiting(limit=1) or await store.jobs.due(later, limit=1):
+            return False
+        if await store.reports.unreported(later, limit=1) or await store.levels.due(later, limit=1):
+            return False
+        return not await self._any(
+            jobs.c.conclude_at.is_not(None),
+            jobs.c.lease_owner.is_not(None),
+            runs.c.state != RunState.ENDED,
+            levels.c.taken_until.is_not(None),
+            and_(report_targets.c.retry_at.is_not(None), report_targets.c.gave_up_at.is_(None)),
+        )
+
+    async def _until_quiet(self) -> None:
+        looks = 0
+        while looks < _QUIET_LOOKS:
+            looks = looks + 1 if await self._is_quiet() else 0
+            await asyncio.sleep(_LOOK)
+
+    async def _passively(self) -> None:
+        """Wait for rest without any help: an undisturbed service needs none."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PASSIVE):
+                await self._until_quiet()
+
+    async def _actively(self) -> None:
+        """Sweep until rest, then once more, much later: nothing may come of that."""
+        if self.points and not self.deaths:
+            return  # nothing was tried
+        for _ in range(2):
+            while not await self._is_quiet():
+                await self.world.sweep()
+                await asyncio.sleep(_SWEEP_EVERY)
+            self.world.age()
+            self.world.clock.advance(3600.0)
+            await self.world.sweep()
+            await asyncio.sleep(_SWEEP_EVERY)
+            await self._until_quiet()
+
+    async def _stop(self) -> Facts:
+        """End the service as a deployment does; what it leaves then is wrong as well."""
+        service = self.world.services[-1]
+        service.signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(15.0):
+                status = await service.wait()
+        except TimeoutError:
+            return Counter({"the service does not stop": 1})
+        return Counter({f"the service stopped with {status}": 1})
+
+
+async def play(
+    host: Host,
+    backend: Backend,
+    story: Story,
+    *,
+    points: Sequence[str] = (),
+    flaw: str | None = None,
+    seconds: float = DEADLINE,
+) -> Ending:
+    """Play a story in a fresh world; the service is killed at each of the points in turn, and started again."""
+    async with open_world(host, backend, story.script, overrides=story.settings) as world:
+        return await _Trial(world=world, story=story, points=points, flaw=flaw, seconds=seconds).run()
