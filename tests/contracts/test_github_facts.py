@@ -1,10 +1,10 @@
 """What the App was given, as a stateful GitHub says it, and how that differs from what it needs."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 import pytest
 
 from app.demo.simulator.settings import DEFAULT_EVENTS, DEFAULT_PERMISSIONS, AppSpec
@@ -91,13 +91,19 @@ async def test_an_app_whose_clock_is_wrong_is_refused(tmp_path: Path) -> None:
     assert raised.value.status == 401
 
 
-@pytest.mark.parametrize("date", [None, "yesterday", ""])
-async def test_an_answer_without_a_time_tells_none(date: str | None) -> None:
-    headers = {} if date is None else {"date": date}
-    transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=headers))
-    async with httpx.AsyncClient(transport=transport) as http:
-        with pytest.raises(ForgeUnavailableError, match="does not tell the time"):
-            await server_time(http, "https://api.github.test")
+@pytest.mark.parametrize("date", ["", "date: yesterday\r\n", "date:\r\n"])
+async def test_an_answer_without_a_time_tells_none(date: str) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 200 OK\r\n{date}content-length: 0\r\nconnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with open_http(url) as http:
+            with pytest.raises(ForgeUnavailableError, match="does not tell the time"):
+                await server_time(http, url)
 
 
 async def test_a_github_that_is_away_tells_no_time() -> None:
