@@ -1,7 +1,7 @@
 """The gateway process, wired: what sandboxes reach, and what tells how it is."""
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 
 import httpx
@@ -28,8 +28,12 @@ class Gateway:
 
 
 @contextlib.asynccontextmanager
-async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
+async def open_gateway(
+    settings: GatewaySettings, *, around: Callable[[SqlStore], SqlStore] | None = None
+) -> AsyncIterator[Gateway]:
     """The gateway over connections of its own, closed in the end.
+
+    ``around`` puts something around the store, as a test does that wants to see each transaction.
 
     Raises:
         SettingsError: something cannot be made with these settings.
@@ -40,6 +44,7 @@ async def open_gateway(settings: GatewaySettings) -> AsyncIterator[Gateway]:
             settings.database_url.get_secret_value(), clock, SystemIds(), limits=settings.database_limits
         )
         stack.push_async_callback(store.close)
+        store = store if around is None else around(store)
         # Neither a timeout nor a number of connections: a run's deadline and the number of runs bound the calls.
         http = httpx.AsyncClient(timeout=None, limits=httpx.Limits(), trust_env=False)  # noqa: S113 - see above
         await stack.enter_async_context(http)
