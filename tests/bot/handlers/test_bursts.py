@@ -8,7 +8,6 @@ from sqlalchemy import text
 
 from bot.model.jobs import JobState
 from tests.bot.handlers.bench import Bench
-from tests.bot.handlers.pace import at_its_own_pace
 
 MANY: Final = int(os.environ.get("FLOWFORGE_BURST_COMMENTS", "60"))
 """Comments of the burst; a thousand take minutes."""
@@ -35,19 +34,18 @@ async def rows(bench: Bench, table: str) -> int:
 
 async def test_many_comments_cost_one_job_one_run_and_one_reply(bench: Bench) -> None:
     people = [bench.maintainer, bench.author]
-    async with at_its_own_pace(bench):
-        for number in range(MANY):
-            bench.say("/flowforge resolve", who=people[number % 2])
-        await bench.arrived()
-        while await bench.due():
-            await bench.work()
-            bench.clock.advance(15)
-        assert await rows(bench, "deliveries") >= MANY
-        assert (await rows(bench, "jobs"), await rows(bench, "runs")) == (1, 1)
-        assert (await bench.job()).state is JobState.RUNNING
-        assert len([body for body in bench.comments if "already working on exactly this" in body]) == 1
-        found = writes(bench)
-        assert found.total() <= MOST_WRITES, found
+    for number in range(MANY):
+        bench.say("/flowforge resolve", who=people[number % 2])
+    await bench.arrived()
+    while await bench.due():
+        await bench.work()
+        bench.clock.advance(15)
+    assert await rows(bench, "deliveries") >= MANY
+    assert (await rows(bench, "jobs"), await rows(bench, "runs")) == (1, 1)
+    assert (await bench.job()).state is JobState.RUNNING
+    assert len([body for body in bench.comments if "already working on exactly this" in body]) == 1
+    found = writes(bench)
+    assert found.total() <= MOST_WRITES, found
 
 
 async def test_a_refusal_is_said_once_to_all_who_ask_the_same(bench: Bench) -> None:
