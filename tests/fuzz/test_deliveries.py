@@ -27,6 +27,9 @@ DISTURBANCES: Final = st.builds(
 )
 
 
+pytestmark = pytest.mark.timeout(600 + 60 * EXAMPLES)
+
+
 class Lives:
     """Lives hours: each with a forge and a database of its own."""
 
