@@ -5,8 +5,11 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import delete
 
 from app.demo.simulator.record import Exchange
+from app.store.history_tables import delivery_keys
+from app.store.tables import deliveries
 from bot.errors import ForgeUnavailableError
 from bot.handlers.redeliver import MAX_ATTEMPTS, PACE_SECONDS, Redeliver
 from bot.model.deliveries import DeliveryState
@@ -89,6 +92,14 @@ async def test_what_is_here_is_not_asked_for_although_github_saw_no_success(benc
     await bench.arrived()
     # As after an answer that came too late: the row is there, and GitHub knows of no success.
     sent.attempts.pop()
+    assert (await redeliver(bench)).repairs == {RepairKind.DELIVERY: 0}
+
+
+async def test_what_github_knows_to_have_arrived_is_not_asked_for_although_its_row_is_gone(bench: Bench) -> None:
+    await bench.work()
+    async with bench.store.engine.begin() as connection:
+        await connection.execute(delete(deliveries))
+        await connection.execute(delete(delivery_keys))
     assert (await redeliver(bench)).repairs == {RepairKind.DELIVERY: 0}
 
 
