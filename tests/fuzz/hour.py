@@ -7,18 +7,20 @@ the second half hour what they saw at the end of the first.
 import subprocess
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Final, cast
 
 from app.demo.simulator.server import Simulator
 from app.demo.simulator.state import Account, CheckRun, PullRequest, Role
 from app.demo.simulator.webhooks import Delivery
 from app.http.server import bind, serving, url_of
+from app.jobs.queue import ArqQueue
 from app.wiring import open_flowforge
+from app.wiring_parts import Parts
 from bot.handlers.redeliver import Redeliver
 from bot.model.sweeps import RECONCILE
 from bot.resolvers.rerere import hunk_digest
@@ -300,6 +302,17 @@ class Hour:
         await self.bench.work()
 
 
+class NoBell:
+    """The ``Queue`` port, and nobody hears it: rows alone say what is due. Redis would be asked in vain each time."""
+
+    async def ring(self, kind: str, key: str) -> None:
+        pass
+
+
+def _without_bell(parts: Parts) -> Parts:
+    return replace(parts, queue=cast("ArqQueue", NoBell()))
+
+
 @asynccontextmanager
 async def open_hour(directory: Path, database_url: str, source: Path, disturbance: Disturbance) -> AsyncIterator[Hour]:
     """An hour that has not begun."""
@@ -315,7 +328,9 @@ async def open_hour(directory: Path, database_url: str, source: Path, disturbanc
         roles = {author: Role.WRITE, maintainer: Role.MAINTAIN, stranger: Role.READ}
         sim.webhooks.hold()
         repository = await people.repository_from("acme/fees", source, _branches(), roles=roles)
-        opened = open_flowforge(settings, worker="bench", clock=clock, runner=runner, timer=HandTimer(clock))
+        opened = open_flowforge(
+            settings, worker="bench", clock=clock, runner=runner, timer=HandTimer(clock), around=_without_bell
+        )
         instance = await stack.enter_async_context(opened)
         await stack.enter_async_context(serving(instance.service, listener))
         first = await people.open_pull_request(repository, author=author, head="pr01", title="Fee 1")

@@ -12,6 +12,7 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from bot.model.jobs import JobState
 from tests.app.store.backends import SqliteBackend
@@ -39,7 +40,9 @@ class Lives:
         self._undisturbed: State | None = None
 
     def live(self, disturbance: Disturbance) -> State:
-        return asyncio.run(self._live(disturbance))
+        # Nobody reads the lines of a whole hour, and to write them takes a while.
+        with capture_logs():
+            return asyncio.run(self._live(disturbance))
 
     def undisturbed(self) -> State:
         if self._undisturbed is None:
