@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import httpx
 from litestar.types import ASGIApp
@@ -17,6 +18,12 @@ from app.settings import GatewaySettings
 from app.store.database import SqlStore
 from app.system import SystemClock, SystemIds
 from runners.protocol import result_archive_cap
+
+_CALL_SECONDS: Final = 90.0
+"""How long a call of the model waits for a database that is away: less than an agent may be silent."""
+
+_GUEST_SECONDS: Final = 45.0
+"""How long the guest waits for it; the guest's own patience is 60 seconds, four times."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +62,12 @@ async def open_gateway(
             upstream=settings.anthropic_base_url,
             api_key=settings.anthropic_api_key.get_secret_value(),
             clock=clock,
-            policy=GatewayPolicy(hosts=LOOPBACK_HOSTS | hosts_of(settings.gateway_url)),
+            policy=GatewayPolicy(hosts=LOOPBACK_HOSTS | hosts_of(settings.gateway_url), patience_seconds=_CALL_SECONDS),
         )
         cap = result_archive_cap(settings.max_result_bytes, settings.max_result_files, settings.max_log_bytes)
         probes: Mapping[str, Probe] = {"database": database_probe(store), "migrations": migrations_probe(store)}
+        desk = create_desk(store.runs, max_result_bytes=cap, patience_seconds=_GUEST_SECONDS)
         yield Gateway(
-            front=sandbox_service(gateway=gateway, runs=create_desk(store.runs, max_result_bytes=cap)),
+            front=sandbox_service(gateway=gateway, runs=desk),
             watch=create_watch(probes),
         )

@@ -17,6 +17,7 @@ from app.gateway.policy import unknown_token
 from app.gateway.prices import PriceTable
 from app.gateway.refusals import CallRefusedError, forbidden
 from app.gateway.usage import TokenUsage
+from app.patience import patiently
 from bot.errors import StoreError
 from bot.model.runs import ModelCall, ModelGrant, RunOutcome
 from bot.ports.runs import ModelLedger, Runs
@@ -58,13 +59,21 @@ class Budget:
     """Lets calls out while their run's money lasts."""
 
     def __init__(
-        self, *, ledger: ModelLedger, runs: Runs, prices: PriceTable, min_output_tokens: int, max_counts: int
+        self,
+        *,
+        ledger: ModelLedger,
+        runs: Runs,
+        prices: PriceTable,
+        min_output_tokens: int,
+        max_counts: int,
+        patience_seconds: float = 0.0,
     ) -> None:
         self._ledger = ledger
         self._runs = runs
         self._prices = prices
         self._min_output_tokens = min_output_tokens
         self._max_counts = max_counts
+        self._patience_seconds = patience_seconds
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
 
     async def admit(self, token_sha256: str, body: CallBody) -> Admission:
@@ -94,12 +103,13 @@ class Budget:
             account.users -= 1
 
     async def grant(self, token_sha256: str) -> ModelGrant:
-        """What the token is worth now.
+        """What the token is worth now; a database that is away is waited for.
 
         Raises:
             CallRefusedError: nothing any more.
+            StoreError: the database did not answer.
         """
-        grant = await self._ledger.grant(token_sha256)
+        grant = await patiently(lambda: self._ledger.grant(token_sha256), seconds=self._patience_seconds)
         if grant is None:
             raise unknown_token()
         if grant.stop_requested is RunOutcome.BUDGET_EXHAUSTED:

@@ -40,6 +40,8 @@ class GatewayPolicy:
         stop_poll_seconds: how often a call under way looks whether its run was asked to stop.
         connect_seconds: longest wait for a connection to the model API.
         read_seconds: longest silence of the model API. Claude Code's own watchdog is shorter.
+        patience_seconds: how long a call waits for a database that is away. Told to come again, Claude Code does so a
+            few times within seconds and then ends its run.
     """
 
     hosts: frozenset[str] = LOOPBACK_HOSTS
@@ -50,6 +52,7 @@ class GatewayPolicy:
     stop_poll_seconds: float = 1.0
     connect_seconds: float = 10.0
     read_seconds: float = 600.0
+    patience_seconds: float = 0.0
 
 
 def hosts_of(*urls: str) -> frozenset[str]:

@@ -78,6 +78,7 @@ def create_gateway(
         prices=prices,
         min_output_tokens=policy.min_output_tokens,
         max_counts=policy.max_counts,
+        patience_seconds=policy.patience_seconds,
     )
     api = ModelApi(http=http, base_url=upstream, api_key=api_key, policy=policy)
     forwarder = Forwarder(budget=budget, api=api, prices=prices, metrics=metrics, clock=clock)

@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
 from litestar import Request, Response, get, put
@@ -14,11 +14,14 @@ from litestar.exceptions import InternalServerException
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
+from app.patience import patiently
 from bot.errors import StoreUnavailableError
 from bot.ports.runs import Runs
 
 _RUN_ID: Final = re.compile(r"[0-9a-f]{32}")
 _LOGGED: Final = 64
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -90,19 +93,25 @@ class Uploads:
             return False
 
 
-def runner_endpoints(runs: Runs, *, max_result_bytes: int, uploads: Uploads | None = None) -> list[HTTPRouteHandler]:
+def runner_endpoints(
+    runs: Runs, *, max_result_bytes: int, uploads: Uploads | None = None, patience_seconds: float = 0.0
+) -> list[HTTPRouteHandler]:
     """``GET /runs/{id}/workspace`` and ``PUT /runs/{id}/result`` (paths of ``runners.protocol``).
 
     A wrong token, an unknown or ended run and a second use get the same 403: a sandbox learns nothing from it. While
-    the database is away, and while there is no place for a result, the answer is 503, after which the guest asks again.
+    the database is away for longer than ``patience_seconds``, and while there is no place for a result, the answer is
+    503, after which the guest asks again.
     """
     places = uploads or Uploads()
+
+    def waiting(ask: Callable[[], Awaitable[T]]) -> Awaitable[T]:
+        return patiently(ask, seconds=patience_seconds)
 
     @get("/runs/{run_id:str}/workspace", media_type="application/x-tar")
     async def workspace(request: Request[Any, Any, Any], run_id: FromPath[str]) -> Response[bytes]:
         token = _token_for(request, run_id)
         try:
-            archive = await runs.take_workspace(run_id, token) if token else None
+            archive = await waiting(lambda: runs.take_workspace(run_id, token)) if token else None
         except StoreUnavailableError as error:
             log.warning("workspace not handed out", run_id=_shown(run_id), error=str(error))
             return Response(b"", status_code=503, media_type="application/x-tar")
@@ -117,7 +126,7 @@ def runner_endpoints(runs: Runs, *, max_result_bytes: int, uploads: Uploads | No
         try:
             status = HTTPStatus.FORBIDDEN
             # Nothing of what a stranger sends is read: a result is large, and tokens can be made up.
-            if token is not None and await runs.awaits_result(run_id, token):
+            if token is not None and await waiting(lambda: runs.awaits_result(run_id, token)):
                 status = await _take_result(runs, places, request, run_id, token)
         except StoreUnavailableError as error:
             log.warning("result not taken", run_id=_shown(run_id), error=str(error))

@@ -32,9 +32,9 @@ def create_service(*, intake: Intake, probes: Mapping[str, Probe]) -> Litestar:
     return _application(handlers, OpenAPIConfig(title="FlowForge", version=__version__))
 
 
-def create_desk(runs: Runs, *, max_result_bytes: int) -> Litestar:
-    """Where sandboxes fetch their workspaces and leave their results."""
-    return _application(runner_endpoints(runs, max_result_bytes=max_result_bytes))
+def create_desk(runs: Runs, *, max_result_bytes: int, patience_seconds: float = 0.0) -> Litestar:
+    """Where sandboxes fetch their workspaces and leave their results; so long a database that is away is waited for."""
+    return _application(runner_endpoints(runs, max_result_bytes=max_result_bytes, patience_seconds=patience_seconds))
 
 
 def create_watch(probes: Mapping[str, Probe]) -> Litestar:

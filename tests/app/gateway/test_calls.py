@@ -308,6 +308,16 @@ async def test_without_a_database_no_call_goes_out(broken: Bench) -> None:
     assert broken.upstream.calls == []
 
 
+async def test_a_database_that_comes_back_was_only_waited_for(tmp_path: Path) -> None:
+    async with bench(tmp_path, Always(HELLO), policy=replace(POLICY, patience_seconds=20.0)) as made:
+        await _rename(made, "runs", "gone")
+        call = asyncio.create_task(made.post())
+        done, _ = await asyncio.wait({call}, timeout=0.5)
+        assert (done, made.upstream.calls) == (set(), [])
+        await _rename(made, "gone", "runs")
+        assert (await call).status_code == 200
+
+
 async def test_a_cost_that_cannot_be_recorded_still_counts(tmp_path: Path) -> None:
     dear = Message(content=(), tokens=Tokens(input=0, output=2000))
     async with bench(tmp_path, Always(dear), budget_usd=0.05) as made:

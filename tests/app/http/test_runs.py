@@ -118,6 +118,24 @@ async def test_what_can_be_no_run_never_reaches_the_database(web: Web, run_id: s
     holder.close()
 
 
+async def test_a_database_that_comes_back_was_only_waited_for(web: Web) -> None:
+    here = await sandbox(web, "token-of-this-run")
+    patient = Litestar(
+        route_handlers=runner_endpoints(web.store.runs, max_result_bytes=CAP, patience_seconds=20.0),
+        openapi_config=None,
+        logging_config=None,
+    )
+    holder = sqlite3.connect(web.database, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    async with serving_loopback(patient) as url, httpx.AsyncClient(base_url=url, trust_env=False, timeout=30) as http:
+        asked = asyncio.create_task(http.get(f"/runs/{here.run_id}/workspace", headers=here.headers()))
+        done, _ = await asyncio.wait({asked}, timeout=0.5)
+        assert done == set()
+        holder.execute("COMMIT")
+        assert (await asked).content == ARCHIVE
+    holder.close()
+
+
 async def test_without_a_database_the_guest_is_asked_to_come_again(web: Web) -> None:
     here = await sandbox(web, "token-of-this-run")
     holder = sqlite3.connect(web.database, isolation_level=None)
