@@ -80,7 +80,7 @@ def _cron(sweep: BoundSweep) -> CronJob:
 
     async def run(ctx: dict[str, Any]) -> None:
         del ctx
-        with span(kind):
+        with span(kind, sweep=sweep.name):
             await _guarded(kind, sweep.run())
 
     return cron(

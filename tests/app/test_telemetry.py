@@ -151,7 +151,7 @@ def test_what_is_below_the_level_is_not_said(lines: Lines) -> None:
 
 
 def ids_of(event: Mapping[str, Any]) -> dict[str, str]:
-    return {key: event[key] for key in ("delivery_id", "job_id", "run_id", "report_id") if key in event}
+    return {key: event[key] for key in ("delivery_id", "job_id", "run_id", "report_id", "sweep") if key in event}
 
 
 def test_ids_stay_with_the_work_over_a_ring(lines: Lines) -> None:
