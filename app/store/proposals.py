@@ -252,14 +252,18 @@ class SqlProposals:
             old_head=row.old_head,
         )
 
-    async def begin_push(self, publication: Publication) -> None:
+    async def begin_push(self, publication: Publication) -> bool:
         """Write down that a push is about to happen (git_operations: started).
 
-        One that was begun before and did not end is taken up again: its worker died between push and record.
+        One that was begun before and did not end is taken up again: its worker died between push and record. One that
+        is on record as done is not written down a second time; the answer is False.
         """
         async with self._database.writing() as connection:
             if await _open_push(connection, publication) is None:
+                if await _ended_so(connection, publication, _DONE):
+                    return False
                 await self._add_push(connection, publication, status=_STARTED)
+        return True
 
     async def end_push(self, publication: Publication, *, status: str, detail: str = "") -> None:
         """Write down how the push ended: ``done``, ``stale`` or ``refused``; with an audit event.

@@ -183,8 +183,10 @@ class Propose:
             old="",
             new=proposal.commit,
         )
-        await self.store.proposals.begin_push(operation)
         access = await self.forge.git_access(repository, write=True)
+        begun = await self.store.proposals.begin_push(operation)
+        if not begun and await self.git.remote_ref(repository, access, ref) == proposal.commit:
+            return  # by a worker that died after the record
         await self.git.push(repository, access, ref=ref, new=proposal.commit, expected=None)
         await self.store.proposals.end_push(operation, status="done")
 

@@ -8,7 +8,7 @@ from bot.errors import GitError, LeaseRejectedError, PushRefusedError
 from bot.handlers.bring import BringCommits
 from bot.handlers.remember import RememberFiles
 from bot.handlers.standing import CheckStanding
-from bot.model.forge import Actor, PullRequest
+from bot.model.forge import Actor, GitAccess, PullRequest
 from bot.model.intents import Allowed, Refused
 from bot.model.jobs import Job, JobLease, JobState
 from bot.model.proposals import Proposal, ProposalKind, ProposalState, Publication, PushPurpose
@@ -82,23 +82,30 @@ class Publish:
                 return await self._stale(lease, proposal, fresh.message)
             if not await self.standing.allowed(job, approval.actor, CommandName.APPROVE):
                 return await self._void(lease, proposal, approval.actor)
-            await self.store.proposals.begin_push(publication)
-            try:
-                await self.git.push(
-                    repository,
-                    access,
-                    ref=publication.ref,
-                    new=publication.new,
-                    expected=publication.old,
-                )
-            except LeaseRejectedError:
-                await self.store.proposals.end_push(publication, status="stale")
-                return await self._stale(lease, proposal, endings.MOVED_ON)
-            except PushRefusedError as error:
-                await self.store.proposals.end_push(publication, status="refused", detail=str(error))
-                return await self._refused(lease, str(error))
+            ended = await self._push(lease, proposal, publication, access)
+            if ended is not None:
+                return ended
         await self._remember(lease, proposal, approval.actor)
         return await self._done(lease, proposal, publication)
+
+    async def _push(
+        self, lease: JobLease, proposal: Proposal, publication: Publication, access: GitAccess
+    ) -> JobLease | None:
+        """Push what was approved; None when that is done, else the job with the end that it came to."""
+        proposals = self.store.proposals
+        if not await proposals.begin_push(publication):
+            # It was pushed once, and somebody took it away before we could say so: an approval is for one push.
+            return await self._stale(lease, proposal, endings.MOVED_ON)
+        repository = lease.job.request.repository
+        try:
+            await self.git.push(repository, access, ref=publication.ref, new=publication.new, expected=publication.old)
+        except LeaseRejectedError:
+            await proposals.end_push(publication, status="stale")
+            return await self._stale(lease, proposal, endings.MOVED_ON)
+        except PushRefusedError as error:
+            await proposals.end_push(publication, status="refused", detail=str(error))
+            return await self._refused(lease, str(error))
+        return None
 
     async def _remember(self, lease: JobLease, proposal: Proposal, approved_by: Actor) -> None:
         """What a person approved settles the same conflict the next time; what is taken back does not any more."""

@@ -59,7 +59,9 @@ class RollBack:
             new=undone.old,
         )
         if await self.git.remote_ref(repository, access, undone.ref) != undone.old:
-            await self.store.proposals.begin_push(back)
+            if not await self.store.proposals.begin_push(back):
+                # It was put back once, and somebody put something else there before we could say so.
+                return await self.store.jobs.move(lease, JobState.FAILED, rule="stale", message=endings.MOVED_ON)
             try:
                 await self.git.push(repository, access, ref=back.ref, new=back.new, expected=back.old)
             except LeaseRejectedError:

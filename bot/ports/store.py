@@ -299,8 +299,8 @@ class Proposals(Protocol):
         """The approval of a proposal, if any."""
         ...
 
-    async def begin_push(self, publication: Publication) -> None:
-        """Write down that a push is about to happen (git_operations: started)."""
+    async def begin_push(self, publication: Publication) -> bool:
+        """Write down that a push is about to happen; False when this very push is on record as done, as it stays."""
         ...
 
     async def end_push(self, publication: Publication, *, status: str, detail: str = "") -> None:

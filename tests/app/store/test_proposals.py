@@ -193,6 +193,22 @@ async def test_a_push_is_written_down_before_and_after(store: SqlStore) -> None:
     assert [event.verb for event in await events(store, f"job:{job.id}")] == ["job.created", "push.done"]
 
 
+async def test_a_push_that_is_done_is_not_written_down_again(store: SqlStore) -> None:
+    job, made = await proposed(store)
+    push = push_of(job, made)
+    assert await store.proposals.begin_push(push)
+    await store.proposals.end_push(push, status="done")
+    # the worker died after the record; the next one begins again
+    assert not await store.proposals.begin_push(push)
+    await store.proposals.end_push(push, status="done")
+    async with store.engine.connect() as connection:
+        rows = (await connection.exec_driver_sql("SELECT status FROM git_operations")).all()
+    assert [row.status for row in rows] == ["done"]
+    assert [event.verb for event in await events(store, f"job:{job.id}")] == ["job.created", "push.done"]
+    # another push of the same job is another one
+    assert await store.proposals.begin_push(replace(push, old=push.new, new=push.old))
+
+
 async def test_a_push_that_was_refused_is_no_publication(store: SqlStore) -> None:
     job, made = await proposed(store)
     push = push_of(job, made)

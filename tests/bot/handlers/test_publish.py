@@ -8,7 +8,7 @@ from sqlalchemy import text
 from app.demo.simulator.record import Exchange, SentWebhook
 from app.demo.simulator.state import Role
 from bot.model.jobs import Job, JobState
-from bot.model.proposals import ProposalState
+from bot.model.proposals import ProposalState, Publication, PushPurpose
 from tests.bot.handlers.bench import Bench
 
 RECEIVE = "/acme/fees.git/git-receive-pack"
@@ -71,6 +71,54 @@ async def test_a_push_that_happened_and_was_not_recorded_is_recorded_and_not_rep
     bench.say("/flowforge rollback")
     await bench.work()
     assert (await bench.job()).state is JobState.PUBLISHED
+
+
+async def test_a_push_that_was_recorded_and_taken_back_is_not_repeated(bench: Bench) -> None:
+    """The worker died between the record and the end of the job, and a person put the old head back meanwhile."""
+    job, commit = await approved(bench)
+    before = bench.head
+    proposal = await bench.store.proposals.of_job(job.id)
+    assert proposal is not None
+    push = Publication(
+        purpose=PushPurpose.PUBLISH,
+        job_id=job.id,
+        proposal_id=proposal.id,
+        ref="refs/heads/feature",
+        old=before,
+        new=commit,
+    )
+    await bench.store.proposals.end_push(push, status="done")
+    await bench.work()
+    assert (bench.head, (await bench.job()).state) == (before, JobState.SUPERSEDED)
+    assert [one for one in await pushes(bench, job) if one[0] == "publish"] == [("publish", "done")]
+
+
+async def test_a_proposals_branch_that_was_recorded_is_one_push(bench: Bench) -> None:
+    """The worker died between the record and the next state of the job, which is validated again."""
+    job = await bench.until_proposed()
+    await change(bench, "UPDATE jobs SET state = 'validating', conclude_at = NULL WHERE id = :job", job=job.id)
+    received = len(bench.asked("POST", RECEIVE))
+    await bench.work()
+    assert (await bench.job()).state is JobState.AWAITING_APPROVAL
+    assert len(bench.asked("POST", RECEIVE)) == received
+    assert await pushes(bench, job) == [("propose", "done")]
+
+
+async def test_a_rollback_that_was_recorded_and_undone_is_not_repeated(bench: Bench) -> None:
+    """The worker died between the record and the end of the job, and a person pushed the resolution again."""
+    before = bench.head
+    _, commit = await approved(bench)
+    await bench.work()
+    bench.say("/flowforge rollback")
+    await bench.work()
+    assert bench.head == before
+    job = await bench.job()
+    await bench.sim.people.move_branch(bench.repository, "feature", commit, actor=bench.author)
+    await change(bench, "UPDATE jobs SET state = 'publishing', finished_at = NULL WHERE id = :job", job=job.id)
+    await bench.work()
+    ended = await bench.job()
+    assert (bench.head, ended.state, ended.rule) == (commit, JobState.FAILED, "stale")
+    assert await pushes(bench, job) == [("roll_back", "done")]
 
 
 async def test_a_push_that_could_not_be_seen_is_found_by_looking_later(bench: Bench) -> None:
