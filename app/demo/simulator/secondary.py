@@ -95,6 +95,7 @@ class SecondaryLimits:
         self.peaks.points = max(self.peaks.points, points)
         self.peaks.creations = max(self.peaks.creations, creations)
         self.peaks.hourly_creations = max(self.peaks.hourly_creations, hourly)
-        too_many = points > POINTS_A_MINUTE or creations > CREATIONS_A_MINUTE or hourly > CREATIONS_AN_HOUR
+        too_many = points > POINTS_A_MINUTE
+        too_many |= creates and (creations > CREATIONS_A_MINUTE or hourly > CREATIONS_AN_HOUR)
         if self.enforced and (too_many or self._under_way > AT_ONCE):
             raise Refusal(403, MESSAGE, headers={"retry-after": RETRY_AFTER})

@@ -54,8 +54,7 @@ def verify_signature(body: bytes, header: str | None, secrets: Sequence[bytes]) 
         return False
     claimed = match[1].encode("ascii")
     verdicts = [
-        hmac.compare_digest(hmac.digest(secret, body, "sha256").hex().encode("ascii"), claimed)
-        for secret in secrets
+        hmac.compare_digest(hmac.digest(secret, body, "sha256").hex().encode("ascii"), claimed) for secret in secrets
     ]
     return any(verdicts)
 

@@ -40,6 +40,7 @@ _ACCEPT: Final = sansio.accept_format(version="v3")
 _SUCCESS: Final = frozenset({200, 201, 202, 204})
 _OK: Final = 200
 _NOT_MODIFIED: Final = 304
+_GONE: Final = frozenset({404, 410})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,8 +179,9 @@ class Transport:
         if response.status_code == _NOT_MODIFIED and kept is not None:
             self._count(asker, method, response.status_code)
             return _Received(200, kept.headers, kept.body)
-        self._kept.drop(key)
         if response.status_code not in _SUCCESS:
+            if response.status_code in _GONE:
+                self._kept.drop(key)
             raise self._failed(asker, method, url, response)
         self._count(asker, method, response.status_code)
         # gidgethub would read rate limits into one number for all installations, and fail where they are malformed.

@@ -147,6 +147,32 @@ async def test_unchanged_answer_is_304_and_free(world: World, bot: Bot) -> None:
     assert changed.status_code == 200
 
 
+async def test_unchanged_answer_is_free_for_those_github_knows(bot: Bot) -> None:
+    path = "/users/ada"
+    first = await bot.http.get(path)
+    again = await bot.http.get(path, headers={"if-none-match": f'"other", {first.headers["etag"]}'})
+    assert (again.status_code, again.content) == (304, b"")
+    assert int(again.headers["x-ratelimit-used"]) == int(first.headers["x-ratelimit-used"]) + 1
+
+
+async def test_the_secondary_limits_are_counted_and_kept_where_they_are_enforced(world: World, bot: Bot) -> None:
+    secondary, comments = world.sim.limits.secondary, f"{REPO}/issues/1/comments"
+
+    async def write(times: int) -> list[int]:
+        return [(await bot("POST", comments, json={"body": "x"})).status_code for _ in range(times)]
+
+    assert await write(81) == [201] * 81
+    assert (secondary.peaks.creations, secondary.peaks.points, secondary.peaks.within()) == (81, 405, False)
+    secondary.enforced = True
+    refused = await bot("POST", comments, json={"body": "x"})
+    assert (refused.status_code, refused.headers["retry-after"]) == (403, "60")
+    assert "secondary rate limit" in refused.json()["message"]
+    assert (await bot("GET", REPO)).status_code == 200
+    world.clock.pass_by(seconds=61)
+    assert await write(80) == [201] * 80
+    assert await write(1) == [403]
+
+
 async def test_what_github_asks_of_every_request(world: World, bot: Bot) -> None:
     old = await bot("GET", REPO, headers={"x-github-api-version": "2019-01-01"})
     assert old.status_code == 400
