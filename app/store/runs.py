@@ -161,9 +161,9 @@ class SqlRuns:
 
     async def abandoned(self, now: datetime) -> list[Run]:
         """Started runs whose supervisor's lease has run out."""
-        query = select(runs).where(runs.c.state == RunState.STARTED, runs.c.lease_until <= now).order_by(runs.c.serial)
+        query = select(runs).where(runs.c.state == RunState.STARTED, runs.c.lease_until <= now)
         async with self._database.reading() as connection:
-            return [_run(row) for row in await connection.execute(query)]
+            return [_run(row) for row in await connection.execute(query.order_by(runs.c.lease_until))]
 
     async def end_unstarted(self, now: datetime) -> int:
         """End the runs that were created a while ago and never started, and whose job nobody holds; how many.
