@@ -1,5 +1,7 @@
 """What the sweeps ask of a stateful GitHub: deliveries that did not arrive, and what people see of ours."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.demo.simulator.webhooks import Delivery
@@ -52,8 +54,11 @@ async def test_a_delivery_is_sent_again_under_its_own_id(stage: Stage) -> None:
 
 async def test_events_that_nobody_here_reads_are_not_among_them(stage: Stage) -> None:
     (read,) = await sent(stage, 1)
-    stage.sim.webhooks.emit("installation_target", {"action": "renamed"}, action="renamed")
+    stage.sim.world.app = replace(stage.sim.world.app, events=(*stage.sim.world.app.events, "star"))
+    stage.sim.webhooks.drop()
+    stage.sim.webhooks.emit("star", {"action": "created"}, action="created")
     await stage.sim.webhooks.settled()
+    assert stage.sim.webhooks.deliveries[-1].attempts
     found = await attempts(stage)
     assert found[0].delivery_id == read.guid
 
