@@ -103,7 +103,7 @@ async def _processes(world: World) -> list[str]:
 
 
 def _children(world: World) -> list[str]:
-    ours = {os.getpid(), *(service.pid for service in world.services)}
+    ours = {os.getpid(), *(service.pid for service in (*world.services, *world.gateways))}
     simulators = {child.pid for child in psutil.Process().children(recursive=True)} - _family(world)
     place = str(world.data)
     left = []
@@ -120,7 +120,7 @@ def _children(world: World) -> list[str]:
 def _family(world: World) -> set[int]:
     """Everything that descends from the services."""
     family: set[int] = set()
-    for service in world.services:
+    for service in (*world.services, *world.gateways):
         with contextlib.suppress(psutil.Error):
             family |= {child.pid for child in psutil.Process(service.pid).children(recursive=True)}
     return family

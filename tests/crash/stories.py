@@ -10,7 +10,7 @@ from app.demo.model.resolver import HonestResolver
 from tests.crash.world import Files, World
 
 FEES = "RATE = {rate}\n\n\ndef fee(amount):\n    return amount * RATE\n"
-LONG = 90.0
+LONG = 200.0
 
 
 def _version(number: str) -> str:
@@ -23,7 +23,8 @@ class Story:
 
     Names of points that come up in the stories ``after`` which it comes are tried there; those that hold one of the
     words of ``again`` are tried here as well, for here they mean something else. ``deaths`` is how many of a job's
-    workers may die before it is given up, or a little less.
+    workers may die before it is given up, or a little less. With ``gateway_dies`` it is the gateway that is killed, at
+    points of its own.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Story:
     after: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
     deaths: int = 2
+    gateway_dies: bool = False
 
 
 async def _until_check(world: World, conclusion: str, *, count: int = 1) -> Any:
@@ -121,6 +123,7 @@ STORIES = {
             after=("rules", "agent"),
             again=("model call", "save_conflicts"),
         ),
+        Story(name="gateway", files=_MIXED, play=_propose, script=_HONEST, gateway_dies=True),
         Story(name="tests", files=_TESTED, play=_reject, after=("rules", "agent"), again=("SqlRuns.", "sandbox ")),
         Story(
             name="watch",

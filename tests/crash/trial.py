@@ -18,6 +18,7 @@ from tests.app.store.backends import Backend
 from tests.crash.facts import Facts, arrived, facts_of
 from tests.crash.stories import Story
 from tests.crash.world import Host, World, open_world
+from tests.crash.zygote import Service
 
 MODEL_POINT = "model call@received"
 
@@ -26,11 +27,11 @@ _LEASES_END = 310.0
 
 _STEP = 60.0
 _LOOK = 0.05
-_SWEEP_EVERY = 0.3
+_SWEEP_EVERY = 0.4
 _QUIET_LOOKS = 3
-_PASSIVE = 15.0
-DEADLINE = 100.0
-"""Seconds of the machine's time for a trial; it takes a tenth of that where the machine has nothing else to do."""
+_PASSIVE = 30.0
+DEADLINE = 240.0
+"""Seconds of the machine's time for a trial; it takes a thirtieth of that where the machine has nothing else to do."""
 
 _FAR = timedelta(days=1)
 
@@ -65,6 +66,8 @@ class _Trial:
         world.script.tell = self._on_call
         stuck, reached = None, []
         await self._start()
+        if story.gateway_dies:
+            await world.start(flaw=self.flaw)
         reviving = asyncio.create_task(self._revive())
         try:
             async with asyncio.timeout(self.seconds):
@@ -90,10 +93,18 @@ class _Trial:
         """The point at which the service that runs now is to die."""
         return self.points[len(self.deaths)] if len(self.deaths) < len(self.points) else None
 
+    @property
+    def _mortals(self) -> list[Service]:
+        """The processes that are killed one after the other."""
+        return self.world.gateways if self.story.gateway_dies else self.world.services
+
     async def _start(self) -> None:
         """Start a service: with a witness if it is the first, or is to die."""
-        witnessed = self._next is not None or not self.world.services
-        await self.world.start(point=self._next, witnessed=witnessed, flaw=self.flaw)
+        witnessed = self._next is not None or not self._mortals
+        if self.story.gateway_dies:
+            await self.world.start_gateway(point=self._next, witnessed=witnessed)
+        else:
+            await self.world.start(point=self._next, witnessed=witnessed, flaw=self.flaw)
 
     def _on_call(self) -> None:
         """The model was called; that is a point too."""
@@ -103,18 +114,19 @@ class _Trial:
             with self.world.log.open("a", encoding="utf-8") as log:
                 log.write(f"{point}\n")
         if self._next in {point, MODEL_POINT}:
-            self.world.services[-1].signal(signal.SIGKILL)
+            self._mortals[-1].signal(signal.SIGKILL)
 
     async def _revive(self) -> None:
         """Whenever a service was killed, start another one, later in time; sweep from then on."""
         sweeping: asyncio.Task[None] | None = None
         try:
             while True:
-                status = await self.world.services[-1].wait()
+                status = await self._mortals[-1].wait()
                 if status != -signal.SIGKILL or self._next is None:
                     raise AssertionError(f"the service ended by itself, with {status}: {self.world.said[-2000:]}")
                 self.deaths.append(self._next)
-                self.world.clock.advance(_LEASES_END)
+                if not self.story.gateway_dies:  # a gateway holds no lease
+                    self.world.clock.advance(_LEASES_END)
                 await self._start()
                 sweeping = sweeping or asyncio.create_task(self._sweep())
         finally:
@@ -215,5 +227,7 @@ async def play(
     seconds: float = DEADLINE,
 ) -> Ending:
     """Play a story in a fresh world; the service is killed at each of the points in turn, and started again."""
-    async with open_world(host, backend, story.script, overrides=story.settings) as world:
+    async with open_world(
+        host, backend, story.script, overrides=story.settings, with_gateway=not story.gateway_dies
+    ) as world:
         return await _Trial(world=world, story=story, points=points, flaw=flaw, seconds=seconds).run()

@@ -20,13 +20,28 @@ from typing import Any
 from app.http.server import bind, serving
 from app.isolation import proving
 from app.processes import worker_name, working
-from app.settings import ServiceSettings
+from app.settings import GatewaySettings, ServiceSettings
 from app.telemetry import configure_logging
 from app.wiring import open_flowforge
+from app.wiring_gateway import open_gateway
 from app.wiring_parts import Parts
 from tests.crash.clock import SharedClock
 from tests.crash.flaws import FLAWS
 from tests.crash.witness import Witness
+
+
+async def gateway(order: dict[str, Any]) -> None:
+    """Be the gateway until SIGTERM; the order is as for ``serve``."""
+    settings = GatewaySettings.model_validate(order["settings"])
+    witness = Witness(Path(order["log"]), point=order["point"]) if order["log"] else None
+    stop = _stop()
+    async with contextlib.AsyncExitStack() as stack:
+        front = bind(settings.gateway_host, settings.gateway_port)
+        stack.callback(front.close)
+        around = None if witness is None else witness.around_store
+        opened = await stack.enter_async_context(open_gateway(settings, around=around))
+        await stack.enter_async_context(serving(opened.front, front))
+        await stop.wait()
 
 
 async def serve(order: dict[str, Any]) -> None:
@@ -43,8 +58,7 @@ async def serve(order: dict[str, Any]) -> None:
         flawed = parts if flaw is None else flaw(parts)
         return flawed if witness is None else witness.around(flawed)
 
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    stop = _stop()
     async with contextlib.AsyncExitStack() as stack:
         web = bind(settings.host, settings.port)
         stack.callback(web.close)
@@ -55,6 +69,13 @@ async def serve(order: dict[str, Any]) -> None:
         await stack.enter_async_context(proving(instance.isolation))
         await stack.enter_async_context(working(instance))
         await stop.wait()
+
+
+def _stop() -> asyncio.Event:
+    """Set by SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    return stop
 
 
 def _child(order: dict[str, Any]) -> None:
@@ -71,7 +92,7 @@ def _child(order: dict[str, Any]) -> None:
         os.closerange(3, 64)
         os.environ["TMPDIR"] = order["tmp"]
         configure_logging("INFO", sys.stderr)
-        asyncio.run(serve(order))
+        asyncio.run(gateway(order) if order["gateway"] else serve(order))
         status = 0
     except BaseException:
         sys.excepthook(*sys.exc_info())

@@ -29,6 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.store.database import SqlStore
 from app.store.engine import Database
+from app.system import SystemClock, SystemIds
 from app.wiring_parts import Parts, job_caps
 from bot.git.adapter import GitMirrors
 
@@ -104,6 +105,10 @@ class Witness:
             runner=watched(parts.runner, "sandbox", self.reach, reads=_READS_OF_RUNNER),
             queue=watched(parts.queue, "queue", self.reach, reads=_READS_OF_QUEUE),
         )
+
+    def around_store(self, store: SqlStore) -> SqlStore:
+        """The gateway's store with this witness around it."""
+        return SqlStore(WitnessedDatabase(store.engine, self.reach), SystemClock(), SystemIds())
 
     def _mirrors(self, root: Path) -> GitMirrors:
         program = self._log.with_name("git")

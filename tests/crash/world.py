@@ -16,7 +16,6 @@ from typing import Any
 from uuid import uuid4
 
 from arq.connections import ArqRedis
-from pydantic import SecretStr
 
 from app.demo.model.messages import ModelRequest
 from app.demo.model.replies import Reply, Script
@@ -103,12 +102,14 @@ class World:
     script: Told
     store: SqlStore
     settings: dict[str, Any]
+    gateway_settings: dict[str, Any]
     repository: Repository = field(init=False)
     pull: PullRequest = field(init=False)
     author: Account = field(init=False)
     maintainer: Account = field(init=False)
     labels: dict[str, str] = field(default_factory=dict)
     services: list[Service] = field(default_factory=list)
+    gateways: list[Service] = field(default_factory=list)
 
     @property
     def data(self) -> Path:
@@ -131,8 +132,27 @@ class World:
 
     async def start(self, *, point: str | None = None, witnessed: bool = False, flaw: str | None = None) -> Service:
         """Start the service."""
+        self.services.append(await self._start(self.settings, point=point, witnessed=witnessed, flaw=flaw))
+        return self.services[-1]
+
+    async def start_gateway(self, *, point: str | None = None, witnessed: bool = False) -> Service:
+        """Start a gateway in a process of its own."""
+        gateway = await self._start(self.gateway_settings, point=point, witnessed=witnessed, gateway=True)
+        self.gateways.append(gateway)
+        return gateway
+
+    async def _start(
+        self,
+        settings: Mapping[str, Any],
+        *,
+        point: str | None,
+        witnessed: bool,
+        flaw: str | None = None,
+        gateway: bool = False,
+    ) -> Service:
         order = {
-            "settings": self.settings,
+            "gateway": gateway,
+            "settings": settings,
             "clock": str(self.directory / "clock"),
             "said": str(self.directory / "said"),
             "tmp": str(self.directory / "tmp"),
@@ -140,9 +160,7 @@ class World:
             "point": point,
             "flaw": flaw,
         }
-        service = await self.host.zygote.start(order)
-        self.services.append(service)
-        return service
+        return await self.host.zygote.start(order)
 
     async def until_up(self) -> None:
         """Wait until the web service answers: the first one, or one that came after it."""
@@ -195,9 +213,9 @@ class World:
 
 @contextlib.asynccontextmanager
 async def open_world(
-    host: Host, backend: Backend, script: Script, *, overrides: Mapping[str, Any]
+    host: Host, backend: Backend, script: Script, *, overrides: Mapping[str, Any], with_gateway: bool = True
 ) -> AsyncIterator[World]:
-    """A fresh world without a service."""
+    """A fresh world without a service; without a gateway, one has to be started in it."""
     async with contextlib.AsyncExitStack() as stack:
         directory = Path(tempfile.mkdtemp(prefix="flowforge-crash-", dir=ROOM))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
@@ -241,10 +259,15 @@ async def open_world(
             "github_webhook_secrets": [secret],
             **overrides,
         }
-        gateway_settings = GatewaySettings.model_validate(
-            {**common, "anthropic_api_key": SecretStr(key), "anthropic_base_url": model.base_url}
-        )
-        await stack.enter_async_context(running_gateway(gateway_settings, gateway))
+        gateway_settings = {
+            **common,
+            "gateway_host": HOST,
+            "gateway_port": gateway.getsockname()[1],
+            "anthropic_api_key": key,
+            "anthropic_base_url": model.base_url,
+        }
+        if with_gateway:
+            await stack.enter_async_context(running_gateway(GatewaySettings.model_validate(gateway_settings), gateway))
         store = SqlStore.open(database_url, clock, SystemIds())
         stack.push_async_callback(store.close)
         world = World(
@@ -255,12 +278,14 @@ async def open_world(
             script=told,
             store=store,
             settings=settings,
+            gateway_settings=gateway_settings,
         )
         stack.push_async_callback(_end_services, world)
         yield world
 
 
 async def _end_services(world: World) -> None:
-    for service in world.services:
+    everything = [*world.services, *world.gateways]
+    for service in everything:
         service.signal(signal.SIGKILL)
-    await asyncio.gather(*(service.wait() for service in world.services))
+    await asyncio.gather(*(service.wait() for service in everything))
