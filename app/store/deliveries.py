@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, and_, select, update
 
-from app.store.engine import Database, insert
+from app.store.engine import Database
 from app.store.history_tables import delivery_keys
+from app.store.inbox import InboxWriter
 from app.store.tables import deliveries
-from app.store.types import Values
 from bot.errors import StoreError, StoreUnavailableError
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.forge import ForgeKind
@@ -32,6 +32,7 @@ class SqlDeliveries:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._inbox = InboxWriter(database)
         self._waiting: list[_Waiting] = []
         self._writer: asyncio.Task[None] | None = None
 
@@ -62,7 +63,7 @@ class SqlDeliveries:
 
     async def _write_batch(self, batch: Sequence[_Waiting]) -> None:
         try:
-            added = await self._write([delivery for delivery, _ in batch])
+            added = await self._inbox.write([delivery for delivery, _ in batch])
         except StoreUnavailableError as error:
             _answer_error(batch, error)
         except StoreError as error:
@@ -77,22 +78,6 @@ class SqlDeliveries:
             raise
         else:
             _answer(batch, added)
-
-    async def _write(self, batch: Sequence[Delivery]) -> set[tuple[ForgeKind, str]]:
-        """The keys of those that were new, in two statements however many they are."""
-        first = {(each.forge, each.delivery_id): each for each in reversed(batch)}
-        async with self._database.writing() as connection:
-            rows = await connection.execute(
-                insert(connection, delivery_keys)
-                .on_conflict_do_nothing(index_elements=["forge", "delivery_id"])
-                .returning(delivery_keys.c.serial, delivery_keys.c.forge, delivery_keys.c.delivery_id),
-                [_key(delivery) for delivery in first.values()],
-            )
-            serials = {(row.forge, row.delivery_id): row.serial for row in rows}
-            if serials:
-                values = [{"serial": serial, **_values(first[key])} for key, serial in serials.items()]
-                await connection.execute(insert(connection, deliveries), values)
-        return set(serials)
 
     async def get(self, forge: ForgeKind, delivery_id: str) -> Delivery | None:
         """A delivery by its id."""
@@ -156,28 +141,6 @@ def _is(forge: ForgeKind, delivery_id: str) -> ColumnElement[bool]:
         deliveries.c.serial == delivery_keys.c.serial,
         deliveries.c.received_at == delivery_keys.c.received_at,
     )
-
-
-def _key(delivery: Delivery) -> Values:
-    return {
-        "forge": delivery.forge,
-        "delivery_id": delivery.delivery_id,
-        "received_at": delivery.received_at,
-    }
-
-
-def _values(delivery: Delivery) -> Values:
-    return {
-        "forge": delivery.forge,
-        "delivery_id": delivery.delivery_id,
-        "event": delivery.event,
-        "headers": dict(delivery.headers),
-        "body": delivery.body,
-        "received_at": delivery.received_at,
-        "state": delivery.state,
-        "attempts": delivery.attempts,
-        "error": "",
-    }
 
 
 def _delivery(row: Row[Any]) -> Delivery:

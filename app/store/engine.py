@@ -39,7 +39,7 @@ _WRITES: Final = "flowforge_writes"
 # SQLSTATE classes after which the same transaction may succeed: connection exceptions, transaction rollbacks
 # (deadlock), insufficient resources, operator intervention (shutdown).
 # Source: https://www.postgresql.org/docs/current/errcodes-appendix.html
-_PASSING: Final = ("08", "40", "53", "57", "55P03")
+PASSING: Final = ("08", "40", "53", "57", "55P03")
 
 
 def parse_url(url: str) -> URL:
@@ -147,7 +147,7 @@ def translated() -> Iterator[None]:
         raise StoreUnavailableError(f"the database refused the connection ({type(error).__name__})") from error
     except DBAPIError as error:
         state = str(getattr(error.orig, "sqlstate", None) or "")
-        if error.connection_invalidated or state.startswith(_PASSING):
+        if error.connection_invalidated or state.startswith(PASSING):
             raise StoreUnavailableError(f"the database could not finish (SQLSTATE {state or 'unknown'})") from error
         raise StoreError(f"the database refused ({type(error).__name__} {state})") from error
     except SQLAlchemyError as error:
@@ -181,6 +181,16 @@ class Database:
         with translated():
             async with self._my_turn(), self._connected(self._writing) as connection, connection.begin():
                 yield connection
+
+    @asynccontextmanager
+    async def driver(self) -> AsyncIterator[Any]:
+        """The driver's own connection, for one writer in its turn; transactions are the caller's. Raises as above.
+
+        What the driver raises is translated only where it means that the database is away.
+        """
+        with translated():
+            async with self._my_turn(), self._connected(self.engine) as connection:
+                yield (await connection.get_raw_connection()).driver_connection
 
     @asynccontextmanager
     async def _my_turn(self) -> AsyncIterator[None]:
