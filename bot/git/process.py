@@ -11,6 +11,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import math
 import os
 import shutil
 import signal
@@ -152,7 +153,8 @@ class GitCommand:
         return Completed(status=status, output=output, words=clean_words(errors, access))
 
     def _environment(self, git_dir: Path, access: GitAccess | None) -> dict[str, str]:
-        config = [*_CONFIG]
+        # A git that outlives a killed worker holds the mirror's lock: a silent forge must not keep it for ever.
+        config = [*_CONFIG, ("http.lowSpeedLimit", "1"), ("http.lowSpeedTime", str(math.ceil(self._timeout)))]
         if self._offline:
             config += [("protocol.http.allow", "never"), ("protocol.https.allow", "never")]
         if self._allow_file:

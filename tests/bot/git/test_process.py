@@ -1,6 +1,7 @@
 """How git is run: its environment, its end, its limits. The programs here are small scripts in git's place."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -44,7 +45,7 @@ async def appeared(path: Path) -> int:
 
 def _gone(pids: Sequence[int]) -> bool:
     alive = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-    return not psutil.wait_procs(alive, timeout=5)[1]
+    return not psutil.wait_procs(alive, timeout=15)[1]
 
 
 async def gone(*pids: int) -> bool:
@@ -166,6 +167,37 @@ async def test_git_may_clean_up_before_it_is_killed(tmp_path: Path) -> None:
     with pytest.raises(GitTimeoutError):
         await command(tmp_path, script, timeout_seconds=1.5).run(tmp_path, "fetch")
     assert (tmp_path / "home/cleaned").exists()
+
+
+FETCHING = """
+import asyncio, sys
+from pathlib import Path
+from bot.git.process import GitCommand
+from bot.model.forge import GitAccess
+
+home, url = Path(sys.argv[1]), sys.argv[2]
+git = GitCommand(git="git", home=home, timeout_seconds=5)
+asyncio.run(git.run(home, "ls-remote", url, access=GitAccess(url=url, authorization="Bearer some-token")))
+"""
+
+
+async def test_a_git_whose_worker_was_killed_does_not_wait_for_a_silent_forge_for_ever(tmp_path: Path) -> None:
+    asked = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/acme/shop.git"
+        worker = await asyncio.create_subprocess_exec(sys.executable, "-c", FETCHING, str(tmp_path), url)
+        await asyncio.wait_for(asked.wait(), 30)
+        family = [child.pid for child in psutil.Process(worker.pid).children(recursive=True)]
+        assert family
+        worker.kill()
+        await worker.wait()
+        assert await gone(*family)
 
 
 async def test_output_without_end_is_stopped(tmp_path: Path) -> None:
