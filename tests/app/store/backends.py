@@ -98,3 +98,22 @@ class PostgresBackend:
         async with engine.connect() as connection:
             await connection.execute(text(statement))
         await engine.dispose()
+
+
+class Lender:
+    """Databases of one backend for one test; they are removed with it."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._lent: list[str] = []
+
+    async def fresh(self) -> str:
+        """The URL of a migrated database without rows."""
+        url = await self._backend.fresh()
+        self._lent.append(url)
+        return url
+
+    async def close(self) -> None:
+        """Remove them."""
+        for url in self._lent:
+            await self._backend.drop(url)

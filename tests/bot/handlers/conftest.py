@@ -1,20 +1,31 @@
-"""Fixtures: one bench a test, on a copy of a migrated database."""
+"""Fixtures: one bench a test, on a migrated database of its own."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.app.store.backends import SqliteBackend
+from tests.app.store.backends import NAMES, Lender
 from tests.bot.handlers.bench import Bench, open_bench
 
+ON_BOTH = frozenset({"test_advance", "test_publish", "test_reporting", "test_route", "test_sweep", "test_sync"})
+"""Modules whose tests run on SQLite and on PostgreSQL: the ways of a job, and what puts right what was missed."""
 
-@pytest.fixture(scope="session")
-def databases(tmp_path_factory: pytest.TempPathFactory) -> SqliteBackend:
-    return SqliteBackend(tmp_path_factory.mktemp("databases"))
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "databases" in metafunc.fixturenames:
+        both = metafunc.module.__name__.rpartition(".")[2] in ON_BOTH
+        metafunc.parametrize("databases", NAMES if both else NAMES[:1], indirect=True)
 
 
 @pytest.fixture
-async def bench(databases: SqliteBackend, tmp_path: Path) -> AsyncIterator[Bench]:
+async def databases(request: pytest.FixtureRequest) -> AsyncIterator[Lender]:
+    lender = Lender(request.getfixturevalue(f"{request.param}_backend".replace("postgresql", "postgres")))
+    yield lender
+    await lender.close()
+
+
+@pytest.fixture
+async def bench(databases: Lender, tmp_path: Path) -> AsyncIterator[Bench]:
     async with open_bench(tmp_path, await databases.fresh()) as bench:
         yield bench
