@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.recorded import Row, hunk_line, read_lines, recorded, to_line
+from app.cli import main
+from app.recorded import Row, hunk_line, read_lines, to_line
 from app.store.database import SqlStore
 from app.store.migrate import upgrade
 from bot.errors import BadInputError
