@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.store.job_rows import runless, unheld
 from app.store.tables import jobs, repositories
 from bot.model.jobs import JobKind, JobState
-from bot.model.turns import AT_WORK, JobCaps, KeptWaiting, Load, Owner, QueuedJob
+from bot.model.turns import AT_WORK, WAITS, JobCaps, KeptWaiting, Load, Owner, QueuedJob
 from bot.policy import turns
 
 _TURNS: Final = text("SELECT pg_advisory_xact_lock(hashtext('flowforge turns'))")
@@ -83,12 +83,12 @@ async def kept_waiting(connection: AsyncConnection, job_id: str, now: datetime, 
 async def due(connection: AsyncConnection, now: datetime, caps: JobCaps, *, limit: int) -> list[str]:
     """Jobs that a worker can do something about, those with a place first.
 
-    A queued one of which nobody has looked yet at why it waits is among them: it is to say so.
+    A queued one that does not say yet why it waits is among them.
     """
     begun = and_(_ready(now), ~_NEEDS_PLACE)
     # A job that a worker died over may need to be asked once more to end.
     asked_to_end = and_(jobs.c.cancel_requested.is_not(None), runless(now))
-    unseen = and_(_may_begin(now), jobs.c.progress == "")
+    unseen = and_(_may_begin(now), ~jobs.c.progress.startswith(WAITS))
     first = select(jobs.c.id).where(_ACTIVE, unheld(now), or_(begun, asked_to_end)).order_by(jobs.c.serial)
     last = select(jobs.c.id).where(_ACTIVE, unseen).order_by(jobs.c.serial)
     found = list((await connection.execute(first.limit(limit))).scalars())

@@ -10,6 +10,9 @@ from bot.model.jobs import JobState
 AT_WORK: frozenset[JobState] = frozenset({JobState.PREPARING, JobState.RUNNING, JobState.VALIDATING})
 """A job in one of these states holds a worker or a sandbox, and so does a queued one that a worker has just taken."""
 
+WAITS = "waits: "
+"""How the progress of a job begins that says why it does not have its turn."""
+
 Owner = tuple[ForgeKind, int]
 """A forge and the id of a repository or of an installation there."""
 

@@ -13,7 +13,7 @@ from app.store.database import SqlStore
 from app.store.engine import Database, create_engine
 from bot.model.forge import RepositoryRef
 from bot.model.jobs import Job, JobKind, JobState
-from bot.model.turns import Cap, JobCaps
+from bot.model.turns import WAITS, Cap, JobCaps
 from tests.app.store import contend
 from tests.app.store.words import (
     ALICE,
@@ -166,7 +166,9 @@ async def test_a_job_that_says_why_it_waits_is_not_due_and_still_counts(store: S
     for job in (first, second):
         await claimed(store, job.id)
     assert await store.jobs.due(clock.now(), limit=10) == [third.id], "somebody has to look why it does not begin"
-    await store.jobs.progress(third.id, "waits")
+    await store.jobs.progress(third.id, "begins again in a moment")
+    assert await store.jobs.due(clock.now(), limit=10) == [third.id]
+    await store.jobs.progress(third.id, f"{WAITS}2 jobs")
     assert await store.jobs.due(clock.now(), limit=10) == []
     assert await store.jobs.waiting(clock.now()) == 1
     await store.jobs.request_end(first.id, JobState.CANCELLED, actor=ALICE, message="")
@@ -175,9 +177,9 @@ async def test_a_job_that_says_why_it_waits_is_not_due_and_still_counts(store: S
 
 async def test_a_busy_repository_hides_no_other_from_the_sweep(store: SqlStore, clock: HandClock) -> None:
     for job in await some_jobs(store, 30):
-        await store.jobs.progress(job.id, "waits")
+        await store.jobs.progress(job.id, WAITS)
     (elsewhere,) = await some_jobs(store, 1, ELSEWHERE)
-    await store.jobs.progress(elsewhere.id, "waits")
+    await store.jobs.progress(elsewhere.id, WAITS)
     assert elsewhere.id in await store.jobs.due(clock.now(), limit=5)
     assert await store.jobs.waiting(clock.now()) == 31
 
