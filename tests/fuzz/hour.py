@@ -1,11 +1,11 @@
 """A scripted hour of work on 20 pull requests, and a post office that may lose, double, delay and reorder its news.
 
-What people want is the same whatever becomes of the deliveries: they push first and ask afterwards, and they answer in
-the second half hour what they saw at the end of the first.
+What people want is the same whatever becomes of the deliveries: they push first, ask when they have seen what came of
+it, and answer what they are shown. In between the sweeps had their turn.
 """
 
 import subprocess
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -34,6 +34,7 @@ _SETTLED: Final = {hunk_digest(b"RATE = 2\n", b"RATE = 3\n"): b"RATE = 2 + 3\n"}
 
 _STEP: Final = 300.0
 _LEVELS: Final = frozenset({"push", "pull_request"})
+"""News of what can be seen on the forge as well. The others are what somebody wants, and come to nobody by looking."""
 
 
 class Fate(StrEnum):
@@ -43,12 +44,15 @@ class Fate(StrEnum):
     DROPPED = "dropped"
     """GitHub knows that it failed."""
     LOST = "lost"
-    """Nobody can have it again; only for what can be seen on the forge as well, else it is dropped."""
+    """Nobody can have it again; only for what can be seen on the forge as well."""
     DOUBLED = "doubled"
     LATE = "late"
-    """With the deliveries of the next step."""
+    """With the deliveries of the next step, and before the next sweeps."""
     VERY_LATE = "very late"
-    """At the end of the half hour."""
+    """After all others; only for what can be seen on the forge as well."""
+
+
+_EDGES: Final = {Fate.LOST: Fate.DROPPED, Fate.VERY_LATE: Fate.LATE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +123,11 @@ class Post:
     disturbance: Disturbance
     seen: int = 0
     steps: int = 0
-    late: list[Delivery] = field(default_factory=list)
-    very_late: list[Delivery] = field(default_factory=list)
+    late: list[tuple[Delivery, Fate]] = field(default_factory=list)
 
     async def round(self) -> None:
         """Hand on what there is now, in some order."""
-        mail, self.late = [(one, Fate.SENT) for one in self.late], []
+        mail = [(one, Fate.SENT) for one in self._taken_out(Fate.LATE)]
         held, self.sim.webhooks.held = self.sim.webhooks.held, []
         mail += [(one, self._fate(one)) for one in held]
         seed = self.disturbance.seeds[self.steps % len(self.disturbance.seeds)]
@@ -134,11 +137,15 @@ class Post:
         for delivery, fate in mail:
             await self._hand_on(delivery, fate)
 
-    async def rest(self) -> None:
-        """Hand on all that was kept back; nothing else comes to harm."""
-        late, self.late, self.very_late = [*self.very_late, *self.late], [], []
-        for delivery in late:
+    async def rest(self, *fates: Fate) -> None:
+        """Hand on what was kept back for these fates; no more comes to harm."""
+        for delivery in self._taken_out(*fates):
             await self._hand_on(delivery, Fate.SENT)
+
+    def _taken_out(self, *fates: Fate) -> list[Delivery]:
+        taken = [one for one, fate in self.late if fate in fates]
+        self.late = [(one, fate) for one, fate in self.late if fate not in fates]
+        return taken
 
     async def plainly(self) -> None:
         """Hand on what there is now, unharmed."""
@@ -150,16 +157,13 @@ class Post:
         fates = self.disturbance.fates
         fate = fates[self.seen % len(fates)]
         self.seen += 1
-        return Fate.DROPPED if fate is Fate.LOST and delivery.event not in _LEVELS else fate
+        return fate if delivery.event in _LEVELS else _EDGES.get(fate, fate)
 
     async def _hand_on(self, delivery: Delivery, fate: Fate) -> None:
         webhooks = self.sim.webhooks
         match fate:
-            case Fate.LATE:
-                self.late.append(delivery)
-                return
-            case Fate.VERY_LATE:
-                self.very_late.append(delivery)
+            case Fate.LATE | Fate.VERY_LATE:
+                self.late.append((delivery, fate))
                 return
             case Fate.LOST:
                 webhooks.deliveries.remove(delivery)
@@ -213,7 +217,7 @@ class Hour:
         runs = self.sim.check_runs(self.bench.repository, head_sha=self.pulls[number].head_sha)
         return next(one for one in reversed(runs) if any(action["identifier"] == button for action in one.actions))
 
-    # First half: work goes on, and people ask.
+    # Work goes on, and people ask.
 
     async def begin(self) -> None:
         await self.open(PULLS[1:])
@@ -244,7 +248,7 @@ class Hour:
         self.say(10, "/flowforge help")
         self.say(14, "nothing for the bot\n\n> /flowforge resolve")
 
-    # Second half: they answer what they saw.
+    # They answer what they see.
 
     async def they_answer(self) -> None:
         self.say(1, "/flowforge approve")
@@ -260,23 +264,26 @@ class Hour:
         self.say(6, "/flowforge approve")
 
     async def live(self) -> None:
-        """The whole hour, with the sweeps at half time and in the end."""
-        first = (self.begin, self.bases_move, self.heads_move, self.they_ask, self.more_happens)
-        for half in (first, (self.they_answer, self.still_more)):
-            for step in half:
-                await step()
-                await self._some_minutes()
+        """The whole hour: whoever asks or answers has seen what the sweeps had made of what went before."""
+        await self._part(self.begin, self.bases_move)
+        await self._part(self.heads_move, self.they_ask, self.more_happens)
+        await self._part(self.they_answer, self.still_more)
+        await self.post.rest(Fate.LATE, Fate.VERY_LATE)
+        await self._sweeps()
+
+    async def _part(self, *steps: Callable[[], Awaitable[None]]) -> None:
+        for step in steps:
+            await step()
             await self._some_minutes()
-            await self.post.rest()
-            await self._sweeps()
+        await self._some_minutes()
+        await self.post.rest(Fate.LATE)
+        await self._sweeps()
 
     async def _some_minutes(self) -> None:
-        """The mail goes out, workers do what is due, and their own acts are news too."""
+        """The mail goes out, and workers do what is due; their own acts are news for the next time."""
         await self.post.round()
         await self.bench.work()
         self.bench.clock.advance(_STEP)
-        await self.post.round()
-        await self.bench.work()
 
     async def _sweeps(self) -> None:
         """One redelivery sweep and one reconcile; then all that is due, undisturbed."""

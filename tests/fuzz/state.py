@@ -14,7 +14,7 @@ from bot.model.jobs import TERMINAL
 from tests.fuzz.hour import Hour
 
 _HEX: Final = re.compile(r"\b[0-9a-f]{7,64}\b")
-_TIMES: Final = re.compile(r"\b\d+(\.\d+)? (ms|s|min|seconds?|minutes?)\b|\b\d{4}-\d\d-\d\d[T ][\d:.+Z-]*")
+_TIMES: Final = re.compile(r"(\b\d+ h )?\b\d+(\.\d+)? (ms|s|min)\b|\b\d{4}-\d\d-\d\d[T ][\d:.+Z-]*")
 
 State = Mapping[str, Any]
 
