@@ -70,7 +70,8 @@ _STATES: Final[Mapping[JobState, str]] = MappingProxyType(
         JobState.FAILED: "FlowForge itself could not finish; the report says why.",
         JobState.CANCELLED: "Somebody cancelled it, or the pull request was closed.",
         JobState.REJECTED: "Somebody turned the proposal down, or nobody decided in time.",
-        JobState.SUPERSEDED: "A newer request took its place, or head or base moved on.",
+        JobState.SUPERSEDED: "A newer request took its place, or [head or base "
+        "moved](life-of-a-proposal.md#when-head-or-base-moves).",
     },
 )
 
@@ -295,8 +296,8 @@ def events_page() -> str:
         "| Event | What it is used for |\n|---|---|\n"
         + "\n".join(f"| `{name}` | {_cell(_SENT_ANYWAY[name])} |" for name in sorted(UNSUBSCRIBED_EVENTS)),
         "Any other authentic event is answered with 202 and forgotten. A push to a base branch has the open pull "
-        "requests of that base [looked at](conflict-watch.md); that a proposal is out of date is seen when somebody "
-        "approves it.",
+        "requests of that base [looked at](conflict-watch.md), and [what is under way "
+        "there](life-of-a-proposal.md#when-head-or-base-moves) with them.",
         "## Permissions",
         "| Permission | Level | What it is used for |\n|---|---|---|\n"
         + "\n".join(f"| `{name}` | {levels[name]} | {_cell(permissions[name])} |" for name in sorted(levels)),
