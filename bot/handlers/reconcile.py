@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-import structlog
-
 from bot.errors import ForgeError, ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError, GitError
 from bot.handlers.notice import NoticeChanges
 from bot.model.forge import RepositoryRef
@@ -24,6 +22,7 @@ from bot.model.watch import SeenPull
 from bot.ports.background import RECONCILE_LEAVES, background
 from bot.ports.forge import Forge
 from bot.ports.git import Git
+from bot.ports.log import Log
 from bot.ports.store import Store
 from bot.ports.system import Clock, Queue
 
@@ -45,14 +44,13 @@ _PINNED: Final = frozenset(
 )
 """States in which a job is bound to a head and a base."""
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconcile:
     """Compare a few repositories with what is live, each every ten minutes or so."""
 
     store: Store
+    log: Log
     forge: Forge
     git: Git
     queue: Queue
@@ -75,10 +73,10 @@ class Reconcile:
                     repairs[RepairKind.REPORT] += await self._reports(repository)
             except ForgeUnavailableError as error:
                 later = now + max(timedelta(seconds=error.retry_after), EVERY / 10)
-                log.info("a repository waits for the forge", repository=repository.full_name, error=str(error))
+                self.log.info("a repository waits for the forge", repository=repository.full_name, error=str(error))
             except (ForgeError, GitError) as error:
                 later = now + _OUT_OF_REACH
-                log.warning("a repository cannot be compared", repository=repository.full_name, error=str(error))
+                self.log.warning("a repository cannot be compared", repository=repository.full_name, error=str(error))
             await self.store.sweeps.put_off(RECONCILE.name, repository, until=later)
         return Swept(repairs=repairs)
 
@@ -96,7 +94,7 @@ class Reconcile:
         changed |= {number for number in pulls if before is not None and before.get(number) != pulls[number].base_ref}
         changed |= await self._moved(repository, pulls)
         for number in sorted(changed):
-            log.warning("pull request changed unheard of", repository=repository.full_name, number=number)
+            self.log.warning("pull request changed unheard of", repository=repository.full_name, number=number)
             await self.notice.look_at_pull(repository, number)
         return len(changed)
 
@@ -108,7 +106,13 @@ class Reconcile:
         access = await self.forge.git_access(repository, write=False)
         names = [ref for job in jobs for ref in (_base_of(job), _head_of(job))]
         live = await self.git.remote_refs(repository, access, [*dict.fromkeys(names)])
-        return {job.request.number for job in jobs if _is_over(job, pulls.get(job.request.number), live)}
+        over = [job for job in jobs if _is_over(job, pulls.get(job.request.number), live)]
+        return {job.request.number for job in over if await self._still(job)}
+
+    async def _still(self, job: Job) -> bool:
+        """Whether a job is as it was; one that went on meanwhile may have moved the head itself."""
+        now = await self.store.jobs.get(job.id)
+        return now is not None and (now.state, now.head_sha, now.base_sha) == (job.state, job.head_sha, job.base_sha)
 
     # Reports.
 
@@ -146,7 +150,9 @@ class Reconcile:
         """Have a report written again, unless something else was wished for meanwhile."""
         if not await self.store.repairs.write_again(report, gone=gone):
             return 0
-        log.warning("report is not as it was written", repository=repository.full_name, target_id=report.id, gone=gone)
+        self.log.warning(
+            "report is not as it was written", repository=repository.full_name, target_id=report.id, gone=gone
+        )
         await self.queue.ring("report", report.id)
         return 1
 

@@ -1,5 +1,6 @@
 """Ten minutes after any event that never came, all is as if it had come; and what people should see is there."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from app.telemetry import REPAIRS
 from bot.handlers.reconcile import EVERY, JITTER, jitter
 from bot.model.jobs import JobState
 from bot.model.sweeps import RepairKind
-from tests.bot.handlers.bench import Bench
+from tests.bot.handlers.bench import WAIT, Bench
 
 TURN = (EVERY + JITTER).total_seconds()
 
@@ -150,6 +151,22 @@ async def test_a_pull_request_that_goes_elsewhere_unheard_of_is_no_longer_worked
     await turn(bench)
     assert (await bench.job()).state is JobState.SUPERSEDED
     assert repairs.made == {RepairKind.PULL_REQUEST: 1}
+
+
+async def test_a_job_that_moves_the_head_itself_meanwhile_is_no_repair(bench: Bench) -> None:
+    job = await bench.until_proposed()
+    bench.clock.advance(TURN)
+    repairs, hold = Repairs(), bench.sim.faults.hold("GET", ".*/info/refs")
+    async with asyncio.timeout(WAIT):
+        comparing = asyncio.create_task(bench.instance.ticks.sweep("reconcile"))
+        await hold.arrived.wait()
+        lease = await bench.store.jobs.claim(job.id, owner="publishes", seconds=60)
+        assert lease is not None
+        await bench.store.jobs.move(lease, JobState.PUBLISHING)
+        await bench.sim.people.commit(bench.repository, "feature", {"more.md": "1\n"}, author=bench.author)
+        hold.release()
+        await comparing
+    assert repairs.made == {}
 
 
 # --- reports
