@@ -1,10 +1,15 @@
 """Levels: once per key however often they are raised, and never lost."""
 
 import asyncio
+from dataclasses import replace
+
+import pytest
 
 from app.store.database import SqlStore
-from bot.model.levels import LevelKind
-from tests.app.store.words import HandClock
+from bot.model.forge import ForgeKind
+from bot.model.jobs import JobState
+from bot.model.levels import LevelKind, PullKey, parse_pull_key
+from tests.app.store.words import ALICE, REPOSITORY, HandClock, new_job
 
 KIND, KEY = LevelKind.BASE_SYNC, "github:1:feature/ä:b"
 
@@ -71,3 +76,28 @@ async def test_a_failure_waits_and_counts_until_somebody_asks_again(store: SqlSt
     await store.levels.later(lease, not_before=clock.after(900), error="still away")
     await store.levels.raise_(KIND, KEY)
     assert await due(store, clock) == [KEY], "news may have ended the trouble"
+
+
+async def test_pull_requests_with_work_under_way_are_raised_and_no_others(store: SqlStore, clock: HandClock) -> None:
+    await new_job(store, number=9)
+    await new_job(store, number=7)
+    await new_job(store, number=11, base_ref="next")
+    ended = await new_job(store, number=8)
+    await store.jobs.request_end(ended.id, JobState.CANCELLED, actor=ALICE, message="enough")
+    pulls = [f"github:{REPOSITORY.id}:{number}" for number in (7, 9)]
+    assert await store.levels.raise_for_jobs(REPOSITORY, base_ref="main") == pulls
+    assert await due(store, clock) == pulls
+    assert await store.levels.raise_for_jobs(REPOSITORY) == [*pulls, f"github:{REPOSITORY.id}:11"]
+    assert await store.levels.raise_for_jobs(replace(REPOSITORY, id=REPOSITORY.id + 1)) == []
+    lease = await store.levels.take(LevelKind.PR_SYNC, pulls[0], until=clock.after(60))
+    assert lease is not None
+    assert lease.generation == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["", "github", "github:1", "github:1:", "github:x:1", "hub:1:1", "github:1:2:3", "github:1:²"]
+)
+def test_a_key_of_a_pull_request_is_read_as_it_was_written(text: str) -> None:
+    assert parse_pull_key(text) is None
+    key = PullKey(forge=ForgeKind.GITHUB, repository_id=12, number=7)
+    assert parse_pull_key(str(key)) == key
