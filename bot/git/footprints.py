@@ -16,7 +16,7 @@ from bot.errors import GitError
 from bot.git.objects import commit_of, opened
 from bot.git.process import Completed, GitCommand
 from bot.git.refs import check_oid
-from bot.git.trees import TREE, Entry, check_size, find_all
+from bot.git.trees import TREE, Entry, Listings, check_size
 from bot.model.watch import Footprint, Push
 
 MAX_PATHS: Final = 10_000
@@ -216,13 +216,13 @@ def _directories(paths: Iterable[bytes]) -> frozenset[bytes]:
 
 def _gone(mirror: Path, commit: str, directories: Iterable[bytes]) -> set[bytes]:
     with opened(mirror) as repo:
-        return _missing(repo, commit, directories)
+        return _missing(Listings(repo), commit_of(repo, commit).tree_id, directories)
 
 
-def _missing(repo: pygit2.Repository, commit: str, directories: Iterable[bytes]) -> set[bytes]:
-    """Those directories that are none in a commit's tree."""
+def _missing(listings: Listings, tree: pygit2.Oid, directories: Iterable[bytes]) -> set[bytes]:
+    """Those directories that are none in a tree."""
     wanted = list(directories)
-    there = find_all(repo, commit_of(repo, commit).tree_id, wanted)
+    there = listings.find_all(tree, wanted)
     return {path for path in wanted if (entry := there.get(path)) is None or entry.mode != TREE}
 
 
@@ -237,13 +237,15 @@ def _footprints(
 ) -> dict[str, Footprint]:
     found = {}
     with opened(mirror) as repo:
+        listings, base_tree = Listings(repo), commit_of(repo, base).tree_id
         for head, pair in trees.items():
             changed = changes[pair]
             directories = _directories(changed)
             went = _directories(path for path, status in changed.items() if status == b"D")
-            if len(changed) > MAX_PATHS or _missing(repo, head, went):
+            fork_tree, head_tree = (pygit2.Oid(hex=oid) for oid in pair)
+            if len(changed) > MAX_PATHS or _missing(listings, head_tree, went):
                 continue
-            if not _same_shape(repo, forks[head], base, [*changed, *directories]):
+            if not _same_shape(listings, fork_tree, base_tree, [*changed, *directories]):
                 continue
             found[head] = Footprint(
                 merge_base=forks[head],
@@ -255,11 +257,11 @@ def _footprints(
     return found
 
 
-def _same_shape(repo: pygit2.Repository, one: str, other: str, paths: Sequence[bytes]) -> bool:
-    """Whether the same paths are there in two commits, and the same of them are directories."""
+def _same_shape(listings: Listings, one: pygit2.Oid, other: pygit2.Oid, paths: Sequence[bytes]) -> bool:
+    """Whether the same paths are there in two trees, and the same of them are directories."""
     if one == other:
         return True
-    here, there = (find_all(repo, commit_of(repo, commit).tree_id, paths) for commit in (one, other))
+    here, there = (listings.find_all(tree, paths) for tree in (one, other))
     return here.keys() == there.keys() and all(_kind(here[path]) == _kind(there[path]) for path in here)
 
 

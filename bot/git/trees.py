@@ -181,19 +181,47 @@ def find(repo: pygit2.Repository, tree: pygit2.Oid, path: bytes) -> Entry | None
 
 def find_all(repo: pygit2.Repository, tree: pygit2.Oid, paths: Iterable[bytes]) -> dict[bytes, Entry]:
     """The entries at many paths, those left out where there is nothing. Each tree on the way is read once."""
-    read: dict[bytes, dict[bytes, Entry]] = {}
+    return Listings(repo).find_all(tree, paths)
 
-    def listing(oid: pygit2.Oid) -> dict[bytes, Entry]:
-        if oid.raw not in read:
-            # Of a name that is there twice, the first counts, as for git.
-            read[oid.raw] = {entry.name: entry for entry in reversed(read_tree(repo, oid))}
-        return read[oid.raw]
 
-    found: dict[bytes, Entry] = {}
-    for path in paths:
-        place: Entry | None = Entry(TREE, b"", tree.raw)
-        for name in path.split(b"/"):
-            place = listing(place.oid).get(name) if place is not None and place.mode == TREE else None
-        if place is not None:
-            found[path] = place
-    return found
+class Listings:
+    """Looks paths up in many trees that have most of their directories in common: each is read once, as a rule."""
+
+    def __init__(self, repo: pygit2.Repository) -> None:
+        self._repo = repo
+        self._read: dict[bytes, dict[bytes, tuple[bytes, bytes]]] = {}
+        self._entries = 0
+
+    def find_all(self, tree: pygit2.Oid, paths: Iterable[bytes]) -> dict[bytes, Entry]:
+        """The entries at many paths of a tree, those left out where there is nothing.
+
+        Raises:
+            GitError: a tree on the way is too large or not as git writes trees.
+            KeyError: a tree is missing.
+        """
+        found: dict[bytes, Entry] = {}
+        for path in paths:
+            place: Entry | None = Entry(TREE, b"", tree.raw)
+            for name in path.split(b"/"):
+                place = self._entry(place.raw_oid, name) if place is not None and place.mode == TREE else None
+            if place is not None:
+                found[path] = place
+        return found
+
+    def _entry(self, tree: bytes, name: bytes) -> Entry | None:
+        listing = self._read.get(tree)
+        if listing is None:
+            listing = self._list(tree)
+        there = listing.get(name)
+        return None if there is None else Entry(int(there[0], 8), name, there[1])
+
+    def _list(self, tree: bytes) -> dict[bytes, tuple[bytes, bytes]]:
+        if self._entries > _MAX_REMEMBERED:
+            self._read.clear()
+            self._entries = 0
+        entries = _ENTRY.findall(_read(self._repo, pygit2.Oid(raw=tree)))
+        # Of a name that is there twice, the first counts, as for git.
+        listing = {name: (mode, raw) for mode, name, raw in reversed(entries)}
+        self._read[tree] = listing
+        self._entries += len(listing)
+        return listing
