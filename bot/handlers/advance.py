@@ -10,6 +10,7 @@ from bot.errors import (
     FencingLostError,
     FlowForgeError,
     ForgeError,
+    ForgeLimitedError,
     ForgeNotFoundError,
     ForgeUnavailableError,
     GitError,
@@ -221,6 +222,11 @@ class AdvanceJob:
         current = replace(lease, job=job)
         words = str(error) if isinstance(error, FlowForgeError) else f"an unexpected error ({type(error).__name__})"
         try:
+            if isinstance(error, ForgeLimitedError):
+                # Nothing failed, and it is no attempt: the forge may not be asked before that.
+                due = self.clock.now() + timedelta(seconds=error.retry_after)
+                await self.store.jobs.set_retry(current, not_before=due, error=words)
+                return
             name = type(error).__name__
             await self.store.jobs.end_execution(current, status="error", error_class=name, error=words)
             if isinstance(error, ForgeNotFoundError):

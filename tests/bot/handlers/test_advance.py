@@ -74,7 +74,17 @@ async def test_a_step_waits_as_long_as_the_forge_asks_for(bench: Bench) -> None:
     bench.clock.advance(2)
     await bench.work()
     assert (await bench.job()).state is JobState.RUNNING
-    assert await executions(bench) == [(1, "error", "LimitedError"), (2, "open", "")]
+    assert await executions(bench) == [(1, "retry", ""), (2, "open", "")]
+
+
+async def test_limits_of_the_forge_are_no_attempts_however_many_there_are(bench: Bench) -> None:
+    await routed(bench)
+    fault = bench.sim.faults.secondary_limit("GET", PULL, retry_after=61, times=7)
+    while (await bench.job()).state is JobState.QUEUED:
+        await bench.work()
+        bench.clock.advance(61)
+    assert fault.seen == 7, "more often than a step may fail"
+    assert (await bench.job()).state is JobState.RUNNING
 
 
 async def test_a_sandbox_that_cannot_be_started_uses_no_attempt_and_in_the_end_people_are_told(bench: Bench) -> None:
