@@ -4,6 +4,9 @@ import contextlib
 import functools
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
 
 from app.jobs.worker import BoundSweep
 from app.telemetry import JOBS_WAITING, REPAIRS, ROWS_REMOVED, SANDBOXES_SUNK, SWEPT
@@ -31,14 +34,17 @@ from bot.model.sweeps import (
     RepairKind,
     Swept,
 )
+from bot.ports.log import Log
 from runners.supervise import Supervisor
+
+LOG: Final[Log] = structlog.get_logger("sweeps")
 
 
 def bind_sweeps(
     parts: Parts, supervisor: Supervisor, conclude: Conclude, notice: NoticeChanges, *, worker: str
 ) -> tuple[BoundSweep, ...]:
     """Every sweep with what does it, in the order of the table."""
-    run = RunSweep(store=parts.store, clock=parts.clock, worker=worker, on_repair=_repaired, on_beat=_beat)
+    run = RunSweep(store=parts.store, log=LOG, clock=parts.clock, worker=worker, on_repair=_repaired, on_beat=_beat)
     works = {**_own_works(parts, supervisor, run), **_forge_works(parts, conclude, notice)}
     return tuple(
         BoundSweep(
@@ -76,6 +82,7 @@ def _own_works(parts: Parts, supervisor: Supervisor, run: RunSweep) -> Mapping[s
         RING.name: on_ring,
         RETENTION.name: RemoveOld(
             store=store,
+            log=LOG,
             clock=clock,
             keep_results=timedelta(days=parts.settings.result_days),
             on_removed=_removed,
@@ -88,12 +95,13 @@ def _forge_works(parts: Parts, conclude: Conclude, notice: NoticeChanges) -> Map
     store, forge, clock, days = parts.store, parts.forge, parts.clock, parts.settings.proposal_days
     return {
         RECONCILE.name: Reconcile(
-            store=store, forge=forge, git=parts.git, queue=parts.queue, clock=clock, notice=notice
+            store=store, log=LOG, forge=forge, git=parts.git, queue=parts.queue, clock=clock, notice=notice
         ),
-        REDELIVER.name: Redeliver(store=store, forge=forge, clock=clock),
-        EXPIRE.name: ExpireProposals(store=store, clock=clock, conclude=conclude, days=days),
+        REDELIVER.name: Redeliver(store=store, log=LOG, forge=forge, clock=clock),
+        EXPIRE.name: ExpireProposals(store=store, log=LOG, clock=clock, conclude=conclude, days=days),
         BRANCHES.name: RemoveBranches(
             store=store,
+            log=LOG,
             forge=forge,
             git=parts.git,
             clock=clock,

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-import structlog
-
 from bot.errors import ForgeError, GitError
 from bot.handlers.conclude import Conclude
 from bot.model.jobs import JobState
 from bot.model.proposals import Proposal, ProposalState
 from bot.model.sweeps import Swept
+from bot.ports.log import Log
 from bot.ports.store import Store
 from bot.ports.system import Clock
 from bot.report.expiry import expired
@@ -22,14 +21,13 @@ _OWNER: Final = "sweep:expire"
 _LEASE_SECONDS: Final = 60.0
 _BATCH: Final = 50
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpireProposals:
     """End proposals, and take back the branches of unfinished merges, that are ``days`` old."""
 
     store: Store
+    log: Log
     clock: Clock
     conclude: Conclude
     days: int
@@ -59,11 +57,11 @@ class ExpireProposals:
             await self.store.jobs.move(lease, JobState.REJECTED, rule=EXPIRED, message=expired(self.days))
         finally:
             await self.store.jobs.release(lease)
-        log.info("proposal expired", job_id=job_id, proposal_id=proposal.id)
+        self.log.info("proposal expired", job_id=job_id, proposal_id=proposal.id)
         try:
             await self.conclude(job_id)
         except (ForgeError, GitError) as error:
-            log.warning("the end of a proposal is to be told later", job_id=job_id, error=str(error))
+            self.log.warning("the end of a proposal is to be told later", job_id=job_id, error=str(error))
 
     async def _take_back(self, part: Proposal) -> None:
         """Delete the branch of an unfinished merge; its job ended long ago, and its report no longer names it."""
@@ -75,4 +73,4 @@ class ExpireProposals:
             await self.store.proposals.settle(part.id, ProposalState.EXPIRED)
             await self.conclude.refresh(job.id)
         except (ForgeError, GitError) as error:
-            log.warning("a branch cannot be taken back now", job_id=job.id, error=str(error))
+            self.log.warning("a branch cannot be taken back now", job_id=job.id, error=str(error))

@@ -7,12 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import structlog
-
 from bot.errors import ForgeNotFoundError, ForgeRefusedError
 from bot.model.shown import SentAttempt, SentPage
 from bot.model.sweeps import RepairKind, Swept
 from bot.ports.forge import Forge
+from bot.ports.log import Log
 from bot.ports.store import Store
 from bot.ports.system import Clock
 
@@ -35,8 +34,6 @@ _PATIENCE: Final = timedelta(minutes=2)
 _PASS: Final = timedelta(seconds=75)
 
 Sleep = Callable[[float], Awaitable[None]]
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +58,7 @@ class Redeliver:
     """
 
     store: Store
+    log: Log
     forge: Forge
     clock: Clock
     sleep: Sleep = asyncio.sleep
@@ -95,11 +93,11 @@ class Redeliver:
         )
         for delivery_id in missing:
             attempt = await self.store.sweeps.asked(self.forge.kind, delivery_id)
-            log.warning("delivery asked for again", delivery_id=delivery_id, attempt=attempt)
+            self.log.warning("delivery asked for again", delivery_id=delivery_id, attempt=attempt)
             try:
                 await self.forge.send_again(latest[delivery_id].attempt_id)
             except (ForgeRefusedError, ForgeNotFoundError) as error:
-                log.warning("delivery cannot be had again", delivery_id=delivery_id, error=str(error))
+                self.log.warning("delivery cannot be had again", delivery_id=delivery_id, error=str(error))
             await self.sleep(PACE_SECONDS)
         return len(missing)
 

@@ -4,13 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-import structlog
-
 from bot.model.sweeps import Swept
+from bot.ports.log import Log
 from bot.ports.store import Store
 from bot.ports.system import Clock
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +19,7 @@ class RemoveOld:
     """
 
     store: Store
+    log: Log
     clock: Clock
     keep_results: timedelta
     on_removed: Callable[[str, int], None]
@@ -35,6 +33,6 @@ class RemoveOld:
         removed = {**retained.removed, "run_archives": results, **await self.store.leftovers.remove(now)}
         for table, rows in removed.items():
             if rows:
-                log.info("old rows removed", table=table, rows=rows)
+                self.log.info("old rows removed", table=table, rows=rows)
                 self.on_removed(table, rows)
         return Swept()

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-import structlog
-
 from bot.errors import ForgeError, GitError
 from bot.handlers.notice import OWN_BRANCHES
 from bot.handlers.propose import DropBranch
@@ -17,6 +15,7 @@ from bot.model.sweeps import BRANCHES, RepairKind, Swept
 from bot.ports.background import background
 from bot.ports.forge import Forge
 from bot.ports.git import Git
+from bot.ports.log import Log
 from bot.ports.store import Store
 from bot.ports.system import Clock
 
@@ -36,8 +35,6 @@ _MAY_BE_TAKEN: Final = frozenset({JobState.UNRESOLVED, JobState.REFUSED, JobStat
 
 _AT_ONCE: Final = 5
 
-log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveBranches:
@@ -47,6 +44,7 @@ class RemoveBranches:
     """
 
     store: Store
+    log: Log
     forge: Forge
     git: Git
     clock: Clock
@@ -65,7 +63,7 @@ class RemoveBranches:
                 with background():
                     gone += await self._tidy(repository)
             except (ForgeError, GitError) as error:
-                log.warning("branches cannot be looked at", repository=repository.full_name, error=str(error))
+                self.log.warning("branches cannot be looked at", repository=repository.full_name, error=str(error))
         return Swept(repairs={RepairKind.BRANCH: gone}, again=len(due) == _AT_ONCE)
 
     async def _tidy(self, repository: RepositoryRef) -> int:
@@ -79,7 +77,9 @@ class RemoveBranches:
                 repository, number=int(name[1]), short_id=name[2], branch=ref.removeprefix("refs/heads/"), commit=tip
             )
             if owner is not None and self._is_stale(*owner):
-                log.info("branch removed", repository=repository.full_name, branch=owner[1].branch, job_id=owner[0].id)
+                self.log.info(
+                    "branch removed", repository=repository.full_name, branch=owner[1].branch, job_id=owner[0].id
+                )
                 await self.drop(repository, owner[1])
                 gone += 1
         return gone

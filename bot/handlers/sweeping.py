@@ -4,16 +4,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-import structlog
-
 from bot.model.sweeps import RepairKind, SweepSpec, Swept
+from bot.ports.log import Log
 from bot.ports.store import Store
 from bot.ports.system import Clock
 
 SweepWork = Callable[[str], Awaitable[Swept]]
 """What a pass does; it is given what the last one left to know."""
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +22,7 @@ class RunSweep:
     """
 
     store: Store
+    log: Log
     clock: Clock
     worker: str
     on_repair: Callable[[RepairKind, int], None]
@@ -38,7 +36,7 @@ class RunSweep:
             return
         for kind, count in swept.repairs.items():
             if count:
-                log.warning("what was missed is repaired", sweep=spec.name, kind=kind.value, count=count)
+                self.log.warning("what was missed is repaired", sweep=spec.name, kind=kind.value, count=count)
                 self.on_repair(kind, count)
         self.on_beat(spec.name, self.clock.now())
 

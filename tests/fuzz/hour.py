@@ -21,6 +21,7 @@ from app.http.server import bind, serving, url_of
 from app.jobs.queue import ArqQueue
 from app.wiring import open_flowforge
 from app.wiring_parts import Parts
+from app.wiring_sweeps import LOG
 from bot.handlers.redeliver import Redeliver
 from bot.model.sweeps import RECONCILE
 from bot.resolvers.rerere import hunk_digest
@@ -294,7 +295,7 @@ class Hour:
         async def no_time(_: float) -> None:
             pass
 
-        await Redeliver(store=bench.store, forge=bench.instance.forge, clock=bench.clock, sleep=no_time)("")
+        await Redeliver(store=bench.store, log=LOG, forge=bench.instance.forge, clock=bench.clock, sleep=no_time)("")
         await self._quiet()
         bench.clock.advance(1200)
         await bench.instance.ticks.sweep(RECONCILE.name)

@@ -10,6 +10,7 @@ from sqlalchemy import delete
 from app.demo.simulator.record import Exchange
 from app.store.history_tables import delivery_keys
 from app.store.tables import deliveries
+from app.wiring_sweeps import LOG
 from bot.errors import ForgeUnavailableError
 from bot.handlers.redeliver import MAX_ATTEMPTS, PACE_SECONDS, Redeliver
 from bot.model.deliveries import DeliveryState
@@ -37,7 +38,9 @@ class Sleeps:
 async def redeliver(bench: Bench, bookmark: str = "", *, sleeps: Sleeps | None = None) -> Swept:
     """A pass, and what comes of it."""
     sleep = sleeps or Sleeps(bench.clock)
-    swept = await Redeliver(store=bench.store, forge=bench.instance.forge, clock=bench.clock, sleep=sleep)(bookmark)
+    swept = await Redeliver(store=bench.store, log=LOG, forge=bench.instance.forge, clock=bench.clock, sleep=sleep)(
+        bookmark
+    )
     await bench.arrived()
     return swept
 

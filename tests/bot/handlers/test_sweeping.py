@@ -10,6 +10,7 @@ import pytest
 from app.store.database import SqlStore
 from app.system import SystemIds
 from app.telemetry import REPAIRS, SWEPT
+from app.wiring_sweeps import LOG
 from bot.errors import ForgeUnavailableError
 from bot.handlers.sweeping import RunSweep
 from bot.model.sweeps import REDELIVER, RING, SWEEPS, RepairKind, Swept
@@ -30,6 +31,7 @@ class Told:
     def sweeper(self, store: SqlStore, clock: HandClock, worker: str = "w-1") -> RunSweep:
         return RunSweep(
             store=store,
+            log=LOG,
             clock=clock,
             worker=worker,
             on_repair=lambda kind, count: self.repairs.append((kind, count)),
