@@ -66,6 +66,8 @@ class InboxWriter:
             StoreError: it refused one of them, and so keeps none.
         """
         first = {(each.forge, each.delivery_id): each for each in reversed(batch)}
+        # In one order everywhere: of two processes with the same keys in two orders each would wait for the other.
+        first = dict(sorted(first.items(), key=lambda item: item[0]))
         rows = [self._row(delivery) for delivery in first.values()]
         async with self._database.driver() as driver:
             fresh = await (_write_postgres if self._postgres else _write_sqlite)(driver, rows)

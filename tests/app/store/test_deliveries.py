@@ -5,9 +5,10 @@ import sqlite3
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import insert, make_url, text
 
 from app.store.database import SqlStore
+from app.store.history_tables import delivery_keys
 from bot.errors import StoreError, StoreUnavailableError
 from bot.model.deliveries import DeliveryState
 from bot.model.forge import ForgeKind
@@ -38,6 +39,25 @@ async def test_of_the_same_delivery_many_times_at_once_one_is_new(store: SqlStor
         *(each.deliveries.add(delivery("d-1")) for each in (store, neighbour) for _ in range(20)),
     )
     assert added.count(True) == 1
+
+
+@pytest.mark.parametrize("ids", [("d-1", "d-2"), ("d-2", "d-1")])
+async def test_two_processes_with_the_same_deliveries_do_not_wait_for_each_other(
+    store: SqlStore, neighbour: SqlStore, ids: tuple[str, str]
+) -> None:
+    """A forge that sends again what it sent reaches two of them, in any order."""
+    if store.engine.dialect.name != "postgresql":
+        pytest.skip("SQLite's writers come one after the other")
+    key = insert(delivery_keys).values(forge=GITHUB, received_at=START)
+    async with neighbour.engine.begin() as other:
+        await other.execute(key.values(delivery_id="d-1"))
+        adding = asyncio.gather(*(store.deliveries.add(delivery(each)) for each in ids))
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        async with neighbour.engine.connect() as observer, asyncio.timeout(30):
+            while await observer.scalar(text(waiting)) is None:
+                await observer.rollback()
+        await other.execute(key.values(delivery_id="d-2"))
+    assert await adding == [False, False]
 
 
 async def test_many_deliveries_at_once_are_all_kept(store: SqlStore) -> None:
