@@ -71,12 +71,15 @@ class ActOnIntent:
             job_id=job_id,
         )
 
-    async def weigh(self, intent: Intent) -> tuple[Decision, Facts, LoadedConfig | None]:
+    async def weigh(
+        self, intent: Intent, *, pull_request: PullRequest | None = None
+    ) -> tuple[Decision, Facts, LoadedConfig | None]:
         """Decide about an intent with live facts, and do nothing: the decision, what it was taken by, and under what.
 
-        The configuration is None where there is no pull request to look for one.
+        ``pull_request`` is what the forge just said of it, where that is known. The configuration is None where there
+        is no pull request to look for one.
         """
-        loaded, facts = await self._facts(intent)
+        loaded, facts = await self._facts(intent, pull_request)
         return decide(intent, facts), facts, loaded
 
     async def _carry_out(
@@ -137,14 +140,14 @@ class ActOnIntent:
             return None
         return replace(intent, origin=replace(origin, number=job.request.number))
 
-    async def _facts(self, intent: Intent) -> tuple[LoadedConfig | None, Facts]:
+    async def _facts(self, intent: Intent, known: PullRequest | None) -> tuple[LoadedConfig | None, Facts]:
         origin = intent.origin
         repository, number = origin.repository, origin.number
         store = self.store
         by_bot = origin.actor.kind is ActorKind.BOT and not origin.configured
         actor_is_self = by_bot and origin.actor.id == await self.forge.bot_user_id()
         installed = await store.registry.installation_active(repository.forge, repository.installation_id)
-        pull_request = None if actor_is_self or not installed else await self._pull_request(origin)
+        pull_request = None if actor_is_self or not installed else known or await self._pull_request(origin)
         loaded = None
         permission = PermissionLevel.NONE
         if pull_request is not None:

@@ -134,14 +134,16 @@ class SyncPull:
             case End(reason=reason, moved=moved):
                 return await self._end_stale(job, reason, moved)
             case Afresh(moved=moved):
-                return await self._start_afresh(job, moved)
+                return await self._start_afresh(job, moved, pull_request)
             case _:
                 assert_never(course)
 
     async def _live_base(self, job: Job, pull_request: PullRequest) -> str | None:
-        """The tip of the base branch, where it is of any interest."""
+        """The tip of the base branch, where anything hangs on it."""
         if not pull_request.open or job.base_sha is None or job.request.kind is JobKind.ROLLBACK:
             return None
+        if (pull_request.head_sha, pull_request.base_ref) != (job.head_sha, job.request.base_ref):
+            return None  # that alone is enough
         access = await self.forge.git_access(pull_request.repository, write=False)
         return await self.git.remote_ref(pull_request.repository, access, f"refs/heads/{pull_request.base_ref}")
 
@@ -159,19 +161,16 @@ class SyncPull:
             return self.clock.now() + _SOON
         return None
 
-    async def _start_afresh(self, job: Job, moved: Moved) -> datetime | None:
+    async def _start_afresh(self, job: Job, moved: Moved, live: PullRequest) -> datetime | None:
         """End the work under way, and in the same transaction queue it anew; or only end it, if policy says no."""
         words = endings.moved(moved)
         intent = await self._asked_again(job)
-        decision, facts, loaded = await self.act.weigh(intent)
-        pull_request = facts.pull_request
-        if pull_request is None or not pull_request.open:
-            return self.clock.now() + _SOON
+        decision, _, loaded = await self.act.weigh(intent, pull_request=live)
         if not isinstance(decision, Allowed):
             await self._end(job, JobState.SUPERSEDED, endings.not_afresh(words, self._why(job, decision)))
             return None
         version = job.request.config_version if loaded is None else loaded.version
-        request = again(job.request, intent.origin, pull_request, version)
+        request = again(job.request, intent.origin, live, version)
         fresh = await self.store.jobs.create(
             # What people decided about single files, they decided about others.
             replace(request, takes=()),
