@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Dialect, LargeBinary, Select, Text, cast, func, insert, select, text
+from sqlalchemy import Dialect, LargeBinary, Select, Text, cast, event, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from app.store.audit_chain import (
@@ -188,8 +188,11 @@ def open_for_reading(url: str) -> Database:
         file = Path(str(parsed.database)).absolute().as_uri()
         _try_file(f"{file}?mode=ro")
         parsed = parsed.set(database=file, query={**parsed.query, "mode": "ro", "uri": "true"})
-    # None of the usual pragmas: they would change the file's journal.
-    return Database(create_async_engine(parsed, connect_args={"timeout": BUSY_SECONDS}, hide_parameters=True))
+    # None of the usual pragmas: they would change the file's journal. But transactions begin, and see one state.
+    options = {"timeout": BUSY_SECONDS, "isolation_level": None}
+    engine = create_async_engine(parsed, connect_args=options, hide_parameters=True)
+    event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return Database(engine)
 
 
 def _try_file(uri: str) -> None:

@@ -1,12 +1,13 @@
 """The beginning of the audit log goes when it is old; what is left still proves itself."""
 
 from datetime import datetime
+from itertools import takewhile
 
 from sqlalchemy import delete, exists, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store import audit
-from app.store.audit_chain import BEGINNING, DROPPED, Anchor, Chain, Unreadable
+from app.store.audit_chain import BEGINNING, DROPPED, Anchor, Chain, Row, Unreadable
 from app.store.engine import Database
 from app.store.history_tables import audit_anchor
 from app.store.partitions import drop, old_partitions, take_turn
@@ -40,6 +41,9 @@ async def drop_audit(database: Database, *, before: datetime, now: datetime) -> 
         if not lite:
             await take_turn(connection)
         await audit.lock(connection)
+        if not lite:
+            # Who reads the log has read its anchor, and waits for its rows.
+            await connection.execute(text(f"LOCK TABLE {audit_events.name} IN ACCESS EXCLUSIVE MODE"))
         query = select(func.count(), func.max(audit_events.c.id)).where(audit_events.c.id <= through.serial)
         count, last = (await connection.execute(query)).one()
         if last != through.serial:
@@ -54,17 +58,14 @@ async def drop_audit(database: Database, *, before: datetime, now: datetime) -> 
 
 async def _last_old(database: Database, before: datetime) -> Anchor | None:
     """The last event that goes; all up to it are looked at first."""
-    young = select(func.min(audit_events.c.id)).where(audit_events.c.at >= before)
-    async with database.reading() as connection:
-        first_kept: int | None = (await connection.execute(young)).scalar_one()
+
+    def is_old(row: Row) -> bool:
+        return isinstance(row, Unreadable) or row.event.at < before
+
     async with audit.open_log(database) as log:
         chain = Chain(log.dropped or BEGINNING)
         async for batch in log.batches:
-            old = [
-                row
-                for row in batch
-                if isinstance(row, Unreadable) or first_kept is None or row.event.serial < first_kept
-            ]
+            old = [*takewhile(is_old, batch)]
             chain.take(old)
             if len(old) < len(batch):
                 break

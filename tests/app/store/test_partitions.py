@@ -359,8 +359,8 @@ async def test_what_is_to_be_dropped_waits_for_who_reads_the_log(store: SqlStore
     database = open_for_reading(url)
     async with open_log(database) as log:
         chain = Chain(dropped=log.dropped)
-        chain.take(await anext(log.batches))
         during = await store.retention.retain(clock.now())
+        chain.take(await anext(log.batches))
         async for batch in log.batches:
             chain.take(batch)
     await database.close()
