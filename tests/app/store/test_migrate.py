@@ -17,8 +17,9 @@ from sqlalchemy import Connection, event, func, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store import migrate
+from app.store.audit_drop import drop_audit
 from app.store.database import SqlStore
-from app.store.engine import create_engine
+from app.store.engine import Database, create_engine
 from app.store.history_tables import PARTITIONED
 from app.store.migrate import downgrade, is_current, upgrade
 from app.store.tables import metadata
@@ -26,12 +27,11 @@ from bot.model.levels import LevelKind
 from bot.model.proposals import Publication
 from bot.model.reports import CommentContent, Surface
 from bot.model.resolutions import GateResult, GateVerdict
-from bot.model.retention import Keep
 from bot.model.runs import RunKind
 from tests.app.store.backends import Backend
 from tests.app.store.test_proposals import RECORD, TESTED, approval_of, proposed, push_of
 from tests.app.store.test_recorded import APPROVED, KEY
-from tests.app.store.test_watch import SEEN, VERDICT, WATCHED
+from tests.app.store.test_watch import FOOTPRINT, SEEN, VERDICT, WATCHED
 from tests.app.store.words import (
     ALICE,
     REPOSITORY,
@@ -46,13 +46,12 @@ from tests.app.store.words import (
     sha256,
 )
 
-KEEP = Keep(audit_months=1)
 LATER = START + timedelta(days=70)
-"""When the events of ``START`` are dropped, with those that keep them for a month."""
+"""When the events of ``START`` are dropped."""
 
 
 async def fill(store: SqlStore) -> Publication:
-    """At least one row in every table; the audit log lost its beginning, where ``store`` was told to drop it."""
+    """At least one row in every table; the audit log lost its beginning."""
     await store.instance_id()
     await store.deliveries.add(delivery())
     await store.intents.begin("k", delivery_id="d-1", name="resolve", actor=ALICE)
@@ -74,11 +73,11 @@ async def fill(store: SqlStore) -> Publication:
     await store.levels.raise_(LevelKind.BASE_SYNC, "github:1:main")
     await store.watch.seen(REPOSITORY, SEEN)
     await store.watch.keep(REPOSITORY, [VERDICT])
-    await store.watch.judged(REPOSITORY, [WATCHED])
+    await store.watch.judged(REPOSITORY, [WATCHED], [FOOTPRINT])
     assert await store.sweeps.take("s", owner="w", before=START, until=START) is not None
     await store.sweeps.put_off("s", REPOSITORY, until=START)
     await store.sweeps.asked(REPOSITORY.forge, "d-2")
-    await store.retention.retain(LATER)
+    await drop_audit(Database(store.engine), before=LATER, now=LATER)
     await store.proposals.end_push(push, status="done")
     return push
 
@@ -159,7 +158,7 @@ async def test_up_down_and_up_again_on_tables_with_rows(backend: Backend, clock:
     assert not await is_current(url)
     await upgrade(url)
     assert await is_current(url)
-    store = SqlStore.open(url, clock, CountedIds(), keep=KEEP)
+    store = SqlStore.open(url, clock, CountedIds())
     push = await fill(store)
     assert min((await counts(store.engine)).values()) > 0, "every table has rows"
     await upgrade(url)
@@ -185,7 +184,7 @@ async def test_each_step_down_and_up_leaves_the_rows_that_both_sides_have(backen
     """A step down forgets the tables and columns that its step up brought, and nothing else."""
     url = await backend.empty()
     await upgrade(url)
-    store = SqlStore.open(url, clock, CountedIds(), keep=KEEP)
+    store = SqlStore.open(url, clock, CountedIds())
     await fill(store)
     rows = await rows_of(store.engine)
     await store.close()
