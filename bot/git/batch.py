@@ -9,12 +9,9 @@
 """
 
 import asyncio
-import contextlib
-import shutil
 import signal
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -28,6 +25,7 @@ from bot.git.mirror import Mirrors
 from bot.git.objects import commit_of, opened
 from bot.git.process import Completed, GitCommand
 from bot.git.refs import check_oid
+from bot.git.scratch import Scratch, throw_away
 from bot.model.forge import RepositoryRef
 from bot.model.watch import BaseCommit, Footprint, MergeState, Pair, Push, WatchVerdict
 
@@ -69,6 +67,7 @@ class GitBatch:
         self._command = GitCommand(git=git, home=home, timeout_seconds=timeout_seconds, offline=True)
         self._mirrors = Mirrors(root.absolute(), self._command)
         self._home = home
+        self._scratch = root.absolute() / "scratch"
         self._version: str | None = None
 
     async def version(self) -> str:
@@ -124,7 +123,7 @@ class GitBatch:
         deadline = time.monotonic() + seconds
         version, mirror = await self.version(), await self._mirrors.ensure(repository)
         found: list[WatchVerdict] = []
-        async with _throw_away(mirror) as scratch:
+        async with throw_away(self._scratch, mirror) as scratch:
             batch = _Batch(self._command, mirror, scratch, version)
             size = AT_ONCE
             while len(found) < len(pairs) and (not found or time.monotonic() < deadline):
@@ -145,7 +144,7 @@ class _CrashedError(GitError):
 class _Batch:
     """One mirror, one object directory to throw away."""
 
-    def __init__(self, command: GitCommand, mirror: Path, scratch: Path, version: str) -> None:
+    def __init__(self, command: GitCommand, mirror: Path, scratch: Scratch, version: str) -> None:
         self._command = command
         self._mirror = mirror
         self._scratch = scratch
@@ -158,7 +157,10 @@ class _Batch:
             return [] if refusal is None else [refusal]
         lines = "".join(f"{check_oid(pair.head_sha)} {check_oid(pair.base_sha)}\n" for pair in sound).encode()
         arguments = ("merge-tree", "--write-tree", "--stdin", "-z", "--name-only", "--no-messages")
-        done = await self._command.run(self._mirror, *arguments, scratch=self._scratch, stdin=lines)
+        scratch = self._scratch
+        done = await self._command.run(
+            self._mirror, *arguments, scratch=scratch.objects, keep_open=(scratch.lock,), stdin=lines
+        )
         answers = list(_read(done.output))
         if len(answers) > len(sound):
             raise GitError("git merge-tree gave more verdicts than it was asked for")
@@ -218,27 +220,6 @@ def _read(output: bytes) -> Iterator[tuple[MergeState, tuple[bytes, ...]]]:
             return
         yield state, tuple(fields[place + 2 : end])
         place = end + 1
-
-
-@contextlib.asynccontextmanager
-async def _throw_away(mirror: Path) -> AsyncIterator[Path]:
-    """An object directory that borrows the mirror's objects, gone in the end with all that was written to it."""
-    root = await asyncio.to_thread(_make_scratch, mirror)
-    try:
-        yield root / "scratch"
-    finally:
-        # There may be thousands of files in hundreds of directories.
-        await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
-
-
-def _make_scratch(mirror: Path) -> Path:
-    root = Path(tempfile.mkdtemp(prefix="flowforge-watch-"))
-    # By a link: an alternate's path would be read with quotes, comments and line ends of its own.
-    (root / "objects").symlink_to(mirror / "objects")
-    info = root / "scratch" / "info"
-    info.mkdir(parents=True)
-    (info / "alternates").write_text(f"{root / 'objects'}\n", encoding="utf-8")
-    return root
 
 
 def _first_parents(mirror: Path, old: str, new: str, limit: int) -> tuple[BaseCommit, ...]:
