@@ -1,12 +1,19 @@
 """Which intents were already acted on."""
 
+from datetime import datetime
+from typing import Final
+
 import structlog
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.engine import Database, insert
 from app.store.tables import intents
 from bot.model.forge import Actor
+from bot.model.intents import Origin
 from bot.ports.system import Clock
+
+_ALLOWED: Final = "allowed"
 
 log = structlog.get_logger(__name__)
 
@@ -47,3 +54,19 @@ class SqlIntents:
         async with self._database.writing() as connection:
             await connection.execute(change)
         log.info("intent decided", intent=key, decision=decision, rule=rule, job_id=job_id)
+
+
+def acting(asked: Actor | Origin) -> Actor:
+    """Who acts."""
+    return asked.actor if isinstance(asked, Origin) else asked
+
+
+async def intent_done(connection: AsyncConnection, asked: Actor | Origin | None, job_id: str, now: datetime) -> None:
+    """Record with what an intent does that it is done.
+
+    Done again, it would meet what it did the first time, and be refused.
+    """
+    if not isinstance(asked, Origin):
+        return
+    change = update(intents).where(intents.c.key == asked.key, intents.c.finished_at.is_(None))
+    await connection.execute(change.values(decision=_ALLOWED, rule="", message="", job_id=job_id, finished_at=now))

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.store import audit, job_claims
 from app.store.engine import Database
 from app.store.engine import insert as insert_or
+from app.store.intents import acting, intent_done
 from app.store.job_rows import (
     CONCLUDE_GRACE,
     SELECT_JOB,
@@ -26,6 +27,7 @@ from app.store.tables import job_config_versions, job_executions, jobs, reposito
 from app.store.types import Values
 from bot.errors import FencingLostError, IllegalTransitionError, StoreError, StoreUnavailableError
 from bot.model.forge import Actor, ForgeKind, RepositoryRef
+from bot.model.intents import Origin
 from bot.model.jobs import TERMINAL, TRANSITIONS, Job, JobKind, JobLease, JobRequest, JobState
 from bot.model.turns import JobCaps, KeptWaiting
 from bot.ports.system import Clock
@@ -241,7 +243,7 @@ class SqlJobs:
         lease: JobLease,
         to: JobState,
         *,
-        actor: Actor | None = None,
+        actor: Actor | Origin | None = None,
         rule: str | None = None,
         message: str | None = None,
         progress: str | None = None,
@@ -250,7 +252,7 @@ class SqlJobs:
     ) -> JobLease:
         """Change the state by compare-and-set under the lease, with an audit event in the same transaction.
 
-        A delay set by ``set_retry`` ends with the move.
+        A delay set by ``set_retry`` ends with the move. Where an ``Origin`` is the actor, its intent is done with it.
 
         Raises:
             IllegalTransitionError: the table has no such arrow.
@@ -275,11 +277,12 @@ class SqlJobs:
             await audit.append(
                 connection,
                 now,
-                actor=f"worker:{lease.owner}" if actor is None else audit.by(actor),
+                actor=f"worker:{lease.owner}" if actor is None else audit.by(acting(actor)),
                 verb="job.moved",
                 subject=f"job:{job.id}",
                 data={"from": come_from.value, "to": to.value, "rule": rule or "", "message": message or ""},
             )
+            await intent_done(connection, actor, job.id, now)
         log.info("job moved", job_id=job.id, come_from=come_from.value, to=to.value, rule=rule)
         return replace(lease, job=job)
 
@@ -295,8 +298,8 @@ class SqlJobs:
         async with self._database.writing() as connection:
             await connection.execute(change.values(progress=line, updated_at=self._clock.now()))
 
-    async def request_end(self, job_id: str, state: JobState, *, actor: Actor, message: str) -> Job | None:
-        """Ask a job to end as cancelled or superseded; None when it ended already.
+    async def request_end(self, job_id: str, state: JobState, *, actor: Actor | Origin, message: str) -> Job | None:
+        """Ask a job to end as cancelled or superseded, and end an ``Origin``'s intent; None when the job ended already.
 
         A job that no run and no worker holds ends at once, in this call; otherwise the flag is set, and whoever holds
         the job obeys. The flag is never taken back, and the first one counts. A job that is publishing never ends at
@@ -312,7 +315,9 @@ class SqlJobs:
             row = (await connection.execute(query)).one_or_none()
             if row is None:
                 return None
-            await end_by_request(connection, row, state, self._clock.now(), actor=actor, message=message)
+            now = self._clock.now()
+            await end_by_request(connection, row, state, now, actor=acting(actor), message=message)
+            await intent_done(connection, actor, job_id, now)
             return await _get(connection, job_id)
 
     async def set_retry(self, lease: JobLease, *, not_before: datetime, error: str) -> None:

@@ -204,7 +204,10 @@ class SqlProposals:
             await connection.execute(update(proposals).where(proposals.c.id == proposal_id).values(state=state))
 
     async def approve(self, approval: Approval) -> None:
-        """Keep an approval, append-only, with an audit event."""
+        """Keep an approval, append-only, with an audit event, and settle the proposal as approved with it.
+
+        A second time it changes nothing while the proposal stays approved: whoever told it died before it counted.
+        """
         now = self._clock.now()
         row = insert(approvals).values(
             proposal_id=approval.proposal_id,
@@ -218,7 +221,12 @@ class SqlProposals:
             created_at=now,
             old_head=approval.old_head,
         )
+        undecided = (proposals.c.id == approval.proposal_id) & (proposals.c.state != ProposalState.APPROVED)
+        change = update(proposals).where(undecided).values(state=ProposalState.APPROVED)
         async with self._database.writing() as connection:
+            changed = (await connection.execute(change)).rowcount == 1
+            if not changed and await _newest_approval(connection, approval.proposal_id) == approval:
+                return
             await connection.execute(row)
             await audit.append(
                 connection,
@@ -237,20 +245,8 @@ class SqlProposals:
 
     async def approval(self, proposal_id: str) -> Approval | None:
         """The approval of a proposal, if any; the newest one when it was approved again."""
-        query = select(approvals).where(approvals.c.proposal_id == proposal_id).order_by(approvals.c.serial.desc())
         async with self._database.reading() as connection:
-            row = (await connection.execute(query.limit(1))).one_or_none()
-        if row is None:
-            return None
-        return Approval(
-            proposal_id=row.proposal_id,
-            actor=Actor(id=row.actor_id, login=row.actor_login, kind=row.actor_kind),
-            via=row.via,
-            permission=row.permission,
-            commit=row.commit,
-            diff_sha256=row.diff_sha256,
-            old_head=row.old_head,
-        )
+            return await _newest_approval(connection, proposal_id)
 
     async def begin_push(self, publication: Publication) -> bool:
         """Write down that a push is about to happen (git_operations: started).
@@ -354,6 +350,22 @@ async def _open_push(connection: AsyncConnection, publication: Publication) -> i
     )
     serial: int | None = (await connection.execute(query)).scalar_one_or_none()
     return serial
+
+
+async def _newest_approval(connection: AsyncConnection, proposal_id: str) -> Approval | None:
+    query = select(approvals).where(approvals.c.proposal_id == proposal_id).order_by(approvals.c.serial.desc())
+    row = (await connection.execute(query.limit(1))).one_or_none()
+    if row is None:
+        return None
+    return Approval(
+        proposal_id=row.proposal_id,
+        actor=Actor(id=row.actor_id, login=row.actor_login, kind=row.actor_kind),
+        via=row.via,
+        permission=row.permission,
+        commit=row.commit,
+        diff_sha256=row.diff_sha256,
+        old_head=row.old_head,
+    )
 
 
 async def _ended_so(connection: AsyncConnection, publication: Publication, status: str) -> bool:

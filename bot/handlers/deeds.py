@@ -144,8 +144,9 @@ class Deeds:
             return job.id
         fresh = await self.check_fresh(job, proposal, pull_request)
         if isinstance(fresh, Refused):
-            await self.stale(job, proposal, fresh)
+            # Before the end of the job, with which the intent is done.
             await self.replies.refuse(intent.origin, fresh)
+            await self.stale(job, proposal, fresh, origin=intent.origin)
             return job.id
         via = ApprovalVia.BUTTON if intent.proposal_id is not None else ApprovalVia.COMMENT
         approval = Approval(
@@ -160,10 +161,9 @@ class Deeds:
         )
         async with self._holding(job) as lease:
             await self.store.proposals.approve(approval)
-            await self.store.proposals.settle(proposal.id, ProposalState.APPROVED)
+            await self.replies.react(intent.origin, "rocket")
             progress = "pushing what was approved"
-            await self.store.jobs.move(lease, JobState.PUBLISHING, actor=approval.actor, progress=progress)
-        await self.replies.react(intent.origin, "rocket")
+            await self.store.jobs.move(lease, JobState.PUBLISHING, actor=intent.origin, progress=progress)
         await self.queue.ring("job", job.id)
         return job.id
 
@@ -174,14 +174,10 @@ class Deeds:
             return None
         async with self._holding(job) as lease:
             await self.store.proposals.settle(proposal.id, ProposalState.REJECTED)
+            await self.replies.react(intent.origin, "eyes")
             await self.store.jobs.move(
-                lease,
-                JobState.REJECTED,
-                actor=intent.origin.actor,
-                rule="rejected",
-                message=endings.REJECTED,
+                lease, JobState.REJECTED, actor=intent.origin, rule="rejected", message=endings.REJECTED
             )
-        await self.replies.react(intent.origin, "eyes")
         await self.conclude(job.id)
         return job.id
 
@@ -190,7 +186,7 @@ class Deeds:
         if facts.active is None:
             return None
         await self.replies.react(intent.origin, "eyes")
-        await self._end(facts.active, JobState.CANCELLED, intent.origin, endings.CANCELLED)
+        await self.end(facts.active, JobState.CANCELLED, actor=intent.origin, message=endings.CANCELLED)
         return facts.active.id
 
     def _request(self, intent: Resolve, facts: Facts, config_version: str) -> JobRequest:
@@ -238,10 +234,7 @@ class Deeds:
         await self.queue.ring("job", job.id)
         return job.id
 
-    async def _end(self, job: Job, state: JobState, origin: Origin, message: str) -> None:
-        await self.end(job, state, actor=origin.actor, message=message)
-
-    async def end(self, job: Job, state: JobState, *, actor: Actor, message: str) -> None:
+    async def end(self, job: Job, state: JobState, *, actor: Actor | Origin, message: str) -> None:
         """Ask a job to end as cancelled or superseded, and see to what follows."""
         await self.store.jobs.request_end(job.id, state, actor=actor, message=message)
         await self.after_end(job)
@@ -251,11 +244,13 @@ class Deeds:
         await self.refresh(job.id)
         await self.queue.ring("job", job.id)
 
-    async def stale(self, job: Job, proposal: Proposal, refusal: Refused) -> None:
+    async def stale(self, job: Job, proposal: Proposal, refusal: Refused, *, origin: Origin | None = None) -> None:
         """End a job whose proposal is out of date. Raises ``BusyError`` when somebody is at the job."""
         async with self._holding(job) as lease:
             await self.store.proposals.settle(proposal.id, ProposalState.STALE)
-            await self.store.jobs.move(lease, JobState.SUPERSEDED, rule=refusal.rule, message=refusal.message)
+            await self.store.jobs.move(
+                lease, JobState.SUPERSEDED, actor=origin, rule=refusal.rule, message=refusal.message
+            )
         await self.conclude(job.id)
 
     @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Protocol
 from bot.model.cases import RecordedFile, RecordedHunk, RecordedKey
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.forge import Actor, ForgeKind, RepositoryRef
+from bot.model.intents import Origin
 from bot.model.jobs import Job, JobLease, JobRequest, JobState
 from bot.model.proposals import Approval, Proposal, ProposalState, Publication, SuiteEvidence
 from bot.model.reports import ConflictRecord, ReportContent, ReportTarget, Surface
@@ -144,14 +145,14 @@ class Jobs(Protocol):
         lease: JobLease,
         to: JobState,
         *,
-        actor: Actor | None = None,
+        actor: Actor | Origin | None = None,
         rule: str | None = None,
         message: str | None = None,
         progress: str | None = None,
         base_sha: str | None = None,
         head_sha: str | None = None,
     ) -> JobLease:
-        """Change the state by compare-and-set under the lease, with an audit event in the same transaction.
+        """Change the state by compare-and-set under the lease, with an audit event, and with the end of the intent.
 
         Raises:
             IllegalTransitionError: the table has no such arrow.
@@ -167,11 +168,10 @@ class Jobs(Protocol):
         """Set the line that says what the job is doing; no lease needed, ignored once the job ended."""
         ...
 
-    async def request_end(self, job_id: str, state: JobState, *, actor: Actor, message: str) -> Job | None:
-        """Ask a job to end as cancelled or superseded; None when it ended already.
+    async def request_end(self, job_id: str, state: JobState, *, actor: Actor | Origin, message: str) -> Job | None:
+        """Ask a job to end as cancelled or superseded, and end the intent with that; None when the job ended already.
 
-        A job that no run and no worker holds ends at once, in this call; otherwise the flag is set, and whoever holds
-        the job obeys. The flag is never taken back.
+        It ends at once if no run and no worker holds it; else the flag is set for whoever does, and never taken back.
         """
         ...
 
@@ -292,7 +292,7 @@ class Proposals(Protocol):
         ...
 
     async def approve(self, approval: Approval) -> None:
-        """Keep an approval, append-only, with an audit event."""
+        """Keep an approval, append-only, with an audit event; the proposal is approved with it. Once, if told twice."""
         ...
 
     async def approval(self, proposal_id: str) -> Approval | None:

@@ -149,6 +149,23 @@ async def test_an_approval_is_kept_with_an_event(store: SqlStore) -> None:
     }
 
 
+async def test_an_approval_that_is_told_twice_counts_once(store: SqlStore) -> None:
+    """Whoever told it died before the job went on; an approval that was void in between is another one."""
+    _, made = await proposed(store)
+    approval = approval_of(made)
+    await store.proposals.approve(approval)
+    await store.proposals.approve(approval)
+    approved = await store.proposals.get(made.id)
+    assert approved is not None
+    assert approved.state is ProposalState.APPROVED
+    verbs = [event.verb for event in await events(store, f"proposal:{made.id}")]
+    assert verbs.count("proposal.approved") == 1
+    await store.proposals.settle(made.id, ProposalState.OPEN)
+    await store.proposals.approve(approval)
+    verbs = [event.verb for event in await events(store, f"proposal:{made.id}")]
+    assert verbs.count("proposal.approved") == 2
+
+
 async def test_a_second_approval_stands_beside_the_first(store: SqlStore) -> None:
     _, made = await proposed(store)
     await store.proposals.approve(approval_of(made))

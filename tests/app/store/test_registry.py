@@ -4,9 +4,15 @@ import asyncio
 import re
 from dataclasses import replace
 
+import pytest
+
 from app.store.database import SqlStore
+from bot.errors import FencingLostError
 from bot.model.forge import ForgeKind
-from tests.app.store.words import ALICE, OTHER, REPOSITORY, ROBOT, new_job
+from bot.model.intents import Origin
+from bot.model.jobs import JobState
+from tests.app.store.test_jobs import events
+from tests.app.store.words import ALICE, OTHER, REPOSITORY, ROBOT, claimed, new_job
 
 GITHUB = ForgeKind.GITHUB
 
@@ -77,3 +83,33 @@ async def test_an_installation_has_one_name_whoever_asks(store: SqlStore, neighb
     assert len(set(names)) == 1
     assert re.fullmatch(r"[0-9a-f]{32}", names[0]), "it is the value of a label"
     assert await store.instance_id() == names[0]
+
+
+async def test_an_intent_is_done_with_what_it_does_to_a_job(store: SqlStore) -> None:
+    """Whoever dies after that must not do it again: it would meet what it did itself, and be refused."""
+    origin = Origin(key="k", delivery_id="d-1", repository=REPOSITORY, number=7, actor=ALICE, comment_id=None)
+    job = await new_job(store)
+    lease = await claimed(store, job.id)
+    assert await store.intents.begin("k", delivery_id="d-1", name="approve", actor=ALICE)
+    await store.jobs.move(lease, JobState.PREPARING, actor=origin)
+    assert not await store.intents.begin("k", delivery_id="d-1", name="approve", actor=ALICE)
+    assert await store.intents.begin("k2", delivery_id="d-2", name="cancel", actor=ALICE)
+    cancel = replace(origin, key="k2", delivery_id="d-2")
+    await store.jobs.request_end(job.id, JobState.CANCELLED, actor=cancel, message="no more")
+    assert not await store.intents.begin("k2", delivery_id="d-2", name="cancel", actor=ALICE)
+    async with store.engine.connect() as connection:
+        found = (await connection.exec_driver_sql("SELECT * FROM intents ORDER BY key")).all()
+    assert [(row.decision, row.rule, row.job_id) for row in found] == [("allowed", "", job.id)] * 2
+    told = await events(store, f"job:{job.id}")
+    assert [event.actor for event in told[1:]] == ["user:1:alice"] * 2
+
+
+async def test_what_fails_leaves_its_intent_to_be_done_again(store: SqlStore) -> None:
+    origin = Origin(key="k", delivery_id="d-1", repository=REPOSITORY, number=7, actor=ALICE, comment_id=None)
+    job = await new_job(store)
+    lease = await claimed(store, job.id)
+    await store.intents.begin("k", delivery_id="d-1", name="approve", actor=ALICE)
+    await store.jobs.release(lease)
+    with pytest.raises(FencingLostError):
+        await store.jobs.move(lease, JobState.PREPARING, actor=origin)
+    assert await store.intents.begin("k", delivery_id="d-1", name="approve", actor=ALICE)
