@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from app.demo.simulator.webhooks import Delivery
+from tests.crash.rest import lost_deliveries
 from tests.crash.rows import facts_of_rows
 from tests.crash.world import World
 
@@ -55,14 +55,8 @@ async def _forge(world: World) -> list[str]:
         if delivery.event == "push" and _sender(delivery.payload) == forge.bot.login:
             before, after = (world.labels.get(str(delivery.payload[end]), "nothing") for end in ("before", "after"))
             facts.append(f"push of {world.plain(str(delivery.payload['ref']))} from {before} to {after}")
-        if not arrived(delivery):
-            facts.append(f"delivery never arrived: {delivery.event} {delivery.action}")
-    return facts
-
-
-def arrived(delivery: Delivery) -> bool:
-    """Whether one of the attempts was answered as the forge wants it."""
-    return any(200 <= attempt.status_code < 300 for attempt in delivery.attempts)
+    lost = await lost_deliveries(world)
+    return [*facts, *(f"delivery never arrived: {delivery.event} {delivery.action}" for delivery in lost)]
 
 
 def _sender(payload: object) -> str:

@@ -7,9 +7,11 @@ from typing import Any
 from app.demo import sample
 from app.demo.model.replies import Script
 from app.demo.model.resolver import HonestResolver
+from tests.crash.rest import until_quiet
 from tests.crash.world import Files, World
 
 FEES = "RATE = {rate}\n\n\ndef fee(amount):\n    return amount * RATE\n"
+DAYS = 7
 LONG = 200.0
 
 
@@ -86,6 +88,27 @@ async def _reject(world: World) -> None:
     await _until_check(world, "neutral")
 
 
+async def _expire(world: World) -> None:
+    """Ask, and leave the proposal alone for so long that it ends by itself."""
+    await _until_proposed(world)
+    await until_quiet(world)
+    world.clock.advance(DAYS * 86_400.0 + 3600.0)
+    await world.sweep()
+    await _until_check(world, "neutral")
+
+
+async def _move(world: World) -> None:
+    """Ask, and push to the head: the proposal is void."""
+    await _until_proposed(world)
+    await until_quiet(world)
+    moved = await world.forge.people.commit(
+        world.repository, "feature", {"README.md": "# fees\n"}, author=world.author, message="Say what it is"
+    )
+    world.label("moved", moved)
+    await _until_check(world, "neutral")
+    await _until_comment(world, "out of date")
+
+
 async def _watch(world: World) -> None:
     """A push to the base brings the pull request into conflict; another one ends it."""
     people = world.forge.people
@@ -125,6 +148,21 @@ STORIES = {
         ),
         Story(name="gateway", files=_MIXED, play=_propose, script=_HONEST, gateway_dies=True),
         Story(name="tests", files=_TESTED, play=_reject, after=("rules", "agent"), again=("SqlRuns.", "sandbox ")),
+        Story(
+            name="expire",
+            files=_BY_RULES,
+            play=_expire,
+            settings={"direct_calls": False, "proposal_days": DAYS},
+            after=("rules", "tests"),
+        ),
+        Story(
+            name="moved",
+            files=_BY_RULES,
+            play=_move,
+            settings={"direct_calls": False, "push_debounce_seconds": 0},
+            after=("rules",),
+            again=("SqlJobs.create", "pr_sync", "git push delete"),
+        ),
         Story(
             name="watch",
             files=_CLEAN,

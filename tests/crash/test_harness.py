@@ -1,10 +1,14 @@
 """The harness sees through builds that are broken on purpose, and knows the points that matter most."""
 
+import time
+from collections import Counter
+
 import pytest
 
 from tests.app.store.backends import SqliteBackend
-from tests.crash.matrix import attempt, record
+from tests.crash.matrix import Recording, attempt, judge, names_to_try, record, spread
 from tests.crash.stories import STORIES
+from tests.crash.trial import Ending
 from tests.crash.world import Host
 
 session_loop = pytest.mark.asyncio(loop_scope="session")
@@ -17,17 +21,95 @@ BROKEN = [
 ]
 """What is wrong, where the service dies, and what the harness has to say."""
 
+MUST_BE_THERE = {
+    f"{name}@{when}"
+    for name in (
+        "SqlDeliveries._write_all issue_comment",
+        "queue ring delivery",
+        "SqlIntents.begin resolve",
+        "SqlJobs.create",
+        "SqlJobs.claim",
+        "git fetch",
+        "git write_commit",
+        "git push create ours",
+        "git push move head",
+        "git push delete ours",
+        "SqlProposals.approve",
+        "SqlProposals.begin_push publish",
+        "SqlProposals.end_push done publish",
+        "SqlProposals.end_push done roll_back",
+        "SqlJobs.move publishing published",
+        "forge create_check_run",
+        "forge update_check_run",
+        "forge create_comment",
+        "forge update_comment",
+        "forge react eyes",
+        "SqlReports.wrote",
+    )
+    for when in ("before", "after")
+} | {"git-push@started", "git-push@finished", "git-fetch@started", "git-fetch@finished"}
+
 
 @pytest.fixture(scope="module")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> SqliteBackend:
     return SqliteBackend(tmp_path_factory.mktemp("databases"))
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @session_loop
 async def test_broken_builds_are_found_out(host: Host, backend: SqliteBackend) -> None:
+    began = time.monotonic()
     recording = await record(host, backend, RULES)
+    seconds = 30.0 + 3 * (time.monotonic() - began)  # what is stuck need not be waited for as long as elsewhere
+    assert MUST_BE_THERE - set(recording.names) == set()
+    assert [name for name in recording.names if name.startswith("unknown")] == []
     for flaw, point, outcome, because in BROKEN:
-        verdict = await attempt(host, backend, RULES, recording, point, flaw=flaw, seconds=40.0)
+        verdict = await attempt(host, backend, RULES, recording, point, flaw=flaw, seconds=seconds)
         assert verdict.outcome == outcome, (flaw, verdict.difference)
         assert any(line.startswith(because) for line in verdict.difference), (flaw, verdict.difference)
+
+
+def ending(*facts: str, stuck: str | None = None) -> Ending:
+    return Ending(facts=Counter(facts), reached=[], deaths=("somewhere",), stuck=stuck, said="")
+
+
+@pytest.mark.parametrize(
+    ("found", "outcome"),
+    [
+        (ending("a", "b"), "same"),
+        (ending("a"), "lost"),
+        (ending("a", "b", "b"), "double"),
+        (ending("a", "b", "c"), "double"),
+        (ending("a", "c"), "lost"),
+        (ending("a", "b", "delivery never arrived: push None"), "lost"),
+        (ending("a", "b", stuck="it did not come to rest"), "stuck"),
+    ],
+)
+def test_an_ending_is_judged_by_what_is_missing_and_what_is_too_much(found: Ending, outcome: str) -> None:
+    assert judge(Counter(["a", "b"]), found, "somewhere").outcome == outcome
+
+
+def test_points_that_share_a_trial_are_far_apart_and_none_is_left_out() -> None:
+    points = [str(number) for number in range(7)]
+    trials = spread(points, together=3)
+    assert trials == [("0", "3", "6"), ("1", "4"), ("2", "5")]
+    assert spread(points, together=1) == [(point,) for point in points]
+    assert spread([], together=3) == []
+
+
+def test_a_name_is_tried_where_it_comes_up_first_and_where_it_means_something_else() -> None:
+    nothing: Counter[str] = Counter()
+    recordings = {
+        "rules": Recording(facts=nothing, points=("SqlJobs.claim@before#1", "SqlRuns.create x@before#1")),
+        "agent": Recording(
+            facts=nothing,
+            points=("SqlJobs.claim@before#1", "SqlRuns.create x@before#1", "sandbox start@before#1"),
+        ),
+    }
+    assert names_to_try(STORIES["agent"], recordings) == ("SqlRuns.create x@before", "sandbox start@before")
+
+
+def test_the_first_and_the_last_occurrence_of_a_name_are_tried() -> None:
+    recording = Recording(facts=Counter(), points=("a@before#1", "b@before#1", "a@before#2", "a@before#3"))
+    assert recording.names == ("a@before", "b@before")
+    assert recording.ends(["a@before", "b@before"]) == ("a@before#1", "a@before#3", "b@before#1")

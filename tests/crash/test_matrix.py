@@ -14,7 +14,7 @@ from tests.crash.world import Host
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(900)]
 
-SHARDS = {"rules": 12, "agent": 6, "direct": 2, "gateway": 2, "tests": 4, "watch": 4}
+SHARDS = {"rules": 12, "agent": 6, "direct": 2, "gateway": 2, "tests": 4, "watch": 4, "expire": 2, "moved": 2}
 """Tests of each story, so that several processes can share them."""
 
 

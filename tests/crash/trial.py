@@ -6,16 +6,10 @@ import signal
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 
-from sqlalchemy import and_, func, select
-
-from app.store.sweep_tables import sweeps
-from app.store.tables import jobs, report_targets, runs
-from app.store.watch_tables import levels
-from bot.model.runs import RunState
 from tests.app.store.backends import Backend
-from tests.crash.facts import Facts, arrived, facts_of
+from tests.crash.facts import Facts, facts_of
+from tests.crash.rest import is_busy, is_quiet, until_quiet
 from tests.crash.stories import Story
 from tests.crash.world import Host, World, open_world
 from tests.crash.zygote import Service
@@ -26,14 +20,10 @@ _LEASES_END = 310.0
 """Seconds; longer than any lease of a process that died."""
 
 _STEP = 60.0
-_LOOK = 0.05
 _SWEEP_EVERY = 0.4
-_QUIET_LOOKS = 3
 _PASSIVE = 30.0
 DEADLINE = 240.0
 """Seconds of the machine's time for a trial; it takes a thirtieth of that where the machine has nothing else to do."""
-
-_FAR = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,72 +128,27 @@ class _Trial:
         """Let time pass while nothing is at work: what waits for a moment gets to it."""
         while True:
             await asyncio.sleep(_SWEEP_EVERY)
-            if not await self._is_busy():
+            if await self.world.sweep() and not await is_busy(self.world):
                 self.world.clock.advance(_STEP)
-            await self.world.sweep()
-
-    async def _is_busy(self) -> bool:
-        """Whether somebody alive holds something; its lease must not run out under it."""
-        now = self.world.clock.now()
-        held = (
-            jobs.c.lease_until > now,
-            and_(runs.c.state == RunState.STARTED, runs.c.lease_until > now),
-            levels.c.taken_until > now,
-            sweeps.c.taken_until > now,
-            and_(report_targets.c.retry_at > now, report_targets.c.attempts == 0),
-        )
-        return await self._any(*held)
-
-    async def _any(self, *conditions: object) -> bool:
-        async with self.world.store.engine.connect() as connection:
-            for condition in conditions:
-                if (await connection.execute(select(func.count()).where(condition))).scalar_one():  # type: ignore[arg-type]
-                    return True
-        return False
-
-    async def _is_quiet(self) -> bool:
-        """Nothing is under way, and nothing waits for a moment to come."""
-        store, later = self.world.store, self.world.clock.now() + _FAR
-        webhooks = self.world.forge.webhooks
-        if not all(arrived(delivery) for delivery in webhooks.deliveries):
-            return False
-        if await store.deliveries.waiting(limit=1) or await store.jobs.due(later, limit=1):
-            return False
-        if await store.reports.unreported(later, limit=1) or await store.levels.due(later, limit=1):
-            return False
-        return not await self._any(
-            jobs.c.conclude_at.is_not(None),
-            jobs.c.lease_owner.is_not(None),
-            runs.c.state != RunState.ENDED,
-            levels.c.taken_until.is_not(None),
-            and_(report_targets.c.retry_at.is_not(None), report_targets.c.gave_up_at.is_(None)),
-        )
-
-    async def _until_quiet(self) -> None:
-        looks = 0
-        while looks < _QUIET_LOOKS:
-            looks = looks + 1 if await self._is_quiet() else 0
-            await asyncio.sleep(_LOOK)
 
     async def _passively(self) -> None:
         """Wait for rest without any help: an undisturbed service needs none."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PASSIVE):
-                await self._until_quiet()
+                await until_quiet(self.world)
 
     async def _actively(self) -> None:
         """Sweep until rest, then once more, much later: nothing may come of that."""
         if self.points and not self.deaths:
             return  # nothing was tried
         for _ in range(2):
-            while not await self._is_quiet():
+            while not await is_quiet(self.world):
                 await self.world.sweep()
                 await asyncio.sleep(_SWEEP_EVERY)
             self.world.age()
             self.world.clock.advance(3600.0)
-            await self.world.sweep()
-            await asyncio.sleep(_SWEEP_EVERY)
-            await self._until_quiet()
+            await self.world.until_swept()
+            await until_quiet(self.world)
 
     async def _stop(self) -> Facts:
         """End the service as a deployment does; what it leaves then is wrong as well."""

@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 from arq.connections import ArqRedis
+from arq.constants import job_key_prefix
 
 from app.demo.model.messages import ModelRequest
 from app.demo.model.replies import Reply, Script
@@ -38,8 +39,11 @@ HOST = "127.0.0.1"
 ROOM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """In memory, where there is such a place: processes die here, machines do not, and nothing has to reach a disk."""
 _POLL = 0.02
+_ROUND = 20.0
+"""Seconds after which sweeps that are not done are taken for those of a service that died."""
+
 _HEX = re.compile(r"\b[0-9a-f]{7,64}\b")
-_TIME = re.compile(r"\d+(\.\d+)? (h|min|s)\b( \d+ (min|s)\b)*")
+_TIME = re.compile(r"(under )?\d+(\.\d+)? (h|min|s)\b( \d+ (min|s)\b)*")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
 
@@ -110,6 +114,8 @@ class World:
     labels: dict[str, str] = field(default_factory=dict)
     services: list[Service] = field(default_factory=list)
     gateways: list[Service] = field(default_factory=list)
+    _sweeping: list[str] = field(default_factory=list)
+    _swept_at: float = 0.0
 
     @property
     def data(self) -> Path:
@@ -132,6 +138,7 @@ class World:
 
     async def start(self, *, point: str | None = None, witnessed: bool = False, flaw: str | None = None) -> Service:
         """Start the service."""
+        self._sweeping = []  # what was asked of one that died is no longer waited for
         self.services.append(await self._start(self.settings, point=point, witnessed=witnessed, flaw=flaw))
         return self.services[-1]
 
@@ -171,11 +178,28 @@ class World:
                 return
             await asyncio.sleep(_POLL)
 
-    async def sweep(self) -> None:
-        """Have the service's sweeps run now."""
-        for sweep in SWEEPS:
-            await self.host.pool.enqueue_job(f"sweep_{sweep.name}", _job_id=uuid4().hex)
+    async def sweep(self) -> bool:
+        """Have the service's sweeps run now; False while those of the last time are not done."""
+        if not await self._is_swept():
+            return False
+        ids = [uuid4().hex for _ in SWEEPS]
+        for sweep, job_id in zip(SWEEPS, ids, strict=True):
+            await self.host.pool.enqueue_job(f"sweep_{sweep.name}", _job_id=job_id)
         await self.host.pool.publish(RUNG_CHANNEL, b"")
+        self._sweeping, self._swept_at = [f"{job_key_prefix}{job_id}" for job_id in ids], time.monotonic()
+        return True
+
+    async def until_swept(self) -> None:
+        """Have the service's sweeps run from now on, and wait for their end."""
+        while not await self.sweep():  # noqa: ASYNC110 - the event is in another process
+            await asyncio.sleep(_POLL)
+        while not await self._is_swept():  # noqa: ASYNC110 - the same
+            await asyncio.sleep(_POLL)
+
+    async def _is_swept(self) -> bool:
+        if not self._sweeping or time.monotonic() - self._swept_at > _ROUND:
+            return True
+        return not await self.host.pool.exists(*self._sweeping)
 
     async def set_up(self, files: Files) -> None:
         """A repository with a pull request."""
