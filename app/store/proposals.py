@@ -261,11 +261,11 @@ class SqlProposals:
                 await self._add_push(connection, publication, status=_STARTED)
         return True
 
-    async def end_push(self, publication: Publication, *, status: str, detail: str = "") -> None:
+    async def end_push(self, publication: Publication, *, status: str, detail: str = "", begun: bool = False) -> None:
         """Write down how the push ended: ``done``, ``stale`` or ``refused``; with an audit event.
 
-        The same end is written down once. A push that was never begun is written down as well: somebody else may have
-        put the ref where we wanted it.
+        The same end is written down once. A push that was never begun is written down as well, unless ``begun`` says
+        that it has to be: somebody else may have put the ref where we wanted it.
         """
         now = self._clock.now()
         async with self._database.writing() as connection:
@@ -273,7 +273,7 @@ class SqlProposals:
             if serial is not None:
                 change = update(git_operations).where(git_operations.c.serial == serial)
                 await connection.execute(change.values(status=status, detail=detail, ended_at=now))
-            elif await _ended_so(connection, publication, status):
+            elif begun or await _ended_so(connection, publication, status):
                 return
             else:
                 await self._add_push(connection, publication, status=status, detail=detail, ended_at=now)

@@ -219,8 +219,6 @@ class DropBranch:
         """Delete it if it still holds exactly the proposal."""
         access = await self.forge.git_access(repository, write=True)
         ref = f"refs/heads/{proposal.branch}"
-        if await self.git.remote_ref(repository, access, ref) != proposal.commit:
-            return
         operation = Publication(
             purpose=PushPurpose.CLEAN_UP,
             job_id=proposal.job_id,
@@ -229,6 +227,12 @@ class DropBranch:
             old=proposal.commit,
             new="",
         )
+        there = await self.git.remote_ref(repository, access, ref)
+        if there is None:
+            # By a worker that died before the record, or by somebody else.
+            await self.store.proposals.end_push(operation, status="done", begun=True)
+        if there != proposal.commit:
+            return
         await self.store.proposals.begin_push(operation)
         await self.git.push(repository, access, ref=ref, new=None, expected=proposal.commit)
         await self.store.proposals.end_push(operation, status="done")

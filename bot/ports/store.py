@@ -303,8 +303,8 @@ class Proposals(Protocol):
         """Write down that a push is about to happen; False when this very push is on record as done, as it stays."""
         ...
 
-    async def end_push(self, publication: Publication, *, status: str, detail: str = "") -> None:
-        """Write down how the push ended: ``done``, ``stale`` or ``refused``; also of one that was never begun."""
+    async def end_push(self, publication: Publication, *, status: str, detail: str = "", begun: bool = False) -> None:
+        """Write down how the push ended: ``done``, ``stale`` or ``refused``; with ``begun``, only of one that began."""
         ...
 
     async def publication(self, job_id: str) -> Publication | None:

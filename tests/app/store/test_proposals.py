@@ -246,6 +246,18 @@ async def test_a_push_that_somebody_else_made_is_written_down(store: SqlStore) -
     assert [event.verb for event in await events(store, f"job:{job.id}")] == ["job.created", "push.done"]
 
 
+async def test_of_a_push_that_has_to_be_begun_the_end_alone_is_not_written_down(store: SqlStore) -> None:
+    job, made = await proposed(store)
+    push = push_of(job, made)
+    await store.proposals.end_push(push, status="done", begun=True)
+    assert [event.verb for event in await events(store, f"job:{job.id}")] == ["job.created"]
+    await store.proposals.begin_push(push)
+    for _ in range(2):
+        await store.proposals.end_push(push, status="done", begun=True)
+    assert await store.proposals.publication(job.id) == push
+    assert [event.verb for event in await events(store, f"job:{job.id}")] == ["job.created", "push.done"]
+
+
 async def test_only_a_push_that_moves_the_head_is_a_publication(store: SqlStore) -> None:
     job, made = await proposed(store)
     branch = replace(push_of(job, made), purpose=PushPurpose.PROPOSE, ref="refs/heads/flowforge/7-0", old="")

@@ -121,6 +121,29 @@ async def test_a_rollback_that_was_recorded_and_undone_is_not_repeated(bench: Be
     assert await pushes(bench, job) == [("roll_back", "done")]
 
 
+@pytest.mark.parametrize("begun", [True, False])
+async def test_a_branch_that_is_gone_is_on_record_as_deleted_by_whoever_began_to(bench: Bench, *, begun: bool) -> None:
+    """The worker died between the deletion and its record; or a person was quicker."""
+    job = await bench.until_proposed()
+    proposal = await bench.store.proposals.of_job(job.id)
+    assert proposal is not None
+    if begun:
+        deletion = Publication(
+            purpose=PushPurpose.CLEAN_UP,
+            job_id=job.id,
+            proposal_id=proposal.id,
+            ref=f"refs/heads/{proposal.branch}",
+            old=proposal.commit,
+            new="",
+        )
+        await bench.store.proposals.begin_push(deletion)
+    await bench.sim.people.move_branch(bench.repository, proposal.branch, None, actor=bench.author)
+    bench.say("/flowforge reject")
+    await bench.work()
+    assert (await bench.job()).state is JobState.REJECTED
+    assert await pushes(bench, job) == [("propose", "done"), *([("clean_up", "done")] if begun else [])]
+
+
 async def test_a_push_that_could_not_be_seen_is_found_by_looking_later(bench: Bench) -> None:
     job, commit = await approved(bench)
     lose_sight(bench)
