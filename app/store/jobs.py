@@ -268,7 +268,8 @@ class SqlJobs:
         # What people were to be told of an earlier state is void.
         values["conclude_at"] = now + CONCLUDE_GRACE if to in _TO_CONCLUDE else None
         if to in TERMINAL:
-            values["finished_at"] = now
+            # Nobody holds what ended: of a worker that dies now, no lease is left.
+            values |= {"finished_at": now, "lease_owner": None, "lease_until": None}
         async with self._database.writing() as connection:
             await _change(connection, lease, _under(lease).where(jobs.c.state == come_from).values(**values))
             if to in TERMINAL:
