@@ -135,7 +135,7 @@ _HONEST = HonestResolver(answers={"fees.py": FEES.format(rate="2 + 3")})
 STORIES = {
     story.name: story
     for story in (
-        Story(name="rules", files=_BY_RULES, play=_whole_job, deaths=3),
+        Story(name="rules", files=_BY_RULES, play=_whole_job, deaths=4),
         Story(name="agent", files=_MIXED, play=_whole_job, script=_HONEST, after=("rules",), again=("SqlRuns.",)),
         Story(
             name="direct",

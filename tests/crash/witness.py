@@ -141,6 +141,15 @@ class WitnessedDatabase(Database):
         if changed:
             self._reach(f"{name}@after")
 
+    @asynccontextmanager
+    async def driver(self) -> AsyncIterator[Any]:
+        """What is done with the driver itself is one transaction, begun and kept in one turn."""
+        name = _use(sys._getframe(1))
+        async with super().driver() as driver:
+            self._reach(f"{name}@before")
+            yield driver
+            self._reach(f"{name}@after")
+
 
 def _note_change(connection: Connection, cursor: Any, _text: str, _values: Any, context: Any, _many: bool) -> None:
     """A transaction that found nothing to change is no boundary: it is looked at, and nothing differs after it."""
