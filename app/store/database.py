@@ -53,7 +53,7 @@ class SqlStore:
         self.ledger = SqlModelLedger(database)
         self.audit = SqlAudit(database, clock)
         self.levels = SqlLevels(database, clock)
-        self.watch = SqlWatch(database, clock)
+        self.watch = SqlWatch(database, clock, self.reports)
         self.sweeps = SqlSweeps(database, clock)
         self.repairs = SqlRepairs(database)
         self.leftovers = SqlLeftovers(database)

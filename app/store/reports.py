@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 from sqlalchemy import Row, Select, Update, and_, case, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.engine import Database, insert
 from app.store.registry import know_repository
@@ -52,36 +53,60 @@ class SqlReports:
         do not put each other off. A pause after a failure stays as well. A target that was given up gets another
         chance with the new content. With ``first``, the first wish for a surface stays, whatever is wished later.
         """
+        async with self._database.writing() as connection:
+            return await self.want_in(
+                connection,
+                repository,
+                number,
+                owner,
+                surface=surface,
+                content=content,
+                not_before=not_before,
+                first=first,
+            )
+
+    async def want_in(
+        self,
+        connection: AsyncConnection,
+        repository: RepositoryRef,
+        number: int,
+        owner: str,
+        *,
+        surface: Surface,
+        content: ReportContent,
+        not_before: datetime | None = None,
+        first: bool = False,
+    ) -> str:
+        """``want`` in somebody else's transaction."""
         desired, desired_hash = encode(content)
         wish = {"desired": desired, "desired_hash": desired_hash, "wanted_at": self._clock.now()}
-        async with self._database.writing() as connection:
-            await know_repository(connection, repository, self._clock)
-            row = insert(connection, report_targets).values(
-                id=self._ids.new_id(),
-                forge=repository.forge,
-                repository_id=repository.id,
-                number=number,
-                owner=owner,
-                surface=surface,
-                attempts=0,
-                error="",
-                not_before=not_before,
-                **wish,
-            )
-            changed = row.on_conflict_do_update(
-                index_elements=["owner", "surface"],
-                set_=wish
-                | {
-                    "not_before": _sooner(not_before),
-                    "retry_at": case((report_targets.c.gave_up_at.is_(None), report_targets.c.retry_at), else_=None),
-                    "attempts": case((report_targets.c.gave_up_at.is_(None), report_targets.c.attempts), else_=0),
-                    "gave_up_at": None,
-                },
-                where=report_targets.c.desired_hash != desired_hash,
-            )
-            kept = row.on_conflict_do_nothing(index_elements=["owner", "surface"])
-            await connection.execute(kept if first else changed)
-            return str((await connection.execute(_of(select(report_targets.c.id), owner, surface))).scalar_one())
+        await know_repository(connection, repository, self._clock)
+        row = insert(connection, report_targets).values(
+            id=self._ids.new_id(),
+            forge=repository.forge,
+            repository_id=repository.id,
+            number=number,
+            owner=owner,
+            surface=surface,
+            attempts=0,
+            error="",
+            not_before=not_before,
+            **wish,
+        )
+        changed = row.on_conflict_do_update(
+            index_elements=["owner", "surface"],
+            set_=wish
+            | {
+                "not_before": _sooner(not_before),
+                "retry_at": case((report_targets.c.gave_up_at.is_(None), report_targets.c.retry_at), else_=None),
+                "attempts": case((report_targets.c.gave_up_at.is_(None), report_targets.c.attempts), else_=0),
+                "gave_up_at": None,
+            },
+            where=report_targets.c.desired_hash != desired_hash,
+        )
+        kept = row.on_conflict_do_nothing(index_elements=["owner", "surface"])
+        await connection.execute(kept if first else changed)
+        return str((await connection.execute(_of(select(report_targets.c.id), owner, surface))).scalar_one())
 
     async def get(self, target_id: str) -> ReportTarget | None:
         """A target by its id."""

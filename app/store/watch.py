@@ -9,10 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.engine import Database, insert
 from app.store.registry import know_repository, repository_of
+from app.store.reports import SqlReports
 from app.store.tables import repositories
 from app.store.types import Values
 from app.store.watch_tables import head_footprints, merge_verdicts, watched_pulls, watched_repositories
 from bot.model.forge import RepositoryRef
+from bot.model.reports import CheckRunContent, Surface
 from bot.model.watch import BaseCommit, Footprint, Pair, Push, SeenPull, WatchedPull, WatchVerdict
 from bot.policy.pruning import meets
 from bot.ports.system import Clock
@@ -41,9 +43,10 @@ _UNKNOWN: Final[Values] = {
 class SqlWatch:
     """The rows of the conflict watch."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, reports: SqlReports) -> None:
         self._database = database
         self._clock = clock
+        self._reports = reports
 
     async def seen(self, repository: RepositoryRef, pull: SeenPull) -> None:
         """Keep what an event told, unless something newer is known; a contradiction makes the list unknown."""
@@ -180,6 +183,15 @@ class SqlWatch:
             if pulls:
                 known = [{"its_number": pull.number, "its_base": pull.base_ref, **_known(pull)} for pull in pulls]
                 await connection.execute(_knowing(repository), known)
+
+    async def tell(self, repository: RepositoryRef, pull: WatchedPull, *, owner: str, content: CheckRunContent) -> str:
+        """Wish for a check run and keep the pull request as it is then, in one transaction; the report's id."""
+        known = {"its_number": pull.number, "its_base": pull.base_ref, **_known(pull)}
+        async with self._database.writing() as connection:
+            await connection.execute(_knowing(repository), [known])
+            return await self._reports.want_in(
+                connection, repository, pull.number, owner, surface=Surface.CHECK_RUN, content=content
+            )
 
     async def verdicts(
         self, repository: RepositoryRef, pairs: Sequence[Pair], *, git_version: str

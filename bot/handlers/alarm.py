@@ -9,7 +9,6 @@ from bot.handlers.act import ActOnIntent
 from bot.handlers.configuration import load_config
 from bot.model.forge import Actor, ActorKind, RepositoryRef
 from bot.model.intents import Origin, Resolve
-from bot.model.reports import Surface
 from bot.model.watch import ConflictWatch, MergeState, Pair, WatchedPull
 from bot.ports.forge import Forge
 from bot.ports.store import Store
@@ -22,8 +21,8 @@ from bot.report.watch import render_watch
 class TellConflicts:
     """Compare what is known about pull requests with what was told, and tell the difference.
 
-    ``mention`` is our login without ``[bot]``. What is told is wished for under a name made of pull request and head,
-    so a second wish after a crash is the same one.
+    ``mention`` is our login without ``[bot]``. That something was told is on record with the wish for it: of a conflict
+    that was told, the end is told as well, whoever dies in between.
     """
 
     store: Store
@@ -44,30 +43,27 @@ class TellConflicts:
             return
         loaded = await load_config(repository, base_ref=base_ref, forge=self.forge, registry=self.store.registry)
         for pull in begun:
-            told = await self._tell(repository, pull, loaded.config or DEFAULT_CONFIG)
-            if told is not None:
-                await self.store.watch.judged(repository, [told])
+            if await self._is_silenced(repository, pull, loaded.config or DEFAULT_CONFIG):
+                await self.store.watch.judged(repository, [replace(pull, alarm=False)])
 
     async def _close(self, repository: RepositoryRef, pull: WatchedPull) -> None:
         if pull.told_head is None or pull.base_sha is None:
             return
-        await self._show(repository, replace(pull, head_sha=pull.told_head), conflict=False)
-        await self.store.watch.judged(repository, [replace(pull, told_head=None)])
+        await self._show(repository, pull, head=pull.told_head, conflict=False)
 
-    async def _tell(self, repository: RepositoryRef, pull: WatchedPull, config: RepositoryConfig) -> WatchedPull | None:
-        """Tell of one conflict; the row as it is then, None when the pull request is no longer as the row says."""
-        silenced = replace(pull, alarm=False)
+    async def _is_silenced(self, repository: RepositoryRef, pull: WatchedPull, config: RepositoryConfig) -> bool:
+        """Tell of one conflict; True when there is nothing to tell of it, now or later."""
         if config.on_conflict == "off" or not config.enabled or await self._is_at_work(repository, pull.number):
-            return silenced
+            return True
         if not await self._is_live(repository, pull):
             await self.store.watch.forget_list(repository)
-            return None
+            return False
         if config.on_conflict == "resolve":
             await self.act(Resolve(origin=await self._origin(repository, pull)))
             if await self._is_at_work(repository, pull.number):
-                return silenced
-        await self._show(repository, pull, conflict=True)
-        return replace(pull, told_head=pull.head_sha)
+                return True
+        await self._show(repository, pull, head=pull.head_sha, conflict=True)
+        return False
 
     async def _is_at_work(self, repository: RepositoryRef, number: int) -> bool:
         """Whether a job, or what it proposed, is about to deal with the conflict."""
@@ -89,20 +85,20 @@ class TellConflicts:
         actor = Actor(id=await self.forge.bot_user_id(), login=f"{self.mention}[bot]", kind=ActorKind.BOT)
         return Origin(key=key, delivery_id="", repository=repository, number=pull.number, actor=actor, configured=True)
 
-    async def _show(self, repository: RepositoryRef, pull: WatchedPull, *, conflict: bool) -> None:
+    async def _show(self, repository: RepositoryRef, pull: WatchedPull, *, head: str, conflict: bool) -> None:
         watch = ConflictWatch(
             repository=repository,
             number=pull.number,
             base_ref=pull.base_ref,
             base_sha=pull.base_sha or "",
-            head_sha=pull.head_sha,
+            head_sha=head,
             conflict=conflict,
             paths=await self._paths(repository, pull) if conflict else (),
             cause=pull.cause,
         )
-        owner = f"watch:{repository.id}#{pull.number}:{pull.head_sha}"
-        content = render_watch(watch)
-        target = await self.store.reports.want(repository, pull.number, owner, Surface.CHECK_RUN, content)
+        told = replace(pull, told_head=head if conflict else None)
+        owner = f"watch:{repository.id}#{pull.number}:{head}"
+        target = await self.store.watch.tell(repository, told, owner=owner, content=render_watch(watch))
         await self.queue.ring("report", target)
 
     async def _paths(self, repository: RepositoryRef, pull: WatchedPull) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bot.model.forge import RepositoryRef
+from bot.model.reports import CheckRunContent
 from bot.model.watch import BaseCommit, Footprint, Pair, Push, SeenPull, WatchedPull, WatchVerdict
 
 
@@ -94,6 +95,10 @@ class WatchRows(Protocol):
         self, repository: RepositoryRef, pulls: Sequence[WatchedPull], footprints: Sequence[Footprint] = ()
     ) -> None:
         """Keep what is known about pull requests now, and footprints."""
+        ...
+
+    async def tell(self, repository: RepositoryRef, pull: WatchedPull, *, owner: str, content: CheckRunContent) -> str:
+        """Wish for a check run and keep the pull request as it is then, at once; the report's id."""
         ...
 
     async def verdicts(

@@ -7,6 +7,7 @@ from itertools import permutations
 import pytest
 
 from app.store.database import SqlStore
+from bot.model.reports import CheckConclusion, CheckRunContent, CheckStatus, Surface
 from bot.model.watch import (
     BaseCommit,
     Footprint,
@@ -166,3 +167,24 @@ async def test_the_first_verdict_on_a_pair_stays(store: SqlStore) -> None:
     assert await store.watch.verdicts(REPOSITORY, pairs, git_version=VERDICT.git_version) == {VERDICT.pair: VERDICT}
     assert await store.watch.verdicts(REPOSITORY, pairs, git_version=other_git.git_version) == {VERDICT.pair: other_git}
     assert await store.watch.verdicts(OTHER, pairs, git_version=VERDICT.git_version) == {}
+
+
+async def test_that_a_conflict_was_told_is_kept_with_the_wish_to_show_it(store: SqlStore) -> None:
+    """Kept one after the other, a crash in between would leave the check run of a conflict that is over."""
+    await store.watch.listed(REPOSITORY, [SEEN])
+    (pull,) = await store.watch.open_pulls(REPOSITORY, "main")
+    shown = CheckRunContent(
+        head_sha=HEAD,
+        external_id="watch-5",
+        status=CheckStatus.COMPLETED,
+        conclusion=CheckConclusion.ACTION_REQUIRED,
+        title="In conflict",
+        summary="",
+        text="",
+    )
+    told = replace(pull, told_head=HEAD)
+    target = await store.watch.tell(REPOSITORY, told, owner="watch:5", content=shown)
+    assert await store.watch.open_pulls(REPOSITORY, "main") == [told]
+    wanted = await store.reports.get(target)
+    assert wanted is not None
+    assert (wanted.owner, wanted.surface, wanted.desired) == ("watch:5", Surface.CHECK_RUN, shown)
