@@ -221,7 +221,8 @@ class World:
         for sha, label in self.labels.items():
             for length in (40, 12, 8, 7):
                 text = text.replace(sha[:length], f"<{label}>")
-        words = " ".join(_TIME.sub("<time>", text).split())
+        # A call that was answered to a dead worker is made again: what it costs is told, and more.
+        words = " ".join(_TIME.sub("<time>", text).replace("model calls", "model call").split())
         return _NUMBER.sub("N", _HEX.sub("<id>", words))
 
     def age(self) -> None:
