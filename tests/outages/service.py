@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-WAIT = 60.0
+WAIT = 150.0
 
 
 class Service:

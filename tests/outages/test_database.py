@@ -15,7 +15,7 @@ from app.demo.postgres_server import PostgresServer
 from tests.outages.redis_process import RedisProcess
 from tests.outages.world import Outcome, World, open_world
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 ANSWER_SECONDS = 9.5
 """GitHub waits for ten, and then counts the delivery as failed without knowing why."""

@@ -9,7 +9,7 @@ import pytest
 from tests.outages.redis_process import RedisProcess
 from tests.outages.world import Outcome, World, open_world
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 Loss = Callable[[RedisProcess, float], Awaitable[None]]
 

@@ -28,7 +28,7 @@ from tests.contracts.github import validate_record
 from tests.outages.service import Service, free_port, serving
 from tests.scenarios.play import ANSWER, BASE, OURS, THEIRS, Gated, claude_processes
 
-WAIT = 75.0
+WAIT = 180.0
 SECRET = "the webhook secret of these outages"
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 STICKY = "<!-- flowforge:sticky"

@@ -176,12 +176,15 @@ async def playing(
     ours: Mapping[str, str | None] = OURS,
     theirs: Mapping[str, str | None] = THEIRS,
     overrides: dict[str, object] | None = None,
+    database_url: str | None = None,
 ) -> AsyncIterator[Play]:
     """Open a stage with one pull request; afterwards, what was said on the wire must be what GitHub describes.
 
-    Small conflicts are left to the agent unless ``overrides`` turn direct calls on.
+    Small conflicts are left to the agent unless ``overrides`` turn direct calls on. The database is a SQLite file
+    unless another one is named.
     """
-    async with open_stage(directory, script=script, overrides={"direct_calls": False, **(overrides or {})}) as stage:
+    settings = {"direct_calls": False, **(overrides or {})}
+    async with open_stage(directory, script=script, overrides=settings, database_url=database_url) as stage:
         people = stage.forge.people
         author, maintainer, stranger = people.user("robin"), people.user("maintainer"), people.user("stranger")
         repository = await people.repository(

@@ -96,7 +96,7 @@ async def test_a_head_that_moved_makes_the_proposal_stale(tmp_path: Path) -> Non
         shown = play.check_run()
         moved = await play.push({"README.md": "# fees, better\n"}, branch="feature")
         play.stage.forge.people.send_requested_action(shown, play.maintainer, "approve")
-        await play.until_sticky("The head")
+        await play.until_sticky(f"to `{moved[:12]}`")
         assert play.pull.head_sha == moved
         assert (await play.job()).state is JobState.SUPERSEDED
         await play.until_branches(0)
@@ -107,10 +107,12 @@ async def test_a_base_that_moved_makes_the_approval_stale(tmp_path: Path) -> Non
         before = play.pull.head_sha
         play.say("/flowforge resolve")
         await play.until_conclusion("action_required")
-        await play.push({"README.md": "# fees on main\n"}, branch="main")
+        moved = await play.push({"README.md": "# fees on main\n"}, branch="main")
+        sticky = await play.until_sticky("`main` moved from")
+        assert f"to `{moved[:12]}`" in sticky
         play.say("/flowforge approve")
-        reply = await play.until_reply("Rule: `stale`")
-        assert "The base branch was" in reply
+        reply = await play.until_reply("Rule: `proposal`")
+        assert "out of date" in reply
         assert play.pull.head_sha == before
         await play.until_branches(0)
 

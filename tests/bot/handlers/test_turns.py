@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from pydantic import ValidationError
 
 from app.demo.simulator.state import PullRequest
 from app.jobs.queue import ArqQueue
+from app.settings import ServiceSettings
 from app.wiring import open_flowforge
 from app.wiring_parts import Parts
 from bot.model.jobs import Job, JobState
@@ -134,3 +136,9 @@ async def test_who_approves_does_not_wait_for_a_place(narrow: Bench) -> None:
     narrow.say("/flowforge approve")
     await narrow.work()
     assert (await narrow.job()).state is JobState.PUBLISHED
+
+
+@pytest.mark.parametrize("name", ["max_jobs_per_repository", "max_jobs_per_installation", "max_jobs"])
+async def test_a_cap_of_nothing_is_refused(bench: Bench, name: str) -> None:
+    with pytest.raises(ValidationError, match=name):
+        ServiceSettings.model_validate(bench.settings.model_dump() | {name: 0})
