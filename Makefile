@@ -37,7 +37,7 @@ test-cluster: .venv/.installed-dev ## the tests on a real Kubernetes alone; the 
 	@$(BIN)/pytest tests/cluster
 
 crash-matrix: .venv/.installed-dev ## kill the service at every commit and effect, on SQLite and PostgreSQL; one JSON line each
-	@$(BIN)/python -m tests.crash
+	@$(BIN)/python -m tests.crash $(ARGS)
 
 lint: .venv/.installed-dev
 	@$(BIN)/ruff check .
