@@ -19,7 +19,8 @@ from app.demo.simulator.state import Account, Comment, PullRequest, Repository, 
 from app.store.database import SqlStore
 from app.store.migrate import upgrade
 from app.store.sweep_tables import sweeps
-from app.store.tables import deliveries, git_operations, jobs
+from app.store.tables import deliveries, git_operations, jobs, report_targets
+from app.store.watch_tables import levels
 from app.system import SystemClock, SystemIds
 from bot.model.deliveries import DeliveryState
 from bot.model.jobs import JobKind, JobState
@@ -148,9 +149,15 @@ class World:
         )
 
     async def forget_leases(self) -> None:
-        """Let the leases of jobs run out at once: whoever lost the database in a step holds one for five minutes."""
+        """Let everything run out at once that whoever lost the database in the middle of a step holds for minutes."""
         async with self._store() as store, store.engine.begin() as connection:
-            await connection.execute(update(jobs).where(jobs.c.lease_until.is_not(None)).values(lease_until=LONG_AGO))
+            for table, until in (
+                (jobs, jobs.c.lease_until),
+                (levels, levels.c.taken_until),
+                (sweeps, sweeps.c.taken_until),
+                (report_targets, report_targets.c.retry_at),
+            ):
+                await connection.execute(update(table).where(until.is_not(None)).values({until: LONG_AGO}))
 
     async def hurry(self, sweep: str) -> None:
         """Move a sweep's last pass into the past: it is due at the worker's next look instead of minutes later."""
