@@ -290,8 +290,8 @@ async def test_a_lost_node_loses_its_runs_and_comes_back_without_them(parts: Par
 SCRIPT = """
 i=0
 while [ $i -lt 30 ]; do echo "line $i"; i=$((i+1)); sleep 0.1; done
-dd if=/dev/zero bs=1000 count=100 2>/dev/null | tr '\\\\0' x; echo; echo to the other stream >&2; echo end
-sleep 1
+dd if=/dev/zero bs=1000 count=100 2>/dev/null | tr '\\\\0' x; echo; sleep 0.5
+echo to the other stream >&2; sleep 0.5; echo end; sleep 1
 """
 
 

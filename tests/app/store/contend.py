@@ -22,6 +22,8 @@ from tests.app.store.words import CountedIds, HandClock
 
 JOBS = 6
 TASKS = 4
+_LOOKS = 100
+_PAUSE_SECONDS = 0.02
 
 
 class Contender:
@@ -50,6 +52,11 @@ class Contender:
     async def end(self, lease: JobLease) -> None:
         await self.look()
         lease = await self.store.jobs.move(lease, JobState.PREPARING)
+        patience = _LOOKS
+        while self.most[2] < 2 and patience:
+            await self.look()
+            await asyncio.sleep(_PAUSE_SECONDS)
+            patience -= 1
         await self.look()
         await self.store.jobs.move(lease, JobState.FAILED)
         await self.store.jobs.release(lease)
