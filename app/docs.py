@@ -24,7 +24,8 @@ from app.local.schema import resolve_schema, verify_schema
 from app.settings import Settings
 from app.telemetry import REGISTRY
 from bot.commands import COMMANDS, MAX_COMMANDS, PREFIX, CommandSpec, Parameter, ValueKind
-from bot.config import BUILTIN_PROTECTED_PATHS, CONFIG_PATH, json_schema
+from bot.config import json_schema
+from bot.config_keys import BUILTIN_PROTECTED_PATHS, CONFIG_PATH
 from bot.config_schema import at, expectation, keys, resolve
 from bot.forges.github.app_auth import PERMISSIONS
 from bot.forges.github.deliveries import DECODED_EVENTS, UNSUBSCRIBED_EVENTS

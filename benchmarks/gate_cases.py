@@ -15,7 +15,7 @@ from typing import Final
 
 from benchmarks.corpus import CORPUS, FileRow, case_of_file, read_files
 from benchmarks.gate_faults import FAULTS, Good
-from bot.config import BUILTIN_PROTECTED_PATHS
+from bot.config_keys import BUILTIN_PROTECTED_PATHS
 from bot.merge.markers import align, splice
 from bot.model.conflicts import Conflict, MarkedFile, Side
 from bot.model.resolutions import Candidate, Finding, GateVerdict, HunkRationale, Resolution, SideTexts

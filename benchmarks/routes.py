@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Final, cast
 
 from benchmarks.corpus import FileRow
-from bot.config import RepositoryConfig, protected_paths
+from bot.config import protected_paths
+from bot.config_keys import RepositoryConfig
 from bot.direct.asking import asked_files
 from bot.direct.client import BYTES_PER_TOKEN
 from bot.direct.narrow import scopes

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from bot.commands import BY_WORD, PREFIX, CommandName, CommandSpec, Parameter, ValueKind
-from bot.config import MAX_BUDGET_USD
+from bot.config_keys import MAX_BUDGET_USD
 from bot.model.text import code_span
 
 Value = str | float | bool

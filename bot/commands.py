@@ -9,7 +9,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from bot.config import DEFAULT_CONFIG, MAX_BUDGET_USD, MODEL_PATTERN, RepositoryConfig, json_schema, level
+from bot.config import json_schema, level
+from bot.config_keys import DEFAULT_CONFIG, MAX_BUDGET_USD, MODEL_PATTERN, RepositoryConfig
 from bot.config_schema import at
 from bot.model.cases import Choice
 from bot.model.forge import PermissionLevel

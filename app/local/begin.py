@@ -8,7 +8,8 @@ from typing import Final
 from app.local.merge import Merge
 from app.local.outcome import SideNames
 from app.local.work import with_work
-from bot.config import BUILTIN_PROTECTED_PATHS, CONFIG_PATH, parse_config
+from bot.config import parse_config
+from bot.config_keys import BUILTIN_PROTECTED_PATHS, CONFIG_PATH
 from bot.errors import BadInputError, ConfigError
 from bot.git.clone import LocalClone
 from bot.git.discovery import Activity, UnderWay, read_line

@@ -28,7 +28,7 @@ from app.local.resolve import Resolved
 from app.local.resolve import resolve as run_resolve
 from app.local.verify import verify as run_verify
 from app.settings import LocalSettings
-from bot.config import MAX_BUDGET_USD, MODEL_PATTERN
+from bot.config_keys import MAX_BUDGET_USD, MODEL_PATTERN
 from bot.errors import BadInputError, FlowForgeError, GitError
 from bot.git.clone import LocalClone, open_clone
 from bot.model.direct import ModelAccess

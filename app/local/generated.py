@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from app.local.survey import TEXT_KINDS
-from bot.config import CONFIG_PATH, DEFAULT_CONFIG, RepositoryConfig, parse_config, regenerating
+from bot.config import parse_config, regenerating
+from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, RepositoryConfig
 from bot.errors import BadInputError, ConfigError
 from bot.git.clone import LocalClone
 from bot.model.conflicts import Conflict

@@ -10,7 +10,7 @@ from app.local.judge import Judged, judge, objections
 from app.local.outcome import Tooled
 from app.local.standing import MarkerStyle, render
 from app.local.survey import MAX_TEXT_BYTES
-from bot.config import BUILTIN_PROTECTED_PATHS
+from bot.config_keys import BUILTIN_PROTECTED_PATHS
 from bot.errors import BadInputError, GitError
 from bot.git import discovery
 from bot.git.process import GitCommand

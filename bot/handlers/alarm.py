@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from bot.config import DEFAULT_CONFIG, RepositoryConfig
+from bot.config_keys import DEFAULT_CONFIG, RepositoryConfig
 from bot.errors import ForgeNotFoundError
 from bot.handlers.act import ActOnIntent
 from bot.handlers.configuration import load_config

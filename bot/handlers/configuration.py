@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from bot.config import CONFIG_PATH, DEFAULT_CONFIG, RepositoryConfig, config_version, parse_config
+from bot.config import config_version, parse_config
+from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, RepositoryConfig
 from bot.errors import ConfigError
 from bot.model.forge import RepositoryRef
 from bot.model.jobs import Job

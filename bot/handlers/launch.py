@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from bot.config import RepositoryConfig
+from bot.config_keys import RepositoryConfig
 from bot.errors import SandboxHeldBackError
 from bot.handlers.progress import MergeProgress
 from bot.merge.markers import render

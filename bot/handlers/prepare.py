@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import assert_never
 
-from bot.config import RepositoryConfig
+from bot.config_keys import RepositoryConfig
 from bot.errors import GitError
 from bot.handlers.configuration import job_config
 from bot.handlers.direct import AskDirect, is_small

@@ -8,7 +8,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
-from bot.config import RepositoryConfig, protected_paths
+from bot.config import protected_paths
+from bot.config_keys import RepositoryConfig
 from bot.handlers.answers import without_agent
 from bot.handlers.configuration import job_config
 from bot.handlers.direct import AskDirect, is_small

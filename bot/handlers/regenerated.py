@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bot.config import Regenerate, matches
+from bot.config_keys import Regenerate
 from bot.errors import IngestError
+from bot.globs import matches
 from bot.handlers.answers import Work, without_agent
 from bot.handlers.progress import REGENERATE, MergeProgress
 from bot.model.conflicts import ConflictKind, Stage

@@ -6,7 +6,7 @@ Who says the same a thousand times is answered once: each answer costs requests 
 import hashlib
 from dataclasses import dataclass, replace
 
-from bot.config import RepositoryConfig
+from bot.config_keys import RepositoryConfig
 from bot.model.intents import Origin, Refused
 from bot.model.jobs import Job
 from bot.model.reports import HandOver, ReactionContent, Surface

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bot.config import RepositoryConfig, protected_paths
+from bot.config import protected_paths
+from bot.config_keys import RepositoryConfig
 from bot.handlers.cases import GatherCases
 from bot.handlers.gating import passing
 from bot.handlers.progress import Asked, MergeProgress, reopen, resolution_of

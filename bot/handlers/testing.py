@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bot.config import RepositoryConfig, split_command
+from bot.config_keys import RepositoryConfig, split_command
 from bot.errors import IngestError, SandboxError, TreeRefusedError
 from bot.handlers.configuration import job_config
 from bot.handlers.launch import MAX_FILES, LaunchRun

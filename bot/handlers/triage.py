@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bot.config import Regenerate, RepositoryConfig, matches, protected_paths, regenerating
+from bot.config import protected_paths, regenerating
+from bot.config_keys import Regenerate, RepositoryConfig
 from bot.errors import FlowForgeError
+from bot.globs import matches
 from bot.merge.markers import parse_marked
 from bot.model.conflicts import Conflict, ConflictedMerge, ConflictKind, MarkedFile, Side
 from bot.model.forge import RepositoryRef

@@ -3,7 +3,8 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from bot.config import RepositoryConfig, protected_paths
+from bot.config import protected_paths
+from bot.config_keys import RepositoryConfig
 from bot.errors import GitError
 from bot.handlers.configuration import job_config
 from bot.handlers.gating import passing

@@ -4,7 +4,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final
 
-from bot.config import RepositoryConfig, protected_paths
+from bot.config import protected_paths
+from bot.config_keys import RepositoryConfig
 from bot.errors import IngestError
 from bot.handlers.answers import Work, with_answer, without_agent
 from bot.handlers.gating import gate

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bot.config import DEFAULT_CONFIG, RepositoryConfig
+from bot.config_keys import DEFAULT_CONFIG, RepositoryConfig
 from bot.errors import ConfigError
 from bot.model.forge import PermissionLevel, PullRequest
 from bot.model.jobs import Job

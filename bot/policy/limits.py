@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bot.config import CONFIG_PATH, RepositoryConfig
+from bot.config_keys import CONFIG_PATH, RepositoryConfig
 from bot.model.intents import Allowed, Refused
 from bot.model.runs import RunLimits
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from bot.commands import PREFIX
-from bot.config import CONFIG_PATH, RepositoryConfig
+from bot.config_keys import CONFIG_PATH, RepositoryConfig
 from bot.model.forge import PullRequest
 from bot.model.intents import Allowed, Refused
 from bot.model.proposals import Approval, Proposal, ProposalKind, SuiteEvidence, SuiteOutcome

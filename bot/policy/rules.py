@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from bot.commands import BY_NAME, PREFIX, CommandName, CommandSpec
-from bot.config import CONFIG_PATH, listed_bot
+from bot.config import listed_bot
+from bot.config_keys import CONFIG_PATH
 from bot.model.forge import ActorKind, PermissionLevel
 from bot.model.intents import (
     Allowed,

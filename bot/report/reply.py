@@ -4,7 +4,7 @@ import hashlib
 from typing import Final
 
 from bot.commands import help_text
-from bot.config import DEFAULT_CONFIG, RepositoryConfig
+from bot.config_keys import DEFAULT_CONFIG, RepositoryConfig
 from bot.model.intents import Origin
 from bot.model.jobs import Job
 from bot.model.proposals import SuiteEvidence

@@ -2,7 +2,7 @@
 
 from typing import Final, assert_never
 
-from bot.config import CONFIG_PATH
+from bot.config_keys import CONFIG_PATH
 from bot.model.jobs import JobState
 from bot.model.proposals import ProposalKind, SuiteEvidence, SuiteOutcome
 from bot.model.reports import JobView

@@ -6,7 +6,7 @@ from fnmatch import translate
 from functools import lru_cache
 from typing import Final
 
-from bot.config import matches
+from bot.globs import matches
 
 
 class PathClass(StrEnum):

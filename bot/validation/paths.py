@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-from bot.config import matches
+from bot.globs import matches
 from bot.model.characters import is_hidden
 from bot.model.conflicts import Conflict, Side
 from bot.model.resolutions import Candidate, Finding, GateVerdict

@@ -9,7 +9,8 @@ from app.docs import PAGES, ROOT, differences, main, manifest_comments, metrics_
 from app.settings import Settings, load_settings
 from app.telemetry import render_metrics
 from bot.commands import COMMANDS
-from bot.config import BUILTIN_PROTECTED_PATHS, Permissions, RepositoryConfig, parse_config
+from bot.config import parse_config
+from bot.config_keys import BUILTIN_PROTECTED_PATHS, Permissions, RepositoryConfig
 from bot.forges.github.app_auth import PERMISSIONS
 from bot.forges.github.deliveries import DECODED_EVENTS
 from bot.model.jobs import TERMINAL, TRANSITIONS, JobState

@@ -8,7 +8,8 @@ from app.docs import commands_page
 from bot.command_parser import parse_comment
 from bot.command_words import ParsedCommand
 from bot.commands import BY_NAME, COMMANDS, CommandName, CommandSpec, Place, commands_as_json, help_text
-from bot.config import DEFAULT_CONFIG, Permissions, RepositoryConfig, level
+from bot.config import level
+from bot.config_keys import DEFAULT_CONFIG, Permissions, RepositoryConfig
 from bot.model.forge import PermissionLevel
 from tests.conftest import Golden
 

@@ -1,6 +1,6 @@
 """Configurations that are wrong: what, on which line, and what is said about it."""
 
-from bot.config import Permissions, RepositoryConfig
+from bot.config_keys import Permissions, RepositoryConfig
 
 
 def not_yaml(problem: str) -> str:

@@ -7,12 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from bot.config import (
-    Permissions,
-    RepositoryConfig,
-    json_schema,
-    parse_config,
-)
+from bot.config import json_schema, parse_config
+from bot.config_keys import Permissions, RepositoryConfig
 from bot.errors import ConfigError
 
 

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.config import BUILTIN_PROTECTED_PATHS, DEFAULT_CONFIG, RepositoryConfig, matches, protected_paths
+from bot.config import protected_paths
+from bot.config_keys import BUILTIN_PROTECTED_PATHS, DEFAULT_CONFIG, RepositoryConfig
+from bot.globs import matches
 
 GIT = shutil.which("git") or "git"
 

@@ -8,19 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from bot.config import (
+from bot.config import config_version, json_schema, level, listed_bot, parse_config, regenerating
+from bot.config_keys import (
     CONFIG_PATH,
     DEFAULT_CONFIG,
     Permissions,
     Regenerate,
     RepositoryConfig,
     Resolvers,
-    config_version,
-    json_schema,
-    level,
-    listed_bot,
-    parse_config,
-    regenerating,
     split_command,
 )
 from bot.config_yaml import MAX_BYTES

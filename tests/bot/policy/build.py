@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.config import RepositoryConfig
+from bot.config_keys import RepositoryConfig
 from bot.model.conflicts import Side, Stage
 from bot.model.forge import Actor, ForgeKind, PermissionLevel, PullRequest, RepositoryRef
 from bot.model.intents import Origin, Strategy

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bot.config import Permissions, RepositoryConfig
+from bot.config_keys import Permissions, RepositoryConfig
 from bot.errors import ConfigError
 from bot.model.cases import Choice
 from bot.model.forge import Actor, ActorKind, PermissionLevel

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bot.config import Permissions, RepositoryConfig
+from bot.config_keys import Permissions, RepositoryConfig
 from bot.model.cases import Choice
 from bot.model.intents import Approve, Intent, TakeSide
 from bot.model.jobs import JobKind, JobState

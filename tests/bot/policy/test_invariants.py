@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config import Permissions, RepositoryConfig, level
+from bot.config import level
+from bot.config_keys import Permissions, RepositoryConfig
 from bot.model.cases import Choice
 from bot.model.forge import PermissionLevel
 from bot.model.intents import (

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config import RepositoryConfig, Resolvers
+from bot.config_keys import RepositoryConfig, Resolvers
 from bot.model.intents import Allowed, Refused
 from bot.model.runs import RunLimits
 from bot.policy.limits import check_conflicts, chosen_budget, chosen_model, direct_hunks, limits_of_tests, run_limits

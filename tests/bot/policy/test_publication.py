@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.command_parser import parse_comment
-from bot.config import RepositoryConfig
+from bot.config_keys import RepositoryConfig
 from bot.model.forge import PullRequest
 from bot.model.intents import Allowed, Refused
 from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalKind, SuiteOutcome

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.config import RepositoryConfig
+from bot.config_keys import RepositoryConfig
 from bot.model.cases import Choice, Take
 from bot.model.intents import Resolve
 from bot.model.jobs import TERMINAL, Job, JobKind, JobState

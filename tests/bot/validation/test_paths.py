@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.config import BUILTIN_PROTECTED_PATHS
+from bot.config_keys import BUILTIN_PROTECTED_PATHS
 from bot.model.resolutions import GateVerdict
 from bot.validation import paths
 from tests.bot.validation.candidates import OURS, candidate, conflict, said, with_extra_change

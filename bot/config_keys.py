@@ -1,0 +1,248 @@
+"""The keys of ``.flowforge.yml``, each declared with its limits, and what holds where the file is absent.
+
+The parser, the error messages, the JSON Schema and ``docs/configuration.md`` follow from these declarations.
+"""
+
+import shlex
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+
+from bot.globs import GLOB
+from bot.model.text import code_span
+
+CONFIG_PATH: Final = ".flowforge.yml"
+
+MAX_BUDGET_USD: Final = 100.0
+"""The most that a job may cost by any configuration or command, in US dollars."""
+
+MODEL_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+"""Names of models, as they stand in the configuration and in commands."""
+
+_LOGIN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(\[bot\])?$"
+
+Level = Literal["read", "triage", "write", "maintain", "admin"]
+OnConflict = Literal["report", "resolve", "off"]
+WriterLevel = Literal["write", "maintain", "admin"]
+"""What may be asked for commands that change something or cost money: never less than write."""
+
+
+class Permissions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The least permission on the repository that each command asks for."""
+
+    help: Annotated[Level, Meta(description="Who may ask for the list of commands.")] = "read"
+    resolve: Annotated[WriterLevel, Meta(description="Who may have conflicts resolved.")] = "write"
+    status: Annotated[Level, Meta(description="Who may ask where things stand.")] = "read"
+    approve: Annotated[WriterLevel, Meta(description="Who may have a proposal pushed.")] = "write"
+    reject: Annotated[WriterLevel, Meta(description="Who may throw a proposal away.")] = "write"
+    retry: Annotated[WriterLevel, Meta(description="Who may have a job done again.")] = "write"
+    cancel: Annotated[Level, Meta(description="Who may stop a job.")] = "write"
+    rollback: Annotated[WriterLevel, Meta(description="Who may undo a push.")] = "write"
+
+
+_Glob = Annotated[
+    str,
+    Meta(
+        description="a path pattern such as `infra/**` or `*.lock`, without `..` and with `**` only between slashes",
+        pattern=GLOB,
+        max_length=256,
+    ),
+]
+_Command = Annotated[
+    str,
+    Meta(
+        description="the program and its words in one line, such as `npm install --package-lock-only`",
+        pattern=r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$",
+        max_length=500,
+    ),
+]
+_Login = Annotated[str, Meta(description="the login of a bot, such as `renovate`", pattern=_LOGIN, max_length=106)]
+_Model = Annotated[str, Meta(description="the name of a model", pattern=f"^{MODEL_PATTERN}$", max_length=100)]
+
+
+class Regenerate(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Generated files, and the repository's own command that makes them anew."""
+
+    paths: Annotated[
+        tuple[_Glob, ...],
+        Meta(
+            description="The files that the command writes. Their conflicts are not merged: the command is run.",
+            min_length=1,
+            max_length=20,
+        ),
+    ]
+    command: _Command
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command's words, as it is run: by nobody's shell."""
+        return split_command(self.command)
+
+
+class Resolvers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who may resolve conflicts here, cheapest first."""
+
+    rules: Annotated[
+        bool,
+        Meta(description="Rules that settle a hunk by themselves, such as both sides having made the same change."),
+    ] = True
+    recorded: Annotated[
+        bool,
+        Meta(description="What people approved for exactly the same conflict before, and imported rerere caches."),
+    ] = True
+    regenerate: Annotated[
+        tuple[Regenerate, ...],
+        Meta(description="Generated files such as lock files, and the commands that make them anew.", max_length=10),
+    ] = ()
+    structural: Annotated[
+        bool,
+        Meta(description="Merges by syntax tree: keys of JSON, TOML and YAML, and edits that the syntax bears out."),
+    ] = True
+    direct: Annotated[
+        bool,
+        Meta(description="One call of the model for a few small hunks, where the server allows it."),
+    ] = True
+    direct_max_hunks: Annotated[
+        int,
+        Meta(description="The most hunks that are put into such a call; more are left to the agent.", ge=1, le=50),
+    ] = 6
+    agent: Annotated[
+        bool,
+        Meta(description="The agent in a sandbox. Without it, what is left goes to people."),
+    ] = True
+
+
+class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One version of a repository's configuration."""
+
+    version: Annotated[Literal[1], Meta(description="The version of this format.")]
+    enabled: Annotated[
+        bool,
+        Meta(description="When false, only `help`, `status`, `cancel` and `reject` work; everything else is refused."),
+    ] = True
+    permissions: Annotated[
+        Permissions,
+        Meta(description="The least permission on the repository that each command asks for."),
+    ] = Permissions()
+    bots: Annotated[
+        tuple[_Login, ...],
+        Meta(
+            description="Bots whose commands count, with or without `[bot]`. They need the same permissions as people; "
+            "all other bots are ignored.",
+            max_length=50,
+        ),
+    ] = ()
+    model: Annotated[
+        _Model | None,
+        Meta(description="The model to use. It has to be one that the server allows; without it the server chooses."),
+    ] = None
+    budget_usd: Annotated[
+        float,
+        Meta(
+            description="The most that one job may cost, in US dollars. `--budget` can ask for less, never for more. "
+            "The server's own limit holds as well.",
+            gt=0,
+            le=MAX_BUDGET_USD,
+        ),
+    ] = 5.0
+    timeout_minutes: Annotated[
+        int,
+        Meta(description="How long one run of the agent may take. The server's own limit holds as well.", ge=1, le=120),
+    ] = 30
+    max_conflicted_files: Annotated[
+        int,
+        Meta(description="A merge with more conflicted files than this is left to people.", ge=1, le=1000),
+    ] = 50
+    protected_paths: Annotated[
+        tuple[_Glob, ...],
+        Meta(
+            description="Paths whose conflicts are always left to people, in addition to the built-in ones.",
+            max_length=100,
+        ),
+    ] = ()
+    resolvers: Annotated[
+        Resolvers,
+        Meta(description="Who may resolve conflicts, and with which of the repository's own commands."),
+    ] = Resolvers()
+    test_command: Annotated[
+        _Command | None,
+        Meta(
+            description="The repository's tests. They are run on what is about to be proposed, and how they ended is "
+            "shown with it.",
+        ),
+    ] = None
+    test_timeout_minutes: Annotated[
+        int,
+        Meta(description="How long the tests may take. The server's own limit holds as well.", ge=1, le=120),
+    ] = 15
+    tests_must_pass: Annotated[
+        bool,
+        Meta(
+            description="When true, nothing can be approved unless the tests passed on exactly that tree; it needs a "
+            "`test_command`.",
+        ),
+    ] = False
+    on_conflict: Annotated[
+        OnConflict,
+        Meta(
+            description="What happens when a push to the base branch brings an open pull request into conflict: "
+            "`report` puts a check run with a *Resolve* button on it, `resolve` starts a job by itself, `off` does "
+            "nothing.",
+        ),
+    ] = "report"
+    allow_fork_pull_requests: Annotated[
+        bool,
+        Meta(description="Whether the bot works on pull requests that come from forks."),
+    ] = True
+
+
+DEFAULT_CONFIG: Final = RepositoryConfig(version=1)
+"""What holds where the file is absent."""
+
+BUILTIN_PROTECTED_PATHS: Final[Mapping[str, str]] = {
+    ".git*": "git's own files (`.gitmodules`, `.gitattributes`, …), `.github/` and `.gitlab-ci.yml`",
+    ".lfsconfig": "says where git LFS fetches from",
+    "/.flowforge.yml": "this bot's configuration",
+    "CODEOWNERS": "says who has to review what",
+    ".claude": "configures agents: settings, hooks, commands",
+    ".claude.json": "configures agents",
+    ".mcp.json": "starts programs for agents",
+    "CLAUDE.md": "instructs agents",
+    "CLAUDE.local.md": "instructs agents",
+    "AGENTS.md": "instructs agents",
+    ".cursor": "configures agents",
+    ".ripgreprc": "configures a program that agents run",
+    ".husky": "hooks that run on developers' machines",
+    ".pre-commit-config.yaml": "hooks that run on developers' machines",
+    ".vscode": "tasks that run on developers' machines",
+    ".devcontainer": "runs on developers' machines",
+    "/.circleci": "continuous integration",
+    "/.buildkite": "continuous integration",
+    "/.travis.yml": "continuous integration",
+    "/azure-pipelines.yml": "continuous integration",
+    "Jenkinsfile": "continuous integration",
+}
+"""Patterns that no configuration takes away, each with its reason: what runs code elsewhere, or says who may."""
+
+_SHELL_WORDS: Final = frozenset({"&&", "||", "|", ";", "&", ">", ">>", "<", "<<", "2>", "2>&1"})
+
+
+def split_command(command: str) -> tuple[str, ...]:
+    """The words of a command, quoted as in a shell; there is no shell, so nothing else of one works.
+
+    Raises:
+        ValueError: a quote is not closed, no word is there, or something is there that only a shell understands.
+    """
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError:
+        raise ValueError("a quote or backslash is not closed") from None
+    if not words or not words[0]:
+        raise ValueError("it names no program")
+    if "=" in words[0]:
+        raise ValueError("there is no shell to set variables; write a script and name that")
+    shellish = next((word for word in words if word in _SHELL_WORDS), None)
+    if shellish is not None:
+        raise ValueError(f"there is no shell to understand {code_span(shellish)}; write a script and name that")
+    return words
