@@ -43,6 +43,24 @@ class Forge(Protocol):
         """All open pull requests of a repository, in as few requests as the forge allows."""
         ...
 
+    async def create_pull_request(
+        self, repository: RepositoryRef, *, head_ref: str, base_ref: str, title: str, body: str, draft: bool
+    ) -> int:
+        """Ask that a branch of the repository is merged into another one of it; the new pull request's number.
+
+        Never repeated by itself: look with ``find_pull_request`` before, and after a lost answer. An ordinary pull
+        request comes of it where the forge has no drafts for this repository. Titles longer than forges take are cut.
+        """
+        ...
+
+    async def find_pull_request(self, repository: RepositoryRef, head_ref: str) -> int | None:
+        """The newest pull request, open or not, from that branch of the repository itself; branches of forks differ."""
+        ...
+
+    async def close_pull_request(self, repository: RepositoryRef, number: int) -> None:
+        """Close a pull request without merging it; closing what is closed changes nothing."""
+        ...
+
     async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:
         """The content of a small file (1 MB at most) at a branch or commit, None where there is none."""
         ...

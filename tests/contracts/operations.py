@@ -110,6 +110,19 @@ OPERATIONS = (
         answers={200: list[m.PullRequestSimple]},
     ),
     Operation(method="GET", template=_REPO + "/pulls/{number:int}", answers={200: m.PullRequest}),
+    Operation(
+        method="POST",
+        template=_REPO + "/pulls",
+        body=m.ReposOwnerRepoPullsPostBody,
+        body_required=True,
+        answers={201: m.PullRequest},
+    ),
+    Operation(
+        method="PATCH",
+        template=_REPO + "/pulls/{number:int}",
+        body=m.ReposOwnerRepoPullsPullNumberPatchBody,
+        answers={200: m.PullRequest},
+    ),
     Operation(method="GET", template=_ISSUE, answers={200: m.Issue}),
     Operation(
         method="GET",

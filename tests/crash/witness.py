@@ -38,6 +38,7 @@ _READS_OF_FORGE = frozenset(
         "bot_user_id",
         "find_check_run",
         "find_comment",
+        "find_pull_request",
         "git_access",
         "open_pull_requests",
         "permission",

@@ -52,6 +52,46 @@ async def point_pull(site: Site, pull: PullRequest) -> None:
         site.numbers[key] = await site.git.numstat(target, *key)
 
 
+async def open_pull(
+    site: Site,
+    repository: Repository,
+    author: Account,
+    *,
+    head_repository: Repository,
+    head: str,
+    base: str,
+    title: str,
+    body: str,
+    draft: bool,
+    maintainer_can_modify: bool,
+) -> PullRequest:
+    """Somebody opens a pull request. Raises ``KeyError`` for a branch that is not there."""
+    now = site.world.now()
+    head_sha, base_sha = head_repository.refs[f"refs/heads/{head}"], repository.refs[f"refs/heads/{base}"]
+    pull = PullRequest(
+        id=site.world.new_id(),
+        repository=repository,
+        number=len(repository.threads) + 1,
+        title=title,
+        body=body,
+        author=author,
+        created_at=now,
+        updated_at=now,
+        head_repository=head_repository,
+        head_ref=head,
+        head_sha=head_sha,
+        base_ref=base,
+        base_sha=base_sha,
+        draft=draft,
+        maintainer_can_modify=maintainer_can_modify and head_repository is not repository,
+    )
+    repository.threads[pull.number] = pull
+    await point_pull(site, pull)
+    announce_pull(site, "opened", pull, author)
+    site.world.changed()
+    return pull
+
+
 async def _follow_head(site: Site, repository: Repository, branch: str, new: str | None, pusher: Account) -> None:
     for pull in list(site.world.pull_requests_from(repository, branch)):
         if new is None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from app.demo.simulator import acts_apps, acts_threads
-from app.demo.simulator.acts_refs import point_pull, refresh
+from app.demo.simulator.acts_refs import open_pull, point_pull, refresh
 from app.demo.simulator.git import FileContent
 from app.demo.simulator.site import Site
 from app.demo.simulator.state import (
@@ -285,33 +285,20 @@ class People:
         """
         source = head_repository or repository
         base = base or repository.default_branch
-        head_sha, base_sha = source.branch(head), repository.branch(base)
-        if head_sha is None or base_sha is None:
-            raise ValueError(f"no branch {head if head_sha is None else base}")
-        from_fork = source is not repository
-        now = self._site.world.now()
-        pull = PullRequest(
-            id=self._site.world.new_id(),
-            repository=repository,
-            number=len(repository.threads) + 1,
+        if source.branch(head) is None or repository.branch(base) is None:
+            raise ValueError(f"no branch {head if source.branch(head) is None else base}")
+        return await open_pull(
+            self._site,
+            repository,
+            author,
+            head_repository=source,
+            head=head,
+            base=base,
             title=title,
             body=body,
-            author=author,
-            created_at=now,
-            updated_at=now,
-            head_repository=source,
-            head_ref=head,
-            head_sha=head_sha,
-            base_ref=base,
-            base_sha=base_sha,
             draft=draft,
-            maintainer_can_modify=from_fork and maintainer_can_modify is not False,
+            maintainer_can_modify=maintainer_can_modify is not False,
         )
-        repository.threads[pull.number] = pull
-        await point_pull(self._site, pull)
-        acts_threads.announce_pull(self._site, "opened", pull, author)
-        self._site.world.changed()
-        return pull
 
     def edit_pull_request(
         self, pull: PullRequest, editor: Account, *, title: str | None = None, body: str | None = None

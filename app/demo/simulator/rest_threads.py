@@ -1,13 +1,17 @@
 """Endpoints of pull requests, comments and reactions."""
 
 from app.demo.simulator import acts_threads, render_threads
-from app.demo.simulator.acts_refs import find_mergeable
+from app.demo.simulator.acts_refs import find_mergeable, open_pull
+from app.demo.simulator.acts_threads import close_pull
 from app.demo.simulator.app_auth import InstallationToken, UserPrincipal, may
-from app.demo.simulator.limits import REACTIONS, check_comment, invalid
+from app.demo.simulator.limits import LONGEST_COMMENT, REACTIONS, check_comment, failed, invalid, text_of
 from app.demo.simulator.messages import Refusal, Response, json_response, not_found, page_of
-from app.demo.simulator.routes import PULLS, TALK, TALK_WRITE, Call, Route
+from app.demo.simulator.routes import PULLS, PULLS_WRITE, TALK, TALK_WRITE, Call, Route
 from app.demo.simulator.site import Site
 from app.demo.simulator.state import Comment, Issue, PullRequest, Role
+
+LONGEST_TITLE = 256
+"""Source: GitHub's refusal, "title is too long (maximum is 256 characters)"."""
 
 
 async def get_pull(site: Site, call: Call) -> Response:
@@ -41,6 +45,58 @@ async def list_pulls(site: Site, call: Call) -> Response:
     ]
     page, headers = page_of(call.request, site.world.base_url, found)
     return json_response(page, headers=headers)
+
+
+async def create_pull(site: Site, call: Call) -> Response:
+    """``POST /repos/{owner}/{repo}/pulls``, from a branch of the repository itself.
+
+    Source: https://docs.github.com/rest/pulls/pulls#create-a-pull-request .
+    """
+    body, repository = call.request.json(), call.repository
+    title = text_of(body, "title", required=True, longest=LONGEST_TITLE) or ""
+    head = (text_of(body, "head", required=True) or "").removeprefix(f"{repository.owner.login}:")
+    base = text_of(body, "base", required=True) or ""
+    for name, branch in (("head", head), ("base", base)):
+        if repository.branch(branch) is None:
+            raise failed("PullRequest", name, "invalid")
+    if any(
+        pull.repository is repository and pull.base_ref == base
+        for pull in site.world.pull_requests_from(repository, head)
+    ):
+        raise failed("PullRequest", "", "custom", f"A pull request already exists for {repository.owner.login}:{head}.")
+    tips = repository.refs[f"refs/heads/{head}"], repository.refs[f"refs/heads/{base}"]
+    if await site.git.is_ancestor(repository.directory, *tips):
+        raise failed("PullRequest", "", "custom", f"No commits between {base} and {head}")
+    pull = await open_pull(
+        site,
+        repository,
+        call.actor(site),
+        head_repository=repository,
+        head=head,
+        base=base,
+        title=title,
+        body=text_of(body, "body", longest=LONGEST_COMMENT) or "",
+        draft=body.get("draft") is True,
+        maintainer_can_modify=False,
+    )
+    rendered = render_threads.pull_request(site.world, pull, site.numbers[pull.base_sha, pull.head_sha])
+    return json_response(rendered, status=201, headers={"location": str(rendered["url"])})
+
+
+async def update_pull(site: Site, call: Call) -> Response:
+    """``PATCH /repos/{owner}/{repo}/pulls/{number}``, of which only closing is simulated.
+
+    Source: https://docs.github.com/rest/pulls/pulls#update-a-pull-request .
+    """
+    pull = call.repository.threads.get(call.number("number"))
+    if not isinstance(pull, PullRequest):
+        raise not_found()
+    if call.request.json() != {"state": "closed"}:
+        raise invalid("The simulator only closes pull requests.")
+    if pull.open:
+        close_pull(site, pull, call.actor(site))
+    numbers = site.numbers.get((pull.base_sha, pull.head_sha), (0, 0, 0, 0))
+    return json_response(render_threads.pull_request(site.world, pull, numbers))
 
 
 def _issue(call: Call, *, write: bool) -> Issue:
@@ -145,6 +201,8 @@ _ISSUE = "/repos/{owner}/{repo}/issues/{number:int}"
 ROUTES = (
     Route("GET", "/repos/{owner}/{repo}/pulls", PULLS, list_pulls),
     Route("GET", "/repos/{owner}/{repo}/pulls/{number:int}", PULLS, get_pull),
+    Route("POST", "/repos/{owner}/{repo}/pulls", PULLS_WRITE, create_pull),
+    Route("PATCH", "/repos/{owner}/{repo}/pulls/{number:int}", PULLS_WRITE, update_pull),
     Route("GET", _ISSUE, TALK, get_issue),
     Route("GET", _ISSUE + "/comments", TALK, list_comments),
     Route("POST", _ISSUE + "/comments", TALK_WRITE, create_comment),

@@ -43,7 +43,7 @@ PERMISSIONS: Final[Mapping[Act, Mapping[str, str]]] = MappingProxyType(
     {
         # Pull requests, people's permissions, the configuration file.
         Act.READ: MappingProxyType({"metadata": "read", "contents": "read", "pull_requests": "read"}),
-        # Check runs, comments under issues and pull requests, reactions.
+        # Check runs, comments under issues and pull requests, reactions, pull requests of our own.
         Act.REPORT: MappingProxyType({"checks": "write", "issues": "write", "pull_requests": "write"}),
         # git fetch and ls-remote.
         Act.FETCH: MappingProxyType({"contents": "read"}),

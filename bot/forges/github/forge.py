@@ -9,7 +9,7 @@ from urllib.parse import quote
 import msgspec
 
 from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
-from bot.forges.github import answers, redelivery, shown
+from bot.forges.github import answers, pulls, redelivery, shown
 from bot.forges.github.app_auth import Act
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.deliveries import DeliveryDecoder
@@ -146,6 +146,22 @@ class GitHubForge:
         async for page in self._client.pages(repository, Act.READ, url, list[answers.ListedPull]):
             found |= {one.number: _seen(one) for one in page}
         return list(found.values())
+
+    async def create_pull_request(
+        self, repository: RepositoryRef, *, head_ref: str, base_ref: str, title: str, body: str, draft: bool
+    ) -> int:
+        """See ``bot.forges.github.pulls``."""
+        return await pulls.create(
+            self._client, repository, head_ref=head_ref, base_ref=base_ref, title=title, body=body, draft=draft
+        )
+
+    async def find_pull_request(self, repository: RepositoryRef, head_ref: str) -> int | None:
+        """See ``bot.forges.github.pulls``."""
+        return await pulls.find(self._client, repository, head_ref)
+
+    async def close_pull_request(self, repository: RepositoryRef, number: int) -> None:
+        """See ``bot.forges.github.pulls``."""
+        await pulls.close(self._client, repository, number)
 
     async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:
         """The content of a regular file; None for directories, submodules and symbolic links.
