@@ -152,15 +152,9 @@ class _Batch:
 
     async def judge(self, pairs: Sequence[Pair]) -> list[WatchVerdict]:
         """Verdicts on all pairs up to the first bad one, and on that one."""
-        sound, refusal = await asyncio.to_thread(self._sound, pairs)
-        if not sound:
+        sound, refusal, done = await self._checked_and_asked(pairs)
+        if done is None:
             return [] if refusal is None else [refusal]
-        lines = "".join(f"{check_oid(pair.head_sha)} {check_oid(pair.base_sha)}\n" for pair in sound).encode()
-        arguments = ("merge-tree", "--write-tree", "--stdin", "-z", "--name-only", "--no-messages")
-        scratch = self._scratch
-        done = await self._command.run(
-            self._mirror, *arguments, scratch=scratch.objects, keep_open=(scratch.lock,), stdin=lines
-        )
         answers = list(_read(done.output))
         if len(answers) > len(sound):
             raise GitError("git merge-tree gave more verdicts than it was asked for")
@@ -168,6 +162,32 @@ class _Batch:
         if len(answers) == len(sound):
             return found if refusal is None else [*found, refusal]
         return [*found, self.impossible(sound[len(answers)], _reason(done))]
+
+    async def _checked_and_asked(
+        self, pairs: Sequence[Pair]
+    ) -> tuple[list[Pair], WatchVerdict | None, Completed | None]:
+        """What ``_sound`` says, and git's output on the sound pairs; None where there are none.
+
+        The pairs are checked while git is at work on them, since nearly always all are sound. A pair that must not be
+        merged ends git, and it is asked anew about those before it.
+        """
+        asking = asyncio.ensure_future(self._ask(pairs))
+        try:
+            sound, refusal = await asyncio.to_thread(self._sound, pairs)
+            if len(sound) == len(pairs):
+                return sound, refusal, await asking
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        return sound, refusal, await self._ask(sound) if sound else None
+
+    async def _ask(self, pairs: Sequence[Pair]) -> Completed:
+        lines = "".join(f"{check_oid(pair.head_sha)} {check_oid(pair.base_sha)}\n" for pair in pairs).encode()
+        arguments = ("merge-tree", "--write-tree", "--stdin", "-z", "--name-only", "--no-messages")
+        scratch = self._scratch
+        return await self._command.run(
+            self._mirror, *arguments, scratch=scratch.objects, keep_open=(scratch.lock,), stdin=lines
+        )
 
     def _sound(self, pairs: Sequence[Pair]) -> tuple[list[Pair], WatchVerdict | None]:
         """The pairs before the first that git is not asked about, and the verdict on that one. Blocks."""

@@ -24,7 +24,9 @@ class Scratch:
 
 @contextlib.asynccontextmanager
 async def throw_away(root: Path, mirror: Path) -> AsyncIterator[Scratch]:
-    """An object directory below ``root`` that borrows the mirror's, gone in the end with all that was written to it.
+    """An object directory below ``root`` that borrows the mirror's, gone soon after with all that was written to it.
+
+    Nobody waits for its removal: there may be thousands of files in hundreds of directories. It is held until then.
 
     Raises:
         OSError: it cannot be made.
@@ -33,11 +35,14 @@ async def throw_away(root: Path, mirror: Path) -> AsyncIterator[Scratch]:
     try:
         yield Scratch(objects=place / "scratch", lock=lock)
     finally:
-        try:
-            # There may be thousands of files in hundreds of directories.
-            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)
-        finally:
-            os.close(lock)
+        asyncio.get_running_loop().run_in_executor(None, _remove, place, lock)
+
+
+def _remove(place: Path, lock: int) -> None:
+    try:
+        shutil.rmtree(place, ignore_errors=True)
+    finally:
+        os.close(lock)
 
 
 def _make(root: Path, mirror: Path) -> tuple[Path, int]:
@@ -69,11 +74,7 @@ def _clear(root: Path) -> None:
     """Remove what belongs to no process any more."""
     for place in root.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):  # held, or gone by itself
-            lock = _locked(place)
-            try:
-                shutil.rmtree(place, ignore_errors=True)
-            finally:
-                os.close(lock)
+            _remove(place, _locked(place))
 
 
 def _locked(place: Path) -> int:

@@ -5,6 +5,7 @@ pull request whose changed paths lie apart from what was pushed keeps its verdic
 about the others in one batch. What comes of it for people is ``TellConflicts``'s matter.
 """
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -158,10 +159,8 @@ class _Look:
         """Bring the rows up to date; False when time ran out."""
         open_ones = [pull for pull in pulls if pull.number in heads and not self._is_current(pull, heads)]
         left = await self._carry(base_ref, open_ones, heads)
-        verdicts = await self._verdicts([self._pair(pull, heads) for pull in left])
+        verdicts, footprints = await self._judged([self._pair(pull, heads) for pull in left])
         before = await self._verdicts([pair for pull in left if (pair := self._before(pull, heads, verdicts))])
-        merged = [pair.head_sha for pair in verdicts if verdicts[pair].state is not MergeState.IMPOSSIBLE]
-        footprints = await self._footprints(merged)
         judged: list[WatchedPull] = []
         for pull in left:
             verdict, then = verdicts.get(self._pair(pull, heads)), self._before(pull, heads, verdicts)
@@ -212,6 +211,20 @@ class _Look:
             await self._store.watch.keep(self._repository, answers)
             found |= {answer.pair: answer for answer in answers}
         return found
+
+    async def _judged(self, pairs: Sequence[Pair]) -> tuple[dict[Pair, WatchVerdict], Mapping[str, Footprint]]:
+        """Verdicts, as far as the time goes, and the footprints of what git merges, looked for while git is at work."""
+        heads = [pair.head_sha for pair in pairs]
+        looking = asyncio.ensure_future(self._footprints(heads))
+        try:
+            verdicts = await self._verdicts(pairs)
+            merged = [pair.head_sha for pair in verdicts if verdicts[pair].state is not MergeState.IMPOSSIBLE]
+            # A head that is missing is impossible to merge, and spoils the look at all of them.
+            found = await (looking if len(merged) == len(heads) else self._footprints(merged))
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+        return verdicts, found
 
     async def _footprints(self, heads: Sequence[str]) -> Mapping[str, Footprint]:
         try:

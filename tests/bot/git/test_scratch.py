@@ -1,14 +1,17 @@
 """Object directories to throw away: nothing of them stays, whoever dies."""
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import signal
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from bot.git.scratch import throw_away
+from bot.git.scratch import Scratch, throw_away
 
 HOLDING = """
 import asyncio, sys
@@ -35,13 +38,23 @@ def left(root: Path) -> list[str]:
     return sorted(place.name for place in root.iterdir() if place.name != "lock")
 
 
+@contextlib.asynccontextmanager
+async def thrown_away(root: Path, mirror: Path) -> AsyncIterator[Scratch]:
+    """An object directory that is gone in the end: its removal lets go of the lock last of all."""
+    async with throw_away(root, mirror) as scratch:
+        lock = os.open(scratch.objects.parent, os.O_RDONLY | os.O_DIRECTORY)
+        yield scratch
+    await asyncio.wait_for(asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX), 60)
+    os.close(lock)
+
+
 def borrowed(objects: Path) -> Path:
     return Path((objects / "info" / "alternates").read_text().strip()).readlink()
 
 
 async def test_it_borrows_the_mirrors_objects_and_goes_in_the_end(root: Path, tmp_path: Path) -> None:
     (tmp_path / "mirror.git" / "objects").mkdir(parents=True)
-    async with throw_away(root, tmp_path / "mirror.git") as scratch:
+    async with thrown_away(root, tmp_path / "mirror.git") as scratch:
         assert borrowed(scratch.objects) == tmp_path / "mirror.git" / "objects"
         (scratch.objects / "00").mkdir()
     assert left(root) == []
@@ -53,12 +66,12 @@ async def test_what_a_killed_process_left_goes_with_the_next(root: Path, tmp_pat
     )
     assert holder.stdout is not None
     held = Path((await asyncio.wait_for(holder.stdout.readline(), 60)).decode().strip()).parent.name
-    async with throw_away(root, tmp_path):
+    async with thrown_away(root, tmp_path):
         assert held in left(root), "another process is at work there"
     holder.send_signal(signal.SIGKILL)
     await holder.wait()
     assert left(root) == [held]
-    async with throw_away(root, tmp_path) as scratch:
+    async with thrown_away(root, tmp_path) as scratch:
         assert left(root) == [scratch.objects.parent.name]
     assert left(root) == []
 
