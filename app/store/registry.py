@@ -71,7 +71,7 @@ class SqlRegistry:
 
     async def named(self, forge: ForgeKind, full_name: str) -> list[RepositoryRef]:
         """The repositories recorded under ``owner/name``, in any case; after renames there may be more than one."""
-        owner, _, name = full_name.partition("/")
+        owner, _, name = full_name.rpartition("/")  # GitLab nests groups: ``group/subgroup/project``
         query = (
             select(repositories)
             .where(

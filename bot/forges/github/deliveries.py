@@ -5,15 +5,15 @@ can be replayed, so what it says is a hint, and state is read from the API.
 """
 
 import hmac
-import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
-from bot.errors import PayloadError, SettingsError
+from bot.errors import SettingsError
+from bot.forges import strict
 from bot.forges.github import payloads
 from bot.model.deliveries import Delivery
 from bot.model.events import (
@@ -94,7 +94,7 @@ class DeliveryDecoder:
         decoder = _DECODERS.get(delivery.event)
         if decoder is None:
             return _unused(delivery.delivery_id, "events of this kind are not used")
-        return decoder(delivery.delivery_id, _parse(delivery.body), self._app_id)
+        return decoder(delivery.delivery_id, strict.parse(delivery.body), self._app_id)
 
 
 def _comment(delivery_id: str, document: object, _app_id: int) -> Event:
@@ -268,54 +268,5 @@ def _repository(repository: payloads.Repository, installation: payloads.Installa
     )
 
 
-def _parse(body: bytes) -> object:
-    """The JSON document in ``body``, read once and strictly: no later reader can see another meaning in it.
-
-    The standard library's parser is used because it alone tells of keys that occur twice.
-    """
-    try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_unique_keys, parse_constant=_no_constant)
-    except RecursionError:
-        raise PayloadError("the body is nested too deeply") from None
-    except ValueError:  # not UTF-8, not JSON, or a number of thousands of digits
-        raise PayloadError("the body is not JSON in UTF-8") from None
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise PayloadError("the body holds a key twice in one object")
-    return result
-
-
-def _no_constant(_name: str) -> NoReturn:
-    raise PayloadError("the body holds NaN or Infinity, which are not JSON")
-
-
 def _read(document: object, type_: type[_Payload]) -> _Payload:
-    try:
-        payload = msgspec.convert(document, type_)
-    except msgspec.ValidationError as error:
-        raise PayloadError(f"the body is not as GitHub documents it: {error}") from None
-    except UnicodeEncodeError:  # a lone surrogate where something else than text belongs
-        raise PayloadError("the body is not as GitHub documents it") from None
-    if not all(_is_storable(text) for text in _texts(msgspec.to_builtins(payload))):
-        raise PayloadError("the body holds text with NUL characters or lone surrogates")
-    return payload
-
-
-def _texts(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, str):
-        yield value
-
-
-def _is_storable(text: str) -> bool:
-    """Whether databases and UTF-8 can hold the text: no NUL, no half of a surrogate pair."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in text
+    return strict.read(document, type_, product="GitHub")

@@ -39,6 +39,14 @@ async def test_a_repository_is_known_by_its_id(store: SqlStore) -> None:
     assert await store.registry.find_repository(ForgeKind.GITLAB, OTHER.id) is None
 
 
+async def test_a_project_in_nested_groups_is_found_by_its_whole_path(store: SqlStore) -> None:
+    nested = replace(REPOSITORY, forge=ForgeKind.GITLAB, owner="harbour/tools", name="crane")
+    await store.registry.repository(nested)
+    assert nested.full_name == "harbour/tools/crane"
+    assert await store.registry.named(ForgeKind.GITLAB, "Harbour/tools/crane") == [nested]
+    assert await store.registry.named(ForgeKind.GITLAB, "harbour/crane") == []
+
+
 async def test_a_configuration_is_kept_under_its_hash(store: SqlStore) -> None:
     assert await store.registry.config_text("v1") is None
     await store.registry.config_version(REPOSITORY, "v1", "a: \x00\n")

@@ -1,0 +1,157 @@
+"""The fields the bot reads of GitLab's webhook payloads, with what must be true of each.
+
+Everything else in a payload is skipped, URLs above all: what a payload says is never dialled.
+https://docs.gitlab.com/user/project/integrations/webhook_events/
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from bot.errors import PayloadError
+
+Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+"""GitLab's numeric ids are positive and fit the database's 64 bits."""
+
+Sha = Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")]
+"""A full object id, SHA-1 or SHA-256."""
+
+Login = Annotated[str, Meta(min_length=1, max_length=255)]
+RefName = Annotated[str, Meta(min_length=1, max_length=1024)]
+
+FullPath = Annotated[
+    str,
+    Meta(
+        pattern=r"\A[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9_.][A-Za-z0-9_.-]{0,254}){1,20}\Z"
+    ),
+]
+"""``group/project`` or ``group/subgroup/project``: these characters only, since all of it becomes part of URLs.
+
+https://docs.gitlab.com/user/reserved_names/#rules-for-usernames-project-and-group-names-and-slugs
+"""
+
+
+def moment(text: str) -> datetime:
+    """A time as GitLab writes it in payloads: ``2026-11-29 08:00:00 UTC``, or ISO 8601 in newer versions.
+
+    Raises:
+        PayloadError: it is neither.
+    """
+    iso = text.removesuffix(" UTC") + "+00:00" if text.endswith(" UTC") else text
+    try:
+        read = datetime.fromisoformat(iso)
+        return (read if read.tzinfo is not None else read.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise PayloadError("the body holds a time that is none") from None
+
+
+class Kind(Struct, frozen=True):
+    """What a system hook's payload is about: the same payloads as those of projects come under one event name."""
+
+    object_kind: str = ""
+
+
+class User(Struct, frozen=True):
+    """Whoever acts."""
+
+    id: Id
+    username: Login
+
+
+class Project(Struct, frozen=True):
+    """The project an event is about."""
+
+    id: Id
+    path_with_namespace: FullPath
+
+
+class InProject(Struct, frozen=True, kw_only=True):
+    """What every event about a project carries, but for pushes."""
+
+    project: Project
+    user: User
+
+
+class Numbered(Struct, frozen=True):
+    """An issue or a merge request, by its number in the project."""
+
+    iid: Id
+
+
+class Note(Struct, frozen=True, kw_only=True):
+    """A comment. ``action`` is missing before GitLab 16; ``internal`` ones are for members of the project only."""
+
+    id: Id
+    note: str
+    noteable_type: str | None = None
+    author_id: Id | None = None
+    system: bool = False
+    internal: bool | None = None
+    action: str | None = None
+    created_at: str = ""
+    updated_at: str = ""
+
+
+class NoteEvent(InProject, frozen=True, kw_only=True):
+    """https://docs.gitlab.com/user/project/integrations/webhook_events/#comment-events ."""
+
+    object_attributes: Note
+    merge_request: Numbered | None = None
+    issue: Numbered | None = None
+
+
+class Commit(Struct, frozen=True):
+    """A commit, by its id."""
+
+    id: Sha
+
+
+class MergeRequest(Struct, frozen=True, kw_only=True):
+    """A merge request as the event saw it. ``oldrev`` is there when its source branch got other commits."""
+
+    iid: Id
+    target_branch: RefName
+    target_project_id: Id
+    state: str
+    updated_at: str
+    action: str | None = None
+    oldrev: Sha | None = None
+    last_commit: Commit | None = None
+
+
+class DraftChange(Struct, frozen=True):
+    """Whether a merge request is a draft now."""
+
+    current: bool | None = None
+
+
+class Change(Struct, frozen=True):
+    """Something changed; what it is now, the API says."""
+
+
+class MergeRequestChanges(Struct, frozen=True):
+    """What an update of a merge request changed."""
+
+    draft: DraftChange | None = None
+    title: Change | None = None
+    description: Change | None = None
+    target_branch: Change | None = None
+
+
+class MergeRequestEvent(InProject, frozen=True, kw_only=True):
+    """https://docs.gitlab.com/user/project/integrations/webhook_events/#merge-request-events ."""
+
+    object_attributes: MergeRequest
+    changes: MergeRequestChanges = MergeRequestChanges()
+
+
+class Push(Struct, frozen=True, kw_only=True):
+    """https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events ."""
+
+    ref: RefName
+    before: Sha
+    after: Sha
+    project: Project
+    user_id: Id | None = None
+    user_username: str | None = None

@@ -1,0 +1,338 @@
+"""From a verified body to an event, or a PayloadError: nothing else ever (ADV-062)."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.errors import PayloadError
+from bot.forges.gitlab.deliveries import DECODED_EVENTS, SYSTEM_HOOK, DeliveryDecoder
+from bot.model.deliveries import Delivery
+from bot.model.events import BranchPushed, CommentPosted, Event, PullRequestAction, PullRequestChanged, Unused
+from bot.model.forge import Actor, ActorKind, ForgeKind, RepositoryRef
+from tests.bot.forges.gitlab import samples
+
+ID = "f5e5f430-f57b-4e6e-9fac-d9128cd7232f"
+REPOSITORY = RepositoryRef(
+    forge=ForgeKind.GITLAB,
+    id=samples.PROJECT_ID,
+    owner="harbour/tools",
+    name="crane.control",
+    installation_id=samples.PROJECT_ID,
+)
+MIRA = Actor(id=311, login="mwinter")
+
+
+def decode(event: str, payload: Any) -> Event:
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return DeliveryDecoder().decode(
+        Delivery(
+            forge=ForgeKind.GITLAB,
+            delivery_id=ID,
+            event=event,
+            headers={},
+            body=body,
+            received_at=datetime(2026, 11, 29, tzinfo=UTC),
+        ),
+    )
+
+
+def test_a_new_comment_under_a_merge_request() -> None:
+    assert decode("note_hook", samples.note("/flowforge resolve\r\nplease")) == CommentPosted(
+        delivery_id=ID,
+        repository=REPOSITORY,
+        number=7,
+        on_pull_request=True,
+        comment_id=1241,
+        body="/flowforge resolve\r\nplease",
+        actor=MIRA,
+    )
+
+
+def test_a_new_comment_under_an_issue() -> None:
+    event = decode("note_hook", samples.note(on="Issue"))
+    assert isinstance(event, CommentPosted)
+    assert (event.number, event.on_pull_request) == (12, False)
+
+
+def test_a_comment_of_an_older_gitlab_that_names_no_action_is_new_while_it_was_not_changed() -> None:
+    assert isinstance(decode("note_hook", samples.note(action=None)), CommentPosted)
+    changed = samples.note(action=None, updated_at="2026-11-29 08:15:01 UTC")
+    assert isinstance(decode("note_hook", changed), Unused)
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (samples.note(action="update"), "only new comments count: what an edit added, GitLab does not say"),
+        (samples.note(action="purge"), "only new comments count: what an edit added, GitLab does not say"),
+        (samples.note(system=True), "GitLab itself wrote the comment"),
+        (samples.note(internal=True), "the comment is internal, and an answer would be public"),
+        (samples.note(on="Commit"), "only comments under merge requests and issues count"),
+        (samples.note(on="Snippet"), "only comments under merge requests and issues count"),
+        (samples.note(on="Issue", noteable_type="MergeRequest"), "only comments under merge requests and issues count"),
+    ],
+)
+def test_a_comment_that_asks_for_nothing(payload: Any, reason: str) -> None:
+    assert decode("note_hook", payload) == Unused(delivery_id=ID, reason=reason)
+
+
+@pytest.mark.parametrize(
+    ("username", "expected"),
+    [
+        ("mwinter", ActorKind.USER),
+        ("robot_lover", ActorKind.USER),
+        ("project_bot", ActorKind.USER),
+        ("project_4217_bot", ActorKind.BOT),
+        ("project_4217_bot_4ffca233d8298ea1", ActorKind.BOT),
+        ("group_12_bot_aa09", ActorKind.BOT),
+        ("service_account_group_12_b0f1", ActorKind.BOT),
+    ],
+)
+def test_programs_are_told_from_people(username: str, expected: ActorKind) -> None:
+    event = decode("note_hook", samples.note(sender=samples.user(username, 3)))
+    assert isinstance(event, CommentPosted)
+    assert event.actor == Actor(id=3, login=username, kind=expected)
+
+
+@pytest.mark.parametrize(
+    ("payload", "expected", "is_open"),
+    [
+        (samples.merge_request("open"), PullRequestAction.OPENED, True),
+        (samples.merge_request("reopen"), PullRequestAction.REOPENED, True),
+        (samples.merge_request("close"), PullRequestAction.CLOSED, False),
+        (samples.merge_request("merge"), PullRequestAction.CLOSED, False),
+        (samples.merge_request("approved"), PullRequestAction.OTHER, True),
+        (samples.merge_request("a new action"), PullRequestAction.OTHER, True),
+        (samples.merge_request(None), PullRequestAction.OTHER, True),
+        (samples.merge_request("update"), PullRequestAction.OTHER, True),
+        (samples.merge_request("update", state="locked"), PullRequestAction.OTHER, True),
+        (samples.merge_request("update", oldrev=samples.BASE), PullRequestAction.HEAD_MOVED, True),
+        (
+            samples.merge_request("update", changes={"draft": {"previous": False, "current": True}}),
+            PullRequestAction.DRAFTED,
+            True,
+        ),
+        (
+            samples.merge_request("update", changes={"draft": {"previous": True, "current": False}}),
+            PullRequestAction.READY,
+            True,
+        ),
+        (
+            samples.merge_request("update", changes={"target_branch": {"previous": "main", "current": "next"}}),
+            PullRequestAction.EDITED,
+            True,
+        ),
+    ],
+)
+def test_a_merge_request_changed(payload: Any, expected: PullRequestAction, is_open: bool) -> None:
+    assert decode("merge_request_hook", payload) == PullRequestChanged(
+        delivery_id=ID,
+        repository=REPOSITORY,
+        number=7,
+        action=expected,
+        head_sha=samples.HEAD,
+        base_ref="main",
+        actor=MIRA,
+        open=is_open,
+        updated_at=datetime(2026, 11, 29, 8, 15, tzinfo=UTC),
+    )
+
+
+@pytest.mark.parametrize("time", ["2026-11-29T08:15:00Z", "2026-11-29T09:15:00.000+01:00", "2026-11-29T08:15:00"])
+def test_a_time_of_either_form_is_read(time: str) -> None:
+    event = decode("merge_request_hook", samples.merge_request(updated_at=time))
+    assert isinstance(event, PullRequestChanged)
+    assert event.updated_at == datetime(2026, 11, 29, 8, 15, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("more", [{"last_commit": None}, {"target_project_id": 9}])
+def test_a_merge_request_without_commits_or_of_another_project_is_not_used(more: Any) -> None:
+    assert isinstance(decode("merge_request_hook", samples.merge_request(**more)), Unused)
+
+
+def test_a_branch_was_pushed() -> None:
+    assert decode("push_hook", samples.push("refs/heads/feature/é")) == BranchPushed(
+        delivery_id=ID,
+        repository=REPOSITORY,
+        branch="feature/é",
+        before=samples.BASE,
+        after=samples.HEAD,
+        actor=MIRA,
+    )
+
+
+def test_a_push_with_a_deploy_key_has_an_actor_who_is_nobody() -> None:
+    event = decode("push_hook", samples.push() | {"user_id": None, "user_username": None})
+    assert isinstance(event, BranchPushed)
+    assert event.actor == Actor(id=0, login="ghost")
+
+
+@pytest.mark.parametrize("ref", ["refs/tags/v1", "refs/heads/", "refs/notes/commits"])
+def test_a_push_to_what_is_no_branch_is_not_used(ref: str) -> None:
+    assert isinstance(decode("push_hook", samples.push(ref)), Unused)
+
+
+def test_a_whole_instance_tells_of_its_projects_in_the_same_words() -> None:
+    assert decode(SYSTEM_HOOK, samples.push()) == decode("push_hook", samples.push())
+    assert decode(SYSTEM_HOOK, samples.merge_request()) == decode("merge_request_hook", samples.merge_request())
+    for payload in ({"event_name": "project_create"}, {"object_kind": "tag_push"}, samples.note()):
+        assert isinstance(decode(SYSTEM_HOOK, payload), Unused)
+
+
+@pytest.mark.parametrize(
+    "event", ["wiki_page_hook", "job_hook", "confidential_note_hook", "deployment_hook", "", "Note Hook"]
+)
+def test_other_events_are_not_used_and_not_read(event: str) -> None:
+    assert isinstance(decode(event, b"[" * 100_000), Unused)
+
+
+def changed(payload: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy of the payload with another value at a dotted path."""
+    copy: dict[str, Any] = json.loads(json.dumps(payload))
+    *parents, last = path.split(".")
+    at = copy
+    for name in parents:
+        at = at[name]
+    at[last] = value
+    return copy
+
+
+NOTE = samples.note()
+DEEP = ("a/" * 22) + "b"
+
+BROKEN: dict[str, Any] = {
+    "nothing": b"",
+    "no JSON": b"payload=%7B%7D",
+    "no UTF-8": b'{"object_kind": "\xff"}',
+    "UTF-16": json.dumps(NOTE).encode("utf-16"),
+    "no object": [NOTE],
+    "null": None,
+    "100,000 arrays": b'{"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "a key twice": json.dumps(NOTE).replace('"id": 1241', '"id": 1241, "id": 43').encode(),
+    "a key twice where nobody looks": json.dumps(NOTE)[:-1].encode() + b', "x": {"y": 1, "y": 1}}',
+    "NaN where nobody looks": json.dumps(changed(NOTE, "x", float("nan"))).encode(),
+    "a number of 5,000 digits": json.dumps(NOTE)[:-1].encode() + b', "x": ' + b"9" * 5_000 + b"}",
+    "an id of 65 bits": changed(NOTE, "object_attributes.id", 2**64),
+    "a negative id": changed(NOTE, "user.id", -1),
+    "an id of zero": changed(NOTE, "project.id", 0),
+    "an id that is a text": changed(NOTE, "user.id", "311"),
+    "an id that is true": changed(NOTE, "user.id", True),
+    "a body that is no text": changed(NOTE, "object_attributes.note", None),
+    "a body with NUL": changed(NOTE, "object_attributes.note", "/flowforge\0resolve"),
+    "half a surrogate pair": changed(NOTE, "object_attributes.note", "\ud800"),
+    "half a pair in a login": changed(NOTE, "user.username", "mira\udc00"),
+    "an empty login": changed(NOTE, "user.username", ""),
+    "no user": {key: value for key, value in NOTE.items() if key != "user"},
+    "no project": {key: value for key, value in NOTE.items() if key != "project"},
+    "a path that climbs": changed(NOTE, "project.path_with_namespace", "../.."),
+    "a path that climbs in the middle": changed(NOTE, "project.path_with_namespace", "harbour/../crane"),
+    "a path that climbs at its end": changed(NOTE, "project.path_with_namespace", "harbour/tools/.."),
+    "a path of one name": changed(NOTE, "project.path_with_namespace", "crane"),
+    "a path with an empty name": changed(NOTE, "project.path_with_namespace", "harbour//crane"),
+    "a path too deep": changed(NOTE, "project.path_with_namespace", DEEP),
+    "a path that is an option": changed(NOTE, "project.path_with_namespace", "--upload-pack=x/crane"),
+    "a name that is an option": changed(NOTE, "project.path_with_namespace", "harbour/-x"),
+    "a path with a query": changed(NOTE, "project.path_with_namespace", "harbour/crane?x=1"),
+    "a path that is a host": changed(NOTE, "project.path_with_namespace", "//169.254.169.254/x"),
+    "a path with a line feed": changed(NOTE, "project.path_with_namespace", "harbour/crane\n"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_gitlab_does_not_send_is_a_payload_error(name: str) -> None:
+    with pytest.raises(PayloadError) as raised:
+        decode("note_hook", BROKEN[name])
+    assert len(str(raised.value)) < 250
+
+
+@pytest.mark.parametrize("sha", ["", "main", samples.HEAD.upper(), samples.HEAD[:-1], samples.HEAD + "\n"])
+def test_what_is_no_object_id_is_a_payload_error(sha: str) -> None:
+    with pytest.raises(PayloadError):
+        decode("push_hook", samples.push(after=sha))
+    with pytest.raises(PayloadError):
+        decode("merge_request_hook", samples.merge_request(last_commit={"id": sha}))
+
+
+@pytest.mark.parametrize("time", ["", "UTC", "yesterday", "2026-13-01 00:00:00 UTC", "0001-01-01T00:00:00+14:00"])
+def test_what_is_no_time_is_a_payload_error(time: str) -> None:
+    with pytest.raises(PayloadError):
+        decode("merge_request_hook", samples.merge_request(updated_at=time))
+
+
+WHOLE = {
+    "note_hook": samples.note(),
+    "merge_request_hook": samples.merge_request("update", changes={"draft": {"previous": True, "current": False}}),
+    "push_hook": samples.push(),
+    SYSTEM_HOOK: samples.push(),
+}
+
+
+def test_every_decoded_event_has_a_sample() -> None:
+    assert set(WHOLE) == DECODED_EVENTS
+    assert not any(isinstance(decode(event, payload), Unused) for event, payload in WHOLE.items())
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["create", "update", "MergeRequest", "\ud800"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["id", "iid", "current"]), inner),
+    max_leaves=8,
+)
+
+
+def spots(value: Any, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every path of keys in a payload."""
+    if not isinstance(value, dict):
+        return []
+    return [path for key, item in value.items() for path in [(*at, key), *spots(item, (*at, key))]]
+
+
+# What the decoder reads, so that mutations hit something: the whole payloads have a hundred fields.
+READ = {
+    "action", "after", "before", "changes", "created_at", "current", "draft", "id", "iid", "internal", "issue",
+    "last_commit", "merge_request", "note", "noteable_type", "object_attributes", "object_kind", "oldrev",
+    "path_with_namespace", "project", "ref", "state", "system", "target_branch", "target_project_id", "updated_at",
+    "user", "user_id", "user_username", "username",
+}  # fmt: skip
+SPOTS = [(event, path) for event, payload in WHOLE.items() for path in spots(payload) if set(path) <= READ]
+
+
+@given(spot=st.sampled_from(SPOTS), value=JSON)
+@settings(max_examples=300)
+def test_one_odd_value_gives_an_event_or_a_payload_error(spot: tuple[str, tuple[str, ...]], value: Any) -> None:
+    event, path = spot
+    body = json.dumps(changed(WHOLE[event], ".".join(path), value)).encode()
+    try:
+        decoded = decode(event, body)
+    except PayloadError:
+        return
+    # What comes through can be stored and sent on.
+    assert "\0" not in repr(decoded)
+    repr(decoded).encode("utf-8")
+
+
+@given(
+    event=st.sampled_from(sorted(DECODED_EVENTS)), body=st.binary() | JSON.map(lambda value: json.dumps(value).encode())
+)
+def test_any_body_gives_an_event_or_a_payload_error(event: str, body: bytes) -> None:
+    try:
+        decode(event, body)
+    except PayloadError:
+        return
+
+
+@given(event=st.sampled_from(sorted(DECODED_EVENTS)), cut=st.integers(min_value=0, max_value=5_000), noise=st.binary())
+def test_a_torn_body_gives_an_event_or_a_payload_error(event: str, cut: int, noise: bytes) -> None:
+    body = json.dumps(WHOLE[event]).encode()
+    try:
+        decode(event, body[:cut] + noise + body[cut + 1 :])
+    except PayloadError:
+        return
