@@ -11,6 +11,7 @@ from runners.protocol import EXIT_CLAUDE_MISSING, EXIT_MISUSED, EXIT_OK, GUEST_P
 from runners.text import one_line, tail
 
 _MAX_DETAIL: Final = 500
+_LAST_WORDS: Final = 400
 _STOPPED_TAIL: Final = 2048
 _OURS: Final = frozenset({EXIT_CLAUDE_MISSING, EXIT_MISUSED})
 
@@ -30,7 +31,8 @@ def verdict_of_commands(
         return Verdict(outcome=stop_requested, detail="")
     if guest.exit_code != 0:
         how = f"signal {guest.signal}" if guest.exit_code is None else f"status {guest.exit_code}"
-        words = one_line(f"a command ended with {how}: {guest.stderr_tail}", _MAX_DETAIL)
+        # What it printed last says why; all that it printed is in there, the usual before the unusual.
+        words = one_line(f"a command ended with {how}: {guest.stderr_tail[-_LAST_WORDS:]}", _MAX_DETAIL)
         return Verdict(outcome=stop_requested or RunOutcome.COMMAND_FAILED, detail=words)
     if guest.over_limit is not None and kind is not RunKind.TEST:
         return Verdict(outcome=RunOutcome.INVALID_OUTPUT, detail=one_line(guest.over_limit, _MAX_DETAIL))

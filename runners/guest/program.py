@@ -13,7 +13,7 @@ from typing import IO, Final
 from runners.guest.stopping import end_descendants
 
 _LINE_CHUNK: Final = 2**20
-_STDERR_TAIL: Final = 4096
+_TAIL: Final = 4096
 _GRACE_SECONDS: Final = 1.0
 
 OnLine = Callable[[bytes], None]
@@ -50,8 +50,8 @@ def run_program(
     """Run a program to its end; when this returns or raises, no process of it is left.
 
     ``said`` goes to its standard input. What it prints goes to our standard output as it comes, line by line to
-    ``on_line``, and to ``transcript`` as far as ``cap`` bytes go. With ``errors_too``, what it says on its standard
-    error goes to our standard output and the transcript as well, in the order in which it comes.
+    ``on_line``, and to ``transcript`` as far as ``cap`` bytes go. With ``errors_too``, its standard error is the same
+    stream: all that it says keeps its order, and ``stderr_tail`` is the end of all of it.
 
     Raises:
         OSError: it cannot be started.
@@ -62,7 +62,7 @@ def run_program(
         list(arguments),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=subprocess.STDOUT if errors_too else subprocess.PIPE,
         cwd=directory,
         env=dict(environment),
     )
@@ -71,17 +71,18 @@ def run_program(
         stack.callback(end_descendants, grace=_GRACE_SECONDS)
         sink = _Sink(transcript, cap=cap)
         out = _OutputPump(_pipe(process.stdout), sink, on_line=on_line)
-        err = _TailPump(_pipe(process.stderr), sink if errors_too else None)
+        err = None if errors_too else _ErrorPump(_pipe(process.stderr))
         _say(process, said)
         status = process.wait()
         # Whoever else holds the pipes is ended before the last lines are read.
         end_descendants(grace=_GRACE_SECONDS)
         out.join()
-        err.join()
+        if err is not None:
+            err.join()
     return Ended(
         exit_code=status if status >= 0 else None,
         signal=-status if status < 0 else None,
-        stderr_tail=err.tail.decode("utf-8", "replace"),
+        stderr_tail=(out if err is None else err).tail.decode("utf-8", "replace"),
         duration_ms=int((time.monotonic() - started) * 1000),
     )
 
@@ -119,9 +120,10 @@ class _Sink:
 
 
 class _OutputPump:
-    """Copies a stream into the sink as it comes."""
+    """Copies a stream into the sink as it comes, and keeps its end."""
 
     def __init__(self, pipe: IO[bytes], sink: _Sink, *, on_line: OnLine) -> None:
+        self.tail = b""
         self._pipe = pipe
         self._sink = sink
         self._on_line = on_line
@@ -135,17 +137,17 @@ class _OutputPump:
     def _pump(self) -> None:
         with self._pipe:
             while line := self._pipe.readline(_LINE_CHUNK):
+                self.tail = (self.tail + line)[-_TAIL:]
                 self._sink.write(line)
                 self._on_line(line)
 
 
-class _TailPump:
-    """Reads a stream and keeps its end; copies it into the sink where there is one."""
+class _ErrorPump:
+    """Reads a stream and keeps its end."""
 
-    def __init__(self, pipe: IO[bytes], sink: _Sink | None) -> None:
+    def __init__(self, pipe: IO[bytes]) -> None:
         self.tail = b""
         self._pipe = pipe
-        self._sink = sink
         self._thread = threading.Thread(target=self._pump, name="stderr", daemon=True)
         self._thread.start()
 
@@ -156,9 +158,7 @@ class _TailPump:
     def _pump(self) -> None:
         with self._pipe:
             while chunk := self._pipe.readline(_LINE_CHUNK):
-                self.tail = (self.tail + chunk)[-_STDERR_TAIL:]
-                if self._sink is not None:
-                    self._sink.write(chunk)
+                self.tail = (self.tail + chunk)[-_TAIL:]
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -33,8 +33,7 @@ async def test_what_is_said_on_standard_error_is_kept_in_its_place(bench: Bench)
         [[PYTHON, "-c", "import sys; sys.stderr.write('first')"], [PYTHON, "-c", say]], {"a": b""}
     )
     assert ended.left is not None
-    assert sorted(ended.left.log_tail.split()) == sorted(["first0", "error", "0", "1", "error", "1", "2", "error", "2"])
-    assert ended.left.log_tail.startswith("first")
+    assert ended.left.log_tail == "first0\nerror 0\n1\nerror 1\n2\nerror 2\n"
 
 
 async def test_the_first_failure_ends_it_and_is_told(bench: Bench) -> None:
@@ -44,6 +43,13 @@ async def test_the_first_failure_ends_it_and_is_told(bench: Bench) -> None:
     assert "status 1" in ended.run.detail
     assert "no such package" in ended.run.detail
     assert "\x1b" not in ended.run.detail
+
+
+async def test_of_a_command_that_says_much_before_it_fails_the_end_is_told(bench: Bench) -> None:
+    fail = "import sys; print('unpacking', 'x' * 3000, flush=True); sys.exit('no such package: leftpad')"
+    ended = await bench.command([[PYTHON, "-c", fail]], {"a": b""})
+    assert ended.outcome is RunOutcome.COMMAND_FAILED
+    assert ended.run.detail.endswith("no such package: leftpad")
 
 
 async def test_a_program_that_is_not_there_is_a_failed_command(bench: Bench) -> None:
@@ -126,7 +132,10 @@ async def test_whatever_tests_leave_behind_is_ignored(bench: Bench) -> None:
 
 
 async def test_of_tests_that_are_stopped_the_end_of_their_log_is_kept(bench: Bench) -> None:
-    hang = "import sys, time; print('before', flush=True); sys.stderr.write('in test_slow\\x1b[2J\\n'); time.sleep(600)"
+    hang = (
+        "import sys, time; print('before', flush=True); print('in test_slow\\x1b[2J', file=sys.stderr, flush=True); "
+        "time.sleep(600)"
+    )
     ended = await bench.command([[PYTHON, "-c", hang]], {"a": b""}, kind=RunKind.TEST, deadline_seconds=3)
     assert (ended.outcome, ended.said) == (RunOutcome.TIMED_OUT, None)
     assert ended.run.detail == "before\nin test_slow\N{REPLACEMENT CHARACTER}[2J\n"

@@ -199,6 +199,7 @@ async def test_a_directory_is_nobodys_to_take(shared: SharedStage, tmp_path: Pat
     build(remote, "directory split")
     scene = await shared.scene(remote.path, HonestResolver())
     assert await scene.resolve() == (JobState.UNRESOLVED, "needs_person")
-    assert "take" not in scene.sticky
+    sticky = await scene.until_sticky("its directory was renamed")
+    assert "/flowforge take" not in sticky
     scene.say("/flowforge take delete d")
     await scene.until_reply("is about a directory: no side has a version to take")

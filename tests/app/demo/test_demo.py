@@ -182,7 +182,8 @@ def test_the_first_lines_say_who_answers_and_why(tmp_path: Path) -> None:
     assert status == 0, said
     assert document["model"] == "anthropic"
     assert "the Anthropic API at http://127.0.0.1:9 answers, as ANTHROPIC_BASE_URL says" in " ".join(said.split())
-    assert "word" not in said
+    assert "user:word" not in said
+    assert "word@" not in said
 
 
 async def test_killed_outright_the_demo_takes_its_processes_along(tmp_path: Path) -> None:
