@@ -1,13 +1,13 @@
 """What happens to the App's installations, and the webhooks it makes."""
 
 from app.demo.simulator import render
-from app.demo.simulator.site import Site
+from app.demo.simulator.site import GitHubSite
 from app.demo.simulator.state import Account, Installation, Repository
 
 ZEN = "Non-blocking is better than blocking."
 
 
-def make_installation(site: Site, account: Account, repositories: tuple[Repository, ...] | None) -> Installation:
+def make_installation(site: GitHubSite, account: Account, repositories: tuple[Repository, ...] | None) -> Installation:
     """The App installed on an account, silently; ``repositories`` None means all of them."""
     world = site.world
     installation = Installation(
@@ -22,7 +22,7 @@ def make_installation(site: Site, account: Account, repositories: tuple[Reposito
     return installation
 
 
-def cover(site: Site, repository: Repository) -> None:
+def cover(site: GitHubSite, repository: Repository) -> None:
     """Make sure, silently, that the App reaches a new repository."""
     for installation in site.world.installations.values():
         if installation.account is repository.owner:
@@ -32,7 +32,7 @@ def cover(site: Site, repository: Repository) -> None:
     make_installation(site, repository.owner, None)
 
 
-def announce_installation(site: Site, installation: Installation, action: str) -> None:
+def announce_installation(site: GitHubSite, installation: Installation, action: str) -> None:
     """Send an ``installation`` webhook."""
     world = site.world
     payload: dict[str, object] = {
@@ -47,7 +47,7 @@ def announce_installation(site: Site, installation: Installation, action: str) -
     world.changed()
 
 
-def announce_selection(site: Site, installation: Installation, before: set[int]) -> None:
+def announce_selection(site: GitHubSite, installation: Installation, before: set[int]) -> None:
     """Send ``installation_repositories`` webhooks for what came and what went since ``before``."""
     world = site.world
     after = installation.repositories or set()
@@ -68,7 +68,7 @@ def announce_selection(site: Site, installation: Installation, before: set[int])
     world.changed()
 
 
-def ping(site: Site) -> None:
+def ping(site: GitHubSite) -> None:
     """Send the ``ping`` that GitHub sends when a webhook is set up."""
     world, spec = site.world, site.world.app
     url = site.webhooks.url or ""

@@ -1,11 +1,10 @@
 """What happens when refs move: pushes, pull requests that follow their branches, and merges."""
 
-from app.demo.simulator import render
-from app.demo.simulator.acts_threads import announce, announce_pull, close_pull
+from app.demo.simulator.acts_threads import close_pull
 from app.demo.simulator.git import CommitInfo
-from app.demo.simulator.render import Json
 from app.demo.simulator.site import Site
-from app.demo.simulator.state import ZERO_OID, Account, PullRequest, Repository
+from app.demo.simulator.state import Account, PullRequest, Repository
+from app.demo.simulator.voice import Push
 
 MOST_PUSHED_COMMITS = 2048
 """Source: https://docs.github.com/webhooks/webhook-events-and-payloads#push ."""
@@ -41,12 +40,12 @@ async def refresh(site: Site, repository: Repository, pusher: Account) -> None:
 
 
 async def point_pull(site: Site, pull: PullRequest) -> None:
-    """Keep ``refs/pull/N/head`` of the base repository at the pull request's head, and count its sizes."""
-    target = pull.repository.directory
+    """Keep the base repository's ref for the pull request (``refs/pull/N/head``) at its head, and count its sizes."""
+    target, ref = pull.repository.directory, site.voice.pull_ref(pull.number)
     if pull.from_fork:
-        await site.git.fetch(target, pull.head_repository.directory, f"+{pull.head_sha}:refs/pull/{pull.number}/head")
+        await site.git.fetch(target, pull.head_repository.directory, f"+{pull.head_sha}:{ref}")
     else:
-        await site.git.set_ref(target, f"refs/pull/{pull.number}/head", pull.head_sha)
+        await site.git.set_ref(target, ref, pull.head_sha)
     key = (pull.base_sha, pull.head_sha)
     if key not in site.numbers:
         site.numbers[key] = await site.git.numstat(target, *key)
@@ -87,7 +86,7 @@ async def open_pull(
     )
     repository.threads[pull.number] = pull
     await point_pull(site, pull)
-    announce_pull(site, "opened", pull, author)
+    site.voice.pull("opened", pull, author, {})
     site.world.changed()
     return pull
 
@@ -102,7 +101,7 @@ async def _follow_head(site: Site, repository: Repository, branch: str, new: str
         pull.mergeable = pull.merge_pair = None
         pull.updated_at = site.world.now()
         await point_pull(site, pull)
-        announce_pull(site, "synchronize", pull, pusher, {"before": old, "after": new})
+        site.voice.pull("synchronize", pull, pusher, {"head": (old, new)})
 
 
 async def _follow_base(site: Site, repository: Repository, branch: str, new: str, pusher: Account) -> None:
@@ -135,56 +134,20 @@ async def _announce_push(site: Site, repository: Repository, pusher: Account, ch
         known = [old] if old is not None else [sha for name, sha in repository.refs.items() if name != ref]
         commits = await site.git.commits(directory, new, *(f"^{sha}" for sha in known), limit=MOST_PUSHED_COMMITS)
         forced = old is not None and not await site.git.is_ancestor(directory, old, new)
-    described = await _describe(site, repository, commits)
-    head = described[-1] if described else None
+    head = commits[-1] if commits else None
     if head is None and new is not None:
-        head = (await _describe(site, repository, await site.git.commits(directory, new, limit=1)))[0]
-    page = render.html(site.world, repository)
-    person: Json = {"name": pusher.login, "email": pusher.email}
-    payload: dict[str, object] = {
-        "ref": ref,
-        "before": old or ZERO_OID,
-        "after": new or ZERO_OID,
-        "created": old is None,
-        "deleted": new is None,
-        "forced": forced,
-        "base_ref": None,
-        "compare": f"{page}/compare/{(old or ZERO_OID)[:12]}...{(new or ZERO_OID)[:12]}",
-        "commits": described,
-        "head_commit": head,
-        "pusher": person,
-        "repository": _push_repository(site, repository),
-    }
-    announce(site, "push", payload, action=None, repository=repository, sender=pusher)
-
-
-async def _describe(site: Site, repository: Repository, commits: list[CommitInfo]) -> list[Json]:
-    paths = await site.git.changed_paths(repository.directory, [commit.sha for commit in commits])
-    return [
-        {
-            "id": commit.sha,
-            "tree_id": commit.tree,
-            "distinct": True,
-            "message": commit.message,
-            "timestamp": commit.when,
-            "url": f"{render.html(site.world, repository)}/commit/{commit.sha}",
-            "author": {"name": commit.author_name, "email": commit.author_email},
-            "committer": {"name": commit.committer_name, "email": commit.committer_email},
-            **paths[commit.sha],
-        }
-        for commit in commits
-    ]
-
-
-def _push_repository(site: Site, repository: Repository) -> Json:
-    """A repository in a push: as elsewhere, but with some times as numbers and an owner with a name."""
-    body = render.repository(site.world, repository)
-    owner = render.account(site.world, repository.owner)
-    return body | {
-        "owner": owner | {"name": repository.owner.login, "email": None},
-        "created_at": int(repository.created_at.timestamp()),
-        "pushed_at": int(repository.pushed_at.timestamp()),
-        "url": render.html(site.world, repository),
-        "stargazers": 0,
-        "master_branch": repository.default_branch,
-    }
+        head = (await site.git.commits(directory, new, limit=1))[0]
+    told = {commit.sha for commit in commits} | ({head.sha} if head is not None else set())
+    site.voice.push(
+        Push(
+            repository=repository,
+            ref=ref,
+            old=old,
+            new=new,
+            forced=forced,
+            commits=commits,
+            head=head,
+            paths=await site.git.changed_paths(directory, sorted(told)),
+        ),
+        pusher,
+    )

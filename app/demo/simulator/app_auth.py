@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 import jwt
 
 from app.demo.simulator.messages import Refusal, not_found
-from app.demo.simulator.state import Account, AccountKind, Installation, Repository, Role, World
+from app.demo.simulator.state import Account, AccountKind, GitHubWorld, Installation, Repository, Role
 
 TOKEN_LIFETIME = timedelta(hours=1)
 CLOCK_SKEW_SECONDS = 60
@@ -83,7 +83,7 @@ def describe(principal: Principal) -> str:
 class Credentials:
     """Checks credentials and makes tokens."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: GitHubWorld) -> None:
         self._world = world
         self._public_key = world.app.public_key_pem()
         self._installation_tokens: dict[str, InstallationToken] = {}

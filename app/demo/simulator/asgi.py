@@ -3,7 +3,9 @@
 import hashlib
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from email.utils import format_datetime
 from typing import Any
@@ -11,28 +13,53 @@ from typing import Any
 from app.demo.simulator import rest_app, rest_checks, rest_git, rest_threads
 from app.demo.simulator.app_auth import NobodyPrincipal, Principal, describe
 from app.demo.simulator.git_http import PATH as GIT_PATH
-from app.demo.simulator.git_http import admit_git, serve_git
+from app.demo.simulator.git_http import GitCall, admit_git, serve_git
 from app.demo.simulator.messages import Refusal, Request, Response, json_response
 from app.demo.simulator.record import Exchange
 from app.demo.simulator.routes import admit, canonical_path, find_route
-from app.demo.simulator.site import Site
+from app.demo.simulator.site import GitHubSite, Site
 from app.demo.simulator.wire import DisconnectedError, Receive, Send, Wire
 
 ROUTES = (*rest_app.ROUTES, *rest_git.ROUTES, *rest_threads.ROUTES, *rest_checks.ROUTES)
 API_VERSIONS = ("2022-11-28", "2026-03-10")
-SECRET_HEADERS = frozenset({"authorization", "cookie"})
+SECRET_HEADERS = frozenset({"authorization", "cookie", "private-token"})
 ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"')
 CACHE_CONTROL = "private, max-age=60, s-maxage=60"
 VARY = "Accept, Authorization, Cookie, X-GitHub-OTP"
 """As in GitHub's own answers to whoever shows a credential."""
-TOKEN = re.compile(r"gh[pousr]_[A-Za-z0-9_.\-]+")
 
 
-class Application:
-    """The simulator as an ASGI application."""
+class Application(ABC):
+    """A simulator as an ASGI application: what holds for every forge. Endpoints and words are a subclass's."""
+
+    git_path: re.Pattern[str]
+    """Which paths are git's, with a group ``file``."""
+    realm: str
+    """What git's users are asked to sign in to."""
 
     def __init__(self, site: Site) -> None:
-        self._site = site
+        self._common = site
+
+    @abstractmethod
+    def admit_git(self, match: re.Match[str], wire: Wire) -> tuple[str, GitCall | Refusal]:
+        """Who asks, for the record, and what for, or why not. Raises ``Refusal`` for a credential that is none."""
+
+    @abstractmethod
+    async def answer(self, request: Request) -> tuple[str, Response]:
+        """Who asked, for the record, and the answer, whatever happened."""
+
+    @abstractmethod
+    def dress(self, request: Request, response: Response) -> Response:
+        """An answer that no endpoint gave, with the headers that all answers carry."""
+
+    def under_way(self) -> AbstractContextManager[None]:
+        """Hold while a request of the API lasts."""
+        return nullcontext()
+
+    def hidden(self, request: Request, body: bytes) -> bytes:
+        """The body of an answer without the secrets in it, for the record."""
+        del request
+        return body
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -40,58 +67,110 @@ class Application:
             return
         wire = Wire(scope, receive, send)
         try:
-            if match := GIT_PATH.fullmatch(wire.request.path):
+            if match := self.git_path.fullmatch(wire.request.path):
                 await self._git(match, wire)
             else:
-                with self._site.limits.secondary.under_way():
+                with self.under_way():
                     await self._rest(wire)
         except DisconnectedError:
             return
 
     async def _git(self, match: re.Match[str], wire: Wire) -> None:
-        site, request = self._site, wire.request
+        site, request = self._common, wire.request
         await site.faults.wait(request.method, request.path, after=False)
         fault = site.faults.strike(request.method, request.path)
-        principal: Principal = NobodyPrincipal()
+        who = "nobody"
         response: Response | None = None
         status = 0
         try:
-            principal = site.credentials.basic(request.headers.get("authorization"))
-            call = admit_git(site, match, wire, principal)
+            who, call = self.admit_git(match, wire)
+            if isinstance(call, Refusal):
+                raise call
             if fault is None or fault.lose:
                 status = await serve_git(site, call, wire, lose=fault is not None)
             else:
                 response = fault.answer
         except Refusal as refusal:
-            challenge = {"www-authenticate": 'Basic realm="GitHub"'} if refusal.status == 401 else {}  # noqa: PLR2004 - HTTP
+            challenge = {"www-authenticate": f'Basic realm="{self.realm}"'} if refusal.status == 401 else {}  # noqa: PLR2004 - HTTP
             headers = {"content-type": "text/plain; charset=utf-8", **challenge, **refusal.headers}
             response = Response(status=refusal.status, headers=headers, body=refusal.message.encode())
-        self._note(request, principal, response or Response(status=status), lost=fault is not None and fault.lose)
+        self._note(request, who, response or Response(status=status), lost=fault is not None and fault.lose)
         if response is not None:
             await wire.send(response)
 
     async def _rest(self, wire: Wire) -> None:
-        site = self._site
+        site = self._common
         request = wire.request
-        principal: Principal = NobodyPrincipal()
+        who, lost = "nobody", False
         try:
             request = replace(request, body=await wire.read())
             await site.faults.wait(request.method, request.path, after=False)
             fault = site.faults.strike(request.method, request.path)
+            lost = fault is not None and fault.lose
             if fault is not None and fault.answer is not None:
-                response = fault.answer
+                response = self.dress(request, fault.answer)
             else:
-                principal, response = await self._answer(request)
+                who, response = await self.answer(request)
         except Refusal as refusal:
-            fault, response = None, refusal.response()
-        response = self._finish(request, principal, response)
+            response = self.dress(request, refusal.response())
         await site.faults.wait(request.method, request.path, after=True)
-        lost = fault is not None and fault.lose
-        self._note(request, principal, response, lost=lost)
+        self._note(request, who, response, lost=lost)
         if lost:
             wire.abort()
         else:
             await wire.send(response)
+
+    def _note(self, request: Request, who: str, response: Response, *, lost: bool) -> None:
+        record = self._common.record
+        record.add(
+            Exchange(
+                number=record.next_number(),
+                at=self._common.world.now(),
+                who=who,
+                method=request.method,
+                path=request.path,
+                query=request.query_string,
+                request_headers={name: value for name, value in request.headers.items() if name not in SECRET_HEADERS},
+                request_body=request.body,
+                status=response.status,
+                response_headers=response.headers,
+                response_body=self.hidden(request, response.body),
+                lost=lost,
+            )
+        )
+        self._common.world.changed()
+
+
+class GitHubApplication(Application):
+    """GitHub's endpoints."""
+
+    git_path = GIT_PATH
+    realm = "GitHub"
+
+    def __init__(self, site: GitHubSite) -> None:
+        super().__init__(site)
+        self._site = site
+
+    def under_way(self) -> AbstractContextManager[None]:
+        """Count a request among those that are under way at once."""
+        return self._site.limits.secondary.under_way()
+
+    def admit_git(self, match: re.Match[str], wire: Wire) -> tuple[str, GitCall | Refusal]:
+        """Who asks, for the record, and what for, or why not. Raises ``Refusal`` for a credential that is none."""
+        principal = self._site.credentials.basic(wire.request.headers.get("authorization"))
+        try:
+            return describe(principal), admit_git(self._site, match, wire, principal)
+        except Refusal as refusal:
+            return describe(principal), refusal
+
+    async def answer(self, request: Request) -> tuple[str, Response]:
+        """Who asked, for the record, and the answer, whatever happened."""
+        principal, response = await self._answer(request)
+        return describe(principal), self._finish(request, principal, response)
+
+    def dress(self, request: Request, response: Response) -> Response:
+        """An answer that no endpoint gave, with the headers that all answers carry."""
+        return self._finish(request, NobodyPrincipal(), response)
 
     async def _answer(self, request: Request) -> tuple[Principal, Response]:
         site = self._site
@@ -133,25 +212,14 @@ class Application:
         }
         return replace(response, headers=headers)
 
-    def _note(self, request: Request, principal: Principal, response: Response, *, lost: bool) -> None:
-        record = self._site.record
-        record.add(
-            Exchange(
-                number=record.next_number(),
-                at=self._site.world.now(),
-                who=describe(principal),
-                method=request.method,
-                path=request.path,
-                query=request.query_string,
-                request_headers={name: value for name, value in request.headers.items() if name not in SECRET_HEADERS},
-                request_body=request.body,
-                status=response.status,
-                response_headers=response.headers,
-                response_body=_without_token(request, response.body),
-                lost=lost,
-            )
-        )
-        self._site.world.changed()
+    def hidden(self, request: Request, body: bytes) -> bytes:
+        """The body of a token's creation with the token hidden."""
+        if not request.path.endswith("/access_tokens"):
+            return body
+        value = json.loads(body)
+        if "token" in value:
+            value["token"] = "ghs_hidden"  # noqa: S105 - says that there was one
+        return json.dumps(value).encode()
 
 
 def _check_headers(request: Request) -> None:
@@ -166,13 +234,3 @@ def _check_headers(request: Request) -> None:
     version = request.headers.get("x-github-api-version", API_VERSIONS[0])
     if version not in API_VERSIONS:
         raise Refusal(400, f"{version} is not a valid version. Supported versions: {', '.join(API_VERSIONS)}")
-
-
-def _without_token(request: Request, body: bytes) -> bytes:
-    """The body of a token's creation with the token hidden."""
-    if not request.path.endswith("/access_tokens"):
-        return body
-    value = json.loads(body)
-    if "token" in value:
-        value["token"] = "ghs_hidden"  # noqa: S105 - says that there was one
-    return json.dumps(value).encode()

@@ -18,7 +18,6 @@ CONFIG = {
     "http.receivepack": "true",
     "receive.autogc": "false",
     "receive.fsckObjects": "true",
-    "receive.hideRefs": "refs/pull",  # as on GitHub: readable, never pushable
     "uploadpack.allowAnySHA1InWant": "true",
     "uploadpack.allowFilter": "true",
 }
@@ -59,8 +58,9 @@ class CommitInfo:
 class Git:
     """Runs git with a clean environment, so that the machine's configuration has no say."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, pull_refs: str) -> None:
         self._home = home
+        self._pull_refs = pull_refs
         self.hooks = home / "hooks"
 
     def environment(self, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -118,10 +118,12 @@ class Git:
     async def create(self, directory: Path, *, default_branch: str) -> None:
         """Make an empty bare repository."""
         await self.run(self._home, "init", "-q", "--bare", f"--initial-branch={default_branch}", str(directory))
-        _configure(directory / "config", CONFIG | {"core.hooksPath": str(self.hooks)})
+        # As on the forges, what is kept for pull requests is readable and never pushable.
+        kept = {"core.hooksPath": str(self.hooks), "receive.hideRefs": self._pull_refs}
+        _configure(directory / "config", CONFIG | kept)
 
     async def refs(self, directory: Path) -> dict[str, str]:
-        """Branches and tags, full names to ids; ``refs/pull`` is the simulator's own and left out."""
+        """Branches and tags, full names to ids; ``refs/pull`` and the like are the simulator's own and left out."""
         text = await self.text(
             directory, "for-each-ref", "--format=%(objectname) %(refname)", "refs/heads", "refs/tags"
         )

@@ -1,19 +1,17 @@
-"""What people do on the simulated GitHub, for tests and the demo: in-process, with the effects the real acts have."""
+"""What people do on a simulated forge, for tests and the demo: in-process, with the effects the real acts have."""
 
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
-from app.demo.simulator import acts_apps, acts_threads
+from app.demo.simulator import acts_threads
 from app.demo.simulator.acts_refs import open_pull, point_pull, refresh
 from app.demo.simulator.git import FileContent
 from app.demo.simulator.site import Site
 from app.demo.simulator.state import (
     Account,
     AccountKind,
-    CheckRun,
     Comment,
-    Installation,
     Issue,
     PullRequest,
     Repository,
@@ -36,13 +34,12 @@ class People:
         world = self._site.world
         if login not in world.accounts:
             number = world.new_id()
-            host = "users.noreply.github.com"
             world.accounts[login] = Account(
                 id=number,
                 login=login,
                 kind=kind,
                 name=login,
-                email=f"{number}+{login}@{host}",
+                email=self._site.voice.email(number, login),
                 created_at=world.now(),
             )
         return world.accounts[login]
@@ -65,7 +62,7 @@ class People:
 
     def token(self, account: Account) -> str:
         """A personal access token, for git or the API."""
-        return self._site.credentials.user_token(account)
+        return self._site.voice.token(account)
 
     def set_role(self, repository: Repository, account: Account, role: Role) -> None:
         """Give somebody a role in a repository; ``Role.NONE`` takes it away."""
@@ -104,7 +101,7 @@ class People:
             )
             repository.refs = await site.git.refs(repository.directory)
         if installed:
-            acts_apps.cover(self._site, repository)
+            self._site.voice.cover(repository)
         self._site.world.changed()
         return repository
 
@@ -176,7 +173,7 @@ class People:
 
     async def _new_repository(self, full_name: str, *, default_branch: str, private: bool) -> Repository:
         site = self._site
-        owner_name, _, name = full_name.partition("/")
+        owner_name, _, name = full_name.rpartition("/")
         if site.world.repository(full_name) is not None:
             raise ValueError(f"{full_name} exists")
         owner = site.world.accounts.get(owner_name) or self.account(owner_name, kind=AccountKind.ORGANIZATION)
@@ -251,7 +248,7 @@ class People:
     # Issues, pull requests and comments.
 
     def open_issue(self, repository: Repository, *, author: Account, title: str, body: str = "") -> Issue:
-        """Open an issue; the App's events do not include it, so no webhook comes of it."""
+        """Open an issue. On GitHub no webhook comes of it: the App's events do not include it."""
         now = self._site.world.now()
         issue = Issue(
             id=self._site.world.new_id(),
@@ -264,6 +261,8 @@ class People:
             updated_at=now,
         )
         repository.threads[issue.number] = issue
+        self._site.voice.issue("opened", issue, author, {})
+        self._site.world.changed()
         return issue
 
     async def open_pull_request(
@@ -304,16 +303,16 @@ class People:
         self, pull: PullRequest, editor: Account, *, title: str | None = None, body: str | None = None
     ) -> None:
         """Change a pull request's title or description."""
-        changes: dict[str, object] = {}
+        changes: dict[str, tuple[object, object]] = {}
         if title is not None and title != pull.title:
-            changes["title"] = {"from": pull.title}
+            changes["title"] = (pull.title, title)
             pull.title = title
         if body is not None and body != pull.body:
-            changes["body"] = {"from": pull.body}
+            changes["body"] = (pull.body, body)
             pull.body = body
         if not changes:
             return
-        acts_threads.announce_pull(self._site, "edited", pull, editor, {"changes": changes})
+        self._site.voice.pull("edited", pull, editor, changes)
         self._site.world.changed()
 
     async def retarget(self, pull: PullRequest, editor: Account, *, base: str) -> None:
@@ -321,11 +320,11 @@ class People:
         sha = pull.repository.branch(base)
         if sha is None:
             raise ValueError(f"no branch {base}")
-        changes: dict[str, object] = {"base": {"ref": {"from": pull.base_ref}, "sha": {"from": pull.base_sha}}}
+        changes = {"base": (pull.base_ref, base), "base_sha": (pull.base_sha, sha)}
         pull.base_ref, pull.base_sha = base, sha
         pull.mergeable = pull.merge_pair = None
         await point_pull(self._site, pull)
-        acts_threads.announce_pull(self._site, "edited", pull, editor, {"changes": changes})
+        self._site.voice.pull("edited", pull, editor, changes)
         self._site.world.changed()
 
     def close(self, pull: PullRequest, actor: Account) -> None:
@@ -339,7 +338,7 @@ class People:
         pull.base_sha = pull.repository.branch(pull.base_ref) or pull.base_sha
         pull.mergeable = pull.merge_pair = None
         await point_pull(self._site, pull)
-        acts_threads.announce_pull(self._site, "reopened", pull, actor)
+        self._site.voice.pull("reopened", pull, actor, {})
         self._site.world.changed()
 
     async def merge(self, pull: PullRequest, actor: Account) -> str:
@@ -371,68 +370,3 @@ class People:
     def delete_comment(self, comment: Comment, actor: Account) -> None:
         """Delete a comment."""
         acts_threads.delete_comment(self._site, comment, actor)
-
-    # Check runs.
-
-    def click(self, check: CheckRun, actor: Account, identifier: str) -> None:
-        """Press a button of a completed check run.
-
-        Raises:
-            ValueError: there is no such button to press.
-        """
-        offered = [action["identifier"] for action in check.actions] if check.status == "completed" else []
-        if identifier not in offered:
-            raise ValueError(f"no button {identifier!r} on check run {check.id}, only {offered}")
-        self.send_requested_action(check, actor, identifier)
-
-    def send_requested_action(self, check: CheckRun, actor: Account, identifier: str) -> None:
-        """Send the webhook of a button without looking whether the button exists, as a hostile page might."""
-        requested: dict[str, object] = {"requested_action": {"identifier": identifier}}
-        acts_threads.announce_check(self._site, "requested_action", check, actor, requested)
-
-    def rerequest(self, check: CheckRun, actor: Account) -> None:
-        """Ask for a check run again."""
-        acts_threads.announce_check(self._site, "rerequested", check, actor)
-
-    # The App.
-
-    def install(self, account: Account, *, repositories: tuple[Repository, ...] | None = None) -> Installation:
-        """Install the App on all (None) or some repositories of an account."""
-        installation = acts_apps.make_installation(self._site, account, repositories)
-        acts_apps.announce_installation(self._site, installation, "created")
-        return installation
-
-    def uninstall(self, account: Account) -> None:
-        """Remove the App from an account; its tokens die at once."""
-        world = self._site.world
-        for installation in [one for one in world.installations.values() if one.account is account]:
-            del world.installations[installation.id]
-            acts_apps.announce_installation(self._site, installation, "deleted")
-
-    def suspend(self, account: Account, *, suspended: bool = True) -> None:
-        """Suspend the App on an account, or let it go on."""
-        world = self._site.world
-        for installation in world.installations.values():
-            if installation.account is account:
-                installation.suspended_at = world.now() if suspended else None
-                acts_apps.announce_installation(self._site, installation, "suspend" if suspended else "unsuspend")
-
-    def accept_permissions(self, account: Account, permissions: Mapping[str, str]) -> None:
-        """Grant an installation other permissions than it had."""
-        for installation in self._site.world.installations.values():
-            if installation.account is account:
-                installation.permissions = dict(permissions)
-                acts_apps.announce_installation(self._site, installation, "new_permissions_accepted")
-
-    def select_repositories(self, account: Account, repositories: tuple[Repository, ...]) -> None:
-        """Restrict (or widen) an installation to exactly these repositories."""
-        world = self._site.world
-        for installation in world.installations.values():
-            if installation.account is account:
-                before = {one.id for one in world.repositories.values() if installation.covers(one)}
-                installation.repositories = {one.id for one in repositories}
-                acts_apps.announce_selection(self._site, installation, before)
-
-    def ping(self) -> None:
-        """Send the ping that GitHub sends when a webhook is set up."""
-        acts_apps.ping(self._site)

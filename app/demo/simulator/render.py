@@ -4,7 +4,7 @@ import base64
 from datetime import datetime
 
 from app.demo.simulator.app_auth import InstallationToken
-from app.demo.simulator.state import Account, AccountKind, Installation, Repository, Role, World
+from app.demo.simulator.state import Account, AccountKind, GitHubWorld, Installation, Repository, Role
 
 Json = dict[str, object]
 
@@ -90,17 +90,17 @@ def node_id(kind: str, number: int) -> str:
     return base64.b64encode(f"0:{kind}{number}".encode()).decode("ascii")
 
 
-def api(world: World, repository: Repository) -> str:
+def api(world: GitHubWorld, repository: Repository) -> str:
     """The API URL of a repository."""
     return f"{world.base_url}/repos/{repository.full_name}"
 
 
-def html(world: World, repository: Repository) -> str:
+def html(world: GitHubWorld, repository: Repository) -> str:
     """The page of a repository."""
     return f"{world.base_url}/{repository.full_name}"
 
 
-def account(world: World, one: Account) -> Json:
+def account(world: GitHubWorld, one: Account) -> Json:
     """A "simple user"."""
     url = f"{world.base_url}/users/{one.login}"
     page = f"apps/{one.login.removesuffix('[bot]')}" if one.kind is AccountKind.BOT else one.login
@@ -119,7 +119,7 @@ def account(world: World, one: Account) -> Json:
     }
 
 
-def public_user(world: World, one: Account) -> Json:
+def public_user(world: GitHubWorld, one: Account) -> Json:
     """A "public user", the answer to ``GET /users/{login}``."""
     return account(world, one) | {
         "name": one.name,
@@ -139,7 +139,7 @@ def public_user(world: World, one: Account) -> Json:
     }
 
 
-def organization(world: World, one: Account) -> Json:
+def organization(world: GitHubWorld, one: Account) -> Json:
     """An organization as webhooks describe it."""
     url = f"{world.base_url}/orgs/{one.login}"
     return {
@@ -158,7 +158,7 @@ def organization(world: World, one: Account) -> Json:
     }
 
 
-def app(world: World) -> Json:
+def app(world: GitHubWorld) -> Json:
     """The App."""
     spec = world.app
     owner = next(iter(world.installations.values())).account if world.installations else world.bot
@@ -179,7 +179,7 @@ def app(world: World) -> Json:
     }
 
 
-def installation(world: World, one: Installation) -> Json:
+def installation(world: GitHubWorld, one: Installation) -> Json:
     """An installation."""
     url = f"{world.base_url}/app/installations/{one.id}"
     return {
@@ -206,7 +206,7 @@ def installation(world: World, one: Installation) -> Json:
     }
 
 
-def token(world: World, one: InstallationToken) -> Json:
+def token(world: GitHubWorld, one: InstallationToken) -> Json:
     """A fresh installation token."""
     body: Json = {
         "token": one.value,
@@ -219,7 +219,7 @@ def token(world: World, one: InstallationToken) -> Json:
     return body
 
 
-def repository(world: World, one: Repository) -> Json:
+def repository(world: GitHubWorld, one: Repository) -> Json:
     """A repository, as inside other objects."""
     url = api(world, one)
     page = html(world, one)
@@ -273,7 +273,7 @@ def repository(world: World, one: Repository) -> Json:
     }
 
 
-def full_repository(world: World, one: Repository) -> Json:
+def full_repository(world: GitHubWorld, one: Repository) -> Json:
     """A repository, asked for by itself."""
     body = repository(world, one) | {"subscribers_count": 0, "network_count": 0}
     if one.owner.kind is AccountKind.ORGANIZATION:
@@ -294,7 +294,7 @@ def repository_stub(one: Repository) -> Json:
     }
 
 
-def collaborator_permission(world: World, one: Repository, who: Account) -> Json:
+def collaborator_permission(world: GitHubWorld, one: Repository, who: Account) -> Json:
     """The answer to "what may this person do here"."""
     role = one.role_of(who)
     return {

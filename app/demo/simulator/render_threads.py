@@ -10,12 +10,12 @@ from app.demo.simulator.state import (
     Account,
     CheckRun,
     Comment,
+    GitHubWorld,
     Issue,
     PullRequest,
     Reaction,
     Repository,
     Role,
-    World,
 )
 
 EMOJI = ("+1", "-1", "laugh", "confused", "heart", "hooray", "rocket", "eyes")
@@ -34,7 +34,7 @@ def reactions(url: str, given: list[Reaction]) -> Json:
     return {"url": f"{url}/reactions", "total_count": len(given), **{name: counts[name] for name in EMOJI}}
 
 
-def reaction(world: World, one: Reaction) -> Json:
+def reaction(world: GitHubWorld, one: Reaction) -> Json:
     """One emoji."""
     return {
         "id": one.id,
@@ -45,13 +45,13 @@ def reaction(world: World, one: Reaction) -> Json:
     }
 
 
-def thread_page(world: World, one: Issue) -> str:
+def thread_page(world: GitHubWorld, one: Issue) -> str:
     """The page of an issue or pull request."""
     kind = "pull" if isinstance(one, PullRequest) else "issues"
     return f"{html(world, one.repository)}/{kind}/{one.number}"
 
 
-def comment(world: World, one: Comment) -> Json:
+def comment(world: GitHubWorld, one: Comment) -> Json:
     """A comment."""
     url = f"{api(world, one.issue.repository)}/issues/comments/{one.id}"
     return {
@@ -70,7 +70,7 @@ def comment(world: World, one: Comment) -> Json:
     }
 
 
-def issue(world: World, one: Issue) -> Json:
+def issue(world: GitHubWorld, one: Issue) -> Json:
     """An issue, or a pull request seen as one."""
     url = f"{api(world, one.repository)}/issues/{one.number}"
     body: Json = {
@@ -115,7 +115,7 @@ def issue(world: World, one: Issue) -> Json:
     return body
 
 
-def branch_side(world: World, where: Repository, ref: str, sha: str) -> Json:
+def branch_side(world: GitHubWorld, where: Repository, ref: str, sha: str) -> Json:
     """The head or the base of a pull request."""
     return {
         "label": f"{where.owner.login}:{ref}",
@@ -126,7 +126,7 @@ def branch_side(world: World, where: Repository, ref: str, sha: str) -> Json:
     }
 
 
-def pull_request_simple(world: World, one: PullRequest) -> Json:
+def pull_request_simple(world: GitHubWorld, one: PullRequest) -> Json:
     """A pull request, as in lists."""
     url = f"{api(world, one.repository)}/pulls/{one.number}"
     page = thread_page(world, one)
@@ -180,7 +180,7 @@ def pull_request_simple(world: World, one: PullRequest) -> Json:
     }
 
 
-def pull_request(world: World, one: PullRequest, numbers: tuple[int, int, int, int]) -> Json:
+def pull_request(world: GitHubWorld, one: PullRequest, numbers: tuple[int, int, int, int]) -> Json:
     """A pull request asked for by itself; ``numbers`` are its commits, additions, deletions and changed files."""
     commits, additions, deletions, files = numbers
     states = {None: "unknown", True: "clean", False: "dirty"}
@@ -200,7 +200,7 @@ def pull_request(world: World, one: PullRequest, numbers: tuple[int, int, int, i
     }
 
 
-def _minimal_pull(world: World, one: PullRequest) -> Json:
+def _minimal_pull(world: GitHubWorld, one: PullRequest) -> Json:
     def side(where: Repository, ref: str, sha: str) -> Json:
         return {"ref": ref, "sha": sha, "repo": {"id": where.id, "url": api(world, where), "name": where.name}}
 
@@ -213,7 +213,7 @@ def _minimal_pull(world: World, one: PullRequest) -> Json:
     }
 
 
-def check_pulls(world: World, one: CheckRun) -> list[Json]:
+def check_pulls(world: GitHubWorld, one: CheckRun) -> list[Json]:
     """The pull requests of a check run: those from branches of its own repository, none from forks."""
     return [
         _minimal_pull(world, pull)
@@ -222,7 +222,7 @@ def check_pulls(world: World, one: CheckRun) -> list[Json]:
     ]
 
 
-def check_run(world: World, one: CheckRun) -> Json:
+def check_run(world: GitHubWorld, one: CheckRun) -> Json:
     """A check run. Its buttons are not in it, as in GitHub's answers."""
     url = f"{api(world, one.repository)}/check-runs/{one.id}"
     return {
@@ -251,7 +251,7 @@ def check_run(world: World, one: CheckRun) -> Json:
     }
 
 
-def check_suite(world: World, one: CheckRun) -> Json:
+def check_suite(world: GitHubWorld, one: CheckRun) -> Json:
     """The suite of a check run, as in webhooks."""
     return {
         "id": one.suite_id,

@@ -6,17 +6,17 @@ from app.demo.simulator import render
 from app.demo.simulator.app_auth import LEVELS, AppPrincipal
 from app.demo.simulator.messages import DEFAULT_PAGE, LARGEST_PAGE, Refusal, Response, json_response, not_found, page_of
 from app.demo.simulator.routes import METADATA, Anyone, AppOnly, Call, Route
-from app.demo.simulator.site import Site
+from app.demo.simulator.site import GitHubSite
 from app.demo.simulator.state import Installation
 
 
-async def get_app(site: Site, call: Call) -> Response:
+async def get_app(site: GitHubSite, call: Call) -> Response:
     """``GET /app``."""
     del call
     return json_response(render.app(site.world) | {"installations_count": len(site.world.installations)})
 
 
-async def list_installations(site: Site, call: Call) -> Response:
+async def list_installations(site: GitHubSite, call: Call) -> Response:
     """``GET /app/installations``."""
     page, headers = page_of(
         call.request,
@@ -26,19 +26,19 @@ async def list_installations(site: Site, call: Call) -> Response:
     return json_response(page, headers=headers)
 
 
-def _installation(site: Site, call: Call) -> Installation:
+def _installation(site: GitHubSite, call: Call) -> Installation:
     installation = site.world.installations.get(call.number("installation_id"))
     if installation is None:
         raise not_found()
     return installation
 
 
-async def get_installation(site: Site, call: Call) -> Response:
+async def get_installation(site: GitHubSite, call: Call) -> Response:
     """``GET /app/installations/{installation_id}``."""
     return json_response(render.installation(site.world, _installation(site, call)))
 
 
-async def get_repository_installation(site: Site, call: Call) -> Response:
+async def get_repository_installation(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/installation``."""
     repository = site.world.repository(f"{call.params['owner']}/{call.params['repo']}")
     installation = None if repository is None else site.world.installation_for(repository)
@@ -47,7 +47,7 @@ async def get_repository_installation(site: Site, call: Call) -> Response:
     return json_response(render.installation(site.world, installation))
 
 
-async def create_token(site: Site, call: Call) -> Response:
+async def create_token(site: GitHubSite, call: Call) -> Response:
     """``POST /app/installations/{installation_id}/access_tokens``.
 
     Source: https://docs.github.com/rest/apps/apps#create-an-installation-access-token-for-an-app .
@@ -75,7 +75,9 @@ def _wanted_permissions(installation: Installation, wanted: object) -> dict[str,
     return {**wanted, "metadata": granted["metadata"]}
 
 
-def _wanted_repositories(site: Site, installation: Installation, body: dict[str, object]) -> frozenset[int] | None:
+def _wanted_repositories(
+    site: GitHubSite, installation: Installation, body: dict[str, object]
+) -> frozenset[int] | None:
     ids, names = body.get("repository_ids"), body.get("repositories")
     if ids is None and names is None:
         return None if installation.repositories is None else frozenset(installation.repositories)
@@ -94,13 +96,13 @@ def _wanted_repositories(site: Site, installation: Installation, body: dict[str,
     return frozenset(chosen)
 
 
-async def revoke_token(site: Site, call: Call) -> Response:
+async def revoke_token(site: GitHubSite, call: Call) -> Response:
     """``DELETE /installation/token``."""
     site.credentials.revoke(call.token())
     return Response(status=204)
 
 
-async def list_token_repositories(site: Site, call: Call) -> Response:
+async def list_token_repositories(site: GitHubSite, call: Call) -> Response:
     """``GET /installation/repositories``."""
     token = call.token()
     found = [render.repository(site.world, one) for one in site.world.repositories.values() if token.reaches(one)]
@@ -113,7 +115,7 @@ async def list_token_repositories(site: Site, call: Call) -> Response:
     return json_response(body, headers=headers)
 
 
-async def list_deliveries(site: Site, call: Call) -> Response:
+async def list_deliveries(site: GitHubSite, call: Call) -> Response:
     """``GET /app/hook/deliveries``, newest first, paged by a cursor.
 
     Source: https://docs.github.com/rest/apps/webhooks#list-deliveries-for-an-app-webhook .
@@ -152,7 +154,7 @@ async def list_deliveries(site: Site, call: Call) -> Response:
     return json_response(body, headers=headers)
 
 
-async def redeliver(site: Site, call: Call) -> Response:
+async def redeliver(site: GitHubSite, call: Call) -> Response:
     """``POST /app/hook/deliveries/{delivery_id}/attempts``: the same guid comes again.
 
     Source: https://docs.github.com/rest/apps/webhooks#redeliver-a-delivery-for-an-app-webhook .
@@ -165,14 +167,14 @@ async def redeliver(site: Site, call: Call) -> Response:
     raise not_found()
 
 
-async def rate_limit(site: Site, call: Call) -> Response:
+async def rate_limit(site: GitHubSite, call: Call) -> Response:
     """``GET /rate_limit``, which is itself never counted."""
     core = site.limits.state(call.principal, site.world.clock.now())
     search = {"limit": 30, "remaining": 30, "reset": core["reset"], "used": 0}
     return json_response({"resources": {"core": core, "search": search, "graphql": core}})
 
 
-async def get_user(site: Site, call: Call) -> Response:
+async def get_user(site: GitHubSite, call: Call) -> Response:
     """``GET /users/{login}``."""
     account = site.world.accounts.get(call.params["login"])
     if account is None:
@@ -180,7 +182,7 @@ async def get_user(site: Site, call: Call) -> Response:
     return json_response(render.public_user(site.world, account))
 
 
-async def get_user_by_id(site: Site, call: Call) -> Response:
+async def get_user_by_id(site: GitHubSite, call: Call) -> Response:
     """``GET /user/{account_id}``. Source: https://docs.github.com/rest/users/users#get-a-user-using-their-id ."""
     account = site.world.account_by_id(call.number("account_id"))
     if account is None:
@@ -188,19 +190,19 @@ async def get_user_by_id(site: Site, call: Call) -> Response:
     return json_response(render.public_user(site.world, account))
 
 
-async def get_app_by_slug(site: Site, call: Call) -> Response:
+async def get_app_by_slug(site: GitHubSite, call: Call) -> Response:
     """``GET /apps/{app_slug}``."""
     if call.params["slug"] != site.world.app.slug:
         raise not_found()
     return json_response(render.app(site.world))
 
 
-async def get_repository(site: Site, call: Call) -> Response:
+async def get_repository(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}``, also as ``GET /repositories/{id}``."""
     return json_response(render.full_repository(site.world, call.repository))
 
 
-async def collaborator_permission(site: Site, call: Call) -> Response:
+async def collaborator_permission(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/collaborators/{login}/permission``."""
     account = site.world.accounts.get(call.params["login"])
     if account is None:
@@ -208,7 +210,7 @@ async def collaborator_permission(site: Site, call: Call) -> Response:
     return json_response(render.collaborator_permission(site.world, call.repository, account))
 
 
-async def root(site: Site, call: Call) -> Response:
+async def root(site: GitHubSite, call: Call) -> Response:
     """``GET /``: what this is."""
     who = "an App" if isinstance(call.principal, AppPrincipal) else "you"
     return json_response(

@@ -3,15 +3,15 @@
 from collections.abc import Mapping
 
 from app.demo.simulator import render_threads
-from app.demo.simulator.acts_threads import announce_check
+from app.demo.simulator.github_voice import announce_check
 from app.demo.simulator.limits import check_run_fields, moment_of, text_of
 from app.demo.simulator.messages import Refusal, Response, json_response, not_found, page_of
 from app.demo.simulator.routes import CHECKS, CHECKS_WRITE, Call, Route
-from app.demo.simulator.site import Site
+from app.demo.simulator.site import GitHubSite
 from app.demo.simulator.state import CheckRun
 
 
-async def create_check_run(site: Site, call: Call) -> Response:
+async def create_check_run(site: GitHubSite, call: Call) -> Response:
     """``POST /repos/{owner}/{repo}/check-runs``."""
     call.token()
     body = call.request.json()
@@ -44,7 +44,7 @@ async def create_check_run(site: Site, call: Call) -> Response:
     return json_response(render_threads.check_run(site.world, check), status=201)
 
 
-def _apply(site: Site, check: CheckRun, body: Mapping[str, object]) -> None:
+def _apply(site: GitHubSite, check: CheckRun, body: Mapping[str, object]) -> None:
     """Write the given fields. A conclusion completes the run; another status takes the conclusion away."""
     check.name = text_of(body, "name") or check.name
     check.external_id = text_of(body, "external_id") or check.external_id
@@ -68,14 +68,14 @@ def _apply(site: Site, check: CheckRun, body: Mapping[str, object]) -> None:
         check.actions = [dict(action) for action in actions]
 
 
-def _check(site: Site, call: Call) -> CheckRun:
+def _check(site: GitHubSite, call: Call) -> CheckRun:
     check = site.world.check_runs.get(call.number("check_run_id"))
     if check is None or check.repository is not call.repository:
         raise not_found()
     return check
 
 
-async def update_check_run(site: Site, call: Call) -> Response:
+async def update_check_run(site: GitHubSite, call: Call) -> Response:
     """``PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}``: annotations are added, all else is replaced."""
     call.token()
     check = _check(site, call)
@@ -89,12 +89,12 @@ async def update_check_run(site: Site, call: Call) -> Response:
     return json_response(render_threads.check_run(site.world, check))
 
 
-async def get_check_run(site: Site, call: Call) -> Response:
+async def get_check_run(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/check-runs/{check_run_id}``."""
     return json_response(render_threads.check_run(site.world, _check(site, call)))
 
 
-async def list_annotations(site: Site, call: Call) -> Response:
+async def list_annotations(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/check-runs/{check_run_id}/annotations``."""
     check = _check(site, call)
     empty = {"start_column": None, "end_column": None, "title": None, "raw_details": None}
@@ -104,7 +104,7 @@ async def list_annotations(site: Site, call: Call) -> Response:
     return json_response(page, headers=headers)
 
 
-async def list_check_runs(site: Site, call: Call) -> Response:
+async def list_check_runs(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/commits/{ref}/check-runs?check_name=&status=&filter=&app_id=``, newest first."""
     query = call.request.query
     repository = call.repository

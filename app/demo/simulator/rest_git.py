@@ -9,7 +9,7 @@ from app.demo.simulator import render
 from app.demo.simulator.messages import Refusal, Response, json_response, not_found, page_of
 from app.demo.simulator.render import Json
 from app.demo.simulator.routes import CONTENTS, Call, Route
-from app.demo.simulator.site import Site
+from app.demo.simulator.site import GitHubSite
 from app.demo.simulator.state import Repository
 
 LARGEST_INLINE = 1024 * 1024
@@ -29,7 +29,7 @@ class _Found:
     content: bytes
 
 
-async def get_contents(site: Site, call: Call) -> Response:
+async def get_contents(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/contents/{path}``.
 
     Source: https://docs.github.com/rest/repos/contents#get-repository-content .
@@ -56,7 +56,7 @@ async def get_contents(site: Site, call: Call) -> Response:
     return await _symlink(site, call, blob) if mode == SYMLINK else _file(site, call, blob)
 
 
-async def _symlink(site: Site, call: Call, link: _Found) -> Response:
+async def _symlink(site: GitHubSite, call: Call, link: _Found) -> Response:
     """A link to a normal file of the repository answers with that file's content, any other with itself."""
     directory = call.repository.directory
     target = link.content.decode("utf-8", "replace")
@@ -70,7 +70,7 @@ async def _symlink(site: Site, call: Call, link: _Found) -> Response:
     return json_response(entry | {"type": "symlink", "sha": link.oid, "target": target})
 
 
-def _file(site: Site, call: Call, found: _Found) -> Response:
+def _file(site: GitHubSite, call: Call, found: _Found) -> Response:
     content = found.content
     if len(content) > LARGEST_READABLE:
         raise Refusal(403, "This API returns blobs up to 100 MB in size.")
@@ -89,7 +89,7 @@ def _file(site: Site, call: Call, found: _Found) -> Response:
     )
 
 
-async def _directory(site: Site, repository: Repository, commit: str, prefix: str) -> Response:
+async def _directory(site: GitHubSite, repository: Repository, commit: str, prefix: str) -> Response:
     return json_response(
         [
             _entry(site, repository, commit, path)
@@ -99,7 +99,7 @@ async def _directory(site: Site, repository: Repository, commit: str, prefix: st
     )
 
 
-def _entry(site: Site, repository: Repository, commit: str, path: str) -> Json:
+def _entry(site: GitHubSite, repository: Repository, commit: str, path: str) -> Json:
     """What all kinds of content have; the caller adds ``type`` and ``sha``."""
     quoted = quote(path, errors="surrogateescape")
     url = f"{render.api(site.world, repository)}/contents/{quoted}?ref={commit}"
@@ -116,7 +116,7 @@ def _entry(site: Site, repository: Repository, commit: str, path: str) -> Json:
     }
 
 
-async def get_ref(site: Site, call: Call) -> Response:
+async def get_ref(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/git/ref/{ref}``, with the ref as ``heads/main``."""
     name = f"refs/{call.params['ref']}"
     sha = call.repository.refs.get(name)
@@ -133,7 +133,7 @@ async def get_ref(site: Site, call: Call) -> Response:
     )
 
 
-def _short_branch(site: Site, repository: Repository, name: str, sha: str) -> Json:
+def _short_branch(site: GitHubSite, repository: Repository, name: str, sha: str) -> Json:
     return {
         "name": name,
         "commit": {"sha": sha, "url": f"{render.api(site.world, repository)}/commits/{sha}"},
@@ -141,7 +141,7 @@ def _short_branch(site: Site, repository: Repository, name: str, sha: str) -> Js
     }
 
 
-async def list_branches(site: Site, call: Call) -> Response:
+async def list_branches(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/branches``."""
     found = [
         _short_branch(site, call.repository, ref.removeprefix("refs/heads/"), sha)
@@ -152,7 +152,7 @@ async def list_branches(site: Site, call: Call) -> Response:
     return json_response(page, headers=headers)
 
 
-async def get_branch(site: Site, call: Call) -> Response:
+async def get_branch(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/branches/{branch}``."""
     repository, name = call.repository, call.params["branch"]
     sha = repository.branch(name)

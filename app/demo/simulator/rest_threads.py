@@ -7,14 +7,14 @@ from app.demo.simulator.app_auth import InstallationToken, UserPrincipal, may
 from app.demo.simulator.limits import LONGEST_COMMENT, REACTIONS, check_comment, failed, invalid, text_of
 from app.demo.simulator.messages import Refusal, Response, json_response, not_found, page_of
 from app.demo.simulator.routes import PULLS, PULLS_WRITE, TALK, TALK_WRITE, Call, Route
-from app.demo.simulator.site import Site
+from app.demo.simulator.site import GitHubSite
 from app.demo.simulator.state import Comment, Issue, PullRequest, Role
 
 LONGEST_TITLE = 256
 """Source: GitHub's refusal, "title is too long (maximum is 256 characters)"."""
 
 
-async def get_pull(site: Site, call: Call) -> Response:
+async def get_pull(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/pulls/{number}``.
 
     The first request after a change finds ``mergeable`` null and makes GitHub compute it in the background.
@@ -29,7 +29,7 @@ async def get_pull(site: Site, call: Call) -> Response:
     return json_response(body)
 
 
-async def list_pulls(site: Site, call: Call) -> Response:
+async def list_pulls(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/pulls?state=&head=owner:branch&base=&direction=``, by when they were opened."""
     query = call.request.query
     state = query.get("state", "open")
@@ -47,7 +47,7 @@ async def list_pulls(site: Site, call: Call) -> Response:
     return json_response(page, headers=headers)
 
 
-async def create_pull(site: Site, call: Call) -> Response:
+async def create_pull(site: GitHubSite, call: Call) -> Response:
     """``POST /repos/{owner}/{repo}/pulls``, from a branch of the repository itself.
 
     Source: https://docs.github.com/rest/pulls/pulls#create-a-pull-request .
@@ -83,7 +83,7 @@ async def create_pull(site: Site, call: Call) -> Response:
     return json_response(rendered, status=201, headers={"location": str(rendered["url"])})
 
 
-async def update_pull(site: Site, call: Call) -> Response:
+async def update_pull(site: GitHubSite, call: Call) -> Response:
     """``PATCH /repos/{owner}/{repo}/pulls/{number}``, of which only closing is simulated.
 
     Source: https://docs.github.com/rest/pulls/pulls#update-a-pull-request .
@@ -113,12 +113,12 @@ def _on_thread(call: Call, issue: Issue, *, write: bool) -> None:
         may(call.principal, call.repository, (("issues", "write" if write else "read"),))
 
 
-async def get_issue(site: Site, call: Call) -> Response:
+async def get_issue(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/issues/{number}``."""
     return json_response(render_threads.issue(site.world, _issue(call, write=False)))
 
 
-async def create_comment(site: Site, call: Call) -> Response:
+async def create_comment(site: GitHubSite, call: Call) -> Response:
     """``POST /repos/{owner}/{repo}/issues/{number}/comments``."""
     issue = _issue(call, write=True)
     body = check_comment(call.request.json())
@@ -128,7 +128,7 @@ async def create_comment(site: Site, call: Call) -> Response:
     return json_response(rendered, status=201, headers={"location": str(rendered["url"])})
 
 
-async def list_comments(site: Site, call: Call) -> Response:
+async def list_comments(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/issues/{number}/comments``, oldest first."""
     comments = [render_threads.comment(site.world, one) for one in _issue(call, write=False).comments.values()]
     page, headers = page_of(call.request, site.world.base_url, comments)
@@ -144,7 +144,7 @@ def _comment(call: Call, *, write: bool) -> Comment:
     raise not_found()
 
 
-def _may_change(site: Site, call: Call, comment: Comment) -> None:
+def _may_change(site: GitHubSite, call: Call, comment: Comment) -> None:
     """People change their own comments, those with write access everybody's; an App only its own."""
     match call.principal:
         case InstallationToken():
@@ -157,12 +157,12 @@ def _may_change(site: Site, call: Call, comment: Comment) -> None:
         raise Refusal(403, "Resource not accessible by integration")
 
 
-async def get_comment(site: Site, call: Call) -> Response:
+async def get_comment(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/issues/comments/{comment_id}``."""
     return json_response(render_threads.comment(site.world, _comment(call, write=False)))
 
 
-async def update_comment(site: Site, call: Call) -> Response:
+async def update_comment(site: GitHubSite, call: Call) -> Response:
     """``PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}``."""
     comment = _comment(call, write=True)
     _may_change(site, call, comment)
@@ -170,7 +170,7 @@ async def update_comment(site: Site, call: Call) -> Response:
     return json_response(render_threads.comment(site.world, comment))
 
 
-async def delete_comment(site: Site, call: Call) -> Response:
+async def delete_comment(site: GitHubSite, call: Call) -> Response:
     """``DELETE /repos/{owner}/{repo}/issues/comments/{comment_id}``."""
     comment = _comment(call, write=True)
     _may_change(site, call, comment)
@@ -178,14 +178,14 @@ async def delete_comment(site: Site, call: Call) -> Response:
     return Response(status=204)
 
 
-async def list_reactions(site: Site, call: Call) -> Response:
+async def list_reactions(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions``."""
     given = [render_threads.reaction(site.world, one) for one in _comment(call, write=False).reactions]
     page, headers = page_of(call.request, site.world.base_url, given)
     return json_response(page, headers=headers)
 
 
-async def react(site: Site, call: Call) -> Response:
+async def react(site: GitHubSite, call: Call) -> Response:
     """``POST /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions``: 201, or 200 when it was there."""
     comment = _comment(call, write=True)
     content = call.request.json().get("content")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from app.demo.simulator.app_auth import AppPrincipal, InstallationToken, Needs, Principal, may
 from app.demo.simulator.messages import Refusal, Request, Response, not_found
-from app.demo.simulator.site import Site
+from app.demo.simulator.site import GitHubSite
 from app.demo.simulator.state import Account, Repository
 
 PLACEHOLDERS = {"int": "[0-9]+", "rest": ".+", "": "[^/]+"}
@@ -68,7 +68,7 @@ class Call:
             raise Refusal(403, "You must authenticate with an installation access token.")
         return self.principal
 
-    def actor(self, site: Site) -> Account:
+    def actor(self, site: GitHubSite) -> Account:
         """As whom a write appears: the App's bot, or the person."""
         match self.principal:
             case InstallationToken() | AppPrincipal():
@@ -80,7 +80,7 @@ class Call:
                 return account
 
 
-Handler = Callable[[Site, Call], Awaitable[Response]]
+Handler = Callable[[GitHubSite, Call], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Route:
         object.__setattr__(self, "pattern", re.compile(text))
 
 
-def canonical_path(site: Site, request: Request) -> str:
+def canonical_path(site: GitHubSite, request: Request) -> str:
     """A path by owner and name, also for ``/repositories/{id}/…``. Raises ``Refusal`` 301 or 307 for an old name.
 
     Source: https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api , "Follow redirects".
@@ -129,7 +129,7 @@ def find_route(routes: Sequence[Route], method: str, path: str) -> tuple[Route, 
     raise not_found()
 
 
-def admit(site: Site, route: Route, request: Request, principal: Principal, params: Mapping[str, str]) -> Call:
+def admit(site: GitHubSite, route: Route, request: Request, principal: Principal, params: Mapping[str, str]) -> Call:
     """Check that the asker may use the route. Raises ``Refusal`` 401, 403 or 404."""
     match route.access:
         case Anyone():
@@ -144,7 +144,7 @@ def admit(site: Site, route: Route, request: Request, principal: Principal, para
             return Call(request=request, principal=principal, params=params, found=repository)
 
 
-def _repository(site: Site, params: Mapping[str, str]) -> Repository:
+def _repository(site: GitHubSite, params: Mapping[str, str]) -> Repository:
     repository = site.world.repository(f"{params['owner']}/{params['repo']}")
     if repository is None:
         raise not_found()

@@ -1,4 +1,4 @@
-"""The simulator: a GitHub on loopback, in the asyncio loop of whoever starts it.
+"""The simulator: a forge on loopback, in the asyncio loop of whoever starts it. ``Simulator`` is a GitHub.
 
 ::
 
@@ -13,6 +13,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -20,17 +21,19 @@ from typing import TypeVar
 import uvicorn
 
 from app.demo.simulator.app_auth import Credentials
-from app.demo.simulator.asgi import Application
+from app.demo.simulator.asgi import Application, GitHubApplication
 from app.demo.simulator.faults import Faults
 from app.demo.simulator.git import Git
 from app.demo.simulator.git_http import write_hooks
+from app.demo.simulator.github_people import GitHubPeople
+from app.demo.simulator.github_voice import GitHubVoice
 from app.demo.simulator.limits import RateLimits
 from app.demo.simulator.people import People
 from app.demo.simulator.record import Record
 from app.demo.simulator.settings import AppSpec
-from app.demo.simulator.site import Site
-from app.demo.simulator.state import Account, AccountKind, CheckRun, Comment, Issue, Repository, World
-from app.demo.simulator.webhooks import Webhooks
+from app.demo.simulator.site import GitHubSite, Site
+from app.demo.simulator.state import Account, AccountKind, CheckRun, Comment, GitHubWorld, Issue, Repository
+from app.demo.simulator.webhooks import AppWebhooks
 from app.demo.simulator.wire import HangUpProtocol
 from bot.ports.system import Clock
 
@@ -90,64 +93,43 @@ class _Server(uvicorn.Server):
         self.listening.set()
 
 
-def _prepared(directory: Path) -> Path:
-    """The directory as an absolute path, with a place for the repositories."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What every simulator stands on: a directory, an open port and a clock."""
+
+    directory: Path
+    listener: socket.socket
+    base_url: str
+    clock: Clock
+
+
+def open_ground(directory: Path, clock: Clock | None, port: int) -> Ground:
+    """Make a place for the repositories and take a port of 127.0.0.1; 0 means a free one."""
     directory = directory.resolve()
     (directory / "repositories").mkdir(parents=True, exist_ok=True)
-    return directory
+    write_hooks(directory / "hooks")
+    listener = socket.create_server((HOST, port))
+    return Ground(
+        directory=directory,
+        listener=listener,
+        base_url=f"http://{HOST}:{listener.getsockname()[1]}",
+        clock=clock or SystemClock(),
+    )
 
 
-class Simulator:
-    """A running simulator. Make one with ``start`` or ``serve``."""
+class ForgeSimulator:
+    """What the simulators of all forges have in common."""
 
-    def __init__(self, site: Site, server: _Server, listener: socket.socket) -> None:
+    def __init__(self, site: Site, application: Application, listener: socket.socket) -> None:
         self.site = site
         self.world = site.world
-        self.app = site.world.app
         self.people = People(site)
         self.webhooks = site.webhooks
         self.faults = site.faults
-        self.limits = site.limits
         self.record = site.record
-        self._server = server
         self._listener = listener
-        self._serving = asyncio.create_task(server.serve(sockets=[listener]), name="simulator-http")
-
-    @classmethod
-    async def start(
-        cls,
-        directory: Path,
-        *,
-        webhook_secret: str,
-        webhook_url: str | None = None,
-        clock: Clock | None = None,
-        app: AppSpec | None = None,
-        port: int = 0,
-    ) -> "Simulator":
-        """Start on 127.0.0.1. ``directory`` gets the bare repositories, as ``repositories/<owner>/<name>.git``.
-
-        With ``webhook_url`` None deliveries wait in ``webhooks.deliveries`` and nothing is sent until ``webhooks.url``
-        is set. ``port`` 0 takes a free one.
-        """
-        directory = _prepared(directory)
-        world = World(app=app or AppSpec(), clock=clock or SystemClock())
-        listener = socket.create_server((HOST, port))
-        world.base_url = f"http://{HOST}:{listener.getsockname()[1]}"
-        git = Git(directory)
-        write_hooks(git.hooks)
-        record = Record()
-        site = Site(
-            directory=directory,
-            world=world,
-            git=git,
-            webhooks=Webhooks(world=world, record=record, secret=webhook_secret, url=webhook_url),
-            credentials=Credentials(world),
-            record=record,
-            faults=Faults(),
-            limits=RateLimits(),
-        )
         config = uvicorn.Config(
-            Application(site),
+            application,
             http=HangUpProtocol,
             ws="none",
             lifespan="off",
@@ -158,36 +140,16 @@ class Simulator:
             date_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
-        server = _Server(config)
-        simulator = cls(site, server, listener)
-        simulator.people.account(f"{world.app.slug}[bot]", kind=AccountKind.BOT)
-        await server.listening.wait()
-        return simulator
+        self._server = _Server(config)
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="simulator-http")
 
-    @classmethod
-    @asynccontextmanager
-    async def serve(
-        cls,
-        directory: Path,
-        *,
-        webhook_secret: str,
-        webhook_url: str | None = None,
-        clock: Clock | None = None,
-        app: AppSpec | None = None,
-        port: int = 0,
-    ) -> "AsyncIterator[Simulator]":
-        """``start`` and ``close`` as a context."""
-        simulator = await cls.start(
-            directory, webhook_secret=webhook_secret, webhook_url=webhook_url, clock=clock, app=app, port=port
-        )
-        try:
-            yield simulator
-        finally:
-            await simulator.close()
+    async def listening(self) -> None:
+        """Wait until requests are answered."""
+        await self._server.listening.wait()
 
     @property
     def base_url(self) -> str:
-        """The API's URL; git and pages live under it too. Without a slash at the end."""
+        """The forge's URL: git, pages and the API live under it. Without a slash at the end."""
         return self.world.base_url
 
     @property
@@ -197,7 +159,7 @@ class Simulator:
 
     @property
     def bot(self) -> Account:
-        """The account of the App: its comments and pushes appear under it."""
+        """FlowForge's account: its comments and pushes appear under it."""
         return self.world.bot
 
     def repository(self, full_name: str) -> Repository:
@@ -225,16 +187,6 @@ class Simulator:
         """Where git finds a repository."""
         return f"{self.base_url}/{repository.full_name}.git"
 
-    def check_runs(
-        self, repository: Repository, *, head_sha: str | None = None, name: str | None = None
-    ) -> list[CheckRun]:
-        """The check runs of a repository, oldest first."""
-        return [
-            check
-            for check in self.world.check_runs.values()
-            if check.repository is repository and head_sha in {None, check.head_sha} and name in {None, check.name}
-        ]
-
     async def wait_for(
         self,
         predicate: Callable[[], T | None],
@@ -256,3 +208,85 @@ class Simulator:
         await self._serving
         await self.site.close()
         self._listener.close()
+
+
+class Simulator(ForgeSimulator):
+    """A running GitHub. Make one with ``start`` or ``serve``."""
+
+    site: GitHubSite
+    world: GitHubWorld
+    people: GitHubPeople
+    webhooks: AppWebhooks
+
+    def __init__(self, site: GitHubSite, listener: socket.socket) -> None:
+        super().__init__(site, GitHubApplication(site), listener)
+        self.people = GitHubPeople(site)
+        self.app = site.world.app
+        self.limits = site.limits
+
+    @classmethod
+    async def start(
+        cls,
+        directory: Path,
+        *,
+        webhook_secret: str,
+        webhook_url: str | None = None,
+        clock: Clock | None = None,
+        app: AppSpec | None = None,
+        port: int = 0,
+    ) -> "Simulator":
+        """Start on 127.0.0.1. ``directory`` gets the bare repositories, as ``repositories/<owner>/<name>.git``.
+
+        With ``webhook_url`` None deliveries wait in ``webhooks.deliveries`` and nothing is sent until ``webhooks.url``
+        is set. ``port`` 0 takes a free one.
+        """
+        ground = open_ground(directory, clock, port)
+        app = app or AppSpec()
+        world = GitHubWorld(app=app, bot_login=f"{app.slug}[bot]", clock=ground.clock, base_url=ground.base_url)
+        record = Record()
+        site = GitHubSite(
+            directory=ground.directory,
+            world=world,
+            git=Git(ground.directory, pull_refs="refs/pull"),
+            webhooks=AppWebhooks(world=world, record=record, secret=webhook_secret, url=webhook_url),
+            credentials=Credentials(world),
+            record=record,
+            faults=Faults(),
+            limits=RateLimits(),
+        )
+        site.voice = GitHubVoice(site)
+        simulator = cls(site, ground.listener)
+        simulator.people.account(world.bot_login, kind=AccountKind.BOT)
+        await simulator.listening()
+        return simulator
+
+    @classmethod
+    @asynccontextmanager
+    async def serve(
+        cls,
+        directory: Path,
+        *,
+        webhook_secret: str,
+        webhook_url: str | None = None,
+        clock: Clock | None = None,
+        app: AppSpec | None = None,
+        port: int = 0,
+    ) -> "AsyncIterator[Simulator]":
+        """``start`` and ``close`` as a context."""
+        simulator = await cls.start(
+            directory, webhook_secret=webhook_secret, webhook_url=webhook_url, clock=clock, app=app, port=port
+        )
+        try:
+            yield simulator
+        finally:
+            await simulator.close()
+
+    def check_runs(
+        self, repository: Repository, *, head_sha: str | None = None, name: str | None = None
+    ) -> list[CheckRun]:
+        """The check runs of a repository, oldest first."""
+        return [
+            check
+            for check in self.world.check_runs.values()
+            if check.repository is repository and head_sha in {None, check.head_sha} and name in {None, check.name}
+        ]

@@ -10,24 +10,27 @@ from app.demo.simulator.faults import Faults
 from app.demo.simulator.git import Git
 from app.demo.simulator.limits import RateLimits
 from app.demo.simulator.record import Record
-from app.demo.simulator.state import World
-from app.demo.simulator.webhooks import Webhooks
+from app.demo.simulator.state import GitHubWorld, World
+from app.demo.simulator.voice import Voice
+from app.demo.simulator.webhooks import AppWebhooks, Webhooks
 
 PullNumbers = tuple[int, int, int, int]
 
 
 @dataclass(slots=True, kw_only=True)
 class Site:
-    """Everything an endpoint may need. ``numbers`` caches the sizes of pull requests by base and head."""
+    """What an act needs on any forge. ``numbers`` caches the sizes of pull requests by base and head.
+
+    ``voice`` is set right after the making: it speaks of the site it belongs to.
+    """
 
     directory: Path
     world: World
     git: Git
     webhooks: Webhooks
-    credentials: Credentials
     record: Record
     faults: Faults
-    limits: RateLimits
+    voice: Voice = field(init=False)
     numbers: dict[tuple[str, str], PullNumbers] = field(default_factory=dict)
     errors: list[BaseException] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -49,3 +52,13 @@ class Site:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.webhooks.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class GitHubSite(Site):
+    """Everything an endpoint of GitHub may need."""
+
+    world: GitHubWorld
+    webhooks: AppWebhooks
+    credentials: Credentials
+    limits: RateLimits

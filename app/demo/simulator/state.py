@@ -206,16 +206,13 @@ class Installation:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class World:
-    """Everything there is, and a bell that rings at every change."""
+    """Everything there is on any forge, and a bell that rings at every change."""
 
-    app: AppSpec
     clock: Clock
+    bot_login: str
     base_url: str = ""
     accounts: dict[str, Account] = field(default_factory=dict)
     repositories: dict[int, Repository] = field(default_factory=dict)
-    installations: dict[int, Installation] = field(default_factory=dict)
-    check_runs: dict[int, CheckRun] = field(default_factory=dict)
-    suites: dict[tuple[int, str], int] = field(default_factory=dict)
     renamed: dict[str, Repository] = field(default_factory=dict)
     _ids: Iterator[int] = field(default_factory=lambda: count(1_000_001))
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
@@ -249,8 +246,8 @@ class World:
 
     @property
     def bot(self) -> Account:
-        """The account that the App's own comments and pushes appear under."""
-        return self.accounts[f"{self.app.slug}[bot]"]
+        """The account that FlowForge's own comments and pushes appear under."""
+        return self.accounts[self.bot_login]
 
     def repository(self, full_name: str) -> Repository | None:
         """A repository by ``owner/name``, ignoring case as GitHub does."""
@@ -264,13 +261,23 @@ class World:
         """An account by its number."""
         return next((account for account in self.accounts.values() if account.id == account_id), None)
 
-    def installation_for(self, repository: Repository) -> Installation | None:
-        """The installation that reaches a repository, if any."""
-        return next((one for one in self.installations.values() if one.covers(repository)), None)
-
     def pull_requests_from(self, repository: Repository, branch: str) -> Iterator[PullRequest]:
         """The open pull requests, in any repository, whose head is that branch."""
         for target in self.repositories.values():
             for pull in target.pull_requests():
                 if pull.open and pull.head_repository is repository and pull.head_ref == branch:
                     yield pull
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class GitHubWorld(World):
+    """What there is on GitHub only: the App, where it is installed, and its check runs."""
+
+    app: AppSpec
+    installations: dict[int, Installation] = field(default_factory=dict)
+    check_runs: dict[int, CheckRun] = field(default_factory=dict)
+    suites: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    def installation_for(self, repository: Repository) -> Installation | None:
+        """The installation that reaches a repository, if any."""
+        return next((one for one in self.installations.values() if one.covers(repository)), None)

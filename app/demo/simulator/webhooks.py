@@ -7,6 +7,7 @@ import hmac
 import json
 import ssl
 import uuid
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,11 +17,17 @@ from enum import StrEnum
 import httpx
 
 from app.demo.simulator.record import Record, SentWebhook
-from app.demo.simulator.state import World
+from app.demo.simulator.state import GitHubWorld, World
 
 ALWAYS_SENT = frozenset({"installation", "installation_repositories", "ping"})
+SECRET_HEADERS = frozenset({"X-Hub-Signature-256", "X-Gitlab-Token", "webhook-signature"})
+"""What the record leaves out: who reads it must not be able to send a delivery again."""
 ANSWER_SECONDS = 10.0
-"""How long GitHub waits. Source: https://docs.github.com/webhooks/using-webhooks/best-practices-for-using-webhooks ."""
+"""How long GitHub and GitLab wait.
+
+Source: https://docs.github.com/webhooks/using-webhooks/best-practices-for-using-webhooks and
+https://docs.gitlab.com/user/project/integrations/webhooks/ .
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +44,10 @@ class Attempt:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Delivery:
-    """One event for the App. ``guid`` stays the same however often it is sent."""
+    """One event for one receiver. ``guid`` stays the same however often it is sent.
+
+    ``installation_id`` is None on GitLab, ``hook_id`` on GitHub, whose App has one webhook for everything.
+    """
 
     guid: str
     event: str
@@ -46,6 +56,7 @@ class Delivery:
     repository_id: int | None
     payload: Mapping[str, object]
     body: bytes
+    hook_id: int | None = None
     attempts: list[Attempt] = field(default_factory=list)
 
 
@@ -61,15 +72,13 @@ class _Rule:
     times: int
 
 
-class Webhooks:
-    """Sends the App's deliveries one after the other, as long as nobody tells it otherwise.
+class Webhooks(ABC):
+    """Sends deliveries one after the other, as long as nobody tells it otherwise.
 
-    ``url`` None keeps deliveries unsent; ``deliveries`` holds all of them, oldest first.
+    A delivery without an address stays unsent; ``deliveries`` holds all of them, oldest first.
     """
 
-    def __init__(self, *, world: World, record: Record, secret: str, url: str | None) -> None:
-        self.url = url
-        self.secret = secret
+    def __init__(self, *, world: World, record: Record) -> None:
         self.deliveries: list[Delivery] = []
         self.held: list[Delivery] = []
         self._world = world
@@ -85,14 +94,21 @@ class Webhooks:
         )
         self._worker = asyncio.create_task(self._work(), name="simulator-webhooks")
 
+    # What differs between the forges.
+
+    @abstractmethod
+    def address(self, delivery: Delivery) -> str | None:
+        """Where a delivery goes; None keeps it unsent."""
+
+    @abstractmethod
+    def headers(self, delivery: Delivery) -> dict[str, str]:
+        """The headers of a delivery."""
+
+    @abstractmethod
+    def answered(self, delivery: Delivery, attempt: Attempt) -> None:
+        """Hear how an attempt ended."""
+
     # What tests and the demo say.
-
-    def sign(self, body: bytes) -> str:
-        """The value of ``X-Hub-Signature-256`` for a body.
-
-        Source: https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries .
-        """
-        return "sha256=" + hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
 
     def hold(self) -> None:
         """Keep deliveries back from now on."""
@@ -125,27 +141,8 @@ class Webhooks:
 
     # What the simulator does.
 
-    def emit(
-        self,
-        event: str,
-        payload: Mapping[str, object],
-        *,
-        action: str | None = None,
-        installation_id: int | None = None,
-        repository_id: int | None = None,
-    ) -> None:
-        """Make a delivery of an event the App subscribes to."""
-        if event not in ALWAYS_SENT and event not in self._world.app.events:
-            return
-        delivery = Delivery(
-            guid=str(uuid.uuid4()),
-            event=event,
-            action=action,
-            installation_id=installation_id,
-            repository_id=repository_id,
-            payload=payload,
-            body=json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"),
-        )
+    def put(self, delivery: Delivery) -> None:
+        """Take a delivery over, to send it in its turn."""
         self.deliveries.append(delivery)
         if self._holding:
             self.held.append(delivery)
@@ -166,7 +163,7 @@ class Webhooks:
         await self._client.aclose()
 
     def _enqueue(self, delivery: Delivery, *, redelivery: bool) -> None:
-        if self.url is None:
+        if self.address(delivery) is None:
             return
         self._waiting.append((delivery, redelivery))
         self._news.set()
@@ -195,30 +192,13 @@ class Webhooks:
                 return rule.fate
         return None
 
-    def headers(self, delivery: Delivery) -> dict[str, str]:
-        """The headers of a delivery.
-
-        Source: https://docs.github.com/webhooks/webhook-events-and-payloads#delivery-headers .
-        """
-        return {
-            "Accept": "*/*",
-            "Content-Type": "application/json",
-            "User-Agent": "GitHub-Hookshot/flowforge-simulator",
-            "X-GitHub-Delivery": delivery.guid,
-            "X-GitHub-Event": delivery.event,
-            "X-GitHub-Hook-ID": str(self._world.app.id + 1),
-            "X-GitHub-Hook-Installation-Target-ID": str(self._world.app.id),
-            "X-GitHub-Hook-Installation-Target-Type": "integration",
-            "X-Hub-Signature-256": self.sign(delivery.body),
-        }
-
     async def _send(self, delivery: Delivery, *, redelivery: bool) -> None:
         headers = self.headers(delivery)
         started = asyncio.get_running_loop().time()
         code = 0
         try:
-            if self.url is not None:
-                answer = await self._client.post(self.url, content=delivery.body, headers=headers)
+            if (url := self.address(delivery)) is not None:
+                answer = await self._client.post(url, content=delivery.body, headers=headers)
                 code = answer.status_code
             status = "OK" if httpx.codes.is_success(code) else f"Invalid HTTP Response: {code}"
         except httpx.TimeoutException:
@@ -234,20 +214,91 @@ class Webhooks:
                 delivery_id=delivery.guid,
                 event=delivery.event,
                 action=delivery.action,
-                headers={name: value for name, value in headers.items() if name != "X-Hub-Signature-256"},
+                headers={name: value for name, value in headers.items() if name not in SECRET_HEADERS},
                 payload=delivery.payload,
                 status=code or None,
             )
         )
 
     def _note(self, delivery: Delivery, *, redelivery: bool, seconds: float, status: str, code: int) -> None:
-        delivery.attempts.append(
-            Attempt(
-                id=self._world.new_id(),
-                at=self._world.now(),
-                redelivery=redelivery,
-                seconds=round(seconds, 2),
-                status=status,
-                status_code=code,
+        attempt = Attempt(
+            id=self._world.new_id(),
+            at=self._world.now(),
+            redelivery=redelivery,
+            seconds=round(seconds, 2),
+            status=status,
+            status_code=code,
+        )
+        delivery.attempts.append(attempt)
+        self.answered(delivery, attempt)
+
+
+def encode(payload: Mapping[str, object]) -> bytes:
+    """A payload as it goes over the wire."""
+    return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+class AppWebhooks(Webhooks):
+    """GitHub's: one address and one secret for everything the App subscribes to. ``url`` None sends nothing."""
+
+    def __init__(self, *, world: GitHubWorld, record: Record, secret: str, url: str | None) -> None:
+        super().__init__(world=world, record=record)
+        self.url = url
+        self.secret = secret
+        self._app = world.app
+
+    def sign(self, body: bytes) -> str:
+        """The value of ``X-Hub-Signature-256`` for a body.
+
+        Source: https://docs.github.com/webhooks/using-webhooks/validating-webhook-deliveries .
+        """
+        return "sha256=" + hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
+
+    def address(self, delivery: Delivery) -> str | None:
+        """The App's one address."""
+        del delivery
+        return self.url
+
+    def headers(self, delivery: Delivery) -> dict[str, str]:
+        """The headers of a delivery.
+
+        Source: https://docs.github.com/webhooks/webhook-events-and-payloads#delivery-headers .
+        """
+        return {
+            "Accept": "*/*",
+            "Content-Type": "application/json",
+            "User-Agent": "GitHub-Hookshot/flowforge-simulator",
+            "X-GitHub-Delivery": delivery.guid,
+            "X-GitHub-Event": delivery.event,
+            "X-GitHub-Hook-ID": str(self._app.id + 1),
+            "X-GitHub-Hook-Installation-Target-ID": str(self._app.id),
+            "X-GitHub-Hook-Installation-Target-Type": "integration",
+            "X-Hub-Signature-256": self.sign(delivery.body),
+        }
+
+    def answered(self, delivery: Delivery, attempt: Attempt) -> None:
+        """GitHub keeps no count of failures: an App's webhook is never turned off for them."""
+
+    def emit(
+        self,
+        event: str,
+        payload: Mapping[str, object],
+        *,
+        action: str | None = None,
+        installation_id: int | None = None,
+        repository_id: int | None = None,
+    ) -> None:
+        """Make a delivery of an event the App subscribes to."""
+        if event not in ALWAYS_SENT and event not in self._app.events:
+            return
+        self.put(
+            Delivery(
+                guid=str(uuid.uuid4()),
+                event=event,
+                action=action,
+                installation_id=installation_id,
+                repository_id=repository_id,
+                payload=payload,
+                body=encode(payload),
             )
         )

@@ -1,0 +1,165 @@
+"""What GitHub tells its App: every act as a webhook, where the App is installed."""
+
+from app.demo.simulator import acts_apps, render, render_threads
+from app.demo.simulator.git import CommitInfo
+from app.demo.simulator.render import Json
+from app.demo.simulator.site import GitHubSite
+from app.demo.simulator.state import (
+    ZERO_OID,
+    Account,
+    AccountKind,
+    CheckRun,
+    Comment,
+    Issue,
+    PullRequest,
+    Reaction,
+    Repository,
+)
+from app.demo.simulator.voice import Changes, Push
+
+
+class GitHubVoice:
+    """GitHub's words."""
+
+    def __init__(self, site: GitHubSite) -> None:
+        self._site = site
+
+    def email(self, number: int, login: str) -> str:
+        """The address that hides a person's own."""
+        return f"{number}+{login}@users.noreply.github.com"
+
+    def pull_ref(self, number: int) -> str:
+        """Where the base repository keeps the head of a pull request."""
+        return f"refs/pull/{number}/head"
+
+    def token(self, account: Account) -> str:
+        """A new personal access token, for git and the API."""
+        return self._site.credentials.user_token(account)
+
+    def cover(self, repository: Repository) -> None:
+        """Install the App on the owner of a new repository, or add the repository to where it is installed."""
+        acts_apps.cover(self._site, repository)
+
+    def comment(self, action: str, comment: Comment, sender: Account, *, before: str = "") -> None:
+        """Send an ``issue_comment`` webhook."""
+        payload: dict[str, object] = {
+            "issue": render_threads.issue(self._site.world, comment.issue) | {"assignee": None},
+            "comment": render_threads.comment(self._site.world, comment),
+        }
+        if action == "edited":
+            payload["changes"] = {"body": {"from": before}}
+        repository = comment.issue.repository
+        announce(self._site, "issue_comment", payload, action=action, repository=repository, sender=sender)
+
+    def reaction(self, action: str, comment: Comment, reaction: Reaction) -> None:
+        """Nothing: GitHub has no webhook for emoji."""
+
+    def issue(self, action: str, issue: Issue, sender: Account, changes: Changes) -> None:
+        """Nothing: the App does not subscribe to ``issues``."""
+
+    def pull(self, action: str, pull: PullRequest, sender: Account, changes: Changes) -> None:
+        """Send a ``pull_request`` webhook."""
+        site = self._site
+        numbers = site.numbers.get((pull.base_sha, pull.head_sha), (0, 0, 0, 0))
+        kept = {"assignee": None, "merge_commit_sha": pull.merge_commit_sha}
+        payload: dict[str, object] = {
+            "number": pull.number,
+            "pull_request": render_threads.pull_request(site.world, pull, numbers) | kept,
+        }
+        payload |= _changes(changes)
+        announce(site, "pull_request", payload, action=action, repository=pull.repository, sender=sender)
+
+    def push(self, push: Push, pusher: Account) -> None:
+        """Send a ``push`` webhook."""
+        site, repository = self._site, push.repository
+        old, new = push.old or ZERO_OID, push.new or ZERO_OID
+        person: Json = {"name": pusher.login, "email": pusher.email}
+        payload: dict[str, object] = {
+            "ref": push.ref,
+            "before": old,
+            "after": new,
+            "created": push.old is None,
+            "deleted": push.new is None,
+            "forced": push.forced,
+            "base_ref": None,
+            "compare": f"{render.html(site.world, repository)}/compare/{old[:12]}...{new[:12]}",
+            "commits": [self._commit(push, commit) for commit in push.commits],
+            "head_commit": None if push.head is None else self._commit(push, push.head),
+            "pusher": person,
+            "repository": _push_repository(site, repository),
+        }
+        announce(site, "push", payload, action=None, repository=repository, sender=pusher)
+
+    def _commit(self, push: Push, commit: CommitInfo) -> Json:
+        return {
+            "id": commit.sha,
+            "tree_id": commit.tree,
+            "distinct": True,
+            "message": commit.message,
+            "timestamp": commit.when,
+            "url": f"{render.html(self._site.world, push.repository)}/commit/{commit.sha}",
+            "author": {"name": commit.author_name, "email": commit.author_email},
+            "committer": {"name": commit.committer_name, "email": commit.committer_email},
+            **push.paths[commit.sha],
+        }
+
+
+def announce(
+    site: GitHubSite,
+    event: str,
+    payload: dict[str, object],
+    *,
+    action: str | None,
+    repository: Repository,
+    sender: Account,
+) -> None:
+    """Send a webhook about a repository to the App, if it is installed there."""
+    installation = site.world.installation_for(repository)
+    if installation is None or installation.suspended_at is not None:
+        return
+    body: dict[str, object] = {} if action is None else {"action": action}
+    body |= payload
+    body.setdefault("repository", render.repository(site.world, repository) | {"has_downloads": True})
+    if repository.owner.kind is AccountKind.ORGANIZATION:
+        body["organization"] = render.organization(site.world, repository.owner)
+    body["sender"] = render.account(site.world, sender)
+    body["installation"] = {
+        "id": installation.id,
+        "node_id": render.node_id("IntegrationInstallation", installation.id),
+    }
+    site.webhooks.emit(event, body, action=action, installation_id=installation.id, repository_id=repository.id)
+
+
+def announce_check(
+    site: GitHubSite, action: str, check: CheckRun, sender: Account, extra: dict[str, object] | None = None
+) -> None:
+    """Send a ``check_run`` webhook."""
+    run = render_threads.check_run(site.world, check) | {"check_suite": render_threads.check_suite(site.world, check)}
+    payload: dict[str, object] = {"check_run": run} | (extra or {})
+    announce(site, "check_run", payload, action=action, repository=check.repository, sender=sender)
+    site.world.changed()
+
+
+def _changes(changes: Changes) -> dict[str, object]:
+    """What a pull request's webhook tells of its change."""
+    if "head" in changes:
+        before, after = changes["head"]
+        return {"before": before, "after": after}
+    told: dict[str, object] = {name: {"from": changes[name][0]} for name in ("title", "body") if name in changes}
+    if "base" in changes:
+        told["base"] = {"ref": {"from": changes["base"][0]}, "sha": {"from": changes["base_sha"][0]}}
+    return {"changes": told} if told else {}
+
+
+def _push_repository(site: GitHubSite, repository: Repository) -> Json:
+    """A repository in a push: as elsewhere, but with some times as numbers and an owner with a name."""
+    body = render.repository(site.world, repository)
+    owner = render.account(site.world, repository.owner)
+    return body | {
+        "owner": owner | {"name": repository.owner.login, "email": None},
+        "created_at": int(repository.created_at.timestamp()),
+        "pushed_at": int(repository.pushed_at.timestamp()),
+        "url": render.html(site.world, repository),
+        "stargazers": 0,
+        "master_branch": repository.default_branch,
+    }
