@@ -10,6 +10,7 @@ from bot.handlers.advance import AdvanceJob
 from bot.handlers.alarm import TellConflicts
 from bot.handlers.deeds import Deeds
 from bot.handlers.installations import FollowInstallation
+from bot.handlers.marks import SeeMarks
 from bot.handlers.notice import NoticeChanges
 from bot.handlers.replies import Replies
 from bot.handlers.reporting import RefreshReports
@@ -41,6 +42,7 @@ def bind_route(parts: Parts, advance: AdvanceJob, queue: ArqQueue, refresh: Refr
         act=act,
         follow=FollowInstallation(store=store, forge=forge, queue=queue),
         notice=NoticeChanges(store=store, queue=queue),
+        see_marks=SeeMarks(forge=forge, registry=store.registry),
         clock=parts.clock,
         mention=parts.settings.github_app_slug,
     )

@@ -57,6 +57,14 @@ _Command = Annotated[
         max_length=500,
     ),
 ]
+_Label = Annotated[
+    str,
+    Meta(
+        description="the name of a label",
+        pattern=r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$",
+        max_length=50,
+    ),
+]
 _Login = Annotated[str, Meta(description="the login of a bot, such as `renovate`", pattern=_LOGIN, max_length=106)]
 _Model = Annotated[str, Meta(description="the name of a model", pattern=f"^{MODEL_PATTERN}$", max_length=100)]
 
@@ -191,6 +199,13 @@ class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             "nothing.",
         ),
     ] = "report"
+    label: Annotated[
+        _Label | None,
+        Meta(
+            description="The label that asks for the bot. On a pull request it means `resolve`, by whoever put it on "
+            "and with the permission of that command. `null` for none.",
+        ),
+    ] = "flowforge"
     allow_fork_pull_requests: Annotated[
         bool,
         Meta(description="Whether the bot works on pull requests that come from forks."),

@@ -13,6 +13,7 @@ from bot.command_words import CommandFault, ParsedCommand
 from bot.commands import BY_NAME, PREFIX, CommandName, Place
 from bot.model.cases import Choice
 from bot.model.events import (
+    Assigned,
     BranchPushed,
     CheckActionRequested,
     CheckRerequested,
@@ -20,6 +21,7 @@ from bot.model.events import (
     CommentPosted,
     Event,
     InstallationChanged,
+    LabelAdded,
     Pinged,
     PullRequestChanged,
     Unused,
@@ -62,9 +64,13 @@ def intents_of(event: Event, *, mention: str) -> list[Intent]:
 
     * comments: ``<forge>:comment:<comment id>:<first 16 digits of the body's SHA-256>:<ordinal>``
     * clicks: ``<forge>:click:<check run id>:<action>:<delivery id>``
+    * labels and assignments: ``<forge>:mark:<repository id>#<number>:<delivery id>``
 
     A click has no id of its own; its delivery has, the same however often it is sent. Two clicks on one button are two
-    deliveries, and two intents.
+    deliveries, and two intents. So are a label that was put on, taken off and put on.
+
+    Whether a label is the one that the repository chose, and an assignee the bot, is for the caller to see first
+    (``bot.handlers.marks``).
 
     The intents of clicks have ``origin.number`` 0 and ``origin.job_id`` instead: the handler looks the job up. Only the
     conflict watch's check run, which belongs to no job, names its pull request.
@@ -78,10 +84,10 @@ def intents_of(event: Event, *, mention: str) -> list[Intent]:
             return _of_click(event, event.action)
         case CheckRerequested():
             return _of_click(event, "rerequested")
-        case PullRequestChanged() | BranchPushed():
-            # Nobody asks for anything: what became of the branches is compared with what is under way, by levels.
-            return []
-        case InstallationChanged() | Pinged() | Unused():
+        case LabelAdded() | Assigned():
+            return _of_mark(event)
+        # Nobody asks for anything: what became of branches is compared with what is under way, by levels.
+        case PullRequestChanged() | BranchPushed() | InstallationChanged() | Pinged() | Unused():
             return []
         case _:
             assert_never(event)
@@ -163,6 +169,22 @@ def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0
             return Rollback(origin=origin)
         case _:
             assert_never(command.name)
+
+
+def _of_mark(event: LabelAdded | Assigned) -> list[Intent]:
+    """Our label on a pull request, or our name among those who are to see to it, asks to resolve its conflicts."""
+    if not event.on_pull_request:
+        return []
+    said = f"label {event.label}" if isinstance(event, LabelAdded) else f"assigned to {event.assignee.login}"
+    origin = Origin(
+        key=f"{event.repository.forge}:mark:{event.repository.id}#{event.number}:{event.delivery_id}",
+        delivery_id=event.delivery_id,
+        repository=event.repository,
+        number=event.number,
+        actor=event.actor,
+        quoted=said[:QUOTED_CHARACTERS],
+    )
+    return [Resolve(origin=origin)]
 
 
 def _of_click(event: CheckActionRequested | CheckRerequested, action: str) -> list[Intent]:  # noqa: PLR0911 - one return for every action

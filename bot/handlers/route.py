@@ -8,10 +8,12 @@ from bot.errors import FlowForgeError, ForgeUnavailableError, PayloadError
 from bot.handlers.act import ActOnIntent
 from bot.handlers.deeds import BusyError
 from bot.handlers.installations import FollowInstallation
+from bot.handlers.marks import SeeMarks
 from bot.handlers.notice import NoticeChanges
 from bot.intents import intents_of
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.events import (
+    Assigned,
     BranchPushed,
     CheckActionRequested,
     CheckRerequested,
@@ -19,6 +21,7 @@ from bot.model.events import (
     CommentPosted,
     Event,
     InstallationChanged,
+    LabelAdded,
     Pinged,
     PullRequestChanged,
     Unused,
@@ -41,6 +44,7 @@ class RouteDelivery:
     act: ActOnIntent
     follow: FollowInstallation
     notice: NoticeChanges
+    see_marks: SeeMarks
     clock: Clock
     mention: str
     _under_way: set[tuple[ForgeKind, str]] = field(default_factory=set)
@@ -83,10 +87,14 @@ class RouteDelivery:
             case InstallationChanged():
                 await self.follow(event)
                 return DeliveryState.ROUTED
+            case LabelAdded() | Assigned() if not await self.see_marks(event):
+                return DeliveryState.IGNORED
             case (
                 CommentPosted()
                 | CommentEdited()
                 | PullRequestChanged()
+                | LabelAdded()
+                | Assigned()
                 | CheckActionRequested()
                 | CheckRerequested()
                 | BranchPushed()

@@ -67,6 +67,40 @@ class PullRequestChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelAdded:
+    """Somebody put a label on a pull request or an issue.
+
+    ``title`` and ``body`` are as they stood at that moment: what is edited later is not obeyed. ``base_ref`` is the
+    branch whose configuration counts: a pull request's base, the default branch for an issue.
+    """
+
+    delivery_id: str
+    repository: RepositoryRef
+    number: int
+    on_pull_request: bool
+    label: str
+    title: str
+    body: str
+    base_ref: str
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned:
+    """Somebody assigned a pull request or an issue to ``assignee``; everything else is as for a label."""
+
+    delivery_id: str
+    repository: RepositoryRef
+    number: int
+    on_pull_request: bool
+    assignee: Actor
+    title: str
+    body: str
+    base_ref: str
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CheckActionRequested:
     """Somebody clicked a button of one of our check runs."""
 
@@ -143,6 +177,8 @@ Event = (
     CommentPosted
     | CommentEdited
     | PullRequestChanged
+    | LabelAdded
+    | Assigned
     | CheckActionRequested
     | CheckRerequested
     | BranchPushed

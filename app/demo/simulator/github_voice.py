@@ -43,7 +43,7 @@ class GitHubVoice:
     def comment(self, action: str, comment: Comment, sender: Account, *, before: str = "") -> None:
         """Send an ``issue_comment`` webhook."""
         payload: dict[str, object] = {
-            "issue": render_threads.issue(self._site.world, comment.issue) | {"assignee": None},
+            "issue": self._issue(comment.issue),
             "comment": render_threads.comment(self._site.world, comment),
         }
         if action == "edited":
@@ -55,19 +55,45 @@ class GitHubVoice:
         """Nothing: GitHub has no webhook for emoji."""
 
     def issue(self, action: str, issue: Issue, sender: Account, changes: Changes) -> None:
-        """Nothing: the App does not subscribe to ``issues``."""
+        """Send an ``issues`` webhook."""
+        payload = {"issue": self._issue(issue), **_changes(changes)}
+        announce(self._site, "issues", payload, action=action, repository=issue.repository, sender=sender)
+
+    def label(self, action: str, issue: Issue, name: str, sender: Account) -> None:
+        """Send a ``pull_request`` or an ``issues`` webhook."""
+        label = render_threads.hooked_label(self._site.world, issue.repository, name)
+        self._marked(action, issue, sender, {"label": label})
+
+    def assign(self, issue: Issue, assignee: Account, sender: Account) -> None:
+        """Send a ``pull_request`` or an ``issues`` webhook."""
+        self._marked("assigned", issue, sender, {"assignee": render.account(self._site.world, assignee)})
+
+    def _marked(self, action: str, issue: Issue, sender: Account, mark: dict[str, object]) -> None:
+        if isinstance(issue, PullRequest):
+            event, payload = "pull_request", self._pull(issue) | mark
+        else:
+            event, payload = "issues", {"issue": self._issue(issue)} | mark
+        announce(self._site, event, payload, action=action, repository=issue.repository, sender=sender)
+
+    def _issue(self, issue: Issue) -> Json:
+        world = self._site.world
+        return render_threads.issue(world, issue) | render_threads.hooked_labels(world, issue) | {"assignee": None}
+
+    def _pull(self, pull: PullRequest) -> dict[str, object]:
+        world = self._site.world
+        numbers = self._site.numbers.get((pull.base_sha, pull.head_sha), (0, 0, 0, 0))
+        kept = {"assignee": None, "merge_commit_sha": pull.merge_commit_sha}
+        return {
+            "number": pull.number,
+            "pull_request": render_threads.pull_request(world, pull, numbers)
+            | render_threads.hooked_labels(world, pull)
+            | kept,
+        }
 
     def pull(self, action: str, pull: PullRequest, sender: Account, changes: Changes) -> None:
         """Send a ``pull_request`` webhook."""
-        site = self._site
-        numbers = site.numbers.get((pull.base_sha, pull.head_sha), (0, 0, 0, 0))
-        kept = {"assignee": None, "merge_commit_sha": pull.merge_commit_sha}
-        payload: dict[str, object] = {
-            "number": pull.number,
-            "pull_request": render_threads.pull_request(site.world, pull, numbers) | kept,
-        }
-        payload |= _changes(changes)
-        announce(site, "pull_request", payload, action=action, repository=pull.repository, sender=sender)
+        payload = self._pull(pull) | _changes(changes)
+        announce(self._site, "pull_request", payload, action=action, repository=pull.repository, sender=sender)
 
     def push(self, push: Push, pusher: Account) -> None:
         """Send a ``push`` webhook."""

@@ -248,7 +248,7 @@ class People:
     # Issues, pull requests and comments.
 
     def open_issue(self, repository: Repository, *, author: Account, title: str, body: str = "") -> Issue:
-        """Open an issue. On GitHub no webhook comes of it: the App's events do not include it."""
+        """Open an issue."""
         now = self._site.world.now()
         issue = Issue(
             id=self._site.world.new_id(),
@@ -264,6 +264,26 @@ class People:
         self._site.voice.issue("opened", issue, author, {})
         self._site.world.changed()
         return issue
+
+    def label(self, issue: Issue, actor: Account, name: str) -> None:
+        """Put a label on an issue or pull request; one that is there stays, and nothing comes of it."""
+        if name in issue.labels:
+            return
+        issue.labels.append(name)
+        self._site.voice.label("labeled", issue, name, actor)
+        self._site.world.changed()
+
+    def unlabel(self, issue: Issue, actor: Account, name: str) -> None:
+        """Take a label off again."""
+        issue.labels.remove(name)
+        self._site.voice.label("unlabeled", issue, name, actor)
+        self._site.world.changed()
+
+    def assign(self, issue: Issue, actor: Account, assignee: Account) -> None:
+        """Have somebody see to an issue or pull request."""
+        issue.assignees.append(assignee)
+        self._site.voice.assign(issue, assignee, actor)
+        self._site.world.changed()
 
     async def open_pull_request(
         self,

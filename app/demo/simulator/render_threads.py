@@ -3,7 +3,9 @@
 In those of version 2026-03-10 of its API, that is without ``assignee`` and ``merge_commit_sha``, which webhooks keep.
 """
 
+import hashlib
 from collections import Counter
+from urllib.parse import quote
 
 from app.demo.simulator.render import Json, account, api, app, html, node_id, repository, stamp
 from app.demo.simulator.state import (
@@ -70,6 +72,31 @@ def comment(world: GitHubWorld, one: Comment) -> Json:
     }
 
 
+def label(world: GitHubWorld, where: Repository, name: str) -> Json:
+    """A label; its id is made of its name, so that it is the same each time."""
+    number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:6])
+    return {
+        "id": number,
+        "node_id": node_id("Label", number),
+        "url": f"{api(world, where)}/labels/{quote(name, safe='')}",
+        "name": name,
+        "description": None,
+        "color": "ededed",
+        "default": False,
+        "archived_by": None,
+    }
+
+
+def hooked_label(world: GitHubWorld, where: Repository, name: str) -> Json:
+    """A label in a webhook, which says a little more."""
+    return label(world, where, name) | {"archived_at": None}
+
+
+def hooked_labels(world: GitHubWorld, one: Issue) -> Json:
+    """The labels of an issue or pull request in a webhook."""
+    return {"labels": [hooked_label(world, one.repository, name) for name in one.labels]}
+
+
 def issue(world: GitHubWorld, one: Issue) -> Json:
     """An issue, or a pull request seen as one."""
     url = f"{api(world, one.repository)}/issues/{one.number}"
@@ -84,8 +111,8 @@ def issue(world: GitHubWorld, one: Issue) -> Json:
         "state_reason": None if one.open else "completed",
         "locked": False,
         "active_lock_reason": None,
-        "assignees": [],
-        "labels": [],
+        "assignees": [account(world, who) for who in one.assignees],
+        "labels": [label(world, one.repository, name) for name in one.labels],
         "milestone": None,
         "comments": len(one.comments),
         "author_association": association(one.repository, one.author),
@@ -162,9 +189,9 @@ def pull_request_simple(world: GitHubWorld, one: PullRequest) -> Json:
         "title": one.title,
         "body": one.body or None,
         "user": account(world, one.author),
-        "labels": [],
+        "labels": [label(world, one.repository, name) for name in one.labels],
         "milestone": None,
-        "assignees": [],
+        "assignees": [account(world, who) for who in one.assignees],
         "requested_reviewers": [],
         "requested_teams": [],
         "created_at": stamp(one.created_at),

@@ -14,7 +14,7 @@ DEFAULT_PERMISSIONS = {
     "metadata": "read",
     "pull_requests": "write",
 }
-DEFAULT_EVENTS = ("check_run", "issue_comment", "pull_request", "push")
+DEFAULT_EVENTS = ("check_run", "issue_comment", "issues", "pull_request", "push")
 
 
 @cache

@@ -128,6 +128,8 @@ class Issue:
     created_at: datetime
     updated_at: datetime
     closed_at: datetime | None = None
+    labels: list[str] = field(default_factory=list)
+    assignees: list[Account] = field(default_factory=list)
     comments: dict[int, Comment] = field(default_factory=dict)
 
     @property

@@ -59,6 +59,14 @@ class Voice(Protocol):
         """An issue was ``opened``, ``edited``, ``closed`` or ``reopened``."""
         ...
 
+    def label(self, action: str, issue: Issue, name: str, sender: Account) -> None:
+        """An issue or pull request was ``labeled`` with a name, or ``unlabeled``."""
+        ...
+
+    def assign(self, issue: Issue, assignee: Account, sender: Account) -> None:
+        """An issue or pull request was assigned to somebody."""
+        ...
+
     def pull(self, action: str, pull: PullRequest, sender: Account, changes: Changes) -> None:
         """A pull request was ``opened``, ``edited``, ``synchronize``d, ``closed`` or ``reopened``."""
         ...

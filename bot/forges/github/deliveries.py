@@ -17,6 +17,7 @@ from bot.forges import strict
 from bot.forges.github import payloads
 from bot.model.deliveries import Delivery
 from bot.model.events import (
+    Assigned,
     BranchPushed,
     CheckActionRequested,
     CheckRerequested,
@@ -25,6 +26,7 @@ from bot.model.events import (
     Event,
     InstallationAction,
     InstallationChanged,
+    LabelAdded,
     Pinged,
     PullRequestAction,
     PullRequestChanged,
@@ -128,8 +130,17 @@ def _comment(delivery_id: str, document: object, _app_id: int) -> Event:
     )
 
 
+_MARKING: Final = frozenset({"labeled", "assigned"})
+
+
 def _pull_request(delivery_id: str, document: object, _app_id: int) -> Event:
     payload = _read(document, payloads.PullRequest)
+    if payload.action in _MARKING:
+        marked = _read(document, payloads.PullRequestMarked)
+        base_ref = payload.pull_request.base.ref
+        return _marked(
+            delivery_id, marked, marked.pull_request, payload.number, on_pull_request=True, base_ref=base_ref
+        )
     known = frozenset(PullRequestAction)
     return PullRequestChanged(
         delivery_id=delivery_id,
@@ -143,6 +154,53 @@ def _pull_request(delivery_id: str, document: object, _app_id: int) -> Event:
         base_sha=payload.pull_request.base.sha,
         updated_at=payload.pull_request.updated_at,
     )
+
+
+def _issue(delivery_id: str, document: object, _app_id: int) -> Event:
+    if _read(document, payloads.Action).action not in _MARKING:
+        return _unused(delivery_id, "only labels and assignments count")
+    marked = _read(document, payloads.IssueMarked)
+    issue = _read(document, payloads.IssueNumbered).issue
+    base_ref = _read(document, payloads.InRepositoryWithDefault).repository.default_branch
+    on_pull_request = issue.pull_request is not None
+    return _marked(delivery_id, marked, marked.issue, issue.number, on_pull_request=on_pull_request, base_ref=base_ref)
+
+
+def _marked(
+    delivery_id: str,
+    payload: payloads.Marked,
+    text: payloads.Text,
+    number: int,
+    *,
+    on_pull_request: bool,
+    base_ref: str,
+) -> Event:
+    repository, actor = _repository(payload.repository, payload.installation), _actor(payload.sender)
+    if payload.label is not None:
+        return LabelAdded(
+            delivery_id=delivery_id,
+            repository=repository,
+            number=number,
+            on_pull_request=on_pull_request,
+            label=payload.label.name,
+            title=text.title,
+            body=text.body or "",
+            base_ref=base_ref,
+            actor=actor,
+        )
+    if payload.assignee is not None:
+        return Assigned(
+            delivery_id=delivery_id,
+            repository=repository,
+            number=number,
+            on_pull_request=on_pull_request,
+            assignee=_actor(payload.assignee),
+            title=text.title,
+            body=text.body or "",
+            base_ref=base_ref,
+            actor=actor,
+        )
+    return _unused(delivery_id, "it says neither which label nor who was assigned")
 
 
 def _check_run(delivery_id: str, document: object, app_id: int) -> Event:
@@ -231,6 +289,7 @@ _DECODERS: Final[Mapping[str, _Decoder]] = MappingProxyType(
     {
         "issue_comment": _comment,
         "pull_request": _pull_request,
+        "issues": _issue,
         "check_run": _check_run,
         "push": _push,
         "ping": _ping,

@@ -128,6 +128,59 @@ class PullRequest(InRepository, frozen=True, kw_only=True):
     pull_request: PullRequestState
 
 
+class DefaultBranch(Struct, frozen=True):
+    """The branch that a repository shows first."""
+
+    default_branch: RefName
+
+
+class InRepositoryWithDefault(Struct, frozen=True):
+    """Just enough of an event to learn the default branch of its repository."""
+
+    repository: DefaultBranch
+
+
+class Label(Struct, frozen=True):
+    """A label; GitHub's names have at most 50 characters, and here some room."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=1024)]
+
+
+class Text(Struct, frozen=True):
+    """What an issue or pull request says; ``body`` is null where nothing was written."""
+
+    title: str
+    body: str | None = None
+
+
+class Marked(InRepository, frozen=True, kw_only=True):
+    """``labeled`` and ``assigned``: an event has the one or the other.
+
+    https://docs.github.com/en/webhooks/webhook-events-and-payloads?actionType=labeled#issues
+    """
+
+    label: Label | None = None
+    assignee: User | None = None
+
+
+class PullRequestMarked(Marked, frozen=True, kw_only=True):
+    """A ``pull_request`` event of the action ``labeled`` or ``assigned``."""
+
+    pull_request: Text
+
+
+class IssueMarked(Marked, frozen=True, kw_only=True):
+    """An ``issues`` event of the action ``labeled`` or ``assigned``."""
+
+    issue: Text
+
+
+class IssueNumbered(Struct, frozen=True):
+    """Just enough of an ``issues`` event to know which issue it is about."""
+
+    issue: Issue
+
+
 class App(Struct, frozen=True):
     """A GitHub App."""
 

@@ -9,6 +9,7 @@ from bot.commands import COMMANDS, CommandName, Place
 from bot.intents import QUOTED_CHARACTERS, intents_of
 from bot.model.cases import Choice
 from bot.model.events import (
+    Assigned,
     BranchPushed,
     CheckActionRequested,
     CheckRerequested,
@@ -17,6 +18,7 @@ from bot.model.events import (
     Event,
     InstallationAction,
     InstallationChanged,
+    LabelAdded,
     Pinged,
     PullRequestAction,
     PullRequestChanged,
@@ -307,6 +309,48 @@ def test_a_check_run_asked_for_again_is_a_retry() -> None:
     )
     assert intents(event) == [Retry(origin=click_origin("rerequested", "d-5"), proposal_id=PROPOSAL)]
     assert intents(replace(event, external_id="somebody else's")) == []
+
+
+LABEL = LabelAdded(
+    delivery_id="d-6",
+    repository=REPOSITORY,
+    number=5,
+    on_pull_request=True,
+    label="flowforge",
+    title="A change",
+    body="/flowforge cancel",
+    base_ref="main",
+    actor=ADA,
+)
+ASSIGNED = Assigned(
+    delivery_id="d-7",
+    repository=REPOSITORY,
+    number=5,
+    on_pull_request=True,
+    assignee=Actor(id=77, login="flowforge[bot]"),
+    title="A change",
+    body="",
+    base_ref="main",
+    actor=ADA,
+)
+
+
+@pytest.mark.parametrize(
+    ("event", "said"), [(LABEL, "label flowforge"), (ASSIGNED, "assigned to flowforge[bot]")], ids=["label", "assigned"]
+)
+def test_a_mark_on_a_pull_request_asks_to_resolve_it_once_a_delivery(event: LabelAdded | Assigned, said: str) -> None:
+    [intent] = intents(event)
+    assert intent == Resolve(
+        origin=Origin(
+            key=f"github:mark:7#5:{event.delivery_id}",
+            delivery_id=event.delivery_id,
+            repository=REPOSITORY,
+            number=5,
+            actor=ADA,
+            quoted=said,
+        )
+    )
+    assert intents(replace(event, on_pull_request=False)) == []
 
 
 @pytest.mark.parametrize(

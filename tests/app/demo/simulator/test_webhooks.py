@@ -46,8 +46,17 @@ async def test_every_act_of_people_sends_what_github_would(world: World, receive
     people.edit_pull_request(world.pull, ada, title="Another title", body="text")
     await people.commit(world.repository, "release", {"x": "y"}, author=ada)
     await people.retarget(world.pull, ada, base="release")
+    people.label(world.pull, ada, "ready: soon")
+    people.label(world.pull, ada, "ready: soon")
+    people.assign(world.pull, ada, world.eve)
     people.close(world.pull, ada)
     await people.reopen(world.pull, ada)
+    people.unlabel(world.pull, ada, "ready: soon")
+    issue = people.open_issue(world.repository, author=ada, title="Slow")
+    people.label(issue, ada, "bug")
+    people.comment(issue, ada, "Still slow")
+    people.assign(issue, ada, ada)
+    people.unlabel(issue, ada, "bug")
     await people.merge(world.pull, ada)
     await people.move_branch(world.repository, "feature", None, actor=ada)
     people.ping()
@@ -67,8 +76,16 @@ async def test_every_act_of_people_sends_what_github_would(world: World, receive
         "pull_request edited",
         "push -",
         "pull_request edited",
+        "pull_request labeled",
+        "pull_request assigned",
         "pull_request closed",
         "pull_request reopened",
+        "pull_request unlabeled",
+        "issues opened",
+        "issues labeled",
+        "issue_comment created",
+        "issues assigned",
+        "issues unlabeled",
         "push -",
         "pull_request closed",
         "push -",

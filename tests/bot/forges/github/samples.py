@@ -222,6 +222,29 @@ def _end(ref: str, sha: str) -> Json:
     return {"label": f"octo-org:{ref}", "ref": ref, "sha": sha, "user": user(), "repo": repository()}
 
 
+def label(name: str) -> Json:
+    return {
+        "id": 1,
+        "node_id": "MDU6TGFiZWwx",
+        "url": f"{API}/repos/octo-org/hello.world/labels/{name}",
+        "name": name,
+        "color": "f00",
+        "default": True,
+        "description": None,
+        "archived_at": None,
+        "archived_by": None,
+    }
+
+
+def issues(action: str = "labeled", *, name: str = "bug", on_pull_request: bool = False) -> Json:
+    payload = in_repository(action=action, issue=_issue(number=7, on_pull_request=on_pull_request))
+    if action == "labeled":
+        payload["label"] = label(name)
+    if action == "assigned":
+        payload["assignee"] = user("flowforge[bot]", 77, "Bot")
+    return payload
+
+
 def pull_request(action: str = "synchronize") -> Json:
     url = f"{API}/repos/octo-org/hello.world/pulls/7"
     links = ("self", "html", "issue", "comments", "review_comments", "review_comment", "commits", "statuses")
@@ -286,17 +309,9 @@ def pull_request(action: str = "synchronize") -> Json:
     if action == "edited":
         payload["changes"] = {"base": {"ref": {"from": "old"}, "sha": {"from": BASE}}}
     if action == "labeled":
-        payload["label"] = {
-            "id": 1,
-            "node_id": "MDU6TGFiZWwx",
-            "url": f"{API}/repos/octo-org/hello.world/labels/bug",
-            "name": "bug",
-            "color": "f00",
-            "default": True,
-            "description": None,
-            "archived_at": None,
-            "archived_by": None,
-        }
+        payload["label"] = label("bug")
+    if action == "assigned":
+        payload["assignee"] = user("flowforge[bot]", 77, "Bot")
     return payload
 
 

@@ -1,6 +1,7 @@
 """From a verified body to an event, or a PayloadError: nothing else ever (ADV-062)."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from bot.errors import PayloadError
 from bot.forges.github.deliveries import DECODED_EVENTS, DeliveryDecoder
 from bot.model.deliveries import Delivery
 from bot.model.events import (
+    Assigned,
     BranchPushed,
     CheckActionRequested,
     CheckRerequested,
@@ -20,6 +22,7 @@ from bot.model.events import (
     Event,
     InstallationAction,
     InstallationChanged,
+    LabelAdded,
     Pinged,
     PullRequestAction,
     PullRequestChanged,
@@ -98,6 +101,52 @@ def test_programs_are_told_from_people(kind: str, expected: ActorKind) -> None:
     assert event.actor == Actor(id=3, login="renovate[bot]", kind=expected)
 
 
+BOT = Actor(id=77, login="flowforge[bot]", kind=ActorKind.BOT)
+
+
+def test_a_label_on_a_pull_request_or_an_issue() -> None:
+    seen = LabelAdded(
+        delivery_id=ID,
+        repository=REPOSITORY,
+        number=7,
+        on_pull_request=True,
+        label="bug",
+        title="A change",
+        body="",
+        base_ref="main",
+        actor=OCTOCAT,
+    )
+    assert decode("pull_request", samples.pull_request("labeled")) == seen
+    assert decode("issues", samples.issues()) == replace(seen, on_pull_request=False)
+
+
+def test_an_assignment_names_who_is_to_see_to_it() -> None:
+    seen = Assigned(
+        delivery_id=ID,
+        repository=REPOSITORY,
+        number=7,
+        on_pull_request=True,
+        assignee=BOT,
+        title="A change",
+        body="",
+        base_ref="main",
+        actor=OCTOCAT,
+    )
+    assert decode("pull_request", samples.pull_request("assigned")) == seen
+    assert decode("issues", samples.issues("assigned")) == replace(seen, on_pull_request=False)
+
+
+@pytest.mark.parametrize("action", ["opened", "edited", "unlabeled", "unassigned", "milestoned", "pinned"])
+def test_what_else_happens_to_an_issue_is_not_used(action: str) -> None:
+    assert isinstance(decode("issues", samples.issues(action)), Unused)
+
+
+def test_a_mark_without_what_it_marks_is_not_used() -> None:
+    payload = samples.issues("assigned")
+    del payload["assignee"]
+    assert isinstance(decode("issues", payload), Unused)
+
+
 @pytest.mark.parametrize(
     ("action", "expected"),
     [
@@ -106,7 +155,7 @@ def test_programs_are_told_from_people(kind: str, expected: ActorKind) -> None:
         ("closed", PullRequestAction.CLOSED),
         ("synchronize", PullRequestAction.HEAD_MOVED),
         ("edited", PullRequestAction.EDITED),
-        ("labeled", PullRequestAction.OTHER),
+        ("unlabeled", PullRequestAction.OTHER),
     ],
 )
 def test_a_pull_request_changed(action: str, expected: PullRequestAction) -> None:
@@ -231,7 +280,7 @@ def test_the_installation_of_another_app_is_not_ours(event: str) -> None:
     assert decode(event, payload) == Unused(delivery_id=ID, reason="the installation is of another App")
 
 
-@pytest.mark.parametrize("event", ["issues", "workflow_run", "", "Issue_Comment"])
+@pytest.mark.parametrize("event", ["issue_dependencies", "workflow_run", "", "Issue_Comment"])
 def test_other_events_are_not_used_and_not_read(event: str) -> None:
     assert isinstance(decode(event, b"[" * 100_000), Unused)
 
@@ -319,6 +368,7 @@ WHOLE = {
     "issue_comment": samples.issue_comment("edited", before="old"),
     "pull_request": samples.pull_request(),
     "check_run": samples.check_run(),
+    "issues": samples.issues(),
     "push": samples.push(),
     "ping": samples.ping(),
     "installation": samples.installation(),

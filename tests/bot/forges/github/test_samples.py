@@ -14,8 +14,11 @@ CASES = [
     ("issue_comment", samples.issue_comment("deleted")),
     *(
         ("pull_request", samples.pull_request(action))
-        for action in ("opened", "reopened", "closed", "synchronize", "edited", "labeled")
+        for action in ("opened", "reopened", "closed", "synchronize", "edited", "labeled", "assigned")
     ),
+    ("issues", samples.issues("labeled")),
+    ("issues", samples.issues("assigned")),
+    ("issues", samples.issues("closed")),
     ("check_run", samples.check_run("requested_action")),
     ("check_run", samples.check_run("rerequested")),
     ("check_run", samples.check_run("completed")),
