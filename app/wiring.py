@@ -29,14 +29,15 @@ from app.wiring_web import create_web
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.forge import GitHubForge
 from bot.forges.github.transport import open_http
+from bot.forges.router import ForgeRouter
 from bot.git.adapter import GitMirrors
 from bot.handlers.bring import BringCommits
 from bot.handlers.reporting import DeliverReport, RefreshReports
 from bot.handlers.turns import TakeTurns
-from bot.model.forge import ForgeKind
 from bot.model.levels import LevelKind
 from bot.model.runs import AgentProgress, RunTask, failure_class
 from bot.ports.background import background
+from bot.ports.forge import Forge
 from bot.ports.runner import AgentRunner, Obstacle, RunLauncher
 from bot.ports.system import Clock, Timer
 from runners.supervise import Supervisor
@@ -52,7 +53,7 @@ class FlowForge:
 
     settings: ServiceSettings
     store: SqlStore
-    forge: GitHubForge
+    forge: Forge
     git: GitMirrors
     redis: ArqRedis
     runner: AgentRunner
@@ -103,7 +104,7 @@ async def open_flowforge(
         stack.push_async_callback(store.close)
         redis = open_pool(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
-        forge = await _github(settings, clock, timer or SystemTimer(), stack)
+        forge = ForgeRouter([await _github(settings, clock, timer or SystemTimer(), stack)])
         parts = Parts(
             settings=settings,
             clock=clock,
@@ -169,11 +170,10 @@ def _bind(parts: Parts, worker: str) -> FlowForge:
 
     async def on_delivery(key: str) -> None:
         forge, _, delivery_id = key.partition(":")
-        kind = ForgeKind(forge)
-        delivery = await store.deliveries.get(kind, delivery_id)
+        delivery = await store.deliveries.get(forge, delivery_id)
         # A ring brings the trace along; after a lost one, the row still has it.
         with span("route", parent=None if delivery is None else delivery.headers):
-            await route(kind, delivery_id)
+            await route(forge, delivery_id)
 
     async def on_base(key: str) -> None:
         with background():

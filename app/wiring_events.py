@@ -23,7 +23,7 @@ def bind_route(parts: Parts, advance: AdvanceJob, queue: ArqQueue, refresh: Refr
     """The way of a delivery: decode, decide, act."""
     store, forge = parts.store, parts.forge
     limits = server_limits(parts.settings)
-    replies = Replies(store=store, queue=queue, mention=parts.settings.github_app_slug)
+    replies = Replies(store=store, queue=queue, forge=forge)
     deeds = Deeds(
         store=store,
         queue=queue,
@@ -44,13 +44,12 @@ def bind_route(parts: Parts, advance: AdvanceJob, queue: ArqQueue, refresh: Refr
         notice=NoticeChanges(store=store, queue=queue),
         see_marks=SeeMarks(forge=forge, registry=store.registry),
         clock=parts.clock,
-        mention=parts.settings.github_app_slug,
     )
 
 
 def bind_watch(parts: Parts, act: ActOnIntent, queue: ArqQueue, notice: NoticeChanges) -> WatchBase:
     """The conflict watch over a base branch."""
-    store, forge, mention = parts.store, parts.forge, parts.settings.github_app_slug
+    store, forge = parts.store, parts.forge
     batch = GitBatch(parts.settings.data_dir / "mirrors")
     return WatchBase(
         store=store,
@@ -60,7 +59,7 @@ def bind_watch(parts: Parts, act: ActOnIntent, queue: ArqQueue, notice: NoticeCh
         queue=queue,
         clock=parts.clock,
         notice=notice,
-        tell=TellConflicts(store=store, forge=forge, batch=batch, queue=queue, act=act, mention=mention),
+        tell=TellConflicts(store=store, forge=forge, batch=batch, queue=queue, act=act),
     )
 
 
@@ -75,5 +74,4 @@ def bind_sync(parts: Parts, act: ActOnIntent) -> SyncPull:
         ids=parts.ids,
         act=act,
         debounce=timedelta(seconds=parts.settings.push_debounce_seconds),
-        mention=parts.settings.github_app_slug,
     )

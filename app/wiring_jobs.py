@@ -113,7 +113,6 @@ def _work(parts: Parts, launcher: RunLauncher, guard: Obstacle) -> _Work:
         git=git,
         clock=clock,
         tests=RunTests(store=store, launch=launch, clock=clock, server=limits),
-        bot_name=f"{parts.settings.github_app_slug}[bot]",
     )
     settle = SettleMerge(
         proposals=store.proposals,

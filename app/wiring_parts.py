@@ -9,11 +9,11 @@ from app.jobs.queue import ArqQueue
 from app.settings import ServiceSettings
 from app.store.database import SqlStore
 from app.system import SystemIds
-from bot.forges.github.forge import GitHubForge
 from bot.git.adapter import GitMirrors
 from bot.model.retention import Keep
 from bot.model.turns import JobCaps
 from bot.policy.limits import ServerLimits
+from bot.ports.forge import Forge
 from bot.ports.runner import AgentRunner, Obstacle
 from bot.ports.system import Clock
 
@@ -28,7 +28,7 @@ class Parts:
     store: SqlStore
     redis: ArqRedis
     queue: ArqQueue
-    forge: GitHubForge
+    forge: Forge
     git: GitMirrors
     runner: AgentRunner
     guard: Obstacle | None

@@ -367,7 +367,7 @@ async def run(root: Path, options: argparse.Namespace, counts: Sequence[int]) ->
     pushes = [f"refs/heads/push/{number}" for number in range(options.pushes)]
     names = ["refs/heads/main", *pushes, *(f"refs/pull/{number}/head" for number in range(1, max(counts) + 1))]
     refs = dict(await git.fetch(REPOSITORY, GitAccess(url=f"file://{forge}", authorization=""), names))
-    mirror = root / "mirrors" / REPOSITORY.forge.value / f"{REPOSITORY.id}.git"
+    mirror = root / "mirrors" / REPOSITORY.forge / f"{REPOSITORY.id}.git"
     command = GitCommand(git="git", home=root / "mirrors" / "home", timeout_seconds=600, offline=True)
     bench = Bench(root=root, mirror=mirror, forge=forge, command=command, refs=refs)
     bases = [refs["refs/heads/main"], *(refs[name] for name in pushes)]

@@ -159,7 +159,7 @@ async def measure(repository: Path, pairs: int) -> dict[str, Any]:
         git = GitMirrors(root, allow_file=True, timeout_seconds=600)
         names = [f"refs/heads/{side}/{pair}" for pair in range(pairs) for side in ("ours", "theirs")]
         refs = await git.fetch(REPOSITORY, GitAccess(url=f"file://{repository}", authorization=""), names)
-        mirror = root / REPOSITORY.forge.value / f"{REPOSITORY.id}.git"
+        mirror = root / REPOSITORY.forge / f"{REPOSITORY.id}.git"
         command = GitCommand(git="git", home=root / "home", timeout_seconds=600)
         verdicts, ours, again, plain = [], [], [], []
         for pair in range(pairs):

@@ -26,6 +26,7 @@ from bot.model.events import (
     PullRequestChanged,
     Unused,
 )
+from bot.model.forge import ThreadKind
 from bot.model.ids import parse_external_id, parse_watch_id
 from bot.model.intents import (
     Approve,
@@ -135,6 +136,7 @@ def _comment_origin(event: CommentPosted | CommentEdited, item: Parsed) -> Origi
         repository=event.repository,
         number=event.number,
         actor=event.actor,
+        thread=ThreadKind.PULL if event.on_pull_request else ThreadKind.ISSUE,
         comment_id=event.comment_id,
         quoted=item.text[:QUOTED_CHARACTERS],
     )

@@ -13,7 +13,7 @@ from app.store.inbox import InboxWriter
 from app.store.tables import deliveries
 from bot.errors import StoreError, StoreUnavailableError
 from bot.model.deliveries import Delivery, DeliveryState
-from bot.model.forge import ForgeKind
+from bot.model.forge import ForgeName
 from bot.ports.system import Clock
 
 _BATCH: Final = 64
@@ -79,14 +79,14 @@ class SqlDeliveries:
         else:
             _answer(batch, added)
 
-    async def get(self, forge: ForgeKind, delivery_id: str) -> Delivery | None:
+    async def get(self, forge: ForgeName, delivery_id: str) -> Delivery | None:
         """A delivery by its id."""
         query = select(deliveries).where(_is(forge, delivery_id))
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else _delivery(row)
 
-    async def settle(self, forge: ForgeKind, delivery_id: str, state: DeliveryState, *, error: str = "") -> None:
+    async def settle(self, forge: ForgeName, delivery_id: str, state: DeliveryState, *, error: str = "") -> None:
         """Say what became of a delivery."""
         settled_at: datetime | None = None if state is DeliveryState.NEW else self._clock.now()
         change = (
@@ -95,7 +95,7 @@ class SqlDeliveries:
         async with self._database.writing() as connection:
             await connection.execute(change)
 
-    async def failed_attempt(self, forge: ForgeKind, delivery_id: str, *, error: str) -> int:
+    async def failed_attempt(self, forge: ForgeName, delivery_id: str, *, error: str) -> int:
         """Count a failed attempt at routing and return how many there were."""
         change = (
             update(deliveries)
@@ -106,7 +106,7 @@ class SqlDeliveries:
         async with self._database.writing() as connection:
             return int((await connection.execute(change)).scalar_one())
 
-    async def waiting(self, *, limit: int) -> list[tuple[ForgeKind, str]]:
+    async def waiting(self, *, limit: int) -> list[tuple[ForgeName, str]]:
         """Deliveries not yet routed, oldest first."""
         query = (
             select(deliveries.c.forge, deliveries.c.delivery_id)
@@ -118,7 +118,7 @@ class SqlDeliveries:
             return [(row.forge, row.delivery_id) for row in await connection.execute(query)]
 
 
-def _answer(batch: Sequence[_Waiting], added: set[tuple[ForgeKind, str]]) -> None:
+def _answer(batch: Sequence[_Waiting], added: set[tuple[ForgeName, str]]) -> None:
     """Tell each caller; of several with the same id the first one brought it."""
     for delivery, kept in batch:
         brought = (delivery.forge, delivery.delivery_id) in added
@@ -133,7 +133,7 @@ def _answer_error(batch: Sequence[_Waiting], error: BaseException) -> None:
             kept.set_exception(error)
 
 
-def _is(forge: ForgeKind, delivery_id: str) -> ColumnElement[bool]:
+def _is(forge: ForgeName, delivery_id: str) -> ColumnElement[bool]:
     """The delivery with that key. By its moment, a database with partitions looks into one of them only."""
     return and_(
         delivery_keys.c.forge == forge,

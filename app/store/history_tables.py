@@ -11,15 +11,14 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Table, UniqueConstraint
 
 from app.store.tables import metadata
-from app.store.types import SERIAL, AnyText, UtcDateTime, choice, digest
-from bot.model.forge import ForgeKind
+from app.store.types import SERIAL, AnyText, UtcDateTime, digest, forge_name
 
 delivery_keys: Final = Table(
     "delivery_keys",
     metadata,
     # counts for both tables: the row in deliveries has this number and this moment
     Column("serial", SERIAL, primary_key=True),
-    Column("forge", choice(ForgeKind), nullable=False),
+    Column("forge", forge_name(), nullable=False),
     Column("delivery_id", AnyText, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
     # Deliveries.add, get, settle, failed_attempt; Sweeps.missing

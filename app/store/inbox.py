@@ -14,7 +14,7 @@ from app.store.engine import PASSING, Database
 from app.store.tables import deliveries
 from bot.errors import StoreError, StoreUnavailableError
 from bot.model.deliveries import Delivery, DeliveryState
-from bot.model.forge import ForgeKind
+from bot.model.forge import ForgeName
 
 _COLUMNS: Final = ("forge", "delivery_id", "received_at", "event", "headers", "body")
 _FRESH: Final = f"'{DeliveryState.NEW.value}', 0, ''"
@@ -45,7 +45,7 @@ INSERT INTO deliveries (serial, forge, delivery_id, received_at, event, headers,
 VALUES (?, ?, ?, ?, ?, ?, ?, {_FRESH})
 """  # noqa: S608 - made of constants
 
-_Key = tuple[ForgeKind, str]
+_Key = tuple[ForgeName, str]
 _Row = tuple[Any, ...]
 
 

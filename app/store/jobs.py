@@ -26,7 +26,7 @@ from app.store.registry import know_repository
 from app.store.tables import job_config_versions, job_executions, jobs, repositories
 from app.store.types import Values
 from bot.errors import FencingLostError, IllegalTransitionError, StoreError, StoreUnavailableError
-from bot.model.forge import Actor, ForgeKind, RepositoryRef
+from bot.model.forge import Actor, ForgeName, RepositoryRef
 from bot.model.intents import Origin
 from bot.model.jobs import TERMINAL, TRANSITIONS, Job, JobKind, JobLease, JobRequest, JobState
 from bot.model.turns import JobCaps, KeptWaiting
@@ -176,7 +176,7 @@ class SqlJobs:
             subject=f"job:{job_id}",
             data={
                 "kind": request.kind.value,
-                "repository": f"{request.repository.forge.value}:{request.repository.id}",
+                "repository": f"{request.repository.forge}:{request.repository.id}",
                 "number": str(request.number),
                 "origin": request.origin_key,
                 "config": request.config_version,
@@ -449,7 +449,7 @@ class SqlJobs:
         async with self._database.writing() as connection:
             return (await connection.execute(change.values(conclude_at=again_at))).rowcount == 1
 
-    async def of_installation(self, forge: ForgeKind, installation_id: int) -> list[Job]:
+    async def of_installation(self, forge: ForgeName, installation_id: int) -> list[Job]:
         """The jobs under way in the repositories of an installation."""
         query = SELECT_JOB.where(
             jobs.c.finished_at.is_(None),

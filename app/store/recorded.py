@@ -144,7 +144,7 @@ class SqlRecorded:
         verb: str,
         data: Mapping[str, str],
     ) -> None:
-        subject = f"repository:{repository.forge.value}:{repository.id}"
+        subject = f"repository:{repository.forge}:{repository.id}"
         await audit.append(connection, self._clock.now(), actor="flowforge", verb=verb, subject=subject, data=data)
 
 

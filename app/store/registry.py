@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.engine import Database, insert
 from app.store.tables import installations, instance, job_config_versions, repositories
-from bot.model.forge import ForgeKind, RepositoryRef
+from bot.model.forge import ForgeName, RepositoryRef
 from bot.ports.system import Clock
 
 
@@ -30,14 +30,14 @@ class SqlRegistry:
                 name = str((await connection.execute(query)).scalar_one())
         return name
 
-    async def installation(self, forge: ForgeKind, installation_id: int, account: str, *, active: bool) -> None:
+    async def installation(self, forge: ForgeName, installation_id: int, account: str, *, active: bool) -> None:
         """Record an installation, active or gone."""
         seen = {"account": account, "active": active, "updated_at": self._clock.now()}
         async with self._database.writing() as connection:
             row = insert(connection, installations).values(forge=forge, id=installation_id, **seen)
             await connection.execute(row.on_conflict_do_update(index_elements=["forge", "id"], set_=seen))
 
-    async def installation_active(self, forge: ForgeKind, installation_id: int) -> bool:
+    async def installation_active(self, forge: ForgeName, installation_id: int) -> bool:
         """False when the App was removed or suspended there; True when active or never heard of."""
         query = select(installations.c.active).where(
             installations.c.forge == forge,
@@ -62,14 +62,14 @@ class SqlRegistry:
             )
             await connection.execute(installed.on_conflict_do_nothing(index_elements=["forge", "id"]))
 
-    async def find_repository(self, forge: ForgeKind, repository_id: int) -> RepositoryRef | None:
+    async def find_repository(self, forge: ForgeName, repository_id: int) -> RepositoryRef | None:
         """A recorded repository."""
         query = select(repositories).where(repositories.c.forge == forge, repositories.c.id == repository_id)
         async with self._database.reading() as connection:
             row = (await connection.execute(query)).one_or_none()
         return None if row is None else repository_of(row)
 
-    async def named(self, forge: ForgeKind, full_name: str) -> list[RepositoryRef]:
+    async def named(self, forge: ForgeName, full_name: str) -> list[RepositoryRef]:
         """The repositories recorded under ``owner/name``, in any case; after renames there may be more than one."""
         owner, _, name = full_name.rpartition("/")  # GitLab nests groups: ``group/subgroup/project``
         query = (

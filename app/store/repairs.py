@@ -14,11 +14,11 @@ from app.store.reports import decode
 from app.store.tables import jobs, proposals, report_targets
 from app.store.types import Values
 from app.store.watch_tables import levels, watched_pulls, watched_repositories
-from bot.model.forge import RepositoryRef
+from bot.model.forge import RepositoryRef, Thread
 from bot.model.jobs import Job, JobState
 from bot.model.levels import LevelKind, PullKey
 from bot.model.proposals import Proposal, ProposalKind, ProposalState
-from bot.model.reports import Surface
+from bot.model.reports import Surface, pull_owner
 from bot.model.sweeps import WrittenReport
 
 log = structlog.get_logger(__name__)
@@ -144,9 +144,9 @@ class SqlRepairs:
             for row in await connection.execute(query.limit(limit)):
                 owners.append((row.id, Surface.CHECK_RUN))
                 if row.finished_at is None:
-                    owners.append((f"{repository.id}#{row.number}", Surface.STICKY_COMMENT))
+                    owners.append((pull_owner(repository, row.number), Surface.STICKY_COMMENT))
             owners += [
-                (f"watch:{repository.id}#{row.number}:{row.told_head}", Surface.CHECK_RUN)
+                (f"watch:{pull_owner(repository, row.number)}:{row.told_head}", Surface.CHECK_RUN)
                 for row in await connection.execute(told.order_by(watched_pulls.c.number).limit(limit))
             ]
             reports = select(report_targets).where(
@@ -180,4 +180,10 @@ def _pull_key(job: Job) -> str:
 
 
 def _written(row: Row[Any]) -> WrittenReport:
-    return WrittenReport(id=row.id, content=decode(row.desired), content_hash=row.desired_hash, remote_id=row.remote_id)
+    return WrittenReport(
+        id=row.id,
+        thread=Thread(kind=row.thread, number=row.number),
+        content=decode(row.desired),
+        content_hash=row.desired_hash,
+        remote_id=row.remote_id,
+    )

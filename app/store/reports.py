@@ -14,7 +14,7 @@ from app.store.engine import Database, insert
 from app.store.registry import know_repository
 from app.store.tables import report_targets
 from app.store.types import UtcDateTime
-from bot.model.forge import RepositoryRef
+from bot.model.forge import RepositoryRef, Thread, ThreadKind
 from bot.model.reports import CheckRunContent, CommentContent, ReactionContent, ReportContent, ReportTarget, Surface
 from bot.ports.system import Clock, Ids
 
@@ -44,6 +44,7 @@ class SqlReports:
         surface: Surface,
         content: ReportContent,
         *,
+        thread: ThreadKind = ThreadKind.PULL,
         not_before: datetime | None = None,
         first: bool = False,
     ) -> str:
@@ -61,6 +62,7 @@ class SqlReports:
                 owner,
                 surface=surface,
                 content=content,
+                thread=thread,
                 not_before=not_before,
                 first=first,
             )
@@ -74,6 +76,7 @@ class SqlReports:
         *,
         surface: Surface,
         content: ReportContent,
+        thread: ThreadKind = ThreadKind.PULL,
         not_before: datetime | None = None,
         first: bool = False,
     ) -> str:
@@ -86,6 +89,7 @@ class SqlReports:
             forge=repository.forge,
             repository_id=repository.id,
             number=number,
+            thread=thread,
             owner=owner,
             surface=surface,
             attempts=0,
@@ -247,8 +251,9 @@ def _target(row: Row[Any]) -> ReportTarget:
     moments = [moment for moment in (row.not_before, row.retry_at) if moment is not None]
     return ReportTarget(
         id=row.id,
+        forge=row.forge,
         repository_id=row.repository_id,
-        number=row.number,
+        thread=Thread(kind=row.thread, number=row.number),
         owner=row.owner,
         surface=row.surface,
         desired=decode(row.desired),

@@ -5,8 +5,7 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, ForeignKeyConstraint, Integer, Table
 
 from app.store.tables import metadata
-from app.store.types import AnyText, UtcDateTime, choice
-from bot.model.forge import ForgeKind
+from app.store.types import AnyText, UtcDateTime, forge_name
 
 sweeps: Final = Table(
     "sweeps",
@@ -30,7 +29,7 @@ repository_sweeps: Final = Table(
     "repository_sweeps",
     metadata,
     Column("name", AnyText, primary_key=True),
-    Column("forge", choice(ForgeKind), primary_key=True),
+    Column("forge", forge_name(), primary_key=True),
     Column("repository_id", BigInteger, primary_key=True, autoincrement=False),
     # the repository is not looked at again before
     Column("due_at", UtcDateTime, nullable=False),
@@ -40,7 +39,7 @@ repository_sweeps: Final = Table(
 redeliveries: Final = Table(
     "redeliveries",
     metadata,
-    Column("forge", choice(ForgeKind), primary_key=True),
+    Column("forge", forge_name(), primary_key=True),
     Column("delivery_id", AnyText, primary_key=True),
     Column("attempts", Integer, nullable=False),
     Column("asked_at", UtcDateTime, nullable=False),

@@ -14,7 +14,7 @@ from app.store.registry import repository_of
 from app.store.sweep_tables import redeliveries, repository_sweeps, sweeps
 from app.store.tables import installations, repositories
 from app.store.types import Values
-from bot.model.forge import ForgeKind, RepositoryRef
+from bot.model.forge import ForgeName, RepositoryRef
 from bot.model.sweeps import SweepBeat, SweepLease
 from bot.ports.system import Clock
 
@@ -134,7 +134,7 @@ class SqlSweeps:
             await connection.execute(_due(insert(connection, repository_sweeps), name, repository, until))
 
     async def missing(
-        self, forge: ForgeKind, delivery_ids: Sequence[str], *, attempts: int, asked_before: datetime
+        self, forge: ForgeName, delivery_ids: Sequence[str], *, attempts: int, asked_before: datetime
     ) -> list[str]:
         """Those that are not in the inbox, in their order.
 
@@ -155,7 +155,7 @@ class SqlSweeps:
                 away |= set((await connection.execute(tried)).scalars())
         return [delivery_id for delivery_id in delivery_ids if delivery_id not in away]
 
-    async def asked(self, forge: ForgeKind, delivery_id: str) -> int:
+    async def asked(self, forge: ForgeName, delivery_id: str) -> int:
         """Count a request to send a delivery again; how many there were."""
         now = self._clock.now()
         async with self._database.writing() as connection:

@@ -22,9 +22,9 @@ from sqlalchemy import (
     text,
 )
 
-from app.store.types import SERIAL, AnyText, UtcDateTime, choice, digest, key
+from app.store.types import SERIAL, AnyText, UtcDateTime, choice, digest, forge_name, key
 from bot.model.deliveries import DeliveryState
-from bot.model.forge import ActorKind, ForgeKind
+from bot.model.forge import ActorKind, ThreadKind
 from bot.model.intents import Strategy
 from bot.model.jobs import JobKind, JobState
 from bot.model.proposals import ApprovalVia, ProposalKind, ProposalState, PushPurpose, SuiteOutcome
@@ -59,7 +59,7 @@ deliveries: Final = Table(
     metadata,
     # of its row in delivery_keys, which knows each forge's ids once
     Column("serial", SERIAL, primary_key=True, autoincrement=False),
-    Column("forge", choice(ForgeKind), nullable=False),
+    Column("forge", forge_name(), nullable=False),
     Column("delivery_id", AnyText, nullable=False),
     Column("event", AnyText, nullable=False),
     Column("headers", JSON, nullable=False),
@@ -93,7 +93,7 @@ intents: Final = Table(
 installations: Final = Table(
     "installations",
     metadata,
-    Column("forge", choice(ForgeKind), primary_key=True),
+    Column("forge", forge_name(), primary_key=True),
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("account", AnyText, nullable=False),
     Column("active", Boolean, nullable=False),
@@ -103,7 +103,7 @@ installations: Final = Table(
 repositories: Final = Table(
     "repositories",
     metadata,
-    Column("forge", choice(ForgeKind), primary_key=True),
+    Column("forge", forge_name(), primary_key=True),
     Column("id", BigInteger, primary_key=True, autoincrement=False),
     Column("owner", AnyText, nullable=False),
     Column("name", AnyText, nullable=False),
@@ -118,7 +118,7 @@ job_config_versions: Final = Table(
     Column("version", AnyText, primary_key=True),
     Column("text", AnyText, nullable=False),
     # where this text was seen first
-    Column("forge", choice(ForgeKind), nullable=False),
+    Column("forge", forge_name(), nullable=False),
     Column("repository_id", BigInteger, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
@@ -132,7 +132,7 @@ jobs: Final = Table(
     Column("kind", choice(JobKind), nullable=False),
     # Jobs.create
     Column("origin_key", AnyText, nullable=False, unique=True),
-    Column("forge", choice(ForgeKind), nullable=False),
+    Column("forge", forge_name(), nullable=False),
     Column("repository_id", BigInteger, nullable=False),
     Column("number", Integer, nullable=False),
     Column("requested_by_id", BigInteger, nullable=False),
@@ -266,7 +266,7 @@ model_usage: Final = Table(
     Column("serial", SERIAL, primary_key=True),
     Column("run_id", key(), ForeignKey("runs.id"), nullable=False),
     Column("job_id", key(), ForeignKey("jobs.id"), nullable=False),
-    Column("forge", choice(ForgeKind), nullable=False),
+    Column("forge", forge_name(), nullable=False),
     Column("repository_id", BigInteger, nullable=False),
     Column("installation_id", BigInteger, nullable=False),
     Column("requested_by_id", BigInteger, nullable=False),
@@ -387,7 +387,7 @@ git_operations: Final = Table(
     metadata,
     Column("serial", SERIAL, primary_key=True),
     Column("operation", choice(PushPurpose), nullable=False),
-    Column("forge", choice(ForgeKind), nullable=False),
+    Column("forge", forge_name(), nullable=False),
     Column("repository_id", BigInteger, nullable=False),
     Column("job_id", key(), ForeignKey("jobs.id"), nullable=False),
     Column("proposal_id", key(), ForeignKey("proposals.id")),
@@ -406,7 +406,7 @@ recorded_resolutions: Final = Table(
     "recorded_resolutions",
     metadata,
     Column("serial", SERIAL, primary_key=True),
-    Column("forge", choice(ForgeKind), nullable=False),
+    Column("forge", forge_name(), nullable=False),
     Column("repository_id", BigInteger, nullable=False),
     # a hash over the path and the three blobs: a path may be longer than an index takes
     Column("key_sha256", digest(), nullable=False),
@@ -427,7 +427,7 @@ recorded_resolutions: Final = Table(
 recorded_hunks: Final = Table(
     "recorded_hunks",
     metadata,
-    Column("forge", choice(ForgeKind), primary_key=True),
+    Column("forge", forge_name(), primary_key=True),
     Column("repository_id", BigInteger, primary_key=True, autoincrement=False),
     Column("digest", digest(), primary_key=True),
     Column("content", LargeBinary, nullable=False),
@@ -441,9 +441,10 @@ report_targets: Final = Table(
     metadata,
     Column("serial", SERIAL, primary_key=True),
     Column("id", key(), nullable=False, unique=True),
-    Column("forge", choice(ForgeKind), nullable=False),
+    Column("forge", forge_name(), nullable=False),
     Column("repository_id", BigInteger, nullable=False),
     Column("number", Integer, nullable=False),
+    Column("thread", choice(ThreadKind), nullable=False, server_default=ThreadKind.PULL.value),
     Column("owner", AnyText, nullable=False),
     Column("surface", choice(Surface), nullable=False),
     Column("desired", JSON, nullable=False),

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Enum, Integer, String, Text, TypeDecorator
 
+from bot.model.forge import MAX_FORGE_NAME
+
 SERIAL: Final = BigInteger().with_variant(Integer(), "sqlite")
 """A row number that the database counts up. SQLite counts only a column declared ``INTEGER PRIMARY KEY``."""
 
@@ -62,6 +64,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 def choice(words: type[StrEnum]) -> Enum:
     """One of an enum's values, kept as its text, without a constraint: a new word needs no migration."""
     return Enum(words, native_enum=False, length=32, values_callable=_values)
+
+
+def forge_name() -> String:
+    """The name of a configured forge, ``bot.model.forge.ForgeName``."""
+    return String(MAX_FORGE_NAME)
 
 
 def _values(words: type[StrEnum]) -> list[str]:

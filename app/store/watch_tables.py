@@ -16,8 +16,7 @@ from sqlalchemy import (
 )
 
 from app.store.tables import metadata
-from app.store.types import AnyText, UtcDateTime, choice, digest
-from bot.model.forge import ForgeKind
+from app.store.types import AnyText, UtcDateTime, choice, digest, forge_name
 from bot.model.levels import LevelKind
 from bot.model.watch import MergeState
 
@@ -45,7 +44,7 @@ levels: Final = Table(
 watched_repositories: Final = Table(
     "watched_repositories",
     metadata,
-    Column("forge", choice(ForgeKind), primary_key=True),
+    Column("forge", forge_name(), primary_key=True),
     Column("repository_id", BigInteger, primary_key=True, autoincrement=False),
     # when somebody looked last whether the list is old
     Column("looked_at", UtcDateTime, nullable=False),
@@ -59,7 +58,7 @@ watched_repositories: Final = Table(
 watched_pulls: Final = Table(
     "watched_pulls",
     metadata,
-    Column("forge", choice(ForgeKind), primary_key=True),
+    Column("forge", forge_name(), primary_key=True),
     Column("repository_id", BigInteger, primary_key=True, autoincrement=False),
     Column("number", Integer, primary_key=True, autoincrement=False),
     # as the forge told
@@ -96,7 +95,7 @@ watched_pulls: Final = Table(
 head_footprints: Final = Table(
     "head_footprints",
     metadata,
-    Column("forge", choice(ForgeKind), primary_key=True),
+    Column("forge", forge_name(), primary_key=True),
     Column("repository_id", BigInteger, primary_key=True, autoincrement=False),
     Column("merge_base", digest(), primary_key=True),
     Column("head_sha", digest(), primary_key=True),
@@ -111,7 +110,7 @@ head_footprints: Final = Table(
 merge_verdicts: Final = Table(
     "merge_verdicts",
     metadata,
-    Column("forge", choice(ForgeKind), primary_key=True),
+    Column("forge", forge_name(), primary_key=True),
     Column("repository_id", BigInteger, primary_key=True, autoincrement=False),
     Column("base_sha", digest(), primary_key=True),
     Column("head_sha", digest(), primary_key=True),

@@ -51,7 +51,7 @@ class Mirrors:
 
     def path(self, repository: RepositoryRef) -> Path:
         """Where a repository's mirror is or will be."""
-        return self._root / repository.forge.value / f"{int(repository.id)}.git"
+        return self._root / repository.forge / f"{int(repository.id)}.git"
 
     async def ensure(self, repository: RepositoryRef) -> Path:
         """The mirror's directory; the mirror is made if there is none.

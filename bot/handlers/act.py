@@ -136,7 +136,8 @@ class ActOnIntent:
         if origin.job_id is None:
             return intent
         job = await self.store.jobs.get(origin.job_id)
-        if job is None or job.request.repository.id != origin.repository.id:
+        there = None if job is None else job.request.repository
+        if job is None or there is None or (there.forge, there.id) != (origin.repository.forge, origin.repository.id):
             return None
         return replace(intent, origin=replace(origin, number=job.request.number))
 
@@ -145,7 +146,7 @@ class ActOnIntent:
         repository, number = origin.repository, origin.number
         store = self.store
         by_bot = origin.actor.kind is ActorKind.BOT and not origin.configured
-        actor_is_self = by_bot and origin.actor.id == await self.forge.bot_user_id()
+        actor_is_self = by_bot and origin.actor.id == (await self.forge.bot_user(repository.forge)).id
         installed = await store.registry.installation_active(repository.forge, repository.installation_id)
         pull_request = None if actor_is_self or not installed else known or await self._pull_request(origin)
         loaded = None

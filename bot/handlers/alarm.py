@@ -7,8 +7,9 @@ from bot.config_keys import DEFAULT_CONFIG, RepositoryConfig
 from bot.errors import ForgeNotFoundError
 from bot.handlers.act import ActOnIntent
 from bot.handlers.configuration import load_config
-from bot.model.forge import Actor, ActorKind, RepositoryRef
+from bot.model.forge import RepositoryRef
 from bot.model.intents import Origin, Resolve
+from bot.model.reports import pull_owner
 from bot.model.watch import ConflictWatch, MergeState, Pair, WatchedPull
 from bot.ports.forge import Forge
 from bot.ports.store import Store
@@ -21,8 +22,8 @@ from bot.report.watch import render_watch
 class TellConflicts:
     """Compare what is known about pull requests with what was told, and tell the difference.
 
-    ``mention`` is our login without ``[bot]``. That something was told is on record with the wish for it: of a conflict
-    that was told, the end is told as well, whoever dies in between.
+    That something was told is on record with the wish for it: of a conflict that was told, the end is told as well,
+    whoever dies in between.
     """
 
     store: Store
@@ -30,7 +31,6 @@ class TellConflicts:
     batch: WatchGit
     queue: Queue
     act: ActOnIntent
-    mention: str
 
     async def __call__(self, repository: RepositoryRef, base_ref: str, *, heads: Mapping[int, str]) -> None:
         """Tell what is not told yet. The forge is asked about a pull request only when there is something to tell."""
@@ -82,7 +82,7 @@ class TellConflicts:
         """On behalf of the configuration; once for this head and what the base brought."""
         since = pull.base_sha if pull.cause is None else pull.cause.sha
         key = f"{repository.forge}:watch:{repository.id}#{pull.number}:{pull.head_sha}:{since}"
-        actor = Actor(id=await self.forge.bot_user_id(), login=f"{self.mention}[bot]", kind=ActorKind.BOT)
+        actor = await self.forge.bot_user(repository.forge)
         return Origin(key=key, delivery_id="", repository=repository, number=pull.number, actor=actor, configured=True)
 
     async def _show(self, repository: RepositoryRef, pull: WatchedPull, *, head: str, conflict: bool) -> None:
@@ -97,7 +97,7 @@ class TellConflicts:
             cause=pull.cause,
         )
         told = replace(pull, told_head=head if conflict else None)
-        owner = f"watch:{repository.id}#{pull.number}:{head}"
+        owner = f"watch:{pull_owner(repository, pull.number)}:{head}"
         target = await self.store.watch.tell(repository, told, owner=owner, content=render_watch(watch))
         await self.queue.ring("report", target)
 

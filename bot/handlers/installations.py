@@ -26,7 +26,7 @@ class FollowInstallation:
     async def __call__(self, event: InstallationChanged) -> None:
         """Follow one event; following it again changes nothing but the audit trail."""
         active = event.action not in _ENDS
-        forge = self.forge.kind
+        forge = event.forge
         await self.store.registry.installation(forge, event.installation_id, event.account, active=active)
         await self.store.audit.append(
             actor=f"installation:{event.installation_id}",

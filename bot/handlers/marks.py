@@ -23,7 +23,7 @@ class SeeMarks:
 
     async def __call__(self, event: LabelAdded | Assigned) -> bool:
         """Whether the mark is for us. What the bot did itself is not, nor where the App was removed or suspended."""
-        repository, bot = event.repository, await self.forge.bot_user_id()
+        repository, bot = event.repository, (await self.forge.bot_user(event.repository.forge)).id
         if event.actor.id == bot or not await self.registry.installation_active(
             repository.forge, repository.installation_id
         ):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from bot.model.events import BranchPushed, PullRequestAction, PullRequestChanged
-from bot.model.forge import ForgeKind, RepositoryRef
+from bot.model.forge import ForgeName, RepositoryRef, is_forge_name
 from bot.model.levels import LevelKind, PullKey
 from bot.model.watch import SeenPull
 from bot.ports.store import Store
@@ -21,7 +21,7 @@ ALL_BASES: Final = "*"
 class BaseKey:
     """Which base branch a ``base_sync`` is about."""
 
-    forge: ForgeKind
+    forge: ForgeName
     repository_id: int
     base_ref: str
 
@@ -33,9 +33,9 @@ def parse_base_key(text: str) -> BaseKey | None:
     """Take a level's key apart; None for what is none."""
     forge, _, rest = text.partition(":")
     number, _, base_ref = rest.partition(":")
-    if forge not in frozenset(ForgeKind) or not number.isdecimal() or not base_ref:
+    if not is_forge_name(forge) or not number.isdecimal() or not base_ref:
         return None
-    return BaseKey(forge=ForgeKind(forge), repository_id=int(number), base_ref=base_ref)
+    return BaseKey(forge=forge, repository_id=int(number), base_ref=base_ref)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ class FetchMerge:
 
     async def _fetch(self, job: Job, pull_request: PullRequest) -> tuple[str, str]:
         repository = job.request.repository
-        head_ref = f"refs/pull/{job.request.number}/head"
+        head_ref = self.forge.pull_ref(repository, job.request.number)
         base_ref = f"refs/heads/{pull_request.base_ref}"
         access = await self.forge.git_access(repository, write=False)
         refs = await self.git.fetch(repository, access, [head_ref, base_ref])

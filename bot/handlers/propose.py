@@ -9,7 +9,7 @@ from bot.errors import GitError, LeaseRejectedError, PushRefusedError
 from bot.handlers.progress import MODELS
 from bot.handlers.testing import RunTests
 from bot.model.conflicts import ConflictedMerge
-from bot.model.forge import RepositoryRef
+from bot.model.forge import Actor, RepositoryRef
 from bot.model.jobs import Job, JobLease
 from bot.model.proposals import Proposal, ProposalKind, ProposalState, ProposedFile, Publication, PushPurpose
 from bot.model.resolutions import Resolution
@@ -17,15 +17,14 @@ from bot.ports.forge import Forge
 from bot.ports.git import CommitSpec, Git, PickedCommit, WrittenCommit
 from bot.ports.store import Store
 from bot.ports.system import Clock
-from bot.report.commit_message import merge_message, revert_message, unfinished_message
+from bot.report.commit_message import credited, merge_message, revert_message, unfinished_message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Propose:
     """Write the commit, put it on a branch of our own, have it tested, and ask for approval.
 
-    ``bot_name`` is the login under which the bot commits; its address is GitHub's for that user:
-    https://docs.github.com/en/account-and-profile/reference/email-addresses-reference
+    The bot commits under its login and with the address that the forge knows its user by.
     """
 
     store: Store
@@ -33,19 +32,21 @@ class Propose:
     git: Git
     clock: Clock
     tests: RunTests
-    bot_name: str
 
     async def merge(self, lease: JobLease, merge: ConflictedMerge, resolutions: Sequence[Resolution]) -> JobLease:
         """Propose the merge commit: git's own merge with the conflicted paths replaced by their resolutions."""
         job = lease.job
         base = job.base_sha or ""
+        us = await self._ourselves(job)
         spec = CommitSpec(
             base_tree=merge.tree,
             changes={item.path: None if item.content is None else (item.mode, item.content) for item in resolutions},
             parents=(job.head_sha, base),
-            message=merge_message(job, [item.path for item in resolutions], by_model=_by_model(resolutions)),
-            author_name=self.bot_name,
-            author_email=await self._email(),
+            message=merge_message(
+                job, [item.path for item in resolutions], by_model=_by_model(resolutions), email=self._credit(job)
+            ),
+            author_name=us.login,
+            author_email=self._email(job, us),
             when=await self._when(job, (job.head_sha, base)),
         )
         commit = await self.git.write_commit(job.request.repository, spec)
@@ -61,13 +62,14 @@ class Propose:
         changes: Mapping[str, tuple[str, bytes] | None],
     ) -> WrittenCommit:
         """Write a commit of the pull request again, on another parent: its author and message stay."""
+        us = await self._ourselves(job)
         spec = CommitSpec(
             base_tree=tree,
             changes=changes,
             parents=(parent,),
             message=commit.message,
-            author_name=self.bot_name,
-            author_email=await self._email(),
+            author_name=us.login,
+            author_email=self._email(job, us),
             when=await self._when(job, (job.head_sha, job.base_sha or job.head_sha)),
             author=commit.author,
         )
@@ -84,13 +86,14 @@ class Propose:
 
         Where the forge takes no branch from us, there is none: the job's end does not depend on it.
         """
+        us = await self._ourselves(job)
         spec = CommitSpec(
             base_tree=await self.git.tree_of(job.request.repository, job.head_sha),
             changes={item.path: None if item.content is None else (item.mode, item.content) for item in resolutions},
             parents=(job.head_sha,),
-            message=unfinished_message(job, [item.path for item in resolutions], left),
-            author_name=self.bot_name,
-            author_email=await self._email(),
+            message=unfinished_message(job, [item.path for item in resolutions], left, email=self._credit(job)),
+            author_name=us.login,
+            author_email=self._email(job, us),
             when=await self._when(job, (job.head_sha,)),
         )
         commit = await self.git.write_commit(job.request.repository, spec)
@@ -103,13 +106,14 @@ class Propose:
     async def revert(self, lease: JobLease, *, tree: str, head: str, undone: str) -> JobLease:
         """Propose a commit on top of ``head`` that takes the published commit ``undone`` back."""
         job = lease.job
+        us = await self._ourselves(job)
         spec = CommitSpec(
             base_tree=tree,
             changes={},
             parents=(head,),
-            message=revert_message(job, undone),
-            author_name=self.bot_name,
-            author_email=await self._email(),
+            message=revert_message(job, undone, email=self._credit(job)),
+            author_name=us.login,
+            author_email=self._email(job, us),
             when=await self._when(job, (head,)),
         )
         commit = await self.git.write_commit(job.request.repository, spec)
@@ -119,8 +123,14 @@ class Propose:
         """The newest parent's time: it makes the commit's id depend on nothing but the work."""
         return max([await self.git.committed_at(job.request.repository, parent) for parent in parents])
 
-    async def _email(self) -> str:
-        return f"{await self.forge.bot_user_id()}+{self.bot_name}@users.noreply.github.com"
+    async def _ourselves(self, job: Job) -> Actor:
+        return await self.forge.bot_user(job.request.repository.forge)
+
+    def _email(self, job: Job, actor: Actor) -> str:
+        return self.forge.commit_email(job.request.repository.forge, actor)
+
+    def _credit(self, job: Job) -> str:
+        return self._email(job, credited(job))
 
     async def _offer(
         self,

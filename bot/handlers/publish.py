@@ -32,7 +32,7 @@ class CheckFresh:
         repository = job.request.repository
         await self.bring(repository, [proposal.commit, *proposal.parents])
         access = await self.forge.git_access(repository, write=False)
-        live_head = await self.git.remote_ref(repository, access, f"refs/pull/{job.request.number}/head")
+        live_head = await self.git.remote_ref(repository, access, self.forge.pull_ref(repository, job.request.number))
         live_base = await self.git.remote_ref(repository, access, f"refs/heads/{pull_request.base_ref}")
         return check_fresh(
             proposal,

@@ -69,6 +69,7 @@ class Reconcile:
             try:
                 # What people ask for comes first, whatever this finds.
                 with background(leave=RECONCILE_LEAVES):
+                    repairs[RepairKind.HOOK] += await self._hooks(repository)
                     repairs[RepairKind.PULL_REQUEST] += await self._pulls(repository)
                     repairs[RepairKind.REPORT] += await self._reports(repository)
             except ForgeUnavailableError as error:
@@ -79,6 +80,13 @@ class Reconcile:
                 self.log.warning("a repository cannot be compared", repository=repository.full_name, error=str(error))
             await self.store.sweeps.put_off(RECONCILE.name, repository, until=later)
         return Swept(repairs=repairs)
+
+    async def _hooks(self, repository: RepositoryRef) -> int:
+        """Have the forge send events again where it had given up; what it did not send meanwhile is found below."""
+        revived = await self.forge.revive_hooks(repository)
+        if revived:
+            self.log.warning("webhooks switched on again", repository=repository.full_name, hooks=revived)
+        return revived
 
     # Pull requests.
 
@@ -104,9 +112,10 @@ class Reconcile:
         if not jobs:
             return set()
         access = await self.forge.git_access(repository, write=False)
-        names = [ref for job in jobs for ref in (_base_of(job), _head_of(job))]
+        heads = {job.id: self.forge.pull_ref(repository, job.request.number) for job in jobs}
+        names = [ref for job in jobs for ref in (_base_of(job), heads[job.id])]
         live = await self.git.remote_refs(repository, access, [*dict.fromkeys(names)])
-        over = [job for job in jobs if _is_over(job, pulls.get(job.request.number), live)]
+        over = [job for job in jobs if _is_over(job, pulls.get(job.request.number), live, head=live.get(heads[job.id]))]
         return {job.request.number for job in over if await self._still(job)}
 
     async def _still(self, job: Job) -> bool:
@@ -127,7 +136,7 @@ class Reconcile:
                 case CheckRunContent(head_sha=head_sha):
                     heads[head_sha].append(report)
                 case CommentContent(body=body):
-                    text = await self.forge.shown_comment(repository, report.remote_id)
+                    text = await self.forge.shown_comment(repository, report.thread, report.remote_id)
                     if text is None or not _same(text, body):
                         again += await self._again(repository, report, gone=text is None)
         for head_sha, ours in heads.items():
@@ -163,20 +172,16 @@ def jitter(repository: RepositoryRef, now: datetime) -> timedelta:
     return JITTER * (int.from_bytes(digest[:4], "big") / 2**32)
 
 
-def _head_of(job: Job) -> str:
-    return f"refs/pull/{job.request.number}/head"
-
-
 def _base_of(job: Job) -> str:
     return f"refs/heads/{job.request.base_ref}"
 
 
-def _is_over(job: Job, pull: SeenPull | None, live: Mapping[str, str]) -> bool:
+def _is_over(job: Job, pull: SeenPull | None, live: Mapping[str, str], *, head: str | None) -> bool:
     """Whether what a job is bound to is no more: the pull request closed or goes elsewhere, head or base moved."""
     if pull is None or pull.base_ref != job.request.base_ref:
         return True
     base_counts = job.base_sha is not None and job.request.kind is JobKind.RESOLVE
-    return live.get(_head_of(job)) != job.head_sha or (base_counts and live.get(_base_of(job)) != job.base_sha)
+    return head != job.head_sha or (base_counts and live.get(_base_of(job)) != job.base_sha)
 
 
 def _shows(run: ShownCheckRun, content: CheckRunContent) -> bool:

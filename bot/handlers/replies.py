@@ -10,6 +10,7 @@ from bot.config_keys import RepositoryConfig
 from bot.model.intents import Origin, Refused
 from bot.model.jobs import Job
 from bot.model.reports import HandOver, ReactionContent, Surface
+from bot.ports.forge import Forge
 from bot.ports.store import Store
 from bot.ports.system import Queue
 from bot.report.reply import render_help, render_reply, render_status
@@ -21,7 +22,7 @@ class Replies:
 
     store: Store
     queue: Queue
-    mention: str
+    forge: Forge
 
     async def say(self, origin: Origin, text: str, *, reaction: str | None = None) -> None:
         """Reply with a text of ours, which is Markdown.
@@ -35,7 +36,9 @@ class Replies:
 
     async def _say(self, origin: Origin, text: str) -> None:
         content = render_reply(origin, text)
-        target = await self.store.reports.want(origin.repository, origin.number, origin.key, Surface.REPLY, content)
+        target = await self.store.reports.want(
+            origin.repository, origin.number, origin.key, Surface.REPLY, content, thread=origin.thread
+        )
         await self.queue.ring("report", target)
 
     async def _same(self, origin: Origin, text: str) -> str:
@@ -57,7 +60,7 @@ class Replies:
 
     async def help(self, origin: Origin, config: RepositoryConfig) -> None:
         """Show the commands, with the permissions that they need in this repository."""
-        await self._say(origin, render_help(self.mention, config))
+        await self._say(origin, render_help(await self.forge.mention(origin.repository.forge), config))
         await self.react(origin, "eyes")
 
     async def status(self, origin: Origin, job: Job | None) -> None:
@@ -76,6 +79,6 @@ class Replies:
             return
         content = ReactionContent(comment_id=origin.comment_id, reaction=reaction)
         target = await self.store.reports.want(
-            origin.repository, origin.number, owner, Surface.REACTION, content, first=first
+            origin.repository, origin.number, owner, Surface.REACTION, content, thread=origin.thread, first=first
         )
         await self.queue.ring("report", target)

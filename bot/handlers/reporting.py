@@ -21,6 +21,7 @@ from bot.model.reports import (
     ReportContent,
     ReportTarget,
     Surface,
+    pull_owner,
 )
 from bot.model.runs import RESOLVING_KINDS
 from bot.policy.publication import hand_over, route
@@ -78,7 +79,7 @@ class RefreshReports:
         await self._want(job, _check_owner(job), Surface.CHECK_RUN, render_check_run(view))
         newest = await self.store.jobs.latest(request.repository, request.number)
         if newest is None or newest.id == job.id:
-            owner = f"{request.repository.id}#{request.number}"
+            owner = pull_owner(request.repository, request.number)
             await self._want(job, owner, Surface.STICKY_COMMENT, render_sticky(view))
         self._shown_at[job.id] = self.clock.now()
         if job.state in TERMINAL:
@@ -208,7 +209,7 @@ class DeliverReport:
         Only one worker writes a report at a time: two of them would find no comment there, and both would post one.
         """
         while (target := await self._begin(target_id)) is not None:
-            repository = await self.store.registry.find_repository(self.forge.kind, target.repository_id)
+            repository = await self.store.registry.find_repository(target.forge, target.repository_id)
             if repository is None:
                 await self._give_up(target, "the repository is unknown")
                 return
@@ -260,7 +261,7 @@ class DeliverReport:
             case CommentContent():
                 return await self._show_comment(repository, target, content)
             case ReactionContent():
-                await self.forge.react(repository, content.comment_id, content.reaction)
+                await self.forge.react(repository, target.thread, content.comment_id, content.reaction)
                 return content.comment_id
             case _:
                 assert_never(content)
@@ -281,12 +282,12 @@ class DeliverReport:
         if target.remote_id is not None:
             # Somebody may have deleted our comment; what it says is still wanted.
             with contextlib.suppress(ForgeNotFoundError):
-                await self.forge.update_comment(repository, target.remote_id, content)
+                await self.forge.update_comment(repository, target.thread, target.remote_id, content)
                 return target.remote_id
-        remote = await self.forge.find_comment(repository, target.number, content.marker)
+        remote = await self.forge.find_comment(repository, target.thread, content.marker)
         if remote is None or remote == target.remote_id:
-            return await self.forge.create_comment(repository, target.number, content)
-        await self.forge.update_comment(repository, remote, content)
+            return await self.forge.create_comment(repository, target.thread, content)
+        await self.forge.update_comment(repository, target.thread, remote, content)
         return remote
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final, assert_never
 
-from bot.errors import FlowForgeError, ForgeUnavailableError, PayloadError
+from bot.errors import FlowForgeError, ForgeNotFoundError, ForgeUnavailableError, PayloadError
 from bot.handlers.act import ActOnIntent
 from bot.handlers.deeds import BusyError
 from bot.handlers.installations import FollowInstallation
@@ -26,7 +26,7 @@ from bot.model.events import (
     PullRequestChanged,
     Unused,
 )
-from bot.model.forge import ForgeKind
+from bot.model.forge import ForgeName
 from bot.ports.forge import Forge
 from bot.ports.store import Store
 from bot.ports.system import Clock
@@ -37,7 +37,7 @@ _PATIENCE: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteDelivery:
-    """Decode a delivery and act on what it asks for. ``mention`` is the login that people may address."""
+    """Decode a delivery and act on what it asks for."""
 
     store: Store
     forge: Forge
@@ -46,39 +46,38 @@ class RouteDelivery:
     notice: NoticeChanges
     see_marks: SeeMarks
     clock: Clock
-    mention: str
-    _under_way: set[tuple[ForgeKind, str]] = field(default_factory=set)
+    _under_way: set[tuple[ForgeName, str]] = field(default_factory=set)
 
-    async def __call__(self, kind: ForgeKind, delivery_id: str) -> None:
+    async def __call__(self, forge: ForgeName, delivery_id: str) -> None:
         """Route one delivery; routing it again changes nothing.
 
         An error is counted and raised; after five of them the delivery is dead, which the audit trail shows. While the
         forge is away, or another worker holds the job, it waits for an hour.
         """
-        key = (kind, delivery_id)
+        key = (forge, delivery_id)
         if key in self._under_way:
             return  # the sweep rang for what is being routed right now
         self._under_way.add(key)
         try:
-            delivery = await self.store.deliveries.get(kind, delivery_id)
+            delivery = await self.store.deliveries.get(forge, delivery_id)
             if delivery is not None and delivery.state is DeliveryState.NEW:
                 await self._settle(delivery)
         finally:
             self._under_way.remove(key)
 
     async def _settle(self, delivery: Delivery) -> None:
-        kind, delivery_id = delivery.forge, delivery.delivery_id
+        forge, delivery_id = delivery.forge, delivery.delivery_id
         try:
             event = self.forge.decode(delivery)
-        except PayloadError as error:
-            await self.store.deliveries.settle(kind, delivery_id, DeliveryState.DEAD, error=str(error))
+        except (PayloadError, ForgeNotFoundError) as error:
+            await self.store.deliveries.settle(forge, delivery_id, DeliveryState.DEAD, error=str(error))
             return
         try:
             state = await self._route(event)
         except Exception as error:
             await self._count(delivery, error)
             raise
-        await self.store.deliveries.settle(kind, delivery_id, state)
+        await self.store.deliveries.settle(forge, delivery_id, state)
 
     async def _route(self, event: Event) -> DeliveryState:
         match event:
@@ -99,7 +98,7 @@ class RouteDelivery:
                 | CheckRerequested()
                 | BranchPushed()
             ):
-                intents = intents_of(event, mention=self.mention)
+                intents = intents_of(event, mention=await self.forge.mention(event.repository.forge))
                 noticed = isinstance(event, PullRequestChanged | BranchPushed) and await self.notice(event)
                 if intents or noticed:
                     await self.store.registry.repository(event.repository)

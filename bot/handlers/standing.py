@@ -45,4 +45,4 @@ class CheckStanding:
         actor = job.request.requested_by
         if config.on_conflict != "resolve" or actor.kind is not ActorKind.BOT:
             return False
-        return actor.id == await self.forge.bot_user_id()
+        return actor.id == (await self.forge.bot_user(job.request.repository.forge)).id

@@ -42,7 +42,7 @@ class SyncPull:
     """Bring what is under way on a pull request in line with it.
 
     Work on another head or base than the live one ends, and begins afresh ``debounce`` later on behalf of whoever asked
-    for it, if policy lets it; a proposal ends. ``mention`` is our login without ``[bot]``.
+    for it, if policy lets it; a proposal ends.
     """
 
     store: Store
@@ -53,7 +53,6 @@ class SyncPull:
     ids: Ids
     act: ActOnIntent
     debounce: timedelta
-    mention: str
 
     async def __call__(self, key: str) -> None:
         """Look at one pull request, again as long as it is asked for meanwhile; doing it again changes nothing.
@@ -96,7 +95,7 @@ class SyncPull:
         return await self._follow(job, pull_request)
 
     async def _repository(self, about: PullKey) -> RepositoryRef | None:
-        if about.forge is not self.forge.kind:
+        if about.forge not in self.forge.names:
             return None
         registry = self.store.registry
         repository = await registry.find_repository(about.forge, about.repository_id)
@@ -177,7 +176,7 @@ class SyncPull:
             job_id=self.ids.new_id(),
             supersede=job.id,
             because=endings.afresh(words),
-            by=await self._ourselves(),
+            by=await self._ourselves(job),
             not_before=self.clock.now() + self.debounce,
             progress=endings.begins_afresh(words),
         )
@@ -190,9 +189,9 @@ class SyncPull:
 
     async def _asked_again(self, job: Job) -> Resolve:
         """The request of a job, made again by whoever made it: a person, or the configuration."""
-        request, bot = job.request, await self._ourselves()
+        request, bot = job.request, await self._ourselves(job)
         origin = Origin(
-            key=afresh_key(self.forge.kind, job),
+            key=afresh_key(job),
             delivery_id="",
             repository=request.repository,
             number=request.number,
@@ -215,10 +214,10 @@ class SyncPull:
         return endings.may_not_ask_again(job.request.requested_by.login)
 
     async def _end(self, job: Job, state: JobState, message: str) -> None:
-        await self.act.deeds.end(job, state, actor=await self._ourselves(), message=message)
+        await self.act.deeds.end(job, state, actor=await self._ourselves(job), message=message)
 
-    async def _ourselves(self) -> Actor:
-        return Actor(id=await self.forge.bot_user_id(), login=f"{self.mention}[bot]", kind=ActorKind.BOT)
+    async def _ourselves(self, job: Job) -> Actor:
+        return await self.forge.bot_user(job.request.repository.forge)
 
     async def _clear(self, repository: RepositoryRef, number: int) -> None:
         """An unfinished merge that was prepared for another head, or for nobody any more, has no use."""

@@ -86,7 +86,8 @@ class WatchBase:
         base = refs.get(f"refs/heads/{about.base_ref}")
         if base is None:
             return True
-        heads = {pull.number: head for pull in pulls if (head := refs.get(_head_ref(pull.number))) is not None}
+        live = {pull.number: refs.get(self.forge.pull_ref(repository, pull.number)) for pull in pulls}
+        heads = {number: head for number, head in live.items() if head is not None}
         seconds = deadline - time.monotonic()
         finished = await compare(
             self.store, self.batch, repository, about.base_ref, base=base, heads=heads, seconds=seconds
@@ -96,7 +97,7 @@ class WatchBase:
 
     async def _repository(self, key: str) -> RepositoryRef | None:
         about = parse_base_key(key)
-        if about is None or about.forge is not self.forge.kind:
+        if about is None or about.forge not in self.forge.names:
             return None
         registry = self.store.registry
         repository = await registry.find_repository(about.forge, about.repository_id)
@@ -116,12 +117,8 @@ class WatchBase:
 
     async def _fetch(self, repository: RepositoryRef, base_ref: str, pulls: Sequence[WatchedPull]) -> Mapping[str, str]:
         access = await self.forge.git_access(repository, write=False)
-        refs = [f"refs/heads/{base_ref}", *(_head_ref(pull.number) for pull in pulls)]
+        refs = [f"refs/heads/{base_ref}", *(self.forge.pull_ref(repository, pull.number) for pull in pulls)]
         return await self.git.fetch(repository, access, refs)
-
-
-def _head_ref(number: int) -> str:
-    return f"refs/pull/{number}/head"
 
 
 async def compare(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bot.model.forge import ForgeKind
+from bot.model.forge import ForgeName
 
 
 class DeliveryState(StrEnum):
@@ -24,7 +24,7 @@ class Delivery:
     ``event`` is the forge's name of the event (``issue_comment``), ``headers`` those worth keeping, never a signature.
     """
 
-    forge: ForgeKind
+    forge: ForgeName
     delivery_id: str
     event: str
     headers: Mapping[str, str]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from bot.model.forge import Actor, RepositoryRef
+from bot.model.forge import Actor, ForgeName, RepositoryRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +153,7 @@ class InstallationChanged:
     """The App was installed, removed, suspended, or got other repositories."""
 
     delivery_id: str
+    forge: ForgeName
     installation_id: int
     account: str
     action: InstallationAction

@@ -1,21 +1,52 @@
 """Forges, repositories, people and pull requests, as much of them as the bot needs."""
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from typing import Final
 
 
 class ForgeKind(StrEnum):
-    """Which product a repository lives on."""
+    """Which product a repository lives on. Its value is also the name of the first forge of that kind."""
 
     GITHUB = "github"
     GITLAB = "gitlab"
 
 
+ForgeName = str
+"""The name of one configured forge: ``github``, ``gitlab``, or ``<kind>-<word>`` for a further host or App.
+
+Ids of repositories, people and deliveries are unique within one forge only, so whatever is kept goes by its name.
+"""
+
+_FORGE_NAME: Final = re.compile(r"(github|gitlab)(?:-[a-z0-9]+)*")
+MAX_FORGE_NAME: Final = 32
+
+
+def is_forge_name(text: str) -> bool:
+    """Whether ``text`` can be the name of a forge: a kind, alone or with words in lower case and digits behind it."""
+    return len(text) <= MAX_FORGE_NAME and _FORGE_NAME.fullmatch(text) is not None
+
+
+def kind_of(name: ForgeName) -> ForgeKind:
+    """Which product a forge is, as its name says.
+
+    Raises:
+        ValueError: it is no name of a forge.
+    """
+    if not is_forge_name(name):
+        raise ValueError(f"a forge's name is `github`, `gitlab` or begins with one and a hyphen, not {name!r}")
+    return ForgeKind(name.partition("-")[0])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryRef:
-    """A repository, known by the forge's numeric id: names change, ids do not."""
+    """A repository, known by the forge's numeric id: names change, ids do not.
 
-    forge: ForgeKind
+    ``installation_id`` is the GitHub App's installation; 0 where the forge has no such thing.
+    """
+
+    forge: ForgeName
     id: int
     owner: str
     name: str
@@ -25,6 +56,25 @@ class RepositoryRef:
     def full_name(self) -> str:
         """``owner/name`` as in the forge's URLs."""
         return f"{self.owner}/{self.name}"
+
+
+class ThreadKind(StrEnum):
+    """What people talk about in a thread."""
+
+    PULL = "pull"
+    ISSUE = "issue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thread:
+    """Where people talk: under a pull request or under an issue.
+
+    GitHub numbers both in one row, GitLab each for itself: issue 7 and merge request 7 are there side by side. So a
+    number alone says too little wherever a comment is meant.
+    """
+
+    kind: ThreadKind = ThreadKind.PULL
+    number: int
 
 
 class ActorKind(StrEnum):

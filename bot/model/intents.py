@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.model.cases import Choice
-from bot.model.forge import Actor, RepositoryRef
+from bot.model.forge import Actor, RepositoryRef, ThreadKind
 
 
 class Strategy(StrEnum):
@@ -19,8 +19,9 @@ class Origin:
     """Where an intent comes from; ``key`` is unique per intent and makes it run once.
 
     ``key`` is built from the comment id, the hash of its body and the command's ordinal, or from the delivery of a
-    click. ``comment_id`` is None for clicks. The events of check runs do not name a pull request: then
-    ``number`` is 0, and ``job_id`` names the job whose check run was clicked, where the number is to be found.
+    click. ``thread`` says what ``number`` counts. ``comment_id`` is None for clicks. The events of check runs do not
+    name a pull request: then ``number`` is 0, and ``job_id`` names the job whose check run was clicked, where the
+    number is to be found.
     ``configured`` says that nobody asked but the repository's configuration; the actor is then the bot itself.
     """
 
@@ -29,6 +30,7 @@ class Origin:
     repository: RepositoryRef
     number: int
     actor: Actor
+    thread: ThreadKind = ThreadKind.PULL
     comment_id: int | None = None
     quoted: str = ""
     job_id: str | None = None

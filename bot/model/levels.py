@@ -8,7 +8,7 @@ took; a level that was raised in the meantime stays due.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bot.model.forge import ForgeKind
+from bot.model.forge import ForgeName, is_forge_name
 
 
 class LevelKind(StrEnum):
@@ -22,7 +22,7 @@ class LevelKind(StrEnum):
 class PullKey:
     """Which pull request a ``pr_sync`` is about."""
 
-    forge: ForgeKind
+    forge: ForgeName
     repository_id: int
     number: int
 
@@ -34,9 +34,9 @@ def parse_pull_key(text: str) -> PullKey | None:
     """Take a level's key apart; None for what is none."""
     forge, _, rest = text.partition(":")
     repository, _, number = rest.partition(":")
-    if forge not in frozenset(ForgeKind) or not _is_number(repository) or not _is_number(number):
+    if not is_forge_name(forge) or not _is_number(repository) or not _is_number(number):
         return None
-    return PullKey(forge=ForgeKind(forge), repository_id=int(repository), number=int(number))
+    return PullKey(forge=forge, repository_id=int(repository), number=int(number))
 
 
 def _is_number(text: str) -> bool:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from bot.model.cases import Suggestion, Take
 from bot.model.conflicts import Side, Stage
+from bot.model.forge import ForgeKind, ForgeName, RepositoryRef, Thread
 from bot.model.jobs import Job
 from bot.model.proposals import Approval, Proposal, Publication, SuiteEvidence
 from bot.model.resolutions import GateResult, HunkAnswer, ProvenanceSpan
@@ -111,14 +112,15 @@ ReportContent = CheckRunContent | CommentContent | ReactionContent
 class ReportTarget:
     """One surface of one subject: what should be there, what was written, and where it is.
 
-    ``owner`` is the job's id for check runs, ``watch:<repository id>#<number>:<head>`` for those of the conflict watch,
-    ``<repository id>#<number>`` for the sticky comment, the origin's key for replies and reactions. ``desired_hash``
-    equals ``reported_hash`` when nothing is to be done.
+    ``owner`` is the job's id for check runs, ``watch:<pull request>:<head>`` for those of the conflict watch,
+    ``<pull request>`` for the sticky comment (both as ``pull_owner`` has it), the origin's key for replies and
+    reactions. ``desired_hash`` equals ``reported_hash`` when nothing is to be done.
     """
 
     id: str
+    forge: ForgeName
     repository_id: int
-    number: int
+    thread: Thread
     owner: str
     surface: Surface
     desired: ReportContent
@@ -132,6 +134,15 @@ class ReportTarget:
     def asked_for(self) -> bool:
         """Whether it answers a person's wish: what the conflict watch says, nobody waits for."""
         return not self.owner.startswith("watch:")
+
+
+def pull_owner(repository: RepositoryRef, number: int) -> str:
+    """The owner of what is shown once for a pull request: ``[<forge>:]<repository id>#<number>``.
+
+    The first GitHub goes without its name, as it did when it was the only forge.
+    """
+    known = f"{repository.id}#{number}"
+    return known if repository.forge == ForgeKind.GITHUB else f"{repository.forge}:{known}"
 
 
 class ResolutionStatus(StrEnum):

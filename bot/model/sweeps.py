@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from bot.model.forge import Thread
 from bot.model.reports import ReportContent
 
 
@@ -16,6 +17,7 @@ class RepairKind(StrEnum):
     DELIVERY = "delivery"
     PULL_REQUEST = "pull_request"
     REPORT = "report"
+    HOOK = "hook"
     BRANCH = "branch"
     JOB_LEASE = "job_lease"
     RUN_LEASE = "run_lease"
@@ -121,6 +123,7 @@ class WrittenReport:
     """A report that the forge shows, or should: what was written last, and where it is."""
 
     id: str
+    thread: Thread
     content: ReportContent
     content_hash: str
     remote_id: int

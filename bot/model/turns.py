@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from bot.model.forge import ForgeKind
+from bot.model.forge import ForgeName
 from bot.model.jobs import JobState
 
 AT_WORK: frozenset[JobState] = frozenset({JobState.PREPARING, JobState.RUNNING, JobState.VALIDATING})
@@ -13,7 +13,7 @@ AT_WORK: frozenset[JobState] = frozenset({JobState.PREPARING, JobState.RUNNING, 
 WAITS = "waits: "
 """How the progress of a job begins that says why it does not have its turn."""
 
-Owner = tuple[ForgeKind, int]
+Owner = tuple[ForgeName, int]
 """A forge and the id of a repository or of an installation there."""
 
 

@@ -7,7 +7,7 @@ matter.
 import re
 from typing import Final
 
-from bot.model.forge import ForgeKind, PullRequest
+from bot.model.forge import PullRequest
 from bot.model.jobs import Job, JobKind, JobState
 from bot.model.proposals import Proposal
 from bot.model.sync import Afresh, Branch, Close, Course, End, EndReason, Keep, Moved
@@ -20,7 +20,7 @@ _PINNED: Final = frozenset(
 )
 """States in which a job is bound to a head and a base. A queued one fetches whatever is there when it begins."""
 
-_AFRESH_KEY: Final = re.compile(r"[a-z]+:afresh:([1-9][0-9]{0,3}):[0-9a-f]{32}")
+_AFRESH_KEY: Final = re.compile(r"[a-z0-9-]+:afresh:([1-9][0-9]{0,3}):[0-9a-f]{32}")
 
 
 def decide_sync(job: Job, proposal: Proposal | None, *, pull_request: PullRequest, live_base: str | None) -> Course:
@@ -52,12 +52,12 @@ def _why_not_afresh(job: Job) -> EndReason | None:
     return EndReason.TOO_OFTEN if afresh_count(job.request.origin_key) >= MAX_AFRESH else None
 
 
-def afresh_key(forge: ForgeKind, job: Job) -> str:
+def afresh_key(job: Job) -> str:
     """The origin of the job that takes the place of ``job``: there is one such job at most, wherever head and base go.
 
     It counts how often in a row that happened.
     """
-    return f"{forge}:afresh:{afresh_count(job.request.origin_key) + 1}:{job.id}"
+    return f"{job.request.repository.forge}:afresh:{afresh_count(job.request.origin_key) + 1}:{job.id}"
 
 
 def afresh_count(origin_key: str) -> int:

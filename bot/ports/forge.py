@@ -4,14 +4,16 @@ from typing import Protocol
 
 from bot.model.deliveries import Delivery
 from bot.model.events import Event
-from bot.model.forge import Actor, ForgeKind, GitAccess, PermissionLevel, PullRequest, RepositoryRef
+from bot.model.forge import Actor, ForgeName, GitAccess, PermissionLevel, PullRequest, RepositoryRef, Thread
 from bot.model.reports import CheckRunContent, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
 
 
 class Forge(Protocol):
-    """One forge, seen through one App or token.
+    """The configured forges: one, seen through one App or token, or several behind one door.
+
+    Whatever is asked about a repository goes to the forge that the repository names; the rest names it.
 
     Every method may raise ``ForgeUnavailableError``, ``ForgeRefusedError`` or ``ForgeNotFoundError``. What is asked
     inside of ``bot.ports.background.background()`` is no person's wish: it raises ``ForgeLimitedError`` (an unavailable
@@ -19,16 +21,28 @@ class Forge(Protocol):
     """
 
     @property
-    def kind(self) -> ForgeKind:
-        """Which product this is."""
+    def names(self) -> frozenset[ForgeName]:
+        """The forges that can be asked; about any other, each method raises ``ForgeNotFoundError``."""
         ...
 
     def decode(self, delivery: Delivery) -> Event:
         """Decode a verified delivery without I/O. Raises ``PayloadError`` for a body that is not as documented."""
         ...
 
-    async def bot_user_id(self) -> int:
-        """The numeric id of the user that our own comments and commits appear under."""
+    async def bot_user(self, forge: ForgeName) -> Actor:
+        """The user that our own comments and commits appear under."""
+        ...
+
+    async def mention(self, forge: ForgeName) -> str:
+        """What people write behind an ``@`` to address us."""
+        ...
+
+    def commit_email(self, forge: ForgeName, actor: Actor) -> str:
+        """The address by which the forge knows a commit of ``actor``, and which tells nobody a real one."""
+        ...
+
+    def pull_ref(self, repository: RepositoryRef, number: int) -> str:
+        """The git ref that the forge keeps at the head of a pull request, wherever its branch is."""
         ...
 
     async def permission(self, repository: RepositoryRef, actor: Actor) -> PermissionLevel:
@@ -81,34 +95,46 @@ class Forge(Protocol):
         """The id of our check run for the job of that ``external_id`` on that commit, if there is one."""
         ...
 
-    async def create_comment(self, repository: RepositoryRef, number: int, content: CommentContent) -> int:
+    async def create_comment(self, repository: RepositoryRef, thread: Thread, content: CommentContent) -> int:
         """Post a comment and return its id."""
         ...
 
-    async def update_comment(self, repository: RepositoryRef, remote_id: int, content: CommentContent) -> None:
+    async def update_comment(
+        self, repository: RepositoryRef, thread: Thread, remote_id: int, content: CommentContent
+    ) -> None:
         """Replace the body of one of our comments."""
         ...
 
-    async def find_comment(self, repository: RepositoryRef, number: int, marker: str) -> int | None:
+    async def find_comment(self, repository: RepositoryRef, thread: Thread, marker: str) -> int | None:
         """The id of our own comment that holds ``marker``, if there is one; comments of others never match."""
         ...
 
-    async def react(self, repository: RepositoryRef, comment_id: int, reaction: str) -> None:
+    async def react(self, repository: RepositoryRef, thread: Thread, comment_id: int, reaction: str) -> None:
         """Put an emoji under a comment; doing it twice is doing it once."""
         ...
 
-    async def sent_deliveries(self, cursor: str | None) -> SentPage:
-        """A page of the attempts to deliver events of the kinds we use, newest first; None begins with the newest."""
+    async def sent_deliveries(self, forge: ForgeName, cursor: str | None) -> SentPage | None:
+        """A page of the attempts to deliver events of the kinds we use, newest first; None begins with the newest.
+
+        The answer is None where a forge keeps no such list for us.
+        """
         ...
 
-    async def send_again(self, attempt_id: int) -> None:
+    async def send_again(self, forge: ForgeName, attempt_id: int) -> None:
         """Have the delivery of an attempt sent again, under the id that it had."""
+        ...
+
+    async def revive_hooks(self, repository: RepositoryRef) -> int:
+        """Have events of a repository sent again where the forge had stopped after failures; how many hooks there were.
+
+        0 where all is well, and on a forge that never stops.
+        """
         ...
 
     async def shown_check_runs(self, repository: RepositoryRef, head_sha: str) -> list[ShownCheckRun]:
         """All check runs of ours on a commit, as people see them."""
         ...
 
-    async def shown_comment(self, repository: RepositoryRef, remote_id: int) -> str | None:
+    async def shown_comment(self, repository: RepositoryRef, thread: Thread, remote_id: int) -> str | None:
         """The text of a comment as people see it; None when it is gone."""
         ...

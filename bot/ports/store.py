@@ -6,7 +6,7 @@ from typing import Protocol
 
 from bot.model.cases import RecordedFile, RecordedHunk, RecordedKey
 from bot.model.deliveries import Delivery, DeliveryState
-from bot.model.forge import Actor, ForgeKind, RepositoryRef
+from bot.model.forge import Actor, ForgeName, RepositoryRef, ThreadKind
 from bot.model.intents import Origin
 from bot.model.jobs import Job, JobLease, JobRequest, JobState
 from bot.model.proposals import Approval, Proposal, ProposalState, Publication, SuiteEvidence
@@ -27,19 +27,19 @@ class Deliveries(Protocol):
         """Keep a delivery; False when its id is there already. Raises ``StoreUnavailableError``."""
         ...
 
-    async def get(self, forge: ForgeKind, delivery_id: str) -> Delivery | None:
+    async def get(self, forge: ForgeName, delivery_id: str) -> Delivery | None:
         """A delivery by its id."""
         ...
 
-    async def settle(self, forge: ForgeKind, delivery_id: str, state: DeliveryState, *, error: str = "") -> None:
+    async def settle(self, forge: ForgeName, delivery_id: str, state: DeliveryState, *, error: str = "") -> None:
         """Say what became of a delivery."""
         ...
 
-    async def failed_attempt(self, forge: ForgeKind, delivery_id: str, *, error: str) -> int:
+    async def failed_attempt(self, forge: ForgeName, delivery_id: str, *, error: str) -> int:
         """Count a failed attempt at routing and return how many there were."""
         ...
 
-    async def waiting(self, *, limit: int) -> list[tuple[ForgeKind, str]]:
+    async def waiting(self, *, limit: int) -> list[tuple[ForgeName, str]]:
         """Deliveries not yet routed, oldest first."""
         ...
 
@@ -59,11 +59,11 @@ class Intents(Protocol):
 class Registry(Protocol):
     """Installations, repositories and versions of their configuration."""
 
-    async def installation(self, forge: ForgeKind, installation_id: int, account: str, *, active: bool) -> None:
+    async def installation(self, forge: ForgeName, installation_id: int, account: str, *, active: bool) -> None:
         """Record an installation, active or gone."""
         ...
 
-    async def installation_active(self, forge: ForgeKind, installation_id: int) -> bool:
+    async def installation_active(self, forge: ForgeName, installation_id: int) -> bool:
         """False when the App was removed or suspended there; True when active or never heard of."""
         ...
 
@@ -71,7 +71,7 @@ class Registry(Protocol):
         """Record a repository or its new name."""
         ...
 
-    async def find_repository(self, forge: ForgeKind, repository_id: int) -> RepositoryRef | None:
+    async def find_repository(self, forge: ForgeName, repository_id: int) -> RepositoryRef | None:
         """A recorded repository."""
         ...
 
@@ -235,7 +235,7 @@ class Jobs(Protocol):
         """
         ...
 
-    async def of_installation(self, forge: ForgeKind, installation_id: int) -> list[Job]:
+    async def of_installation(self, forge: ForgeName, installation_id: int) -> list[Job]:
         """The jobs under way in the repositories of an installation."""
         ...
 
@@ -357,13 +357,15 @@ class Reports(Protocol):
         surface: Surface,
         content: ReportContent,
         *,
+        thread: ThreadKind = ThreadKind.PULL,
         not_before: datetime | None = None,
         first: bool = False,
     ) -> str:
         """Say what a surface should show; the id of its target. The latest wish wins; an equal one changes nothing.
 
         An open wish's earlier moment stays, and so does the pause after a failure; a target that was given up is tried
-        again with new content. With ``first``, the first wish for a surface stays, whatever is wished later.
+        again with new content. ``thread`` says what ``number`` counts. With ``first``, the first wish for a surface
+        stays, whatever is wished later.
         """
         ...
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from bot.model.forge import ForgeKind, RepositoryRef
+from bot.model.forge import ForgeName, RepositoryRef
 from bot.model.jobs import Job
 from bot.model.proposals import Proposal
 from bot.model.sweeps import SweepBeat, SweepLease, WrittenReport
@@ -47,7 +47,7 @@ class Sweeps(Protocol):
         ...
 
     async def missing(
-        self, forge: ForgeKind, delivery_ids: Sequence[str], *, attempts: int, asked_before: datetime
+        self, forge: ForgeName, delivery_ids: Sequence[str], *, attempts: int, asked_before: datetime
     ) -> list[str]:
         """Those that are not in the inbox, in their order.
 
@@ -55,7 +55,7 @@ class Sweeps(Protocol):
         """
         ...
 
-    async def asked(self, forge: ForgeKind, delivery_id: str) -> int:
+    async def asked(self, forge: ForgeName, delivery_id: str) -> int:
         """Count a request to send a delivery again; how many there were."""
         ...
 

@@ -2,33 +2,36 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from bot.model.forge import Actor
 from bot.model.jobs import Job
 
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,99}")
-_LOGIN: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,98}[A-Za-z0-9])?(?:\[bot\])?")
+_LOGIN: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9_-])?(?:\[bot\])?")
+"""Logins as GitHub and GitLab allow them: https://docs.gitlab.com/user/reserved_names/ ."""
+
 _MAX_PATHS: Final = 20
 _CLAUDE: Final = "Co-authored-by: Claude <noreply@anthropic.com>"
 
 
-def merge_message(job: Job, paths: Sequence[str], *, by_model: bool) -> str:
+def merge_message(job: Job, paths: Sequence[str], *, by_model: bool, email: str) -> str:
     """The message of a resolving merge commit: the same for the same work, whichever job did it.
 
-    Its trailers name who asked, and Claude where it took part.
+    Its trailers name who asked, with the address ``email``, and Claude where it took part.
 
     Trailers: https://docs.github.com/en/pull-requests/committing-changes-to-your-project/creating-and-editing-commits/creating-a-commit-with-multiple-authors
     """
     base = _name(job.request.base_ref, "the base branch")
     head = _name(job.request.head_ref, "the pull request")
-    trailers = [_trailers(job.request.requested_by), *([_CLAUDE] if by_model else [])]
+    trailers = [_trailer(job, email), *([_CLAUDE] if by_model else [])]
     return "\n".join(
         [f"Merge {base} into {head}", "", "Conflicts resolved by FlowForge:", _listing(paths), "", *trailers, ""]
     )
 
 
-def unfinished_message(job: Job, resolved: Sequence[str], left: Sequence[str]) -> str:
+def unfinished_message(job: Job, resolved: Sequence[str], left: Sequence[str], *, email: str) -> str:
     """The message of a commit that holds only a part of a merge, and must not be taken for one."""
     base = _name(job.request.base_ref, "the base branch")
     head = _name(job.request.head_ref, "the pull request")
@@ -44,15 +47,15 @@ def unfinished_message(job: Job, resolved: Sequence[str], left: Sequence[str]) -
             "Still open:",
             _listing(left),
             "",
-            _trailers(job.request.requested_by),
+            _trailer(job, email),
             "",
         ]
     )
 
 
-def revert_message(job: Job, undone: str) -> str:
+def revert_message(job: Job, undone: str, *, email: str) -> str:
     """The message of a commit that takes a published resolution back."""
-    return f"Revert the merge {undone[:12]}\n\nTaken back by FlowForge.\n\n{_trailers(job.request.requested_by)}\n"
+    return f"Revert the merge {undone[:12]}\n\nTaken back by FlowForge.\n\n{_trailer(job, email)}\n"
 
 
 def _listing(paths: Sequence[str]) -> str:
@@ -61,9 +64,14 @@ def _listing(paths: Sequence[str]) -> str:
     return "\n".join([*(f"- {path}" for path in shown), *more])
 
 
-def _trailers(actor: Actor) -> str:
-    login = actor.login if _LOGIN.fullmatch(actor.login) else "somebody"
-    return f"Co-authored-by: {login} <{actor.id}+{login}@users.noreply.github.com>"
+def credited(job: Job) -> Actor:
+    """Who asked for a job, under a login that a commit message may hold; the forge makes an address of it."""
+    actor = job.request.requested_by
+    return actor if _LOGIN.fullmatch(actor.login) else replace(actor, login="somebody")
+
+
+def _trailer(job: Job, email: str) -> str:
+    return f"Co-authored-by: {credited(job).login} <{email}>"
 
 
 def _name(text: str, otherwise: str) -> str:

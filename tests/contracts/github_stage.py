@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from app.demo.simulator.server import Simulator
 from app.demo.simulator.state import Account, PullRequest, Repository
 from bot.forges.github.forge import GitHubForge
-from bot.model.forge import Actor, RepositoryRef
+from bot.model.forge import Actor, RepositoryRef, Thread
 from bot.model.reports import (
     Annotation,
     CheckAction,
@@ -44,6 +44,11 @@ class Stage:
     pull: PullRequest
     ada: Account
     eve: Account
+
+    @property
+    def thread(self) -> Thread:
+        """Where people talk about the pull request."""
+        return Thread(number=self.pull.number)
 
 
 async def no_sleep(_seconds: float) -> None:

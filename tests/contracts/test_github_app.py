@@ -29,7 +29,7 @@ from tests.contracts.github_stage import SECRET, Stage, actor, proposed, queued,
 
 async def test_every_request_carries_the_permissions_of_its_act_only(stage: Stage) -> None:
     await stage.forge.pull_request(stage.ref, stage.pull.number)
-    await stage.forge.create_comment(stage.ref, stage.pull.number, sticky("one"))
+    await stage.forge.create_comment(stage.ref, stage.thread, sticky("one"))
     scope = f"installation {stage.ref.installation_id} repositories={stage.ref.id} permissions="
     assert [exchange.who for exchange in stage.sim.record.exchanges] == [
         "app",

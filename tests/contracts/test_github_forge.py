@@ -9,22 +9,24 @@ import pytest
 
 from app.demo.simulator.state import Role
 from bot.errors import ForgeNotFoundError, ForgeRefusedError
-from bot.model.forge import Actor, ForgeKind, PermissionLevel, RepositoryRef
+from bot.model.forge import Actor, ActorKind, ForgeKind, PermissionLevel, RepositoryRef
 from bot.ports.forge import Forge
 from tests.contracts.github_stage import CONFIG, Stage, actor
 
 
 def test_it_is_a_forge(stage: Stage) -> None:
     forge: Forge = stage.forge
-    assert forge.kind is ForgeKind.GITHUB
+    assert forge.names == {ForgeKind.GITHUB}
 
 
 # --- people ---------------------------------------------------------------------------------------
 
 
 async def test_the_bots_user_is_looked_up_once_and_without_a_credential(stage: Stage) -> None:
-    ids = await asyncio.gather(*(stage.forge.bot_user_id() for _ in range(5)))
-    assert set(ids) == {stage.sim.world.bot.id}
+    users = await asyncio.gather(*(stage.forge.bot_user(ForgeKind.GITHUB) for _ in range(5)))
+    assert {(user.id, user.login, user.kind) for user in users} == {
+        (stage.sim.world.bot.id, f"{stage.sim.app.slug}[bot]", ActorKind.BOT)
+    }
     assert [exchange.who for exchange in stage.sim.record.requests("GET", "/users/")] == ["nobody"]
 
 

@@ -23,7 +23,7 @@ from bot.errors import ForgeLimitedError, ForgeUnavailableError
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.forge import GitHubForge
 from bot.forges.github.transport import open_http
-from bot.model.forge import Actor, ForgeKind, RepositoryRef
+from bot.model.forge import Actor, ForgeKind, RepositoryRef, Thread
 from bot.model.reports import CheckRunContent, CheckStatus, CommentContent
 from bot.ports.background import KEPT_FOR_PEOPLE, RECONCILE_LEAVES, background
 from tests.bot.forges.github.virtual import VirtualTime
@@ -143,7 +143,7 @@ class Crowd:
     sim: Simulator
     time: VirtualTime
     ref: RepositoryRef
-    number: int
+    thread: Thread
     head: str
     comment_id: int
     forges: list[GitHubForge]
@@ -163,13 +163,13 @@ class Crowd:
         comment = CommentContent(marker="<!-- m -->", body=f"<!-- m -->\n{number}")
         match kind:
             case "comment":
-                return forge.create_comment(self.ref, self.number, comment)
+                return forge.create_comment(self.ref, self.thread, comment)
             case "check run":
                 return forge.create_check_run(self.ref, check)
             case "reaction":
-                return forge.react(self.ref, self.comment_id, "eyes")
+                return forge.react(self.ref, self.thread, self.comment_id, "eyes")
             case "edit":
-                return forge.update_comment(self.ref, self.comment_id, comment)
+                return forge.update_comment(self.ref, self.thread, self.comment_id, comment)
             case _:
                 return forge.read_file(self.ref, f"absent-{number}", ref="main")
 
@@ -237,11 +237,20 @@ async def crowd(directory: Path, *, processes: int) -> AsyncIterator[Crowd]:
             )
             for connections in (http, other)[:processes]
         ]
-        comment_id = await forges[0].create_comment(ref, pull.number, CommentContent(marker="m", body="mine"))
+        thread = Thread(number=pull.number)
+        comment_id = await forges[0].create_comment(
+            ref, Thread(number=pull.number), CommentContent(marker="m", body="mine")
+        )
         time.move(3600)
         sim.limits.secondary.peaks = Peaks()
         yield Crowd(
-            sim=sim, time=time, ref=ref, number=pull.number, head=pull.head_sha, comment_id=comment_id, forges=forges
+            sim=sim,
+            time=time,
+            ref=ref,
+            thread=Thread(number=pull.number),
+            head=pull.head_sha,
+            comment_id=comment_id,
+            forges=forges,
         )
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from app.demo.simulator.webhooks import Delivery
 from bot.errors import ForgeNotFoundError, ForgeRefusedError
+from bot.model.forge import ForgeKind
 from bot.model.shown import SentAttempt, ShownCheckRun
 from tests.contracts.github_stage import Stage, proposed, queued, sticky
 
+GITHUB = ForgeKind.GITHUB
 NOWHERE = "http://127.0.0.1:9/nobody"
 
 
@@ -24,7 +26,7 @@ async def sent(stage: Stage, count: int) -> list[Delivery]:
 async def attempts(stage: Stage) -> list[SentAttempt]:
     found, cursor = list[SentAttempt](), None
     while True:
-        page = await stage.forge.sent_deliveries(cursor)
+        page = await stage.forge.sent_deliveries(GITHUB, cursor)
         found += page.attempts
         cursor = page.cursor
         if cursor is None:
@@ -33,7 +35,7 @@ async def attempts(stage: Stage) -> list[SentAttempt]:
 
 async def test_attempts_are_listed_newest_first_page_by_page(stage: Stage) -> None:
     missed = await sent(stage, 230)
-    first = await stage.forge.sent_deliveries(None)
+    first = await stage.forge.sent_deliveries(GITHUB, None)
     assert (len(first.attempts), first.oldest) == (100, stage.clock.now())
     found = await attempts(stage)
     assert [one.delivery_id for one in found[:230]] == [one.guid for one in reversed(missed)]
@@ -45,7 +47,7 @@ async def test_attempts_are_listed_newest_first_page_by_page(stage: Stage) -> No
 async def test_a_delivery_is_sent_again_under_its_own_id(stage: Stage) -> None:
     (missed,) = await sent(stage, 1)
     first = (await attempts(stage))[0]
-    await stage.forge.send_again(first.attempt_id)
+    await stage.forge.send_again(GITHUB, first.attempt_id)
     await stage.sim.webhooks.settled()
     again = (await attempts(stage))[0]
     assert (again.delivery_id, again.arrived) == (missed.guid, False)
@@ -65,12 +67,12 @@ async def test_events_that_nobody_here_reads_are_not_among_them(stage: Stage) ->
 
 async def test_what_cannot_be_sent_again_is_refused(stage: Stage) -> None:
     with pytest.raises((ForgeNotFoundError, ForgeRefusedError)):
-        await stage.forge.send_again(1)
+        await stage.forge.send_again(GITHUB, 1)
 
 
 async def test_it_is_the_app_itself_that_asks(stage: Stage) -> None:
     await sent(stage, 1)
-    await stage.forge.send_again((await attempts(stage))[0].attempt_id)
+    await stage.forge.send_again(GITHUB, (await attempts(stage))[0].attempt_id)
     assert {exchange.who for exchange in stage.sim.record.exchanges if "hook" in exchange.path} == {"app"}
 
 
@@ -101,10 +103,10 @@ async def test_a_commit_without_check_runs_has_none_and_one_that_is_gone_is_refu
 
 
 async def test_a_comment_is_told_as_people_see_it_and_one_that_is_gone_is_nothing(stage: Stage) -> None:
-    number = await stage.forge.create_comment(stage.ref, stage.pull.number, sticky("one"))
-    assert await stage.forge.shown_comment(stage.ref, number) == sticky("one").body
+    number = await stage.forge.create_comment(stage.ref, stage.thread, sticky("one"))
+    assert await stage.forge.shown_comment(stage.ref, stage.thread, number) == sticky("one").body
     (comment,) = stage.sim.comments(stage.pull, stage.sim.bot)
     stage.sim.people.edit_comment(comment, stage.ada, "another text")
-    assert await stage.forge.shown_comment(stage.ref, number) == "another text"
+    assert await stage.forge.shown_comment(stage.ref, stage.thread, number) == "another text"
     stage.sim.people.delete_comment(comment, stage.ada)
-    assert await stage.forge.shown_comment(stage.ref, number) is None
+    assert await stage.forge.shown_comment(stage.ref, stage.thread, number) is None

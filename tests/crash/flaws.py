@@ -6,7 +6,7 @@ from typing import Any
 
 from app.store.database import SqlStore
 from app.wiring_parts import Parts
-from bot.model.forge import ForgeKind, GitAccess, RepositoryRef
+from bot.model.forge import ForgeName, GitAccess, RepositoryRef
 
 
 class _Changed:
@@ -24,7 +24,7 @@ async def _nothing_found(*_args: object, **_kwargs: object) -> None:
     return None
 
 
-async def _nothing_waits(*, limit: int) -> list[tuple[ForgeKind, str]]:
+async def _nothing_waits(*, limit: int) -> list[tuple[ForgeName, str]]:
     del limit
     return []
 

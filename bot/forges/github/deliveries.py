@@ -7,6 +7,7 @@ can be replayed, so what it says is a hint, and state is read from the API.
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -32,7 +33,7 @@ from bot.model.events import (
     PullRequestChanged,
     Unused,
 )
-from bot.model.forge import Actor, ActorKind, ForgeKind, RepositoryRef
+from bot.model.forge import Actor, ActorKind, ForgeKind, ForgeName, RepositoryRef
 
 MAX_SECRETS: Final = 2
 MIN_SECRET_BYTES: Final = 16
@@ -81,11 +82,19 @@ class SignatureVerifier:
         return verify_signature(body, header, self._secrets)
 
 
+@dataclass(frozen=True, slots=True)
+class _App:
+    """Whose deliveries are decoded: the App's id, and the name of the forge that it makes of its host."""
+
+    id: int
+    forge: ForgeName
+
+
 class DeliveryDecoder:
     """Turns verified deliveries into events, for one App."""
 
-    def __init__(self, *, app_id: int) -> None:
-        self._app_id = app_id
+    def __init__(self, *, app_id: int, name: ForgeName = ForgeKind.GITHUB) -> None:
+        self._app = _App(app_id, name)
 
     def decode(self, delivery: Delivery) -> Event:
         """The event that a delivery tells of, ``Unused`` when the bot has no use for it.
@@ -96,15 +105,15 @@ class DeliveryDecoder:
         decoder = _DECODERS.get(delivery.event)
         if decoder is None:
             return _unused(delivery.delivery_id, "events of this kind are not used")
-        return decoder(delivery.delivery_id, strict.parse(delivery.body), self._app_id)
+        return decoder(delivery.delivery_id, strict.parse(delivery.body), self._app)
 
 
-def _comment(delivery_id: str, document: object, _app_id: int) -> Event:
+def _comment(delivery_id: str, document: object, app: _App) -> Event:
     action = _read(document, payloads.Action).action
     if action not in {"created", "edited"}:
         return _unused(delivery_id, "only new and edited comments count")
     payload = _read(document, payloads.IssueComment)
-    repository, actor = _repository(payload.repository, payload.installation), _actor(payload.sender)
+    repository, actor = _repository(app, payload.repository, payload.installation), _actor(payload.sender)
     on_pull_request = payload.issue.pull_request is not None
     if action == "created":
         return CommentPosted(
@@ -133,18 +142,18 @@ def _comment(delivery_id: str, document: object, _app_id: int) -> Event:
 _MARKING: Final = frozenset({"labeled", "assigned"})
 
 
-def _pull_request(delivery_id: str, document: object, _app_id: int) -> Event:
+def _pull_request(delivery_id: str, document: object, app: _App) -> Event:
     payload = _read(document, payloads.PullRequest)
     if payload.action in _MARKING:
         marked = _read(document, payloads.PullRequestMarked)
         base_ref = payload.pull_request.base.ref
         return _marked(
-            delivery_id, marked, marked.pull_request, payload.number, on_pull_request=True, base_ref=base_ref
+            app, delivery_id, marked, marked.pull_request, payload.number, on_pull_request=True, base_ref=base_ref
         )
     known = frozenset(PullRequestAction)
     return PullRequestChanged(
         delivery_id=delivery_id,
-        repository=_repository(payload.repository, payload.installation),
+        repository=_repository(app, payload.repository, payload.installation),
         number=payload.number,
         action=PullRequestAction(payload.action) if payload.action in known else PullRequestAction.OTHER,
         head_sha=payload.pull_request.head.sha,
@@ -156,17 +165,20 @@ def _pull_request(delivery_id: str, document: object, _app_id: int) -> Event:
     )
 
 
-def _issue(delivery_id: str, document: object, _app_id: int) -> Event:
+def _issue(delivery_id: str, document: object, app: _App) -> Event:
     if _read(document, payloads.Action).action not in _MARKING:
         return _unused(delivery_id, "only labels and assignments count")
     marked = _read(document, payloads.IssueMarked)
     issue = _read(document, payloads.IssueNumbered).issue
     base_ref = _read(document, payloads.InRepositoryWithDefault).repository.default_branch
     on_pull_request = issue.pull_request is not None
-    return _marked(delivery_id, marked, marked.issue, issue.number, on_pull_request=on_pull_request, base_ref=base_ref)
+    return _marked(
+        app, delivery_id, marked, marked.issue, issue.number, on_pull_request=on_pull_request, base_ref=base_ref
+    )
 
 
 def _marked(
+    app: _App,
     delivery_id: str,
     payload: payloads.Marked,
     text: payloads.Text,
@@ -175,7 +187,7 @@ def _marked(
     on_pull_request: bool,
     base_ref: str,
 ) -> Event:
-    repository, actor = _repository(payload.repository, payload.installation), _actor(payload.sender)
+    repository, actor = _repository(app, payload.repository, payload.installation), _actor(payload.sender)
     if payload.label is not None:
         return LabelAdded(
             delivery_id=delivery_id,
@@ -203,18 +215,18 @@ def _marked(
     return _unused(delivery_id, "it says neither which label nor who was assigned")
 
 
-def _check_run(delivery_id: str, document: object, app_id: int) -> Event:
+def _check_run(delivery_id: str, document: object, app: _App) -> Event:
     action = _read(document, payloads.Action).action
     if action not in {"requested_action", "rerequested"}:
         return _unused(delivery_id, "only what people ask of a check run counts")
     owner = _read(document, payloads.CheckRunOwned).check_run.app
-    if owner is None or owner.id != app_id:
+    if owner is None or owner.id != app.id:
         return _unused(delivery_id, "the check run belongs to another App")
     if action == "rerequested":
         payload = _read(document, payloads.CheckRun)
         return CheckRerequested(
             delivery_id=delivery_id,
-            repository=_repository(payload.repository, payload.installation),
+            repository=_repository(app, payload.repository, payload.installation),
             check_run_id=payload.check_run.id,
             external_id=payload.check_run.external_id or "",
             head_sha=payload.check_run.head_sha,
@@ -223,7 +235,7 @@ def _check_run(delivery_id: str, document: object, app_id: int) -> Event:
     clicked = _read(document, payloads.CheckRunWithAction)
     return CheckActionRequested(
         delivery_id=delivery_id,
-        repository=_repository(clicked.repository, clicked.installation),
+        repository=_repository(app, clicked.repository, clicked.installation),
         check_run_id=clicked.check_run.id,
         external_id=clicked.check_run.external_id or "",
         head_sha=clicked.check_run.head_sha,
@@ -232,7 +244,7 @@ def _check_run(delivery_id: str, document: object, app_id: int) -> Event:
     )
 
 
-def _push(delivery_id: str, document: object, _app_id: int) -> Event:
+def _push(delivery_id: str, document: object, app: _App) -> Event:
     payload = _read(document, payloads.Push)
     branch = payload.ref.removeprefix(_BRANCH)
     if branch in {payload.ref, ""}:
@@ -241,7 +253,7 @@ def _push(delivery_id: str, document: object, _app_id: int) -> Event:
     sender = payload.sender
     return BranchPushed(
         delivery_id=delivery_id,
-        repository=_repository(payload.repository, payload.installation),
+        repository=_repository(app, payload.repository, payload.installation),
         branch=branch,
         before=payload.before,
         after=payload.after,
@@ -249,41 +261,42 @@ def _push(delivery_id: str, document: object, _app_id: int) -> Event:
     )
 
 
-def _ping(delivery_id: str, document: object, _app_id: int) -> Event:
+def _ping(delivery_id: str, document: object, _app: _App) -> Event:
     _read(document, payloads.Ping)
     return Pinged(delivery_id=delivery_id)
 
 
-def _installation(delivery_id: str, document: object, app_id: int) -> Event:
+def _installation(delivery_id: str, document: object, app: _App) -> Event:
     payload = _read(document, payloads.Installation)
     if payload.action not in frozenset(InstallationAction) - {InstallationAction.REPOSITORIES_CHANGED}:
         return _unused(delivery_id, "nothing the bot keeps of an installation changed")
-    return _installation_changed(delivery_id, payload.installation, InstallationAction(payload.action), app_id)
+    return _installation_changed(delivery_id, payload.installation, InstallationAction(payload.action), app)
 
 
-def _installation_repositories(delivery_id: str, document: object, app_id: int) -> Event:
+def _installation_repositories(delivery_id: str, document: object, app: _App) -> Event:
     installation = _read(document, payloads.Installation).installation
-    return _installation_changed(delivery_id, installation, InstallationAction.REPOSITORIES_CHANGED, app_id)
+    return _installation_changed(delivery_id, installation, InstallationAction.REPOSITORIES_CHANGED, app)
 
 
 def _installation_changed(
     delivery_id: str,
     installation: payloads.InstallationState,
     action: InstallationAction,
-    app_id: int,
+    app: _App,
 ) -> Event:
-    if installation.app_id != app_id:
+    if installation.app_id != app.id:
         return _unused(delivery_id, "the installation is of another App")
     account = installation.account or payloads.Account()
     return InstallationChanged(
         delivery_id=delivery_id,
+        forge=app.forge,
         installation_id=installation.id,
         account=account.login or account.slug or "",
         action=action,
     )
 
 
-_Decoder = Callable[[str, object, int], Event]
+_Decoder = Callable[[str, object, _App], Event]
 
 _DECODERS: Final[Mapping[str, _Decoder]] = MappingProxyType(
     {
@@ -316,10 +329,10 @@ def _actor(user: payloads.User) -> Actor:
     return Actor(id=user.id, login=user.login, kind=ActorKind.BOT if user.type == "Bot" else ActorKind.USER)
 
 
-def _repository(repository: payloads.Repository, installation: payloads.InstallationId) -> RepositoryRef:
+def _repository(app: _App, repository: payloads.Repository, installation: payloads.InstallationId) -> RepositoryRef:
     owner, _, name = repository.full_name.partition("/")
     return RepositoryRef(
-        forge=ForgeKind.GITHUB,
+        forge=app.forge,
         id=repository.id,
         owner=owner,
         name=name,

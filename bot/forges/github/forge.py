@@ -4,7 +4,7 @@ import asyncio
 import base64
 import binascii
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 
@@ -20,10 +20,12 @@ from bot.model.forge import (
     Actor,
     ActorKind,
     ForgeKind,
+    ForgeName,
     GitAccess,
     PermissionLevel,
     PullRequest,
     RepositoryRef,
+    Thread,
 )
 from bot.model.reports import Annotation, CheckRunContent, CheckStatus, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
@@ -65,6 +67,7 @@ class GitHubForge:
         app_id: int,
         app_slug: str,
         git_base_url: str,
+        name: ForgeName = ForgeKind.GITHUB,
         bot_user_id: int | None = None,
     ) -> None:
         """Speak for the App ``app_slug``.
@@ -74,6 +77,7 @@ class GitHubForge:
             app_id: the App's numeric id.
             app_slug: its name in URLs; its user is ``<slug>[bot]``.
             git_base_url: what ``/owner/name.git`` is appended to.
+            name: the configured forge that this is.
             bot_user_id: the id of that user where it is known. It must be given where the API tells nothing without a
                 credential, as on a GitHub Enterprise Server in private mode.
 
@@ -81,32 +85,53 @@ class GitHubForge:
             SettingsError: the git base URL will not do.
         """
         self._client = client
-        self._decoder = DeliveryDecoder(app_id=app_id)
+        self._name = name
+        self._decoder = DeliveryDecoder(app_id=app_id, name=name)
         self._app_id = app_id
         self._app_slug = app_slug
         self._git_base_url = check_base_url(git_base_url)
+        self._host = urlsplit(self._git_base_url).hostname or "github.com"
         self._bot_user_id = bot_user_id
         self._bot_lookup = asyncio.Lock()
 
     @property
-    def kind(self) -> ForgeKind:
-        """GitHub."""
-        return ForgeKind.GITHUB
+    def names(self) -> frozenset[ForgeName]:
+        """The one forge that this is."""
+        return frozenset({self._name})
 
     def decode(self, delivery: Delivery) -> Event:
         """See ``bot.forges.github.deliveries``."""
         return self._decoder.decode(delivery)
 
-    async def bot_user_id(self) -> int:
-        """The id of ``<slug>[bot]``, asked for once and without a credential: it is public.
+    async def bot_user(self, forge: ForgeName) -> Actor:
+        """``<slug>[bot]``; its id is asked for once and without a credential: it is public.
 
         https://docs.github.com/en/rest/users/users#get-a-user
         """
+        del forge
+        login = f"{self._app_slug}[bot]"
         async with self._bot_lookup:
             if self._bot_user_id is None:
-                login = f"{self._app_slug}[bot]"
                 self._bot_user_id = (await self._client.public("/users/{login}", answers.User, login=login)).id
-            return self._bot_user_id
+            return Actor(id=self._bot_user_id, login=login, kind=ActorKind.BOT)
+
+    async def mention(self, forge: ForgeName) -> str:
+        """The App's slug: people may leave out ``[bot]``."""
+        del forge
+        return self._app_slug
+
+    def commit_email(self, forge: ForgeName, actor: Actor) -> str:
+        """https://docs.github.com/en/account-and-profile/reference/email-addresses-reference .
+
+        An Enterprise Server has its own host in the address.
+        """
+        del forge
+        return f"{actor.id}+{actor.login}@users.noreply.{self._host}"
+
+    def pull_ref(self, repository: RepositoryRef, number: int) -> str:
+        """https://docs.github.com/en/pull-requests/collaborating-with-pull-requests/reviewing-changes-in-pull-requests/checking-out-pull-requests-locally#modifying-an-inactive-pull-request-locally ."""  # noqa: E501 - an address
+        del repository
+        return f"refs/pull/{number}/head"
 
     async def permission(self, repository: RepositoryRef, actor: Actor) -> PermissionLevel:
         """The live role of a person; custom roles count as the built-in one they extend.
@@ -259,7 +284,7 @@ class GitHubForge:
                     return run.id
         return None
 
-    async def create_comment(self, repository: RepositoryRef, number: int, content: CommentContent) -> int:
+    async def create_comment(self, repository: RepositoryRef, thread: Thread, content: CommentContent) -> int:
         """https://docs.github.com/en/rest/issues/comments#create-an-issue-comment .
 
         Never repeated by itself: look with ``find_comment`` after a lost answer.
@@ -272,12 +297,15 @@ class GitHubForge:
             answers.Created,
             data={"body": content.body},
             idempotent=False,
-            number=number,
+            number=thread.number,
         )
         return created.id
 
-    async def update_comment(self, repository: RepositoryRef, remote_id: int, content: CommentContent) -> None:
+    async def update_comment(
+        self, repository: RepositoryRef, thread: Thread, remote_id: int, content: CommentContent
+    ) -> None:
         """https://docs.github.com/en/rest/issues/comments#update-an-issue-comment ."""
+        del thread  # the ids of comments are unique in a repository
         await self._client.send(
             repository,
             Act.REPORT,
@@ -289,7 +317,7 @@ class GitHubForge:
             comment_id=remote_id,
         )
 
-    async def find_comment(self, repository: RepositoryRef, number: int, marker: str) -> int | None:
+    async def find_comment(self, repository: RepositoryRef, thread: Thread, marker: str) -> int | None:
         """The oldest comment of our own that has ``marker`` as a line of its own.
 
         Our own is what our bot user wrote; a comment that says it was written through another App is not. Whoever
@@ -297,9 +325,9 @@ class GitHubForge:
 
         https://docs.github.com/en/rest/issues/comments#list-issue-comments
         """
-        bot = await self.bot_user_id()
+        bot = (await self.bot_user(repository.forge)).id
         url = "/issues/{number}/comments{?per_page,page}"
-        pages = self._client.pages(repository, Act.REPORT, url, list[answers.Comment], number=number)
+        pages = self._client.pages(repository, Act.REPORT, url, list[answers.Comment], number=thread.number)
         async for page in pages:
             for comment in page:
                 app = comment.performed_via_github_app
@@ -308,11 +336,12 @@ class GitHubForge:
                     return comment.id
         return None
 
-    async def react(self, repository: RepositoryRef, comment_id: int, reaction: str) -> None:
+    async def react(self, repository: RepositoryRef, thread: Thread, comment_id: int, reaction: str) -> None:
         """https://docs.github.com/en/rest/reactions/reactions#create-reaction-for-an-issue-comment .
 
         GitHub answers 200 in place of 201 when the reaction is there already.
         """
+        del thread
         await self._client.send(
             repository,
             Act.REPORT,
@@ -324,20 +353,31 @@ class GitHubForge:
             comment_id=comment_id,
         )
 
-    async def sent_deliveries(self, cursor: str | None) -> SentPage:
+    async def sent_deliveries(self, forge: ForgeName, cursor: str | None) -> SentPage:
         """See ``bot.forges.github.redelivery``."""
+        del forge
         return await redelivery.page(self._client, cursor)
 
-    async def send_again(self, attempt_id: int) -> None:
+    async def send_again(self, forge: ForgeName, attempt_id: int) -> None:
         """See ``bot.forges.github.redelivery``."""
+        del forge
         await redelivery.send_again(self._client, attempt_id)
+
+    async def revive_hooks(self, repository: RepositoryRef) -> int:
+        """None: GitHub goes on sending, whatever is answered.
+
+        https://docs.github.com/en/webhooks/using-webhooks/handling-failed-webhook-deliveries
+        """
+        del repository
+        return 0
 
     async def shown_check_runs(self, repository: RepositoryRef, head_sha: str) -> list[ShownCheckRun]:
         """See ``bot.forges.github.shown``."""
         return await shown.check_runs(self._client, repository, head_sha, app_id=self._app_id)
 
-    async def shown_comment(self, repository: RepositoryRef, remote_id: int) -> str | None:
+    async def shown_comment(self, repository: RepositoryRef, thread: Thread, remote_id: int) -> str | None:
         """See ``bot.forges.github.shown``."""
+        del thread
         return await shown.comment(self._client, repository, remote_id)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from app.store.database import SqlStore
 from app.store.reports import encode
+from bot.model.forge import Thread
 from bot.model.reports import (
     Annotation,
     CheckAction,
@@ -68,8 +69,9 @@ async def test_a_wish_comes_back_as_it_was_made(store: SqlStore, surface: Surfac
     found = await target(store, target_id)
     assert found == ReportTarget(
         id=target_id,
+        forge=REPOSITORY.forge,
         repository_id=REPOSITORY.id,
-        number=7,
+        thread=Thread(number=7),
         owner="job-1",
         surface=surface,
         desired=content,

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 
 from app.demo.simulator.state import CheckRun, Role
-from bot.model.forge import ForgeKind
 from bot.model.jobs import Job, JobState
 from bot.model.levels import LevelKind
 from bot.model.proposals import ProposalState
@@ -315,7 +314,7 @@ async def test_a_worker_that_dies_right_after_the_commit_loses_nothing(bench: Be
     key = await heard(bench)
     until = bench.clock.now() + timedelta(seconds=60)
     assert await bench.store.levels.take(LevelKind.PR_SYNC, key, until=until) is not None
-    request = replace(old.request, origin_key=afresh_key(ForgeKind.GITHUB, old), head_sha=moved)
+    request = replace(old.request, origin_key=afresh_key(old), head_sha=moved)
     later = bench.clock.now() + timedelta(seconds=DEBOUNCE)
     new = await bench.store.jobs.create(
         request, job_id="d" * 32, supersede=old.id, because="It moved.", not_before=later

@@ -358,7 +358,9 @@ def test_a_mark_on_a_pull_request_asks_to_resolve_it_once_a_delivery(event: Labe
     [
         *(changed(action) for action in PullRequestAction),
         BranchPushed(delivery_id="d", repository=REPOSITORY, branch="main", before="0" * 40, after="c" * 40, actor=ADA),
-        InstallationChanged(delivery_id="d", installation_id=3, account="acme", action=InstallationAction.DELETED),
+        InstallationChanged(
+            delivery_id="d", forge="github", installation_id=3, account="acme", action=InstallationAction.DELETED
+        ),
         Pinged(delivery_id="d"),
         Unused(delivery_id="d", reason="not ours"),
     ],

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.model.forge import ForgeKind
 from bot.model.jobs import Job, JobKind, JobState
 from bot.model.proposals import ProposalKind
 from bot.model.sync import Afresh, Branch, Close, Course, End, EndReason, Keep, Moved
@@ -108,10 +107,10 @@ def test_the_base_does_not_matter_to_a_revert_that_waits() -> None:
 
 def test_fresh_starts_are_counted_in_their_origin_and_a_person_s_word_begins_anew() -> None:
     first = job(JobState.RUNNING)
-    key = afresh_key(ForgeKind.GITHUB, first)
+    key = afresh_key(first)
     assert key == f"github:afresh:1:{JOB_ID}"
     second = replace(first, id="2" * 32, request=replace(first.request, origin_key=key))
-    assert afresh_key(ForgeKind.GITHUB, second) == f"github:afresh:2:{'2' * 32}"
+    assert afresh_key(second) == f"github:afresh:2:{'2' * 32}"
     for theirs in ("github:comment:7:abc:0", f"github:click:1:retry:afresh:3:{JOB_ID}", "github:afresh:x:y"):
         assert afresh_count(theirs) == 0
 

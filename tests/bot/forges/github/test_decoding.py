@@ -250,7 +250,11 @@ def test_a_ping() -> None:
 @pytest.mark.parametrize("action", sorted(set(InstallationAction) - {"repositories"}))
 def test_an_installation_changed(action: str) -> None:
     assert decode("installation", samples.installation(action)) == InstallationChanged(
-        delivery_id=ID, installation_id=99, account="octo-org", action=InstallationAction(action)
+        delivery_id=ID,
+        forge=ForgeKind.GITHUB,
+        installation_id=99,
+        account="octo-org",
+        action=InstallationAction(action),
     )
 
 

@@ -11,7 +11,7 @@ import respx
 from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError, SettingsError
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.forge import GHOST, GitHubForge
-from bot.model.forge import Actor, ActorKind, PermissionLevel
+from bot.model.forge import Actor, ActorKind, ForgeKind, PermissionLevel, Thread
 from bot.model.reports import Annotation, CheckConclusion, CheckRunContent, CheckStatus
 from tests.bot.forges.github import samples
 from tests.bot.forges.github.conftest import REPOSITORY, TOKEN
@@ -287,11 +287,11 @@ async def test_only_our_own_comment_is_found(forge: GitHubForge, github: respx.M
         comment(6, BOT_ID, samples.APP_ID, body=MARKER + MARKER),
     ]
     route = github.get(f"{REPO}/issues/7/comments").respond(json=others)
-    assert await forge.find_comment(REPOSITORY, 7, MARKER) is None
+    assert await forge.find_comment(REPOSITORY, Thread(number=7), MARKER) is None
     route.respond(json=[*others, comment(8, BOT_ID, samples.APP_ID), comment(9, BOT_ID, None)])
-    assert await forge.find_comment(REPOSITORY, 7, MARKER) == 8
+    assert await forge.find_comment(REPOSITORY, Thread(number=7), MARKER) == 8
     route.respond(json=[*others, comment(9, BOT_ID, None)])
-    assert await forge.find_comment(REPOSITORY, 7, MARKER) == 9
+    assert await forge.find_comment(REPOSITORY, Thread(number=7), MARKER) == 9
 
 
 async def test_only_our_own_check_run_of_that_job_is_found(forge: GitHubForge, github: respx.MockRouter) -> None:
@@ -319,7 +319,7 @@ async def test_only_our_own_check_run_of_that_job_is_found(forge: GitHubForge, g
 
 
 async def test_the_bots_user_is_not_asked_for_when_it_is_known(forge: GitHubForge, github: respx.MockRouter) -> None:
-    assert await forge.bot_user_id() == BOT_ID
+    assert (await forge.bot_user(ForgeKind.GITHUB)).id == BOT_ID
     assert not github.calls
 
 
@@ -331,8 +331,8 @@ async def test_a_failed_look_up_of_the_bots_user_is_not_remembered(
         side_effect=[httpx.Response(404), httpx.Response(200, json=samples.user("flow-forge[bot]", 99, "Bot"))]
     )
     with pytest.raises(ForgeNotFoundError):
-        await forge.bot_user_id()
-    assert [await forge.bot_user_id(), await forge.bot_user_id()] == [99, 99]
+        await forge.bot_user(ForgeKind.GITHUB)
+    assert [(await forge.bot_user(ForgeKind.GITHUB)).id for _ in range(2)] == [99, 99]
     assert route.call_count == 2
     assert route.calls.last.request.url.raw_path == b"/api/v3/users/flow-forge%5Bbot%5D"
     assert "authorization" not in route.calls.last.request.headers
