@@ -82,6 +82,22 @@ class ForgeRouter:
         """Ask the repository's forge."""
         return await self._of(repository.forge).open_pull_requests(repository)
 
+    async def create_pull_request(
+        self, repository: RepositoryRef, *, head_ref: str, base_ref: str, title: str, body: str, draft: bool
+    ) -> int:
+        """Have the repository's forge do it."""
+        return await self._of(repository.forge).create_pull_request(
+            repository, head_ref=head_ref, base_ref=base_ref, title=title, body=body, draft=draft
+        )
+
+    async def find_pull_request(self, repository: RepositoryRef, head_ref: str) -> int | None:
+        """Ask the repository's forge."""
+        return await self._of(repository.forge).find_pull_request(repository, head_ref)
+
+    async def close_pull_request(self, repository: RepositoryRef, number: int) -> None:
+        """Have the repository's forge do it."""
+        await self._of(repository.forge).close_pull_request(repository, number)
+
     async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:
         """Ask the repository's forge."""
         return await self._of(repository.forge).read_file(repository, path, ref=ref)

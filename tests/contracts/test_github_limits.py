@@ -238,9 +238,7 @@ async def crowd(directory: Path, *, processes: int) -> AsyncIterator[Crowd]:
             for connections in (http, other)[:processes]
         ]
         thread = Thread(number=pull.number)
-        comment_id = await forges[0].create_comment(
-            ref, Thread(number=pull.number), CommentContent(marker="m", body="mine")
-        )
+        comment_id = await forges[0].create_comment(ref, thread, CommentContent(marker="m", body="mine"))
         time.move(3600)
         sim.limits.secondary.peaks = Peaks()
         yield Crowd(

@@ -25,7 +25,7 @@ async def test_a_pull_request_is_opened_found_and_closed(stage: Stage) -> None:
     pull = await stage.forge.pull_request(stage.ref, number)
     assert (pull.title, pull.body, pull.open, pull.draft) == ("Merged", "Why", True, True)
     assert (pull.head_ref, pull.base_ref, pull.from_fork) == (BRANCH, "main", False)
-    assert pull.author.id == await stage.forge.bot_user_id()
+    assert pull.author.id == (await stage.forge.bot_user("github")).id
     assert await stage.forge.find_pull_request(stage.ref, BRANCH) == number
     await stage.forge.close_pull_request(stage.ref, number)
     await stage.forge.close_pull_request(stage.ref, number)
