@@ -12,9 +12,10 @@ _PATIENCE: Final = timedelta(minutes=1)
 
 _REPAIRS: Final[Mapping[RepairKind, str]] = MappingProxyType(
     {
-        RepairKind.DELIVERY: "GitHub was asked to send a delivery again",
+        RepairKind.DELIVERY: "a forge was asked to send a delivery again",
         RepairKind.PULL_REQUEST: "a pull request opened, closed, moved or went to another base, and no event said so",
         RepairKind.REPORT: "a check run or comment of ours was gone, or did not say what we wrote last",
+        RepairKind.HOOK: "a forge had stopped sending events after failures, and was told to go on",
         RepairKind.BRANCH: "a branch of ours was deleted that its job had left behind",
         RepairKind.JOB_LEASE: "a worker died, or was too slow, while it held a job",
         RepairKind.RUN_LEASE: "a worker died while it looked after a run, or before it started one",
