@@ -22,6 +22,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "gateway": "app.service_commands",
         "migrate": "app.service_commands",
         "doctor": "app.doctor.command",
+        "github": "app.setup.command",
         "recorded": "app.recorded",
         "audit": "app.audit",
         "resolve": "app.local.commands",

@@ -233,6 +233,10 @@ def settings_page() -> str:
         "a directory in which each file has a setting's name in lower case and holds its value, as Kubernetes secrets "
         "and Vault's agent mount them. White space around a file's content does not count. The environment goes before "
         "the files. No setting is read from anywhere else.",
+        "A file whose name goes on with `.sealed` holds a value encrypted, as `flowforge github setup` writes it. The "
+        "key is in the file that `FLOWFORGE_SECRETS_KEY_FILE` names, by default beside the directory, with the "
+        "directory's name and `.key`. That file holds one key a line ([Fernet](https://cryptography.io/en/latest/fernet/"
+        "), 32 bytes in base64): the first one seals, all of them open.",
         "Settings marked *secret* belong into files: the environment of a process can be read by whoever runs as the "
         "same user. They are never shown in logs or messages. A process with a missing or wrong setting does not "
         "start; it names the setting and shows no value.",

@@ -1,7 +1,8 @@
 """The only reader of the environment.
 
 Every setting can come from the environment (``FLOWFORGE_<NAME>``) or from a file of that lower-case name in the
-directory that ``FLOWFORGE_SECRETS_DIR`` names: Kubernetes secrets and Vault's agent both mount such files.
+directory that ``FLOWFORGE_SECRETS_DIR`` names: Kubernetes secrets and Vault's agent both mount such files. A file of
+that name and ``.sealed`` holds it encrypted; the key is in the file that ``FLOWFORGE_SECRETS_KEY_FILE`` names.
 """
 
 import os
@@ -11,8 +12,14 @@ from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
+from app.sealed import SealedSource, default_key_file
 from app.store.limits import Limits
 from bot.errors import SettingsError
 from bot.forges.github.pacing import MOST_PROCESSES
@@ -82,6 +89,22 @@ class CommonSettings(BaseSettings):
     max_log_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="longest event stream of a run, in bytes")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="`DEBUG`, `INFO`, `WARNING` or `ERROR`")
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces endpoint; none sends no traces")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where settings come from, the strongest first: sealed files after plain ones."""
+        sources = (init_settings, env_settings, dotenv_settings, file_secret_settings)
+        directory = getattr(file_secret_settings, "secrets_dir", None)
+        if directory is None:
+            return sources
+        return (*sources, SealedSource(settings_cls, Path(directory), key_file(Path(directory))))
 
     @property
     def database_limits(self) -> Limits:
@@ -321,21 +344,37 @@ class DemoSettings(BaseSettings):
 S = TypeVar("S", bound=CommonSettings)
 
 
-def load_settings(kind: type[S]) -> S:
+def load_settings(kind: type[S], *, secrets: Path | None = None) -> S:
     """Read the settings of this process.
+
+    Args:
+        kind: which of them.
+        secrets: the directory of the secrets, in place of the one that the environment names.
 
     Raises:
         SettingsError: something is missing or wrong; the message names each setting and never shows a value.
     """
-    directory = os.environ.get("FLOWFORGE_SECRETS_DIR")
-    if directory is not None and not Path(directory).is_dir():
+    directory = secrets or secrets_directory()
+    if directory is not None and not directory.is_dir():
         raise SettingsError("FLOWFORGE_SECRETS_DIR: there is no such directory")
     try:
         if directory is not None:
-            return kind(_secrets_dir=directory)  # type: ignore[call-arg]  # pydantic reads the rest itself
+            return kind(_secrets_dir=str(directory))  # type: ignore[call-arg]  # pydantic reads the rest itself
         return kind()  # type: ignore[call-arg]  # and here too
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
+
+
+def secrets_directory() -> Path | None:
+    """The directory of the secrets' files, None where the environment names none."""
+    named = os.environ.get("FLOWFORGE_SECRETS_DIR")
+    return None if named is None else Path(named)
+
+
+def key_file(directory: Path) -> Path:
+    """The file with the key of the sealed secrets in a directory."""
+    named = os.environ.get("FLOWFORGE_SECRETS_KEY_FILE")
+    return Path(named) if named else default_key_file(directory)
 
 
 def _explain(error: ValidationError) -> str:

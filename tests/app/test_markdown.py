@@ -77,7 +77,10 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 @each_page
 def test_every_setting_exists(page: Path) -> None:
-    known = {f"FLOWFORGE_{name.upper()}" for name in Settings.model_fields} | {"FLOWFORGE_SECRETS_DIR"}
+    known = {f"FLOWFORGE_{name.upper()}" for name in Settings.model_fields} | {
+        "FLOWFORGE_SECRETS_DIR",
+        "FLOWFORGE_SECRETS_KEY_FILE",
+    }
     assert set(re.findall(r"FLOWFORGE_[A-Z_]*[A-Z]", text_of(page))) - known == set()
 
 

@@ -75,6 +75,11 @@ OPERATIONS = (
         query=PAGED,
         answers={200: m.InstallationRepositoriesGetResponse200},
     ),
+    Operation(
+        method="POST",
+        template="/app-manifests/{code}/conversions",
+        answers={201: m.AppManifestsCodeConversionsPostResponse201},
+    ),
     Operation(method="DELETE", template="/installation/token", answers={204: None}),
     Operation(method="GET", template="/rate_limit", answers={200: m.RateLimitOverview}),
     Operation(method="GET", template="/users/{login}", answers={200: _USER}),

@@ -85,7 +85,6 @@ class Credentials:
 
     def __init__(self, world: GitHubWorld) -> None:
         self._world = world
-        self._public_key = world.app.public_key_pem()
         self._installation_tokens: dict[str, InstallationToken] = {}
         self._user_tokens: dict[str, Account] = {}
 
@@ -174,7 +173,7 @@ class Credentials:
         try:
             claims = jwt.decode(
                 token,
-                self._public_key,
+                self._world.app.public_key_pem(),
                 algorithms=["RS256"],
                 options={
                     "verify_exp": False,

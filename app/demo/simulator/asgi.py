@@ -4,29 +4,36 @@ import hashlib
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
-from app.demo.simulator import rest_app, rest_checks, rest_git, rest_threads
+from app.demo.simulator import rest_app, rest_checks, rest_git, rest_manifest, rest_threads
 from app.demo.simulator.app_auth import NobodyPrincipal, Principal, describe
 from app.demo.simulator.git_http import PATH as GIT_PATH
 from app.demo.simulator.git_http import GitCall, admit_git, serve_git
-from app.demo.simulator.messages import Refusal, Request, Response, json_response
+from app.demo.simulator.messages import Refusal, Request, Response, json_response, not_found
 from app.demo.simulator.record import Exchange
 from app.demo.simulator.routes import admit, canonical_path, find_route
 from app.demo.simulator.site import GitHubSite, Site
 from app.demo.simulator.wire import DisconnectedError, Receive, Send, Wire
 
-ROUTES = (*rest_app.ROUTES, *rest_git.ROUTES, *rest_threads.ROUTES, *rest_checks.ROUTES)
+ROUTES = (*rest_app.ROUTES, *rest_git.ROUTES, *rest_threads.ROUTES, *rest_checks.ROUTES, *rest_manifest.ROUTES)
 API_VERSIONS = ("2022-11-28", "2026-03-10")
+ENTERPRISE_PATH = "/api/v3"
+ENTERPRISE_VERSIONS = ("2022-11-28",)
+"""Source: https://docs.github.com/en/enterprise-server@3.20/rest/about-the-rest-api/api-versions ."""
 SECRET_HEADERS = frozenset({"authorization", "cookie", "private-token"})
+SECRET_FIELDS = frozenset({"token", "pem", "client_secret", "webhook_secret"})
 ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"')
 CACHE_CONTROL = "private, max-age=60, s-maxage=60"
 VARY = "Accept, Authorization, Cookie, X-GitHub-OTP"
 """As in GitHub's own answers to whoever shows a credential."""
+PAGES = re.compile(r"/(?:organizations/[^/]+/)?settings/")
+"""What people see in a browser."""
 
 
 class Application(ABC):
@@ -55,6 +62,15 @@ class Application(ABC):
     def under_way(self) -> AbstractContextManager[None]:
         """Hold while a request of the API lasts."""
         return nullcontext()
+
+    def api_path(self, path: str) -> str:
+        """A path as the endpoints know it. Raises ``Refusal`` 404 for what is not the API's."""
+        return path
+
+    def is_recorded(self, request: Request) -> bool:
+        """Whether a request belongs to the record, which is of the API and of git."""
+        del request
+        return True
 
     def hidden(self, request: Request, body: bytes) -> bytes:
         """The body of an answer without the secrets in it, for the record."""
@@ -103,7 +119,7 @@ class Application(ABC):
         request = wire.request
         who, lost = "nobody", False
         try:
-            request = replace(request, body=await wire.read())
+            request = replace(request, path=self.api_path(request.path), body=await wire.read())
             await site.faults.wait(request.method, request.path, after=False)
             fault = site.faults.strike(request.method, request.path)
             lost = fault is not None and fault.lose
@@ -114,7 +130,8 @@ class Application(ABC):
         except Refusal as refusal:
             response = self.dress(request, refusal.response())
         await site.faults.wait(request.method, request.path, after=True)
-        self._note(request, who, response, lost=lost)
+        if self.is_recorded(request):
+            self._note(request, who, response, lost=lost)
         if lost:
             wire.abort()
         else:
@@ -176,9 +193,9 @@ class GitHubApplication(Application):
         site = self._site
         principal: Principal = NobodyPrincipal()
         try:
-            _check_headers(request)
+            _check_headers(request, ENTERPRISE_VERSIONS if site.world.enterprise else API_VERSIONS)
             principal = site.credentials.authenticate(request.headers.get("authorization"))
-            if request.path != "/rate_limit":
+            if request.path != "/rate_limit" and not site.world.enterprise:
                 site.limits.count(principal, request.method, site.world.clock.now())
             route, params = find_route(ROUTES, request.method, canonical_path(site, request))
             call = admit(site, route, request, principal, params)
@@ -200,29 +217,46 @@ class GitHubApplication(Application):
             if etag in re.findall(ENTITY_TAG, request.headers.get("if-none-match", "")):
                 site.limits.forgive(principal, now)
                 response = Response(status=304, headers=kept)
-        state = site.limits.state(principal, now)
         headers = {
             **response.headers,
             "date": format_datetime(now, usegmt=True),
-            **{f"x-ratelimit-{name}": str(value) for name, value in state.items()},
-            "x-ratelimit-resource": "core",
+            **self._told_limits(principal, now),
             "x-github-api-version-selected": request.headers.get("x-github-api-version", API_VERSIONS[0]),
             "x-github-media-type": "github.v3; format=json",
             "x-github-request-id": f"SIM:{len(site.record.exchanges) + 1:08X}",
         }
         return replace(response, headers=headers)
 
+    def _told_limits(self, principal: Principal, now: datetime) -> dict[str, str]:
+        """The headers on limits; an Enterprise Server has none unless its owner wants them."""
+        if self._site.world.enterprise:
+            return {"x-github-enterprise-version": "3.20.0"}
+        state = self._site.limits.state(principal, now)
+        return {**{f"x-ratelimit-{name}": str(value) for name, value in state.items()}, "x-ratelimit-resource": "core"}
+
+    def api_path(self, path: str) -> str:
+        """A path as the endpoints know it: on an Enterprise Server all but pages are below the API's root."""
+        if not self._site.world.enterprise or PAGES.match(path):
+            return path
+        if not path.startswith(f"{ENTERPRISE_PATH}/"):
+            raise not_found()
+        return path.removeprefix(ENTERPRISE_PATH)
+
+    def is_recorded(self, request: Request) -> bool:
+        """Whether a request belongs to the record: pages do not."""
+        return PAGES.match(request.path) is None
+
     def hidden(self, request: Request, body: bytes) -> bytes:
-        """The body of a token's creation with the token hidden."""
-        if not request.path.endswith("/access_tokens"):
+        """The body of an answer that holds secrets, with each of them hidden."""
+        if not request.path.endswith(("/access_tokens", "/conversions")):
             return body
         value = json.loads(body)
-        if "token" in value:
-            value["token"] = "ghs_hidden"  # noqa: S105 - says that there was one
+        for name in SECRET_FIELDS & value.keys():
+            value[name] = "ghs_hidden"
         return json.dumps(value).encode()
 
 
-def _check_headers(request: Request) -> None:
+def _check_headers(request: Request, versions: Sequence[str]) -> None:
     """What GitHub asks of every request. Raises ``Refusal`` 400 or 403.
 
     Source: https://docs.github.com/rest/using-the-rest-api/getting-started-with-the-rest-api .
@@ -231,6 +265,6 @@ def _check_headers(request: Request) -> None:
         raise Refusal(
             403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header."
         )
-    version = request.headers.get("x-github-api-version", API_VERSIONS[0])
-    if version not in API_VERSIONS:
-        raise Refusal(400, f"{version} is not a valid version. Supported versions: {', '.join(API_VERSIONS)}")
+    version = request.headers.get("x-github-api-version", versions[0])
+    if version not in versions:
+        raise Refusal(400, f"{version} is not a valid version. Supported versions: {', '.join(versions)}")

@@ -21,7 +21,7 @@ from typing import TypeVar
 import uvicorn
 
 from app.demo.simulator.app_auth import Credentials
-from app.demo.simulator.asgi import Application, GitHubApplication
+from app.demo.simulator.asgi import ENTERPRISE_PATH, Application, GitHubApplication
 from app.demo.simulator.faults import Faults
 from app.demo.simulator.git import Git
 from app.demo.simulator.git_http import write_hooks
@@ -221,7 +221,6 @@ class Simulator(ForgeSimulator):
     def __init__(self, site: GitHubSite, listener: socket.socket) -> None:
         super().__init__(site, GitHubApplication(site), listener)
         self.people = GitHubPeople(site)
-        self.app = site.world.app
         self.limits = site.limits
 
     @classmethod
@@ -234,15 +233,22 @@ class Simulator(ForgeSimulator):
         clock: Clock | None = None,
         app: AppSpec | None = None,
         port: int = 0,
+        enterprise: bool = False,
     ) -> "Simulator":
         """Start on 127.0.0.1. ``directory`` gets the bare repositories, as ``repositories/<owner>/<name>.git``.
 
         With ``webhook_url`` None deliveries wait in ``webhooks.deliveries`` and nothing is sent until ``webhooks.url``
-        is set. ``port`` 0 takes a free one.
+        is set. ``port`` 0 takes a free one. ``enterprise`` makes it a GitHub Enterprise Server.
         """
         ground = open_ground(directory, clock, port)
         app = app or AppSpec()
-        world = GitHubWorld(app=app, bot_login=f"{app.slug}[bot]", clock=ground.clock, base_url=ground.base_url)
+        world = GitHubWorld(
+            app=app,
+            bot_login=f"{app.slug}[bot]",
+            clock=ground.clock,
+            base_url=ground.base_url,
+            enterprise=enterprise,
+        )
         record = Record()
         site = GitHubSite(
             directory=ground.directory,
@@ -271,15 +277,32 @@ class Simulator(ForgeSimulator):
         clock: Clock | None = None,
         app: AppSpec | None = None,
         port: int = 0,
+        enterprise: bool = False,
     ) -> "AsyncIterator[Simulator]":
         """``start`` and ``close`` as a context."""
         simulator = await cls.start(
-            directory, webhook_secret=webhook_secret, webhook_url=webhook_url, clock=clock, app=app, port=port
+            directory,
+            webhook_secret=webhook_secret,
+            webhook_url=webhook_url,
+            clock=clock,
+            app=app,
+            port=port,
+            enterprise=enterprise,
         )
         try:
             yield simulator
         finally:
             await simulator.close()
+
+    @property
+    def app(self) -> AppSpec:
+        """The App as it is now: who registers one from a manifest makes it another."""
+        return self.world.app
+
+    @property
+    def api_url(self) -> str:
+        """The API's URL: the forge's own, but for an Enterprise Server."""
+        return f"{self.base_url}{ENTERPRISE_PATH}" if self.world.enterprise else self.base_url
 
     def check_runs(
         self, repository: Repository, *, head_sha: str | None = None, name: str | None = None

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from app.demo.simulator.app_auth import Credentials
 from app.demo.simulator.faults import Faults
@@ -56,9 +57,13 @@ class Site:
 
 @dataclass(slots=True, kw_only=True)
 class GitHubSite(Site):
-    """Everything an endpoint of GitHub may need."""
+    """Everything an endpoint of GitHub may need.
+
+    ``pending_apps`` are manifests that a person has confirmed, by the code that is worth the App's secrets.
+    """
 
     world: GitHubWorld
     webhooks: AppWebhooks
     credentials: Credentials
     limits: RateLimits
+    pending_apps: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -1,0 +1,133 @@
+"""``flowforge github setup``."""
+
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Final
+
+import rich_click as click
+from rich.console import Console
+
+from app.doctor.display import show
+from app.doctor.main import examine
+from app.doctor.schema import is_well
+from app.running import run_to_end
+from app.settings import ServiceSettings, key_file, load_settings, secrets_directory
+from app.setup.cluster_secret import ClusterSecret
+from app.setup.github import Plan, Registered, set_up
+from app.setup.keeping import Keeper, SealedFiles
+from app.setup.manifest import check_address
+from app.system import SystemClock
+from app.telemetry import configure_logging
+from bot.errors import ForgeError, SettingsError
+from bot.forges.github.registration import DOT_COM, api_url
+from bot.forges.github.transport import open_http
+from runners.backends.cluster.api import ClusterApi
+
+_LINK: Final = """\
+Open this link in a browser on this machine. It works once, for ten minutes:
+
+  {link}
+
+From another machine, first: ssh -L {port}:127.0.0.1:{port} <this machine>
+"""
+
+
+@click.group()
+def github() -> None:
+    """Set up GitHub."""
+
+
+@github.command()
+@click.option("--url", required=True, metavar="URL", help="Where GitHub reaches the web service.")
+@click.option("--organization", metavar="NAME", help="Whose App it will be; by default your own.")
+@click.option("--host", default=DOT_COM, show_default=True, metavar="URL", help="The GitHub, for an Enterprise Server.")
+@click.option("--name", metavar="NAME", help="The App's name; GitHub's page lets you change it, too.")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Keep the secrets as sealed files in DIR; by default in FLOWFORGE_SECRETS_DIR.",
+)
+@click.option("--kubernetes-secret", metavar="NAMESPACE/NAME", help="Keep them in this Secret instead.")
+@click.option(
+    "--kubeconfig", type=click.Path(path_type=Path), envvar="KUBECONFIG", metavar="FILE", help="How to reach it."
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the page; by default a free one.")
+def setup(
+    *,
+    url: str,
+    organization: str | None,
+    host: str,
+    name: str | None,
+    output: Path | None,
+    kubernetes_secret: str | None,
+    kubeconfig: Path | None,
+    port: int,
+) -> None:
+    """Register the GitHub App, keep its secrets, and look the installation over.
+
+    The secrets are never shown. docs/operations.md says what happens step by step.
+    """
+    configure_logging("ERROR")
+    directory = output or secrets_directory()
+    if kubernetes_secret is None and directory is None:
+        raise click.UsageError("say where the secrets go: --output DIR or --kubernetes-secret NAMESPACE/NAME")
+    if kubernetes_secret is not None and output is not None:
+        raise click.UsageError("--output and --kubernetes-secret exclude each other")
+    try:
+        plan = Plan(
+            host=check_address(host, what="--host"),
+            organization=organization,
+            service=check_address(url, what="--url"),
+            name=name,
+        )
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from None
+    registered = run_to_end(_registered(plan, directory, kubernetes_secret, kubeconfig, port))
+    click.echo(f"The App {registered.slug} is registered. Install it: {registered.install}")
+    if kubernetes_secret is not None:
+        click.echo("Then, in the cluster: kubectl exec deploy/flowforge-worker -- flowforge doctor")
+        return
+    if sys.stdin.isatty():
+        click.prompt("Press Enter when it is installed", default="", show_default=False)
+    sys.exit(_examined(directory))
+
+
+async def _registered(
+    plan: Plan, directory: Path | None, secret: str | None, kubeconfig: Path | None, port: int
+) -> Registered:
+    async with AsyncExitStack() as stack:
+        keeper = _keeper(stack, directory, secret, kubeconfig)
+        http = await stack.enter_async_context(open_http(api_url(plan.host)))
+        try:
+            return await set_up(plan, keeper=keeper, http=http, clock=SystemClock(), say_link=_say_link, port=port)
+        except ForgeError as error:
+            raise SettingsError(
+                f"{error}. Nothing was kept. If GitHub made an App, delete it at {plan.host}/settings/apps (or among "
+                "the organization's settings), and run the command again"
+            ) from None
+
+
+def _keeper(stack: AsyncExitStack, directory: Path | None, secret: str | None, kubeconfig: Path | None) -> Keeper:
+    if secret is None:
+        if directory is None:
+            raise SettingsError("no directory for the secrets is given")
+        return SealedFiles(directory, key_file(directory))
+    namespace, slash, name = secret.partition("/")
+    if not (namespace and slash and name) or "/" in name:
+        raise SettingsError("--kubernetes-secret has to be NAMESPACE/NAME")
+    api = ClusterApi.open(namespace, kubeconfig=kubeconfig, context=None)
+    stack.push_async_callback(api.close)
+    return ClusterSecret(api, name)
+
+
+def _say_link(link: str) -> None:
+    click.echo(_LINK.format(link=link, port=link.split("/")[2].rpartition(":")[2]))
+
+
+def _examined(directory: Path | None) -> int:
+    """Show what the doctor says with the new secrets; the exit status of that."""
+    checks = run_to_end(examine(lambda: load_settings(ServiceSettings, secrets=directory), probe=False))
+    show(Console(highlight=False), checks)
+    return 0 if is_well(checks) else 1
