@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "resolve": "app.local.commands",
         "verify": "app.local.commands",
         "mergetool": "app.local.commands",
+        "config": "app.local.config",
     },
 )
 """Every command, in the order of the help, and the module that has it under its name."""

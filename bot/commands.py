@@ -42,6 +42,7 @@ class CommandName(StrEnum):
     HELP = "help"
     RESOLVE = "resolve"
     STATUS = "status"
+    CONFIG = "config"
     APPROVE = "approve"
     TAKE = "take"
     REJECT = "reject"
@@ -197,6 +198,12 @@ COMMANDS: Final = (
         name=CommandName.STATUS,
         summary="Say where things stand.",
         examples=("/flowforge status",),
+    ),
+    CommandSpec(
+        name=CommandName.CONFIG,
+        summary="Show the configuration that holds here, key by key, and which file says so.",
+        permission=CommandName.STATUS,
+        examples=("/flowforge config",),
     ),
     CommandSpec(
         name=CommandName.APPROVE,

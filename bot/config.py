@@ -5,8 +5,11 @@ The file is read from the base branch only, so nobody configures the bot by open
 """
 
 import difflib
+import functools
 import hashlib
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -20,8 +23,22 @@ from bot.model.forge import PermissionLevel
 from bot.model.text import code_span
 
 
-def parse_config(data: bytes, *, path: str = CONFIG_PATH) -> RepositoryConfig:
-    """Read a configuration file.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One valid file. ``stated`` are the keys that it holds, dotted, without those of mappings of keys."""
+
+    path: str
+    config: RepositoryConfig
+    stated: frozenset[str]
+    document: Document
+
+    def error(self, message: str, where: Path) -> ConfigError:
+        """What is wrong with the value at a place of this file."""
+        return ConfigError(message, path=self.path, line=self.document.line_of(where), key=dotted(where))
+
+
+def parse_layer(data: bytes, *, path: str = CONFIG_PATH) -> Layer:
+    """Read one file by itself: what it lacks may stand in another one.
 
     Raises:
         ConfigError: with the line, the dotted key, and a sentence that says what is wrong and what is allowed.
@@ -36,11 +53,45 @@ def parse_config(data: bytes, *, path: str = CONFIG_PATH) -> RepositoryConfig:
         config = msgspec.convert(document.data, RepositoryConfig)
     except msgspec.ValidationError as error:
         raise _explain(str(error), document, path) from error
-    _check_commands(config, document, path)
-    return config
+    stated = frozenset(map(dotted, _stated(document.data, (), _schema())))
+    layer = Layer(path=path, config=config, stated=stated, document=document)
+    _check_commands(layer)
+    return layer
 
 
-def _check_commands(config: RepositoryConfig, document: Document, file: str) -> None:
+def parse_config(data: bytes, *, path: str = CONFIG_PATH) -> RepositoryConfig:
+    """Read a configuration that consists of one file.
+
+    Raises:
+        ConfigError: see ``parse_layer``; or its keys do not go together.
+    """
+    layer = parse_layer(data, path=path)
+    if (fault := contradiction(layer.config)) is not None:
+        raise layer.error(*fault)
+    return layer.config
+
+
+def contradiction(config: RepositoryConfig) -> tuple[str, Path] | None:
+    """Which keys of a whole configuration do not go together, and why; None when all do."""
+    if config.tests_must_pass and config.test_command is None:
+        message = (
+            "`tests_must_pass` needs a `test_command`: without one nothing could ever be approved. Name the command, "
+            "or take `tests_must_pass` out."
+        )
+        return message, ("tests_must_pass",)
+    return None
+
+
+def _stated(data: Any, path: Path, root: Mapping[str, Any]) -> Iterator[Path]:
+    if path and not (isinstance(data, dict) and keys(root, path)):
+        yield path
+        return
+    for key, value in data.items():
+        yield from _stated(value, (*path, key), root)
+
+
+def _check_commands(layer: Layer) -> None:
+    config = layer.config
     commands: dict[Path, str] = {
         ("resolvers", "regenerate", index, "command"): entry.command
         for index, entry in enumerate(config.resolvers.regenerate)
@@ -51,20 +102,18 @@ def _check_commands(config: RepositoryConfig, document: Document, file: str) -> 
         try:
             split_command(command)
         except ValueError as error:
-            message = f"{code_span(dotted(where))} cannot be run: {error}."
-            raise ConfigError(message, path=file, line=document.line_of(where), key=dotted(where)) from None
-    if config.tests_must_pass and config.test_command is None:
-        message = (
-            "`tests_must_pass` needs a `test_command`: without one nothing could ever be approved. Name the command, "
-            "or take `tests_must_pass` out."
-        )
-        key: Path = ("tests_must_pass",)
-        raise ConfigError(message, path=file, line=document.line_of(key), key=dotted(key))
+            raise layer.error(f"{code_span(dotted(where))} cannot be run: {error}.", where) from None
 
 
 def config_version(data: bytes) -> str:
     """The name of a version of the file: the SHA-256 of its bytes, in hexadecimal. An absent file is ``b""``."""
     return hashlib.sha256(data).hexdigest()
+
+
+@functools.cache
+def _schema() -> dict[str, Any]:
+    """The schema to look things up in, which nobody changes."""
+    return json_schema()
 
 
 def json_schema() -> dict[str, Any]:
@@ -111,7 +160,7 @@ def _explain(message: str, document: Document, file: str) -> ConfigError:
     found = _PATH.fullmatch(message)
     what, where = (found["what"], found["path"] or "") if found else (message, "")
     path: Path = tuple(name or int(index) for name, index in _STEP.findall(where))
-    root = json_schema()
+    root = _schema()
     if missing := _MISSING.fullmatch(what):
         path = (*path, missing[1])
         sentence = f"{code_span(dotted(path))} is missing; it must be {expectation(at(root, path), root)}."
@@ -124,7 +173,7 @@ def _explain(message: str, document: Document, file: str) -> ConfigError:
 
 def _refuse_unknown_keys(data: Any, path: Path, document: Document, file: str) -> None:
     """Done before msgspec is asked, whose message about a strange key could not be taken apart for certain."""
-    root = json_schema()
+    root = _schema()
     if isinstance(data, list):
         of_mappings = bool(keys(root, (*path, 0)))
         for index, item in enumerate(data[:_MAX_MAPPINGS] if of_mappings else ()):

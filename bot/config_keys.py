@@ -14,6 +14,12 @@ from bot.model.text import code_span
 
 CONFIG_PATH: Final = ".flowforge.yml"
 
+SHARED_REPOSITORY: Final = ".flowforge"
+"""The repository of an organisation or group whose file holds for all of its repositories."""
+
+SHARED_PATH: Final = "flowforge.yml"
+"""That file, on the default branch."""
+
 MAX_BUDGET_USD: Final = 100.0
 """The most that a job may cost by any configuration or command, in US dollars."""
 
@@ -127,7 +133,10 @@ class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     version: Annotated[Literal[1], Meta(description="The version of this format.")]
     enabled: Annotated[
         bool,
-        Meta(description="When false, only `help`, `status`, `cancel` and `reject` work; everything else is refused."),
+        Meta(
+            description="When false, only `help`, `status`, `config`, `cancel` and `reject` work; everything else is "
+            "refused.",
+        ),
     ] = True
     permissions: Annotated[
         Permissions,

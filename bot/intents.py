@@ -39,6 +39,7 @@ from bot.model.intents import (
     Resolve,
     Retry,
     Rollback,
+    ShowConfig,
     Status,
     Strategy,
     TakeSide,
@@ -142,7 +143,7 @@ def _comment_origin(event: CommentPosted | CommentEdited, item: Parsed) -> Origi
     )
 
 
-def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0911 - one return for every command
+def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0911, C901 - one return for every command
     match command.name:
         case CommandName.HELP:
             return Help(origin=origin)
@@ -157,6 +158,8 @@ def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0
             )
         case CommandName.STATUS:
             return Status(origin=origin)
+        case CommandName.CONFIG:
+            return ShowConfig(origin=origin)
         case CommandName.APPROVE:
             return Approve(origin=origin, sha=command.word("sha"), old_head=command.word("old-head"))
         case CommandName.TAKE:

@@ -8,7 +8,7 @@ from typing import Final
 from app.local.merge import Merge
 from app.local.outcome import SideNames
 from app.local.work import with_work
-from bot.config import parse_config
+from bot.config import parse_layer
 from bot.config_keys import BUILTIN_PROTECTED_PATHS, CONFIG_PATH
 from bot.errors import BadInputError, ConfigError
 from bot.git.clone import LocalClone
@@ -186,7 +186,7 @@ async def protected(clone: LocalClone, *commits: str) -> tuple[str, ...]:
         content = None if stage is None else await clone.read_blob(stage.oid, limit=_MAX_CONFIG)
         if content is not None:
             try:
-                patterns |= dict.fromkeys(parse_config(content).protected_paths)
+                patterns |= dict.fromkeys(parse_layer(content).config.protected_paths)
             except ConfigError as error:
                 where = f"{CONFIG_PATH} of {commit[:_SHORT]}"
                 raise BadInputError(f"{where} cannot be read: {error}") from error

@@ -19,13 +19,14 @@ from app.gateway.prices import load_prices
 from app.local.apply import apply, begin_merge
 from app.local.asking import ModelPart
 from app.local.begin import merge_of, merge_under_way
-from app.local.display import Display, harmless
+from app.local.display import Display
 from app.local.document import printed, resolve_document, verify_document
 from app.local.merge import Merge
 from app.local.mergetool import mergetool as run_mergetool
 from app.local.outcome import EXIT_OF_STATUS, EXIT_OF_VERDICT, ResolveOutcome, Status, Written
 from app.local.resolve import Resolved
 from app.local.resolve import resolve as run_resolve
+from app.local.using import ERROR, Command, WrongUseError, complain
 from app.local.verify import verify as run_verify
 from app.settings import LocalSettings
 from bot.config_keys import MAX_BUDGET_USD, MODEL_PATTERN
@@ -33,34 +34,13 @@ from bot.errors import BadInputError, FlowForgeError, GitError
 from bot.git.clone import LocalClone, open_clone
 from bot.model.direct import ModelAccess
 
-ERROR: Final = 1
 _DEFAULT_BUDGET_USD: Final = 1.0
-_MAX_ERROR: Final = 2_000
 
 _NO_KEY: Final = "ANTHROPIC_API_KEY is not set: rules only."
 """Said where a model could have been asked about something that is left."""
 
 
-class _WrongUseError(click.UsageError):
-    """A wrong use is an error like any other: click's own status for it means something else here."""
-
-    exit_code = ERROR
-
-
-class _Command(click.RichCommand):
-    """A command that ends with our status when it is used wrongly."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> Any:
-        """Read the arguments; see the class."""
-        try:
-            return super().make_context(info_name, args, parent, **extra)
-        except click.UsageError as error:
-            raise _WrongUseError(error.format_message(), error.ctx) from None
-
-
-@click.command(cls=_Command)
+@click.command(cls=Command)
 @click.option("--theirs", metavar="REF", help="What to merge into HEAD; not needed while a merge is under way.")
 @click.option("--rules-only", is_flag=True, help="Ask no model, contact nothing.")
 @click.option("--model", metavar="NAME", help="The model to ask about what no rule settles.")
@@ -81,14 +61,14 @@ def resolve(
     Nothing is written before you say yes. Exit status: 0 all resolved, 2 some left, 3 refused, 1 an error.
     """
     if as_json and yes:
-        raise _WrongUseError("--json writes no files, so there is nothing to say --yes to.")
+        raise WrongUseError("--json writes no files, so there is nothing to say --yes to.")
     if model is not None and not re.fullmatch(MODEL_PATTERN, model):
-        raise _WrongUseError("--model is not the name of a model.")
+        raise WrongUseError("--model is not the name of a model.")
     part, note = (None, "") if rules_only else _model_part(model, budget)
     _end(_resolve(theirs, part, note, as_json=as_json, yes=yes))
 
 
-@click.command(cls=_Command)
+@click.command(cls=Command)
 @click.argument("commit", required=False)
 @click.option("--proposal", type=click.IntRange(min=1), metavar="N", help="The newest branch flowforge/N-… instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -98,14 +78,14 @@ def verify(*, commit: str | None, proposal: int | None, as_json: bool) -> None:
     Exit status: 0 passes, 2 needs a person, 3 refused, 1 an error.
     """
     if (commit is None) == (proposal is None):
-        raise _WrongUseError("Name one commit, or one proposal.")
+        raise WrongUseError("Name one commit, or one proposal.")
     _end(_verify(commit, proposal, as_json=as_json))
 
 
 _PLACE: Final = click.Path(path_type=Path)
 
 
-@click.command(cls=_Command)
+@click.command(cls=Command)
 @click.argument("base", type=_PLACE)
 @click.argument("local", type=_PLACE)
 @click.argument("remote", type=_PLACE)
@@ -120,16 +100,10 @@ def _end(work: Coroutine[Any, Any, int]) -> NoReturn:
     try:
         status = asyncio.run(work)
     except FlowForgeError as error:
-        _complain(str(error))
+        complain(str(error))
     except OSError as error:
-        _complain(f"{error.strerror or error}")
+        complain(f"{error.strerror or error}")
     sys.exit(status)
-
-
-def _complain(message: str) -> NoReturn:
-    for line in message.splitlines() or [""]:
-        click.echo(f"Error: {harmless(line, limit=_MAX_ERROR)}", err=True)
-    sys.exit(ERROR)
 
 
 def _display() -> Display:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from app.local.survey import TEXT_KINDS
-from bot.config import parse_config, regenerating
+from bot.config import parse_layer, regenerating
 from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, RepositoryConfig
 from bot.errors import BadInputError, ConfigError
 from bot.git.clone import LocalClone
@@ -42,6 +42,6 @@ async def _config(clone: LocalClone, commit: str) -> RepositoryConfig:
     stage = await clone.entry(commit, CONFIG_PATH)
     content = None if stage is None else await clone.read_blob(stage.oid, limit=_MAX_CONFIG)
     try:
-        return DEFAULT_CONFIG if content is None else parse_config(content)
+        return DEFAULT_CONFIG if content is None else parse_layer(content).config
     except ConfigError as error:
         raise BadInputError(f"{CONFIG_PATH} of {commit[:_SHORT]} cannot be read: {error}") from error

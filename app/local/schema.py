@@ -130,6 +130,21 @@ def resolve_schema() -> dict[str, Any]:
     return {"$schema": _DRAFT, "title": "flowforge resolve --json, version 1", **_object(properties)}
 
 
+def config_schema() -> dict[str, Any]:
+    """The schema of what ``flowforge config check --json`` prints."""
+    text = {"type": "string"}
+    error = _object({"path": text, "line": _nullable(_LINE), "key": _nullable(text), "message": text})
+    effective = _object({"key": text, "value": {}, "source": _nullable(text, description="Null for a default.")})
+    properties = {
+        "schema": {"const": 1},
+        "valid": {"type": "boolean"},
+        "files": _list(text, "The files that were read, the outermost first."),
+        "errors": _list(error, "Of each file the first one."),
+        "effective": _nullable(_list(effective), description="What holds; null when something is invalid."),
+    }
+    return {"$schema": _DRAFT, "title": "flowforge config check --json, version 1", **_object(properties)}
+
+
 def verify_schema() -> dict[str, Any]:
     """The schema of what ``flowforge verify --json`` prints."""
     conflict = _object({"path": _PATH, "kind": _values(ConflictKind)})

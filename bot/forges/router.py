@@ -7,6 +7,7 @@ from bot.model.deliveries import Delivery
 from bot.model.events import Event
 from bot.model.forge import (
     Actor,
+    ConfigFile,
     ForgeName,
     GitAccess,
     PermissionLevel,
@@ -101,6 +102,10 @@ class ForgeRouter:
     async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:
         """Ask the repository's forge."""
         return await self._of(repository.forge).read_file(repository, path, ref=ref)
+
+    async def shared_config(self, repository: RepositoryRef) -> tuple[ConfigFile, ...]:
+        """Ask the repository's forge."""
+        return await self._of(repository.forge).shared_config(repository)
 
     async def git_access(self, repository: RepositoryRef, *, write: bool) -> GitAccess:
         """Ask the repository's forge."""

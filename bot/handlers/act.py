@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from bot.errors import ForgeNotFoundError
+from bot.errors import ForgeNotFoundError, StoreError
 from bot.handlers.configuration import LoadedConfig, load_config
 from bot.handlers.deeds import Deeds
 from bot.handlers.replies import Replies
@@ -23,6 +23,7 @@ from bot.model.intents import (
     Resolve,
     Retry,
     Rollback,
+    ShowConfig,
     Status,
     TakeSide,
 )
@@ -101,7 +102,7 @@ class ActOnIntent:
             case _:
                 assert_never(decision)
 
-    async def _do(self, intent: Intent, facts: Facts, loaded: LoadedConfig | None) -> str | None:  # noqa: PLR0911, C901 - one branch for every intent
+    async def _do(self, intent: Intent, facts: Facts, loaded: LoadedConfig | None) -> str | None:  # noqa: PLR0911, PLR0912, C901 - one branch for every intent
         match intent:
             case Help():
                 await self.replies.help(intent.origin, facts.settings)
@@ -109,6 +110,10 @@ class ActOnIntent:
                 await self.replies.say(intent.origin, intent.message, reaction="confused")
             case Status():
                 await self.replies.status(intent.origin, facts.latest)
+            case ShowConfig() if loaded is not None and loaded.effective is not None:
+                await self.replies.config(intent.origin, loaded.effective)
+            case ShowConfig():
+                raise StoreError("policy allowed to show a configuration that is not there")
             case Resolve():
                 version = "" if loaded is None else loaded.version
                 return await self.deeds.resolve(intent, facts, config_version=version)
@@ -176,6 +181,7 @@ class ActOnIntent:
             installation_active=installed,
             conflicts=await self._conflicts(intent, latest),
             tests=await self._tests(intent, proposal),
+            sources={} if loaded is None or loaded.effective is None else loaded.effective.sources,
         )
         return loaded, facts
 

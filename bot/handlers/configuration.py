@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from bot.config import config_version, parse_config
-from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, RepositoryConfig
+from bot.config import config_version
+from bot.config_keys import CONFIG_PATH, RepositoryConfig
+from bot.config_layers import Effective, kept_files, kept_text, read_layers
 from bot.errors import ConfigError
-from bot.model.forge import RepositoryRef
+from bot.model.forge import ConfigFile, RepositoryRef
 from bot.model.jobs import Job
 from bot.ports.forge import Forge
 from bot.ports.store import Registry
@@ -13,11 +14,16 @@ from bot.ports.store import Registry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedConfig:
-    """The configuration at a branch's tip; ``config`` is None when ``error`` says what is wrong with it."""
+    """The configuration at a branch's tip; ``effective`` is None when ``error`` says what is wrong with it."""
 
     version: str
-    config: RepositoryConfig | None
+    effective: Effective | None
     error: ConfigError | None
+
+    @property
+    def config(self) -> RepositoryConfig | None:
+        """What holds, None when it is invalid."""
+        return None if self.effective is None else self.effective.config
 
 
 async def load_config(
@@ -27,22 +33,25 @@ async def load_config(
     forge: Forge,
     registry: Registry,
 ) -> LoadedConfig:
-    """Read ``.flowforge.yml`` from the base branch, never from a head, and keep the version that was read.
+    """Read what binds the repository, and its file from the base branch, never from a head; keep what was read.
 
-    An absent file is the default configuration, kept as the empty text.
+    No file at all is the default configuration, kept as the empty text.
     """
-    found = await forge.read_file(repository, CONFIG_PATH, ref=base_ref)
-    data = found or b""
-    version = config_version(data)
-    await registry.config_version(repository, version, data.decode("utf-8", "replace"))
+    files = list(await forge.shared_config(repository))
+    own = await forge.read_file(repository, CONFIG_PATH, ref=base_ref)
+    if own is not None:
+        files.append(ConfigFile(path=CONFIG_PATH, data=own))
+    text = kept_text(files)
+    version = config_version(own if own is not None and len(files) == 1 else text.encode())
+    await registry.config_version(repository, version, text)
     try:
-        config = DEFAULT_CONFIG if found is None else parse_config(data)
+        effective = read_layers(files)
     except ConfigError as error:
-        return LoadedConfig(version=version, config=None, error=error)
-    return LoadedConfig(version=version, config=config, error=None)
+        return LoadedConfig(version=version, effective=None, error=error)
+    return LoadedConfig(version=version, effective=effective, error=None)
 
 
 async def job_config(job: Job, *, registry: Registry) -> RepositoryConfig:
     """The configuration that a job was accepted under, whatever the repository says by now."""
     text = await registry.config_text(job.request.config_version)
-    return parse_config(text.encode()) if text else DEFAULT_CONFIG
+    return read_layers(kept_files(text or "")).config

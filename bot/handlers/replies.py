@@ -7,12 +7,14 @@ import hashlib
 from dataclasses import dataclass, replace
 
 from bot.config_keys import RepositoryConfig
+from bot.config_layers import Effective
 from bot.model.intents import Origin, Refused
 from bot.model.jobs import Job
 from bot.model.reports import HandOver, ReactionContent, Surface
 from bot.ports.forge import Forge
 from bot.ports.store import Store
 from bot.ports.system import Queue
+from bot.report.effective import render_config
 from bot.report.reply import render_help, render_reply, render_status
 
 
@@ -69,6 +71,10 @@ class Replies:
         tests = None if proposal is None else await self.store.proposals.tests(proposal.job_id, proposal.tree)
         await self._say(origin, render_status(job, tests))
         await self.react(origin, "eyes")
+
+    async def config(self, origin: Origin, effective: Effective) -> None:
+        """Show the configuration that holds."""
+        await self.say(origin, render_config(effective), reaction="eyes")
 
     async def react(self, origin: Origin, reaction: str) -> None:
         """Put an emoji under the comment; clicks have no comment to put it under."""

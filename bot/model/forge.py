@@ -139,6 +139,14 @@ class PullRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigFile:
+    """A file of the configuration as it was found; ``path`` is how people are told of it."""
+
+    path: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GitAccess:
     """Where and with which credential git may talk to one repository.
 

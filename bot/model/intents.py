@@ -64,6 +64,13 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShowConfig:
+    """Say which configuration holds, and where it was said."""
+
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Approve:
     """Push exactly what was shown.
 
@@ -124,7 +131,7 @@ class Misspelt:
     message: str
 
 
-Intent = Help | Resolve | Status | Approve | TakeSide | Reject | Retry | Cancel | Rollback | Misspelt
+Intent = Help | Resolve | Status | ShowConfig | Approve | TakeSide | Reject | Retry | Cancel | Rollback | Misspelt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

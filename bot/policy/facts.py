@@ -1,13 +1,15 @@
 """Facts: everything the rules look at, fetched live before they are asked."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from bot.config_keys import DEFAULT_CONFIG, RepositoryConfig
+from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, RepositoryConfig
 from bot.errors import ConfigError
 from bot.model.forge import PermissionLevel, PullRequest
 from bot.model.jobs import Job
 from bot.model.proposals import Proposal, SuiteEvidence
 from bot.model.reports import ConflictRecord
+from bot.model.text import code_span
 from bot.policy.limits import ServerLimits
 
 
@@ -18,11 +20,11 @@ class Facts:
     ``permission`` is the live answer of the forge for the actor's numeric id. Who wrote the pull request, and in what
     relation the forge says somebody stands to the repository, are no facts: they never decide anything.
 
-    ``config`` is None with ``config_error`` when the base branch's file is invalid, and None without it when there is
-    no file. ``pull_request`` is None for an issue. ``active`` is the job that has not ended, ``latest`` the newest
-    whatever its state, ``proposal`` that of the latest job, ``published`` the job that a rollback would undo.
-    ``conflicts`` are the latest job's, looked up only for those who approve or take; ``tests`` is what the
-    repository's tests said about the proposal's tree, for those who approve.
+    ``config`` is None with ``config_error`` when a file of it is invalid, and None without it when there is no file;
+    ``sources`` names the file that decided each of its keys. ``pull_request`` is None for an issue. ``active`` is the
+    job that has not ended, ``latest`` the newest whatever its state, ``proposal`` that of the latest job, ``published``
+    the job that a rollback would undo. ``conflicts`` are the latest job's, looked up only for those who approve or
+    take; ``tests`` is what the repository's tests said about the proposal's tree, for those who approve.
     """
 
     permission: PermissionLevel
@@ -38,8 +40,13 @@ class Facts:
     installation_active: bool
     conflicts: tuple[ConflictRecord, ...] = ()
     tests: SuiteEvidence | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> RepositoryConfig:
         """The configuration that holds: the defaults where the file is absent or invalid."""
         return self.config or DEFAULT_CONFIG
+
+    def said_in(self, key: str) -> str:
+        """The file that decided a key, as people are told of it."""
+        return code_span(self.sources.get(key, CONFIG_PATH))

@@ -27,6 +27,7 @@ from bot.model.intents import (
     Resolve,
     Retry,
     Rollback,
+    ShowConfig,
     Status,
     TakeSide,
 )
@@ -83,6 +84,8 @@ def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911, C901 - one
             return CommandName.RESOLVE
         case Status():
             return CommandName.STATUS
+        case ShowConfig():
+            return CommandName.CONFIG
         case Approve():
             return CommandName.APPROVE
         case TakeSide():
@@ -121,7 +124,7 @@ def _installation(_intent: Intent, facts: Facts) -> Decision | None:
 
 
 def _stranger(intent: Intent, facts: Facts) -> Decision | None:
-    talk = isinstance(intent, Help | Status | Misspelt)
+    talk = isinstance(intent, Help | Status | ShowConfig | Misspelt)
     return Ignored(rule="stranger") if talk and facts.permission is PermissionLevel.NONE else None
 
 
@@ -141,8 +144,8 @@ def _permission(intent: Intent, facts: Facts) -> Decision | None:
 def _by_configuration(intent: Intent, facts: Facts) -> Decision:
     """Who may write the base branch's configuration may have it ask for jobs."""
     if isinstance(intent, Resolve) and facts.settings.on_conflict == "resolve":
-        return Allowed(reasons=(f"`on_conflict: resolve` in `{CONFIG_PATH}`",))
-    return Refused(rule="permission", message=f"`on_conflict` in `{CONFIG_PATH}` asks for no job.")
+        return Allowed(reasons=(f"`on_conflict: resolve` in {facts.said_in('on_conflict')}",))
+    return Refused(rule="permission", message=f"`on_conflict` in {facts.said_in('on_conflict')} asks for no job.")
 
 
 def _word(permission: PermissionLevel) -> str:
@@ -158,15 +161,17 @@ def _configuration(intent: Intent, facts: Facts) -> Decision | None:
         return None
     line = "" if error.line is None else f", line {error.line}"
     key = "" if error.key is None else f", key {code_span(error.key)}"
-    where = f"{code_span(error.path)} on the base branch{line}{key}"
+    branch = "base" if error.path == CONFIG_PATH else "default"
+    where = f"{code_span(error.path)} on the {branch} branch{line}{key}"
     message = f"{where}: {error} Nothing runs until it is right."
     return Refused(rule="configuration", message=message)
 
 
 def _enabled(intent: Intent, facts: Facts) -> Decision | None:
-    if facts.settings.enabled or _only_looks_or_stops(intent):
+    if facts.settings.enabled or _only_looks_or_stops(intent) or isinstance(intent, ShowConfig):
         return None
-    return Refused(rule="enabled", message=f"FlowForge is switched off here (`enabled: false` in `{CONFIG_PATH}`).")
+    message = f"FlowForge is switched off here (`enabled: false` in {facts.said_in('enabled')})."
+    return Refused(rule="enabled", message=message)
 
 
 def _only_looks_or_stops(intent: Intent) -> bool:
@@ -180,6 +185,8 @@ def _pull_request(intent: Intent, facts: Facts) -> Decision | None:
     pull_request = facts.pull_request
     if pull_request is None:
         return Refused(rule="pull-request", message="This works on pull requests only.")
+    if isinstance(intent, ShowConfig):
+        return None
     if pull_request.merged:
         return Refused(rule="pull-request", message="This pull request is merged already.")
     if not pull_request.open:
@@ -197,7 +204,7 @@ def _fork(intent: Intent, facts: Facts) -> Decision | None:
     if not facts.settings.allow_fork_pull_requests:
         message = (
             "This repository does not let FlowForge work on pull requests from forks "
-            f"(`allow_fork_pull_requests: false` in `{CONFIG_PATH}`)."
+            f"(`allow_fork_pull_requests: false` in {facts.said_in('allow_fork_pull_requests')})."
         )
         return Refused(rule="fork", message=message)
     return Allowed(reasons=("pull requests from forks are allowed",))
@@ -211,7 +218,10 @@ def _budget(intent: Intent, facts: Facts) -> Decision | None:
     if asked is None:
         return None
     for ceiling, whose in (
-        (facts.settings.budget_usd, f"this repository allows at most ${{}} a job (`budget_usd` in `{CONFIG_PATH}`)"),
+        (
+            facts.settings.budget_usd,
+            f"this repository allows at most ${{}} a job (`budget_usd` in {facts.said_in('budget_usd')})",
+        ),
         (facts.limits.max_budget_usd, "this server allows at most ${} a job"),
     ):
         if asked > ceiling:
@@ -241,7 +251,7 @@ def _model(intent: Intent, facts: Facts) -> Decision | None:
     if model in facts.limits.allowed_models:
         return Allowed(reasons=(f"the server allows {model}",))
     allowed = ", ".join(map(code_span, facts.limits.allowed_models))
-    source = "" if asked else f" (`model` in `{CONFIG_PATH}`)"
+    source = "" if asked else f" (`model` in {facts.said_in('model')})"
     message = f"The model {code_span(model)}{source} is not allowed on this server. Allowed: {allowed}."
     return Refused(rule="model", message=message)
 
@@ -414,12 +424,13 @@ RULES: Final = (
     ),
     Rule(
         name="configuration",
-        says="While the configuration is invalid, only `help`, `status`, `cancel` and `reject` work.",
+        says="While the configuration is invalid, only `help`, `status`, `cancel` and `reject` work; to others it is "
+        "said what is wrong.",
         check=_configuration,
     ),
     Rule(
         name="enabled",
-        says="With `enabled: false`, only `help`, `status`, `cancel` and `reject` work.",
+        says="With `enabled: false`, only `help`, `status`, `config`, `cancel` and `reject` work.",
         check=_enabled,
     ),
     Rule(name="pull-request", says="The pull request has to be open.", check=_pull_request),

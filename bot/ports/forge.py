@@ -4,7 +4,16 @@ from typing import Protocol
 
 from bot.model.deliveries import Delivery
 from bot.model.events import Event
-from bot.model.forge import Actor, ForgeName, GitAccess, PermissionLevel, PullRequest, RepositoryRef, Thread
+from bot.model.forge import (
+    Actor,
+    ConfigFile,
+    ForgeName,
+    GitAccess,
+    PermissionLevel,
+    PullRequest,
+    RepositoryRef,
+    Thread,
+)
 from bot.model.reports import CheckRunContent, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
@@ -77,6 +86,14 @@ class Forge(Protocol):
 
     async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:
         """The content of a small file (1 MB at most) at a branch or commit, None where there is none."""
+        ...
+
+    async def shared_config(self, repository: RepositoryRef) -> tuple[ConfigFile, ...]:
+        """What the organisation or the groups around a repository say for it, the outermost first.
+
+        The file ``SHARED_PATH`` on the default branch of their repository ``SHARED_REPOSITORY`` (``bot.config_keys``),
+        where there is one that we may read; each is named by the path that people know it by.
+        """
         ...
 
     async def git_access(self, repository: RepositoryRef, *, write: bool) -> GitAccess:

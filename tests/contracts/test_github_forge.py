@@ -3,6 +3,7 @@
 import asyncio
 import os
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,21 @@ async def test_a_pull_request_is_read_as_it_is_now(stage: Stage) -> None:
     again = await stage.forge.pull_request(stage.ref, stage.pull.number)
     assert not again.open
     assert again.head_sha in {moved, pull.head_sha}
+
+
+async def test_the_file_of_the_organisation_is_read_with_a_token_for_its_repository_alone(stage: Stage) -> None:
+    assert await stage.forge.shared_config(stage.ref) == ()
+    owner = stage.repository.owner.login
+    await stage.sim.people.repository(f"{owner}/.flowforge", files={"flowforge.yml": "version: 1\n"})
+    assert await stage.forge.shared_config(stage.ref) == (), "an absence is remembered for a minute"
+    stage.clock.time += timedelta(seconds=61)
+    (file,) = await stage.forge.shared_config(stage.ref)
+    assert (file.path, file.data) == (f"{owner}/.flowforge/flowforge.yml", b"version: 1\n")
+    asked = stage.sim.record.requests("GET", "/.flowforge/contents")
+    ours = f"repositories={stage.repository.id} "
+    assert asked
+    assert not any(ours in f"{exchange.who} " for exchange in asked)
+    assert len(stage.sim.record.requests("POST", "access_tokens")) == 2
 
 
 async def test_open_pull_requests_are_listed_a_hundred_at_a_time(stage: Stage) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -91,7 +91,19 @@ class _Minted(msgspec.Struct, frozen=True):
         return f"_Minted(token=<hidden>, expires_at={self.expires_at!r})"
 
 
-_Key = tuple[int, int, Act]
+UNKNOWN_ID: Final = 0
+"""The id of a repository of which only the name is known; its token is asked for by that name."""
+
+ABSENT_FOR: Final = timedelta(seconds=60)
+"""For so long nobody asks again for a token for a name that the installation does not have."""
+
+_UNPROCESSABLE: Final = 422
+
+_Key = tuple[int, int | str, Act]
+
+
+class NoSuchRepositoryError(ForgeNotFoundError):
+    """The installation has no repository of that name, or was not given it."""
 
 
 @dataclass(slots=True, eq=False)
@@ -114,6 +126,7 @@ class InstallationTokens:
         self._identity = identity
         self._clock = clock
         self._kept: dict[_Key, _Minted] = {}
+        self._absent: dict[_Key, datetime] = {}
         self._flights: dict[_Key, _Flight] = {}
 
     async def get(self, repository: RepositoryRef, act: Act) -> str:
@@ -122,8 +135,11 @@ class InstallationTokens:
         Raises:
             ForgeUnavailableError: GitHub is away or limits us.
             ForgeRefusedError: GitHub gives none; the status is 404 when the installation is gone.
+            NoSuchRepositoryError: the repository is known by its name alone, and the installation has none of it.
         """
-        key = (repository.installation_id, repository.id, act)
+        key = _key(repository, act)
+        if self._clock.now() < self._absent.get(key, datetime.min.replace(tzinfo=UTC)):
+            raise NoSuchRepositoryError(f"the installation has no repository {repository.full_name}")
         while True:
             kept = self._kept.get(key)
             if kept is not None and self._clock.now() < kept.expires_at - REFRESH_BEFORE:
@@ -140,7 +156,7 @@ class InstallationTokens:
 
     def discard(self, repository: RepositoryRef, act: Act, token: str | None) -> None:
         """Forget a token that GitHub refused; one that took its place meanwhile stays."""
-        key = (repository.installation_id, repository.id, act)
+        key = _key(repository, act)
         kept = self._kept.get(key)
         if kept is not None and kept.token == token:
             del self._kept[key]
@@ -161,20 +177,33 @@ class InstallationTokens:
         return flight.minted
 
     async def _mint(self, key: _Key) -> _Minted:
-        installation_id, repository_id, act = key
+        installation_id, which, act = key
+        named = isinstance(which, str)
         try:
             answer = await self._transport.call(
                 Asker(act="app", jwt=self._identity.jwt(self._clock.now())),
                 "POST",
                 "/app/installations/{installation_id}/access_tokens",
                 {"installation_id": str(installation_id)},
-                data={"repository_ids": [repository_id], "permissions": dict(PERMISSIONS[act])},
+                data={"repositories" if named else "repository_ids": [which], "permissions": dict(PERMISSIONS[act])},
                 idempotent=True,  # a token too many harms nobody
             )
         except ForgeNotFoundError as error:
             # Not the same as a missing object: nobody may take it for "this file does not exist".
             raise ForgeRefusedError(str(error), status=404) from None
+        except ForgeRefusedError as error:
+            if not named or error.status != _UNPROCESSABLE:
+                raise
+            now = self._clock.now()
+            self._absent = {absent: until for absent, until in self._absent.items() if now < until}
+            self._absent[key] = now + ABSENT_FOR
+            raise NoSuchRepositoryError(str(error)) from None
         try:
             return msgspec.convert(answer.data, _Minted)
         except msgspec.ValidationError:
             raise ForgeUnavailableError("GitHub's answer to a request for a token is not as documented") from None
+
+
+def _key(repository: RepositoryRef, act: Act) -> _Key:
+    which = repository.name if repository.id == UNKNOWN_ID else repository.id
+    return repository.installation_id, which, act

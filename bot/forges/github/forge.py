@@ -3,14 +3,16 @@
 import asyncio
 import base64
 import binascii
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from bot.config_keys import SHARED_PATH, SHARED_REPOSITORY
 from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
 from bot.forges.github import answers, pulls, redelivery, shown
-from bot.forges.github.app_auth import Act
+from bot.forges.github.app_auth import UNKNOWN_ID, Act
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.deliveries import DeliveryDecoder
 from bot.forges.github.transport import check_base_url
@@ -19,6 +21,7 @@ from bot.model.events import Event
 from bot.model.forge import (
     Actor,
     ActorKind,
+    ConfigFile,
     ForgeKind,
     ForgeName,
     GitAccess,
@@ -214,6 +217,16 @@ class GitHubForge:
         kinds = {entry.path: entry.type for entry in entries}
         unlisted = "file" if len(entries) >= MAX_DIRECTORY_ENTRIES else None
         return content if kinds.get(path, unlisted) == "file" else None
+
+    async def shared_config(self, repository: RepositoryRef) -> tuple[ConfigFile, ...]:
+        """The file of the account that the repository belongs to, with a token for that account's own repository.
+
+        The installation has to include it. A public one that it does not include is not read either: what holds must
+        not depend on who may see it.
+        """
+        shared = replace(repository, id=UNKNOWN_ID, name=SHARED_REPOSITORY)
+        data = await self.read_file(shared, SHARED_PATH, ref="HEAD")
+        return () if data is None else (ConfigFile(path=f"{shared.full_name}/{SHARED_PATH}", data=data),)
 
     async def git_access(self, repository: RepositoryRef, *, write: bool) -> GitAccess:
         """A token for fetching or for pushing, as git's HTTP transport takes it.

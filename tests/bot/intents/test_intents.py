@@ -37,6 +37,7 @@ from bot.model.intents import (
     Resolve,
     Retry,
     Rollback,
+    ShowConfig,
     Status,
     Strategy,
     TakeSide,
@@ -127,6 +128,11 @@ def test_each_command_becomes_its_intent() -> None:
         Reject(origin=comment_origin(body, 3, lines[3])),
         Rollback(origin=comment_origin(body, 4, lines[4])),
     ]
+
+
+def test_the_configuration_can_be_asked_for() -> None:
+    body = "/flowforge config"
+    assert intents(posted(body)) == [ShowConfig(origin=comment_origin(body, 0, body))]
 
 
 def test_take_and_approve_carry_what_they_name() -> None:

@@ -16,6 +16,7 @@ from bot.model.intents import (
     Resolve,
     Retry,
     Rollback,
+    ShowConfig,
     Status,
     TakeSide,
 )
@@ -43,6 +44,7 @@ from tests.bot.policy.build import (
 )
 
 HELP, STATUS, RESOLVE = Help(origin=ORIGIN), Status(origin=ORIGIN), Resolve(origin=ORIGIN)
+CONFIG = ShowConfig(origin=ORIGIN)
 APPROVE, REJECT = Approve(origin=ORIGIN), Reject(origin=ORIGIN)
 RETRY, CANCEL, ROLLBACK = Retry(origin=ORIGIN), Cancel(origin=ORIGIN), Rollback(origin=ORIGIN)
 TAKE = TakeSide(origin=ORIGIN, choice=Choice.OURS, path="src/a b.py")
@@ -50,6 +52,7 @@ MISSPELT = Misspelt(origin=ORIGIN, message="What?")
 EVERY: tuple[Intent, ...] = (
     HELP,
     STATUS,
+    CONFIG,
     RESOLVE,
     APPROVE,
     TAKE,
@@ -90,6 +93,12 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
     "help on an issue": (HELP, replace(QUIET, pull_request=None, config=None)),
     "help to a reader": (HELP, replace(QUIET, permission=PermissionLevel.READ)),
     "status": (STATUS, RUNNING),
+    "the configuration": (CONFIG, replace(QUIET, permission=PermissionLevel.READ)),
+    "the configuration while switched off": (CONFIG, configured(QUIET, RepositoryConfig(version=1, enabled=False))),
+    "the configuration of a closed pull request": (
+        CONFIG,
+        replace(QUIET, pull_request=replace(PULL_REQUEST, open=False)),
+    ),
     "an answer to a misspelt line": (MISSPELT, replace(QUIET, permission=PermissionLevel.READ)),
     "resolve": (RESOLVE, QUIET),
     "resolve without a file": (RESOLVE, replace(QUIET, config=None)),
@@ -142,6 +151,7 @@ SILENT: dict[str, tuple[str, Intent, Facts]] = {
     "a removed App": ("installation", RESOLVE, replace(QUIET, installation_active=False)),
     "a stranger's help": ("stranger", HELP, replace(QUIET, permission=PermissionLevel.NONE)),
     "a stranger's status": ("stranger", STATUS, replace(QUIET, permission=PermissionLevel.NONE)),
+    "a stranger's look at the configuration": ("stranger", CONFIG, replace(QUIET, permission=PermissionLevel.NONE)),
     "a stranger's misspelling": ("stranger", MISSPELT, replace(QUIET, permission=PermissionLevel.NONE)),
 }
 

@@ -22,6 +22,7 @@ from bot.model.intents import (
     Resolve,
     Retry,
     Rollback,
+    ShowConfig,
     Status,
     TakeSide,
 )
@@ -124,6 +125,7 @@ ORIGINS = st.sampled_from([ORIGIN, CLICK, OLD_CLICK, BOT, replace(ORIGIN, actor=
 INTENTS = st.one_of(
     st.builds(Help, origin=ORIGINS),
     st.builds(Status, origin=ORIGINS),
+    st.builds(ShowConfig, origin=ORIGINS),
     st.builds(
         Resolve,
         origin=ORIGINS,

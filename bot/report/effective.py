@@ -1,0 +1,39 @@
+"""The configuration that holds, for people to read: each key, its value, and the file that says so."""
+
+from typing import Any, Final
+
+import msgspec
+
+from bot.config_keys import CONFIG_PATH, SHARED_PATH, SHARED_REPOSITORY
+from bot.config_layers import Effective, all_keys, value_of
+from bot.report.markdown import code, escape_pipes
+from bot.report.sections import joined
+
+_VALUE_ROOM: Final = 400
+
+DEFAULT: Final = "default"
+INTRODUCTION: Final = "This holds for the pull request's base branch now."
+POINTER: Final = (
+    f"A repository says it in `{CONFIG_PATH}` on that branch; an organisation or group for all of its repositories in "
+    f"`{SHARED_PATH}` of its repository `{SHARED_REPOSITORY}`. Paths that are always protected are not listed."
+)
+
+
+def written(value: object) -> str:
+    """A value in one line, as it may stand in a file: JSON is YAML."""
+    return msgspec.json.encode(value).decode("utf-8")
+
+
+def rows(effective: Effective) -> list[tuple[str, Any, str]]:
+    """Each key with its value as plain data, and the files that decided it; empty where nobody did."""
+    values = {key: msgspec.to_builtins(value_of(effective.config, key)) for key in all_keys()}
+    return [(key, value, effective.source(key) or "") for key, value in values.items()]
+
+
+def render_config(effective: Effective) -> str:
+    """The text that answers ``config``, for ``bot.report.reply.render_reply``."""
+    table = ["| Key | Value | Where from |", "|---|---|---|"]
+    for key, value, source in rows(effective):
+        where = escape_pipes(code(source)) if source else DEFAULT
+        table.append(f"| {code(key)} | {escape_pipes(code(written(value), _VALUE_ROOM))} | {where} |")
+    return joined([INTRODUCTION, "\n".join(table), POINTER])

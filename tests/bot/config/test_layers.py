@@ -1,0 +1,193 @@
+"""What an organisation says for all, and what a repository says for itself: one configuration."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.config import Layer, parse_layer
+from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, RepositoryConfig
+from bot.config_layers import (
+    PROTECTIONS,
+    Effective,
+    all_keys,
+    kept_files,
+    kept_text,
+    merge,
+    protection,
+    read_layers,
+    value_of,
+)
+from bot.errors import ConfigError
+from bot.model.forge import ConfigFile, PermissionLevel
+from tests.bot.config.keys import FILES, as_file
+
+ORG: Final = "acme/.flowforge/flowforge.yml"
+
+
+def file(text: str, path: str = CONFIG_PATH) -> ConfigFile:
+    return ConfigFile(path=path, data=text.encode())
+
+
+def both(organisation: str, repository: str) -> Effective:
+    return read_layers([file(f"version: 1\n{organisation}", ORG), file(f"version: 1\n{repository}")])
+
+
+def test_no_file_at_all_is_the_default() -> None:
+    assert read_layers([]) == Effective(config=DEFAULT_CONFIG, sources={})
+
+
+def test_a_repository_decides_for_itself_and_the_organisation_where_it_says_nothing() -> None:
+    whole = both("model: opus\non_conflict: off\n", "model: sonnet\n")
+    assert (whole.config.model, whole.config.on_conflict) == ("sonnet", "off")
+    assert whole.source("model") == CONFIG_PATH
+    assert whole.source("on_conflict") == ORG
+    assert whole.source("bots") is None
+
+
+STRICTER: Final[dict[str, tuple[str, str, Any, str]]] = {
+    "enabled": ("enabled: false", "enabled: true", False, ORG),
+    "permissions.approve": ("permissions: {approve: maintain}", "permissions: {approve: write}", "maintain", ORG),
+    "permissions.cancel": ("permissions: {cancel: read}", "permissions: {cancel: admin}", "admin", CONFIG_PATH),
+    "budget_usd": ("budget_usd: 2", "budget_usd: 50", 2.0, ORG),
+    "timeout_minutes": ("timeout_minutes: 20", "timeout_minutes: 10", 10, CONFIG_PATH),
+    "max_conflicted_files": ("max_conflicted_files: 3", "max_conflicted_files: 9", 3, ORG),
+    "protected_paths": (
+        "protected_paths: [deploy/**, b]",
+        "protected_paths: [b, infra/**]",
+        ("deploy/**", "b", "infra/**"),
+        f"{ORG}, {CONFIG_PATH}",
+    ),
+    "resolvers.direct": ("resolvers: {direct: false}", "resolvers: {direct: true}", False, ORG),
+    "resolvers.agent": ("resolvers: {agent: true}", "resolvers: {agent: false}", False, CONFIG_PATH),
+    "tests_must_pass": ("tests_must_pass: true", "tests_must_pass: false\ntest_command: make test", True, ORG),
+    "allow_fork_pull_requests": ("allow_fork_pull_requests: false", "allow_fork_pull_requests: true", False, ORG),
+}
+
+
+@pytest.mark.parametrize("key", STRICTER)
+def test_of_a_protection_the_stricter_value_counts(key: str) -> None:
+    organisation, repository, expected, source = STRICTER[key]
+    whole = both(organisation, repository)
+    assert value_of(whole.config, key) == expected
+    assert whole.source(key) == source
+
+
+def test_every_protection_is_tried_here() -> None:
+    assert {key for key in all_keys() if protection(key) and not key.startswith("permissions.")} == {
+        key for key in STRICTER if not key.startswith("permissions.")
+    }
+    assert set(PROTECTIONS) <= {*all_keys(), "permissions"}
+
+
+def test_what_nobody_states_binds_nobody() -> None:
+    assert both("", "permissions: {cancel: read}\nbudget_usd: 50\n").config.permissions.cancel == "read"
+
+
+def test_an_invalid_file_is_named_whichever_it_is() -> None:
+    with pytest.raises(ConfigError, match="budget_usd") as caught:
+        both("budget_usd: 500\n", "model: opus\n")
+    assert (caught.value.path, caught.value.line, caught.value.key) == (ORG, 2, "budget_usd")
+    with pytest.raises(ConfigError) as caught:
+        both("model: opus\n", "modle: opus\n")
+    assert (caught.value.path, caught.value.line) == (CONFIG_PATH, 2)
+
+
+def test_tests_that_must_pass_need_a_command_from_either_file() -> None:
+    assert both("tests_must_pass: true\n", "test_command: make test\n").config.tests_must_pass
+    assert both("test_command: make test\n", "tests_must_pass: true\n").config.tests_must_pass
+    with pytest.raises(ConfigError, match="needs a `test_command`") as caught:
+        both("tests_must_pass: true\n", "model: opus\n")
+    assert caught.value.path == CONFIG_PATH
+    assert ORG in str(caught.value)
+
+
+def layer(data: dict[str, Any], path: str) -> Layer:
+    return parse_layer(as_file(data), path=path)
+
+
+def _level(name: str) -> PermissionLevel:
+    return PermissionLevel[name.upper()]
+
+
+AT_LEAST_AS_STRICT: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "enabled": lambda outer, whole: whole <= outer,
+    "budget_usd": lambda outer, whole: whole <= outer,
+    "timeout_minutes": lambda outer, whole: whole <= outer,
+    "max_conflicted_files": lambda outer, whole: whole <= outer,
+    "protected_paths": lambda outer, whole: set(outer) <= set(whole),
+    "resolvers.direct": lambda outer, whole: whole <= outer,
+    "resolvers.agent": lambda outer, whole: whole <= outer,
+    "tests_must_pass": lambda outer, whole: whole >= outer,
+    "allow_fork_pull_requests": lambda outer, whole: whole <= outer,
+}
+
+
+def strict(key: str) -> Callable[[Any, Any], bool]:
+    if key.startswith("permissions."):
+        return lambda outer, whole: _level(whole) >= _level(outer)
+    return AT_LEAST_AS_STRICT[key]
+
+
+@given(FILES, FILES, FILES)
+def test_nothing_is_ever_weaker_than_the_organisation_says(
+    top: dict[str, Any], group: dict[str, Any], own: dict[str, Any]
+) -> None:
+    layers = [layer(top, "top"), layer(group, "group"), layer(own, "own")]
+    whole = Effective()
+    for each in layers:
+        whole = merge(whole, each)
+    for key in all_keys():
+        if protection(key) is None:
+            continue
+        for each in layers:
+            if key in each.stated:
+                assert strict(key)(value_of(each.config, key), value_of(whole.config, key)), key
+
+
+@given(FILES, FILES)
+def test_each_key_comes_from_whoever_said_it(outer: dict[str, Any], inner: dict[str, Any]) -> None:
+    layers = {"outer": layer(outer, "outer"), "inner": layer(inner, "inner")}
+    whole = merge(merge(Effective(), layers["outer"]), layers["inner"])
+    for key in all_keys():
+        source = whole.source(key)
+        if source is None:
+            assert value_of(whole.config, key) == value_of(DEFAULT_CONFIG, key)
+            assert not any(key in each.stated for each in layers.values())
+        elif ", " not in source:
+            assert value_of(whole.config, key) == value_of(layers[source].config, key)
+
+
+@given(FILES)
+def test_a_file_alone_is_itself(own: dict[str, Any]) -> None:
+    alone = layer(own, CONFIG_PATH)
+    assert merge(Effective(), alone).config == alone.config
+
+
+@given(st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=80)), max_size=3))
+def test_kept_files_are_found_again(pairs: list[tuple[str, bytes]]) -> None:
+    files = [ConfigFile(path=path or ORG, data=data) for path, data in pairs]
+    found = kept_files(kept_text(files))
+    assert [each.path for each in found] == [each.path for each in files]
+    assert [each.data for each in found] == [each.data.decode("utf-8", "replace").encode() for each in files]
+
+
+def test_the_text_of_a_file_alone_is_that_file() -> None:
+    assert kept_text([file("version: 1\n")]) == "version: 1\n"
+    assert kept_files("version: 1\n") == [file("version: 1\n")]
+    assert kept_text([]) == ""
+
+
+def test_no_repository_can_pretend_to_have_an_organisation() -> None:
+    pretended = kept_text([file("version: 1\n", ORG), file("version: 1\nbudget_usd: 100\n")])
+    with pytest.raises(ConfigError):
+        read_layers([file(pretended)])
+
+
+def test_all_keys_are_those_of_the_schema() -> None:
+    config: RepositoryConfig = DEFAULT_CONFIG
+    assert {key.partition(".")[0] for key in all_keys()} == set(config.__struct_fields__)
+    assert json.dumps(all_keys())
