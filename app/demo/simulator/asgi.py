@@ -153,6 +153,7 @@ class Application(ABC):
                 response_headers=response.headers,
                 response_body=self.hidden(request, response.body),
                 lost=lost,
+                raw_path=request.raw_path,
             )
         )
         self._common.world.changed()

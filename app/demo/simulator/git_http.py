@@ -25,13 +25,12 @@ CHUNK = 64 * 1024
 RECEIVE = "git-receive-pack"
 SERVICES = ("git-upload-pack", RECEIVE)
 
-# Runs for every ref of a push, before it moves. The words are those GitHub's users see.
+# Runs for every ref of a push, before it moves. The words are those that the forge's users see.
 UPDATE_HOOK = r"""#!/bin/sh
 ref=$1 new=$3
 case " $SIMULATOR_PROTECTED " in
 *" $ref "*)
-    echo "error: GH006: Protected branch update failed for $ref." >&2
-    echo "error: You're not authorized to push to this branch." >&2
+    printf "$SIMULATOR_REFUSAL" "$ref" >&2
     exit 1 ;;
 esac
 if [ -n "$SIMULATOR_ONLY" ]; then
@@ -53,6 +52,10 @@ if [ "$SIMULATOR_WORKFLOWS" = no ]; then
     fi
 fi
 """
+
+PROTECTED = (
+    "error: GH006: Protected branch update failed for %s.\\nerror: You're not authorized to push to this branch.\\n"
+)
 
 
 def write_hooks(directory: Path) -> None:
@@ -148,6 +151,7 @@ def _installation(site: Site, token: InstallationToken, repository: Repository, 
 def _rules(protected: Sequence[str] | set[str], *, workflows: bool, only: Sequence[str] = ()) -> dict[str, str]:
     return {
         "SIMULATOR_PROTECTED": " ".join(f"refs/heads/{name}" for name in sorted(protected)),
+        "SIMULATOR_REFUSAL": PROTECTED,
         "SIMULATOR_WORKFLOWS": "yes" if workflows else "no",
         "SIMULATOR_ONLY": " ".join(sorted(only)),
     }

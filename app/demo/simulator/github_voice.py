@@ -32,6 +32,10 @@ class GitHubVoice:
         """Where the base repository keeps the head of a pull request."""
         return f"refs/pull/{number}/head"
 
+    def issues(self, repository: Repository) -> dict[int, Issue]:
+        """Among the pull requests: GitHub counts both together."""
+        return repository.threads
+
     def token(self, account: Account) -> str:
         """A new personal access token, for git and the API."""
         return self._site.credentials.user_token(account)

@@ -12,18 +12,24 @@ LARGEST_PAGE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An HTTP request, read completely. Header names are lower-case."""
+    """An HTTP request, read completely. Header names are lower-case; ``raw_path`` is quoted as it was sent."""
 
     method: str
     path: str
     query_string: str
     headers: Mapping[str, str]
     body: bytes
+    raw_path: str = ""
 
     @property
     def query(self) -> dict[str, str]:
         """The query's parameters, the last one of a name."""
-        return dict(parse_qsl(self.query_string, keep_blank_values=True))
+        return dict(self.pairs)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The query's parameters in order, as often as they were given."""
+        return parse_qsl(self.query_string, keep_blank_values=True)
 
     def json(self) -> dict[str, object]:
         """The body as a JSON object; an empty body is an empty object.

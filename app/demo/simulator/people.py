@@ -250,17 +250,18 @@ class People:
     def open_issue(self, repository: Repository, *, author: Account, title: str, body: str = "") -> Issue:
         """Open an issue."""
         now = self._site.world.now()
+        issues = self._site.voice.issues(repository)
         issue = Issue(
             id=self._site.world.new_id(),
             repository=repository,
-            number=len(repository.threads) + 1,
+            number=len(issues) + 1,
             title=title,
             body=body,
             author=author,
             created_at=now,
             updated_at=now,
         )
-        repository.threads[issue.number] = issue
+        issues[issue.number] = issue
         self._site.voice.issue("opened", issue, author, {})
         self._site.world.changed()
         return issue

@@ -11,8 +11,8 @@ class Exchange:
     """One request and its answer, without credentials.
 
     ``who`` says as whom the request was authenticated (``app``, ``installation 1000005``, ``user ada``, ``nobody``).
-    ``lost`` is True when the work was done but the connection was closed instead of answered. Bodies of git's own
-    protocol are left out.
+    ``raw_path`` is the path as it was sent, quoted. ``lost`` is True when the work was done but the connection was
+    closed instead of answered. Bodies of git's own protocol are left out.
     """
 
     number: int
@@ -27,6 +27,7 @@ class Exchange:
     response_headers: Mapping[str, str]
     response_body: bytes
     lost: bool = False
+    raw_path: str = ""
 
     def request_json(self) -> object:
         """The request's body, decoded; None when there was none."""

@@ -53,6 +53,7 @@ class Repository:
     """A repository: a bare git repository in ``directory`` and what GitHub keeps beside it.
 
     ``refs`` mirrors ``refs/heads`` and ``refs/tags`` of the bare repository as of the last change, full names to ids.
+    ``threads`` holds pull requests and, on GitHub, the issues that are counted with them; GitLab's are in ``issues``.
     """
 
     id: int
@@ -68,6 +69,7 @@ class Repository:
     protected: set[str] = field(default_factory=set)
     refs: dict[str, str] = field(default_factory=dict)
     threads: "dict[int, Issue]" = field(default_factory=dict)
+    issues: "dict[int, Issue]" = field(default_factory=dict)
     deleted: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -103,7 +105,7 @@ class Reaction:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Comment:
-    """A comment under an issue or a pull request; ``via_app`` when our App wrote it."""
+    """A comment under an issue or a pull request; ``via_app``: by our App, ``system``: by GitLab itself."""
 
     id: int
     issue: "Issue"
@@ -112,6 +114,7 @@ class Comment:
     created_at: datetime
     updated_at: datetime
     via_app: bool
+    system: bool = False
     reactions: list[Reaction] = field(default_factory=list)
 
 

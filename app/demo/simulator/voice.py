@@ -39,6 +39,10 @@ class Voice(Protocol):
         """Where the base repository keeps the head of a pull request."""
         ...
 
+    def issues(self, repository: Repository) -> dict[int, Issue]:
+        """Where issues are kept and counted: GitHub counts them together with its pull requests."""
+        ...
+
     def token(self, account: Account) -> str:
         """A new personal access token, for git and the API."""
         ...

@@ -52,6 +52,7 @@ class Wire:
             query_string=scope["query_string"].decode("latin-1"),
             headers={name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]},
             body=b"",
+            raw_path=scope["raw_path"].decode("latin-1"),
         )
 
     async def body(self) -> AsyncIterator[bytes]:
