@@ -120,6 +120,7 @@ EMOJI: Final = {"id": int, "name": str, "user": USER, "created_at": TIME, "award
 COMMIT: Final = {"id": SHA, "short_id": str, "parent_ids": [SHA], "title": str, "message": str, "web_url": str}
 BRANCH: Final = {"name": str, "commit": COMMIT, "protected": bool, "default": bool, "can_push": bool, "web_url": str}
 FILE: Final = {"file_name": str, "file_path": str, "size": int, "encoding": str, "content": str, "blob_id": SHA}
+TREE: Final = {"id": SHA, "name": str, "type": frozenset({"tree", "blob", "commit"}), "path": str, "mode": str}
 TOKEN: Final = {"id": int, "name": str, "revoked": bool, "scopes": [str], "user_id": int, "active": bool}
 LABEL: Final = {"id": int, "name": str, "color": str, "is_project_label": bool}
 PROTECTED: Final = {
@@ -131,6 +132,8 @@ PROTECTED: Final = {
 }
 MEMBER: Final = USER | {"access_level": int, "expires_at": (str, None)}
 HOOK_EVENT: Final = {"id": int, "url": str, "trigger": str, "response_status": str, "request_data": dict}
+QUICK: Final = {"commands_changes": dict, "summary": [str]}
+"""The answer to a comment that held nothing but quick actions."""
 MESSAGE: Final = {"message": str}
 
 _P: Final = r"/projects/[^/]+"
@@ -169,6 +172,8 @@ ENDPOINTS: Final[Sequence[tuple[str, str, Rule]]] = (
     ("GET", _T + r"/notes/\d+/award_emoji", [EMOJI]),
     ("POST", _T + r"/notes/\d+/award_emoji", EMOJI),
     ("GET", _P + r"/repository/files/[^/]+", FILE),
+    ("GET", _P + r"/repository/tree", [TREE]),
+    ("GET", _P + r"/repository/commits/[^/]+/merge_requests", [MERGE_REQUEST]),
     ("GET", _P + r"/repository/branches", [BRANCH]),
     ("GET", _P + r"/repository/branches/[^/]+", BRANCH),
     ("GET", _P + r"/repository/commits/[^/]+", COMMIT),
@@ -185,7 +190,12 @@ ENDPOINTS: Final[Sequence[tuple[str, str, Rule]]] = (
     ("GET", _H + r"/\d+/events", [HOOK_EVENT]),
     ("POST", _H + r"/\d+/events/\d+/resend", {"response_status": int}),
 )
-BARE: Final = (("DELETE", r".*"), ("GET", _P + r"/jobs/\d+/trace"), ("GET", _P + r"/repository/files/[^/]+/raw"))
+BARE: Final = (
+    ("DELETE", r".*"),
+    ("HEAD", r".*"),
+    ("GET", _P + r"/jobs/\d+/trace"),
+    ("GET", _P + r"/repository/files/[^/]+/raw"),
+)
 """What answers without JSON."""
 
 HOOK_USER: Final = {"id": int, "name": str, "username": str, "avatar_url": (str, None), "email": str}
@@ -335,6 +345,8 @@ def validate_exchange(exchange: Exchange) -> list[str]:
     wire = _Wire(path=quoted.removeprefix("/api/v4"), where=f"{exchange.method} {quoted} {exchange.status}")
     limits = [name for name in ("ratelimit-limit", "ratelimit-remaining") if name not in exchange.response_headers]
     found = [f"{wire.where}: no header {name}" for name in limits]
+    if exchange.status == 202:
+        return [*found, *faults(exchange.response_json(), QUICK, wire.where)]
     if exchange.status >= 400:
         return found + _refusal(exchange, wire)
     rule = next((rule for method, path, rule in ENDPOINTS if _is(exchange, wire, method, path)), None)

@@ -35,7 +35,8 @@ async def get_file(site: GitLabSite, call: Call) -> Response:
     commit, oid, content = await _blob(site, call)
     path = call.params["path"]
     return json_response(
-        {
+        headers={"x-gitlab-size": str(len(content)), "x-gitlab-blob-id": oid, "x-gitlab-commit-id": commit},
+        value={
             "file_name": posixpath.basename(path),
             "file_path": path,
             "size": len(content),
@@ -47,8 +48,41 @@ async def get_file(site: GitLabSite, call: Call) -> Response:
             "last_commit_id": commit,
             "execute_filemode": False,
             "content": base64.b64encode(content).decode("ascii"),
-        }
+        },
     )
+
+
+async def list_tree(site: GitLabSite, call: Call) -> Response:
+    """``GET /projects/:id/repository/tree?path=&ref=``. Source: https://docs.gitlab.com/api/repositories/ ."""
+    query, repository = call.request.query, call.repository
+    commit = await site.git.resolve(repository, query.get("ref") or repository.default_branch)
+    if commit is None:
+        raise not_found("Tree")
+    path = query.get("path", "").strip("/")
+    found = [
+        {"id": oid, "name": posixpath.basename(name), "type": kind, "path": name, "mode": mode}
+        async for mode, kind, oid, name in site.git.entries(repository.directory, commit, f"{path}/" if path else "")
+    ]
+    if path and not found:
+        raise not_found("invalid revision or path Tree")
+    found.sort(key=lambda entry: (entry["type"] != "tree", entry["path"]))
+    return page_of(call.request, site.world.base_url, found)
+
+
+async def list_commit_pulls(site: GitLabSite, call: Call) -> Response:
+    """``GET /projects/:id/repository/commits/:sha/merge_requests``: those that hold the commit."""
+    repository = call.repository
+    sha = await site.git.resolve(repository, call.params["sha"])
+    if sha is None:
+        raise not_found("Commit")
+    directory = repository.directory
+    found = [
+        render.merge_request(site.world, pull)
+        for pull in repository.pull_requests()
+        if await site.git.is_ancestor(directory, sha, pull.head_sha)
+        and not await site.git.is_ancestor(directory, sha, pull.base_sha)
+    ]
+    return page_of(call.request, site.world.base_url, found)
 
 
 async def get_raw_file(site: GitLabSite, call: Call) -> Response:
@@ -140,6 +174,9 @@ _REPOSITORY = "/projects/{project}/repository"
 
 ROUTES = (
     Route("GET", _REPOSITORY + "/files/{path}", CODE, get_file),
+    Route("HEAD", _REPOSITORY + "/files/{path}", CODE, get_file),
+    Route("GET", _REPOSITORY + "/tree", CODE, list_tree),
+    Route("GET", _REPOSITORY + "/commits/{sha}/merge_requests", CODE, list_commit_pulls),
     Route("GET", _REPOSITORY + "/files/{path}/raw", CODE, get_raw_file),
     Route("GET", _REPOSITORY + "/branches", CODE, list_branches),
     Route("GET", _REPOSITORY + "/branches/{branch}", CODE, get_branch),

@@ -9,6 +9,7 @@ from app.demo.simulator import acts_threads
 from app.demo.simulator.gitlab import render
 from app.demo.simulator.gitlab.limits import LONGEST_NOTE
 from app.demo.simulator.gitlab.messages import denied, forbidden, invalid, malformed, not_found, page_of
+from app.demo.simulator.gitlab.quick_actions import carry_out, split
 from app.demo.simulator.gitlab.rest_threads import find_issue, find_pull
 from app.demo.simulator.gitlab.routes import SEE, TALK, Call, Route, role_of
 from app.demo.simulator.gitlab.site import GitLabSite
@@ -57,10 +58,14 @@ async def get_note(site: GitLabSite, call: Call) -> Response:
 
 
 async def create_note(site: GitLabSite, call: Call) -> Response:
-    """``POST …/notes``."""
-    thread, body = _thread(call), _body(call)
+    """``POST …/notes``: 202 and no comment where it holds nothing but quick actions."""
+    thread, said = _thread(call), split(_body(call))
     site.limits.count_note(call.asker, site.world.clock.now())
-    note = acts_threads.create_comment(site, thread, call.actor, body, via_app=False)
+    carry_out(site, thread, call.actor, said.actions)
+    if said.actions and not said.body.strip():
+        summary = [f"Did /{name}." for name in said.actions]
+        return json_response({"commands_changes": {}, "summary": summary}, status=202)
+    note = acts_threads.create_comment(site, thread, call.actor, said.body, via_app=False)
     return json_response(render.note(site.world, note), status=201)
 
 

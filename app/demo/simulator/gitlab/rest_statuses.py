@@ -14,7 +14,7 @@ from app.demo.simulator.state import Role
 
 
 def _status(site: GitLabSite, one: CommitStatus) -> Json:
-    """A status. Its pipeline's id is not in it, as in many versions of GitLab."""
+    """A status. The answer to who posts one does not tell its pipeline's id."""
     return {
         "id": one.id,
         "sha": one.pipeline.sha,
@@ -39,7 +39,7 @@ async def list_statuses(site: GitLabSite, call: Call) -> Response:
     if sha is None:
         raise not_found("Commit")
     found = [
-        _status(site, one)
+        _status(site, one) | {"pipeline_id": one.pipeline.id}
         for one in site.world.statuses_of(call.repository, sha)
         if (query.get("all") in {"true", "1"} or not one.retried)
         and query.get("ref") in {None, one.pipeline.ref}

@@ -25,6 +25,19 @@ async def test_files_through_python_gitlab(lab: Lab) -> None:
     assert (await lab("GET", f"{files}/src?ref=main")).status_code == 404
 
 
+async def test_trees_and_sizes(lab: Lab) -> None:
+    path = f"/projects/{PATH}/repository"
+    listed = (await lab("GET", f"{path}/tree?ref=main")).json()
+    assert [(one["path"], one["type"]) for one in listed] == [("src", "tree"), ("fee.py", "blob")]
+    assert [one["name"] for one in (await lab("GET", f"{path}/tree?ref=main&path=src")).json()] == ["ä b.txt"]
+    head = await lab("HEAD", f"{path}/files/fee.py?ref=main")
+    assert (head.content, head.headers["x-gitlab-size"]) == (b"", "9")
+    assert (await lab("HEAD", f"{path}/files/src?ref=main")).status_code == 404
+    holding = (await lab("GET", f"{path}/commits/{lab.pull.head_sha}/merge_requests")).json()
+    assert [one["iid"] for one in holding] == [1]
+    assert (await lab("GET", f"{path}/commits/main/merge_requests")).json() == []
+
+
 async def test_branches_and_commits(lab: Lab) -> None:
     await lab.sim.people.commit(lab.project, "other/feature", {"x": "y"}, author=lab.ada)
     branch = (await lab("GET", f"/projects/{PATH}/repository/branches/other%2Ffeature")).json()

@@ -77,6 +77,16 @@ async def test_notes_through_python_gitlab(lab: Lab) -> None:
     assert (refused.status_code, "retry-after" in refused.headers) == (429, False)
 
 
+async def test_quick_actions_are_carried_out_and_cut_out(lab: Lab) -> None:
+    said = "Done.\n```\n/close\n```\n/flowforge approve\n> /close"
+    kept = (await lab("POST", f"{PULL}/notes", json={"body": said})).json()
+    assert (kept["body"], lab.pull.open) == (said, True)
+    cut = (await lab("POST", f"{PULL}/notes", json={"body": "Done.\n/Label ~bug\nMore."})).json()
+    assert cut["body"] == "Done.\nMore."
+    only = await lab("POST", f"{PULL}/notes", json={"body": "/close"})
+    assert (only.status_code, lab.pull.open, len(lab.pull.comments)) == (202, False, 2)
+
+
 async def test_gitlabs_own_notes_are_among_the_others(lab: Lab) -> None:
     await lab.sim.people.commit(lab.project, "feature", {"other": "x"}, author=lab.ada)
     (note,) = (await lab("GET", f"{PULL}/notes")).json()
