@@ -6,7 +6,7 @@ from app.gateway.prices import load_prices
 from app.jobs.queue import ArqQueue
 from app.telemetry import JOBS_ENDED
 from app.wiring_parts import Parts, server_limits
-from bot.direct.client import AnthropicDirect
+from bot.direct.late import LateDirect
 from bot.handlers.advance import AdvanceJob
 from bot.handlers.bring import BringCommits
 from bot.handlers.cases import GatherCases
@@ -138,7 +138,7 @@ def _work(parts: Parts, launcher: RunLauncher, guard: Obstacle) -> _Work:
 def _prepare(parts: Parts, work: _Work) -> PrepareMerge:
     store, forge, git = parts.store, parts.forge, parts.git
     direct = AskDirect(
-        model=AnthropicDirect(price=load_prices().price_of),
+        model=LateDirect(price=load_prices().price_of),
         runs=store.runs,
         clock=parts.clock,
         ids=parts.ids,

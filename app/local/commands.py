@@ -30,6 +30,7 @@ from app.local.using import ERROR, Command, WrongUseError, complain
 from app.local.verify import verify as run_verify
 from app.settings import LocalSettings
 from bot.config_keys import MAX_BUDGET_USD, MODEL_PATTERN
+from bot.direct.late import LateDirect
 from bot.errors import BadInputError, FlowForgeError, GitError
 from bot.git.clone import LocalClone, open_clone
 from bot.model.direct import ModelAccess
@@ -118,9 +119,7 @@ def _model_part(model: str | None, budget: float) -> tuple[ModelPart | None, str
     if settings.key is None:
         return None, _NO_KEY
     access = ModelAccess(base_url=settings.anthropic_base_url, api_key=settings.key)
-    from bot.direct.client import AnthropicDirect  # noqa: PLC0415 - half a second, which a run without a key saves
-
-    direct = AnthropicDirect(price=load_prices().price_of)
+    direct = LateDirect(price=load_prices().price_of)
     return ModelPart(direct=direct, access=access, model=model or settings.model, budget_usd=budget), ""
 
 

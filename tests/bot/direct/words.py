@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bot.direct.client import AnthropicDirect
+from bot.direct.late import LateDirect
 from bot.merge.markers import parse_marked
 from bot.model.cases import FileCase, FileProgress
 from bot.model.conflicts import MARKER_SIZE, ConflictKind
@@ -55,8 +55,8 @@ def price(model: str, usage: Usage) -> float:
     return (usage.input_tokens + usage.output_tokens + usage.cache_write_tokens + usage.cache_read_tokens) / 1_000_000
 
 
-def direct() -> AnthropicDirect:
-    return AnthropicDirect(price=price)
+def direct() -> LateDirect:
+    return LateDirect(price=price)
 
 
 def question(*files: FileProgress, limits: DirectLimits = LIMITS, context: MergeContext = CONTEXT) -> DirectQuestion:
