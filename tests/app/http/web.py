@@ -1,5 +1,6 @@
 """The web service over a real socket and a real database."""
 
+import asyncio
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
@@ -35,7 +36,14 @@ class Web:
     store: SqlStore
     database: Path
     rung: list[tuple[str, str]] = field(default_factory=list)
+    rings: asyncio.Event = field(default_factory=asyncio.Event)
     trouble: str | None = None
+
+    async def rung_times(self, times: int) -> None:
+        """Wait until so many were rung for."""
+        while len(self.rung) < times:
+            self.rings.clear()
+            await self.rings.wait()
 
     async def deliver(
         self, body: bytes = BODY, *, secret: bytes = NEW, guid: str = "delivery-1", event: str = "push"
@@ -47,13 +55,14 @@ class Web:
 
 
 @asynccontextmanager
-async def running(database_url: str) -> AsyncIterator[Web]:
+async def running(database_url: str, *, max_bytes: int = CAP) -> AsyncIterator[Web]:
     """The service on a migrated database."""
     store = SqlStore.open(database_url, SystemClock(), SystemIds(), busy_seconds=0.2)
     rung: list[tuple[str, str]] = []
 
     async def ring(kind: str, key: str) -> None:
         rung.append((kind, key))
+        web.rings.set()
 
     async def probe() -> str | None:
         return web.trouble
@@ -64,7 +73,7 @@ async def running(database_url: str) -> AsyncIterator[Web]:
         ring=ring,
         clock=SystemClock(),
         events=DECODED_EVENTS,
-        max_bytes=CAP,
+        max_bytes=max_bytes,
     )
     service = create_service(intake=intake, probes={"database": probe})
     desk_service = create_desk(store.runs, max_result_bytes=CAP)
