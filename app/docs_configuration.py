@@ -128,8 +128,8 @@ def _shared() -> tuple[str, ...]:
         (
             f"What stands in `{SHARED_PATH}` on the default branch of the repository `{SHARED_REPOSITORY}` holds for "
             "all "
-            "repositories of the same organisation or user. It has the same keys. On GitLab the group has that "
-            "project, "
+            "repositories of the same organisation or user. It has the same keys. On GitLab the group has the "
+            f"project, called `{SHARED_REPOSITORY.removeprefix('.')}` there since GitLab's names begin with no dot, "
             "and the groups around it are read as well, the outermost first. Without the file nothing changes."
         ),
         (

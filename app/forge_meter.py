@@ -5,7 +5,7 @@ from bot.model.reports import ReportTarget
 
 
 class ForgeMeter:
-    """``bot.forges.github.meter.Meter`` for Prometheus. No label names a repository, a person or an installation."""
+    """``bot.forges.meter.Meter`` for Prometheus. No label names a repository, a person or an installation."""
 
     def answered(self, method: str, result: str) -> None:
         """Count a request by what came of it."""

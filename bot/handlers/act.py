@@ -7,7 +7,7 @@ from bot.errors import ForgeNotFoundError, StoreError
 from bot.handlers.configuration import LoadedConfig, load_config
 from bot.handlers.deeds import Deeds
 from bot.handlers.replies import Replies
-from bot.model.forge import ActorKind, PermissionLevel, PullRequest
+from bot.model.forge import PermissionLevel, PullRequest
 from bot.model.intents import (
     Allowed,
     Approve,
@@ -150,8 +150,8 @@ class ActOnIntent:
         origin = intent.origin
         repository, number = origin.repository, origin.number
         store = self.store
-        by_bot = origin.actor.kind is ActorKind.BOT and not origin.configured
-        actor_is_self = by_bot and origin.actor.id == (await self.forge.bot_user(repository.forge)).id
+        # By the id alone: a token of GitLab may be that of a user who looks like a person.
+        actor_is_self = not origin.configured and origin.actor.id == (await self.forge.bot_user(repository.forge)).id
         installed = await store.registry.installation_active(repository.forge, repository.installation_id)
         pull_request = None if actor_is_self or not installed else known or await self._pull_request(origin)
         loaded = None

@@ -30,13 +30,14 @@ class SeeMarks:
             return False
         match event:
             case Assigned():
-                return event.assignee.id == bot
+                return any(assignee.id == bot for assignee in (event.assignee, *event.more))
             case LabelAdded():
                 await self.registry.repository(repository)
                 loaded = await load_config(
                     repository, base_ref=event.base_ref, forge=self.forge, registry=self.registry
                 )
                 wanted = (loaded.config or DEFAULT_CONFIG).label
-                return wanted is not None and event.label.casefold() == wanted.casefold()
+                added = (event.label, *event.more)
+                return wanted is not None and any(label.casefold() == wanted.casefold() for label in added)
             case _:
                 assert_never(event)

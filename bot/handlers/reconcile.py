@@ -185,9 +185,12 @@ def _is_over(job: Job, pull: SeenPull | None, live: Mapping[str, str], *, head: 
 
 
 def _shows(run: ShownCheckRun, content: CheckRunContent) -> bool:
+    if run.replaced:
+        return True
     conclusion = None if content.conclusion is None else content.conclusion.value
     standing = (run.status, run.conclusion, run.external_id) == (content.status.value, conclusion, content.external_id)
-    return standing and _same(run.title, content.title) and _same(run.summary, content.summary)
+    texts = ((run.title, content.title), (run.summary, content.summary))
+    return standing and all(shown is None or _same(shown, written) for shown, written in texts)
 
 
 def _same(shown: str, written: str) -> bool:

@@ -71,7 +71,8 @@ class LabelAdded:
     """Somebody put a label on a pull request or an issue.
 
     ``title`` and ``body`` are as they stood at that moment: what is edited later is not obeyed. ``base_ref`` is the
-    branch whose configuration counts: a pull request's base, the default branch for an issue.
+    branch whose configuration counts: a pull request's base, the default branch for an issue. ``more`` are further
+    labels, on forges that tell of several at once.
     """
 
     delivery_id: str
@@ -83,6 +84,7 @@ class LabelAdded:
     body: str
     base_ref: str
     actor: Actor
+    more: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,7 @@ class Assigned:
     body: str
     base_ref: str
     actor: Actor
+    more: tuple[Actor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,11 +32,16 @@ class SentPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownCheckRun:
-    """A check run of ours as people see it."""
+    """A check run of ours as people see it.
+
+    ``title`` and ``summary`` are None where the forge keeps none. ``replaced`` says that a later job's check run took
+    its place: nobody is to write it again.
+    """
 
     id: int
     external_id: str
     status: str
     conclusion: str | None
-    title: str
-    summary: str
+    title: str | None
+    summary: str | None
+    replaced: bool = False

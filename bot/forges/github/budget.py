@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bot.errors import ForgeLimitedError
-from bot.forges.github.meter import Meter
+from bot.forges.meter import Meter
 from bot.ports.system import Clock
 
 CORE: Final = "core"

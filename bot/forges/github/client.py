@@ -12,9 +12,9 @@ from bot.errors import ForgeRefusedError, ForgeUnavailableError
 from bot.forges.github.app_auth import Act, AppIdentity, InstallationTokens
 from bot.forges.github.failures import OUTAGE_WAIT
 from bot.forges.github.gate import Gate
-from bot.forges.github.meter import Meter, NoMeter
 from bot.forges.github.pacing import Monotonic, Sleep
 from bot.forges.github.transport import NOBODY, Answer, Asker, Transport
+from bot.forges.meter import Meter, NoMeter
 from bot.model.forge import RepositoryRef
 from bot.ports.system import Clock
 

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from bot.forges.github.budget import Budget
 from bot.forges.github.closing import Closings
 from bot.forges.github.failures import LimitedError
-from bot.forges.github.meter import Meter
 from bot.forges.github.pacing import Monotonic, Pace, Sleep
+from bot.forges.meter import Meter
 from bot.ports.background import share_to_leave
 from bot.ports.system import Clock
 

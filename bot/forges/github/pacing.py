@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from bot.errors import ForgeLimitedError
-from bot.forges.github.meter import Meter
+from bot.forges.meter import Meter
 
 Sleep = Callable[[float], Awaitable[None]]
 Monotonic = Callable[[], float]

@@ -14,8 +14,8 @@ import msgspec
 
 from bot.errors import ForgeError, ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
 from bot.forges.github.gate import Gate
-from bot.forges.github.meter import NoMeter
 from bot.forges.github.transport import NOBODY, Transport
+from bot.forges.meter import NoMeter
 from bot.ports.system import Clock
 
 DOT_COM: Final = "https://github.com"

@@ -14,8 +14,8 @@ from bot.errors import ForgeError, ForgeUnavailableError, SettingsError
 from bot.forges.github.conditional import AnswerKey, KeptAnswers
 from bot.forges.github.failures import OUTAGE_WAIT, LimitedError, PassingError, failure
 from bot.forges.github.gate import Gate
-from bot.forges.github.meter import Meter, result_of
 from bot.forges.github.pacing import Sleep
+from bot.forges.meter import Meter, result_of
 from bot.ports.system import Clock
 
 API_VERSION: Final = "2022-11-28"

@@ -19,7 +19,16 @@ from bot.errors import SettingsError
 from bot.forges import strict
 from bot.forges.gitlab import payloads
 from bot.model.deliveries import Delivery
-from bot.model.events import BranchPushed, CommentPosted, Event, PullRequestAction, PullRequestChanged, Unused
+from bot.model.events import (
+    Assigned,
+    BranchPushed,
+    CommentPosted,
+    Event,
+    LabelAdded,
+    PullRequestAction,
+    PullRequestChanged,
+    Unused,
+)
 from bot.model.forge import Actor, ActorKind, RepositoryRef
 from bot.ports.system import Clock
 
@@ -146,8 +155,9 @@ class DeliveryDecoder:
 def _note(delivery: Delivery, document: object) -> Event:
     payload = _read(document, payloads.NoteEvent)
     note = payload.object_attributes
-    subject = {"MergeRequest": payload.merge_request, "Issue": payload.issue}.get(note.noteable_type or "")
-    if subject is None:
+    issue = note.noteable_type == "Issue"
+    numbered = {"MergeRequest": payload.merge_request, "Issue": payload.issue}.get(note.noteable_type or "")
+    if numbered is None:
         return _unused(delivery, "only comments under merge requests and issues count")
     if note.system:
         return _unused(delivery, "GitLab itself wrote the comment")
@@ -159,8 +169,8 @@ def _note(delivery: Delivery, document: object) -> Event:
     return CommentPosted(
         delivery_id=delivery.delivery_id,
         repository=_repository(delivery, payload.project),
-        number=subject.iid,
-        on_pull_request=note.noteable_type == "MergeRequest",
+        number=numbered.iid,
+        on_pull_request=not issue,
         comment_id=note.id,
         body=note.note,
         actor=_actor(payload.user),
@@ -172,6 +182,10 @@ def _merge_request(delivery: Delivery, document: object) -> Event:
     told = payload.object_attributes
     if told.target_project_id != payload.project.id:
         return _unused(delivery, "the merge request is for another project")
+    if told.action == "update" and told.oldrev is None:
+        marked = _marked(delivery, payload, payload.changes, on_pull_request=True, base_ref=told.target_branch)
+        if marked is not None:
+            return marked
     if told.last_commit is None:
         return _unused(delivery, "the merge request has no commit")
     return PullRequestChanged(
@@ -185,6 +199,64 @@ def _merge_request(delivery: Delivery, document: object) -> Event:
         open=told.state in OPEN_STATES,
         updated_at=payloads.moment(told.updated_at),
     )
+
+
+def _issue(delivery: Delivery, document: object) -> Event:
+    payload = _read(document, payloads.IssueEvent)
+    base_ref = payload.project.default_branch
+    if base_ref is None:
+        return _unused(delivery, "the project has no branch")
+    changes = payload.changes
+    if payload.object_attributes.action == "open":
+        # An issue may be born with labels and assignees: GitLab then tells of nothing but its birth.
+        changes = payloads.Marks(
+            labels=payloads.Labels(current=payload.labels), assignees=payloads.Assignees(current=payload.assignees)
+        )
+    elif payload.object_attributes.action != "update":
+        return _unused(delivery, "only labels and assignments count")
+    marked = _marked(delivery, payload, changes, on_pull_request=False, base_ref=base_ref)
+    return marked or _unused(delivery, "only labels and assignments count")
+
+
+def _marked(
+    delivery: Delivery,
+    payload: payloads.MergeRequestEvent | payloads.IssueEvent,
+    changes: payloads.Marks,
+    *,
+    on_pull_request: bool,
+    base_ref: str,
+) -> Event | None:
+    """What was added of labels, else of assignees, None where nothing was. One event may tell of several labels."""
+    told = payload.object_attributes
+    labels = changes.labels.added()
+    assignees = changes.assignees.added()
+    if labels:
+        return LabelAdded(
+            delivery_id=delivery.delivery_id,
+            repository=_repository(delivery, payload.project),
+            number=told.iid,
+            on_pull_request=on_pull_request,
+            label=labels[0],
+            more=tuple(labels[1:]),
+            title=told.title,
+            body=told.description or "",
+            base_ref=base_ref,
+            actor=_actor(payload.user),
+        )
+    if assignees:
+        return Assigned(
+            delivery_id=delivery.delivery_id,
+            repository=_repository(delivery, payload.project),
+            number=told.iid,
+            on_pull_request=on_pull_request,
+            assignee=_actor(assignees[0]),
+            more=tuple(_actor(user) for user in assignees[1:]),
+            title=told.title,
+            body=told.description or "",
+            base_ref=base_ref,
+            actor=_actor(payload.user),
+        )
+    return None
 
 
 OPEN_STATES: Final = frozenset({"opened", "locked"})
@@ -213,7 +285,7 @@ def _merge_request_action(
         return PullRequestAction.HEAD_MOVED
     if changes.draft is not None and changes.draft.current is not None:
         return PullRequestAction.DRAFTED if changes.draft.current else PullRequestAction.READY
-    if changes != payloads.MergeRequestChanges():
+    if any(change is not None for change in (changes.title, changes.description, changes.target_branch)):
         return PullRequestAction.EDITED
     return PullRequestAction.OTHER
 
@@ -242,6 +314,7 @@ _DECODERS: Final[Mapping[str, _Decoder]] = MappingProxyType(
     {
         "note_hook": _note,
         "merge_request_hook": _merge_request,
+        "issue_hook": _issue,
         "push_hook": _push,
     },
 )
@@ -276,12 +349,9 @@ def _pusher(payload: payloads.Push) -> Actor:
 
 
 def _repository(delivery: Delivery, project: payloads.Project) -> RepositoryRef:
-    """The project. GitLab has no installations: each project is its own, by the one number that every payload has.
-
-    A project moves between groups, and one token may serve several groups: neither the group nor the token would do.
-    """
+    """The project. GitLab has no installations: all that one token serves is one, and the forge's name says which."""
     owner, _, name = project.path_with_namespace.rpartition("/")
-    return RepositoryRef(forge=delivery.forge, id=project.id, owner=owner, name=name, installation_id=project.id)
+    return RepositoryRef(forge=delivery.forge, id=project.id, owner=owner, name=name, installation_id=0)
 
 
 def _signing_key(secret: bytes) -> bytes:

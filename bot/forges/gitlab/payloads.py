@@ -14,6 +14,9 @@ from bot.errors import PayloadError
 Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 """GitLab's numeric ids are positive and fit the database's 64 bits."""
 
+Number = Annotated[int, Meta(ge=1, lt=2**31)]
+"""The number of an issue or merge request in its project; it fits the database's 32 bits."""
+
 Sha = Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")]
 """A full object id, SHA-1 or SHA-256."""
 
@@ -64,6 +67,7 @@ class Project(Struct, frozen=True):
 
     id: Id
     path_with_namespace: FullPath
+    default_branch: RefName | None = None
 
 
 class InProject(Struct, frozen=True, kw_only=True):
@@ -76,7 +80,7 @@ class InProject(Struct, frozen=True, kw_only=True):
 class Numbered(Struct, frozen=True):
     """An issue or a merge request, by its number in the project."""
 
-    iid: Id
+    iid: Number
 
 
 class Note(Struct, frozen=True, kw_only=True):
@@ -110,11 +114,13 @@ class Commit(Struct, frozen=True):
 class MergeRequest(Struct, frozen=True, kw_only=True):
     """A merge request as the event saw it. ``oldrev`` is there when its source branch got other commits."""
 
-    iid: Id
+    iid: Number
     target_branch: RefName
     target_project_id: Id
     state: str
     updated_at: str
+    title: str = ""
+    description: str | None = None
     action: str | None = None
     oldrev: Sha | None = None
     last_commit: Commit | None = None
@@ -130,13 +136,68 @@ class Change(Struct, frozen=True):
     """Something changed; what it is now, the API says."""
 
 
-class MergeRequestChanges(Struct, frozen=True):
+class Label(Struct, frozen=True):
+    """A label; GitLab's names have at most 255 characters, and here some room."""
+
+    title: Annotated[str, Meta(min_length=1, max_length=1024)]
+
+
+class Labels(Struct, frozen=True):
+    """The labels before and after."""
+
+    previous: list[Label] = []
+    current: list[Label] = []
+
+    def added(self) -> list[str]:
+        """The names of those that are new, in their order."""
+        before = {label.title for label in self.previous}
+        return [label.title for label in self.current if label.title not in before]
+
+
+class Assignees(Struct, frozen=True):
+    """Who saw to it before and after."""
+
+    previous: list[User] = []
+    current: list[User] = []
+
+    def added(self) -> list[User]:
+        """Those who are new, in their order."""
+        before = {user.id for user in self.previous}
+        return [user for user in self.current if user.id not in before]
+
+
+class Marks(Struct, frozen=True, kw_only=True):
+    """The changes of an issue or merge request that may be meant for us."""
+
+    labels: Labels = Labels()
+    assignees: Assignees = Assignees()
+
+
+class MergeRequestChanges(Marks, frozen=True, kw_only=True):
     """What an update of a merge request changed."""
 
     draft: DraftChange | None = None
     title: Change | None = None
     description: Change | None = None
     target_branch: Change | None = None
+
+
+class Issue(Struct, frozen=True, kw_only=True):
+    """An issue as the event saw it."""
+
+    iid: Number
+    title: str
+    description: str | None = None
+    action: str | None = None
+
+
+class IssueEvent(InProject, frozen=True, kw_only=True):
+    """https://docs.gitlab.com/user/project/integrations/webhook_events/#work-item-events ."""
+
+    object_attributes: Issue
+    labels: list[Label] = []
+    assignees: list[User] = []
+    changes: Marks = Marks()
 
 
 class MergeRequestEvent(InProject, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.errors import ForgeLimitedError
 from bot.forges.github.budget import Budget
-from bot.forges.github.meter import NoMeter
+from bot.forges.meter import NoMeter
 from tests.bot.forges.github.conftest import HandSetClock
 
 HOUR = 3600

@@ -114,6 +114,21 @@ def issue_state() -> Json:
     }
 
 
+def issue(action: str | None = "update", *, changes: Json | None = None, **more: Any) -> Json:
+    return {
+        "object_kind": "issue",
+        "event_type": "issue",
+        "user": user(),
+        "project": project(),
+        "object_attributes": {**issue_state(), **({} if action is None else {"action": action})},
+        "repository": {"name": "Crane control", "url": "", "description": "", "homepage": ""},
+        "labels": [],
+        "assignees": [],
+        "changes": changes or {},
+        **more,
+    }
+
+
 def note(
     body: str = "/flowforge resolve",
     *,

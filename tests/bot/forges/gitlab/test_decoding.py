@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from bot.errors import PayloadError
 from bot.forges.gitlab.deliveries import DECODED_EVENTS, SYSTEM_HOOK, DeliveryDecoder
 from bot.model.deliveries import Delivery
-from bot.model.events import BranchPushed, CommentPosted, Event, PullRequestAction, PullRequestChanged, Unused
+from bot.model.events import (
+    Assigned,
+    BranchPushed,
+    CommentPosted,
+    Event,
+    LabelAdded,
+    PullRequestAction,
+    PullRequestChanged,
+    Unused,
+)
 from bot.model.forge import Actor, ActorKind, ForgeKind, RepositoryRef
 from tests.bot.forges.gitlab import samples
 
@@ -21,7 +30,7 @@ REPOSITORY = RepositoryRef(
     id=samples.PROJECT_ID,
     owner="harbour/tools",
     name="crane.control",
-    installation_id=samples.PROJECT_ID,
+    installation_id=0,
 )
 MIRA = Actor(id=311, login="mwinter")
 
@@ -154,6 +163,82 @@ def test_a_merge_request_without_commits_or_of_another_project_is_not_used(more:
     assert isinstance(decode("merge_request_hook", samples.merge_request(**more)), Unused)
 
 
+def labels(*titles: str) -> list[dict[str, Any]]:
+    return [{"id": at, "title": title, "color": "#112233", "type": "ProjectLabel"} for at, title in enumerate(titles)]
+
+
+def test_labels_are_put_on_a_merge_request() -> None:
+    changes = {"labels": {"previous": labels("bug"), "current": labels("flowforge", "bug", "later")}}
+    assert decode("merge_request_hook", samples.merge_request("update", changes=changes)) == LabelAdded(
+        delivery_id=ID,
+        repository=REPOSITORY,
+        number=7,
+        on_pull_request=True,
+        label="flowforge",
+        more=("later",),
+        title="Grip harder",
+        body="So that nothing falls.",
+        base_ref="main",
+        actor=MIRA,
+    )
+    taken_off = {"labels": {"previous": labels("flowforge"), "current": []}}
+    event = decode("merge_request_hook", samples.merge_request("update", changes=taken_off))
+    assert isinstance(event, PullRequestChanged)
+
+
+def test_a_merge_request_is_assigned() -> None:
+    changes = {"assignees": {"previous": [], "current": [samples.user("flowforge", 99), samples.user()]}}
+    event = decode("merge_request_hook", samples.merge_request("update", changes=changes))
+    assert isinstance(event, Assigned)
+    assert (event.assignee, event.more) == (Actor(id=99, login="flowforge"), (MIRA,))
+    assert (event.number, event.on_pull_request, event.base_ref) == (7, True, "main")
+
+
+def test_commits_that_come_with_a_label_are_commits() -> None:
+    changes = {"labels": {"previous": [], "current": labels("flowforge")}}
+    event = decode("merge_request_hook", samples.merge_request("update", changes=changes, oldrev=samples.BASE))
+    assert isinstance(event, PullRequestChanged)
+    assert event.action is PullRequestAction.HEAD_MOVED
+
+
+def test_an_issue_gets_a_label_later_or_has_it_from_its_birth() -> None:
+    later = samples.issue("update", changes={"labels": {"previous": [], "current": labels("flowforge")}})
+    born = samples.issue("open", labels=labels("flowforge"))
+    for payload in (later, born):
+        assert decode("issue_hook", payload) == LabelAdded(
+            delivery_id=ID,
+            repository=REPOSITORY,
+            number=12,
+            on_pull_request=False,
+            label="flowforge",
+            title="It squeaks",
+            body="Loudly.",
+            base_ref="main",
+            actor=MIRA,
+        )
+
+
+def test_an_issue_is_assigned_later_or_from_its_birth() -> None:
+    bot = samples.user("flowforge", 99)
+    for payload in (
+        samples.issue("update", changes={"assignees": {"previous": [], "current": [bot]}}),
+        samples.issue("open", assignees=[bot]),
+    ):
+        event = decode("issue_hook", payload)
+        assert isinstance(event, Assigned)
+        assert (event.number, event.on_pull_request, event.assignee.id) == (12, False, 99)
+
+
+@pytest.mark.parametrize("action", ["open", "update", "close", "reopen", None])
+def test_an_issue_that_nobody_gave_to_anybody_is_not_used(action: str | None) -> None:
+    assert isinstance(decode("issue_hook", samples.issue(action)), Unused)
+
+
+def test_an_issue_of_a_project_without_a_branch_is_not_used() -> None:
+    payload = samples.issue("open", labels=labels("flowforge"))
+    assert isinstance(decode("issue_hook", changed(payload, "project.default_branch", None)), Unused)
+
+
 def test_a_branch_was_pushed() -> None:
     assert decode("push_hook", samples.push("refs/heads/feature/é")) == BranchPushed(
         delivery_id=ID,
@@ -267,6 +352,7 @@ WHOLE = {
     "note_hook": samples.note(),
     "merge_request_hook": samples.merge_request("update", changes={"draft": {"previous": True, "current": False}}),
     "push_hook": samples.push(),
+    "issue_hook": samples.issue("update", changes={"labels": {"previous": [], "current": labels("flowforge")}}),
     SYSTEM_HOOK: samples.push(),
 }
 
@@ -297,6 +383,7 @@ def spots(value: Any, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 # What the decoder reads, so that mutations hit something: the whole payloads have a hundred fields.
 READ = {
+    "assignees", "default_branch", "description", "labels", "previous", "title",
     "action", "after", "before", "changes", "created_at", "current", "draft", "id", "iid", "internal", "issue",
     "last_commit", "merge_request", "note", "noteable_type", "object_attributes", "object_kind", "oldrev",
     "path_with_namespace", "project", "ref", "state", "system", "target_branch", "target_project_id", "updated_at",

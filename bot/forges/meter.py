@@ -1,4 +1,4 @@
-"""What is counted of the traffic with GitHub, by whoever shows it to operators."""
+"""What is counted of the traffic with a forge, by whoever shows it to operators."""
 
 from typing import Protocol
 

@@ -1,0 +1,200 @@
+"""GitLab's REST API as the user of one token.
+
+python-gitlab writes and reads the requests, in threads of our own: it waits for answers. When to ask and what to do
+about failures is decided here, since its own rules sleep in the thread, repeat what must not be repeated, and follow
+redirects.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+from urllib.parse import quote
+
+import gitlab
+import msgspec
+import requests
+
+from bot.errors import ForgeError, ForgeLimitedError, ForgeUnavailableError, SettingsError
+from bot.forges.gitlab.failures import OUTAGE_WAIT, PassingError, failure
+from bot.forges.gitlab.limits import Limits
+from bot.forges.gitlab.session import CONNECTIONS, Session, check_base_url
+from bot.forges.meter import Meter, NoMeter, result_of
+from bot.ports.system import Clock
+
+PAGE_SIZE: Final = 100
+"""The most GitLab gives: https://docs.gitlab.com/api/rest/#offset-based-pagination ."""
+
+USER_AGENT: Final = "FlowForge"
+
+BACKOFF: Final = (0.5, 1.0, 2.0)
+"""Seconds between the tries of a request that may be repeated."""
+
+_T = TypeVar("_T")
+Sleep = Callable[[float], Awaitable[None]]
+Query = Mapping[str, str | int | bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A success: its body, and its headers by lower-case names."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class GitLabClient:
+    """Requests to one GitLab with one token: of a project, a group, a person, or OAuth; all are sent as a bearer's.
+
+    https://docs.gitlab.com/api/rest/authentication/
+
+    The base URL comes from the settings and no request leaves it. Every method raises ``ForgeUnavailableError``,
+    ``ForgeRefusedError`` or ``ForgeNotFoundError``. Whoever makes a client calls ``close`` when done.
+    """
+
+    def __init__(
+        self, *, base_url: str, token: str, clock: Clock, sleep: Sleep = asyncio.sleep, meter: Meter | None = None
+    ) -> None:
+        """Use ``token`` at ``base_url``, the address that people see, such as ``https://gitlab.com``.
+
+        Raises:
+            SettingsError: the base URL or the token will not do.
+        """
+        if not token or not token.isascii() or not token.isprintable() or " " in token:
+            raise SettingsError("the token for GitLab must be printable ASCII without blanks")
+        self._base_url = check_base_url(base_url)
+        self._token = token
+        self._clock = clock
+        self._sleep = sleep
+        self._meter = meter or NoMeter()
+        self._limits = Limits(clock, self._meter)
+        self._session = Session(self._base_url)
+        self._gitlab = gitlab.Gitlab(
+            self._base_url, oauth_token=token, session=self._session, user_agent=USER_AGENT, keep_base_url=True
+        )
+        self._threads = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="gitlab")
+
+    @property
+    def base_url(self) -> str:
+        """The address of this GitLab, without a slash at its end."""
+        return self._base_url
+
+    @property
+    def token(self) -> str:
+        """The token, for git."""
+        return self._token
+
+    def close(self) -> None:
+        """Let go of connections and threads; a request that is under way ends by itself."""
+        self._session.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def get(self, path: str, answer: type[_T], /, **query: str | int | bool) -> _T:
+        """Read one thing. ``path`` is below ``/api/v4``, with its parts percent-encoded (``encoded``)."""
+        return _converted(await self._call("get", path, query, idempotent=True), answer, path)
+
+    async def head(self, path: str, /, **query: str | int | bool) -> Mapping[str, str]:
+        """The headers that reading a thing would give, by lower-case names."""
+        return (await self._call("head", path, query, idempotent=True)).headers
+
+    async def pages(self, path: str, page: type[list[_T]], /, **query: str | int | bool) -> AsyncIterator[list[_T]]:
+        """Read a list page by page, by number as long as there is a next one; never by a link of the answer."""
+        number = 1
+        while True:
+            numbered = {**query, "per_page": PAGE_SIZE, "page": number}
+            answer = await self._call("get", path, numbered, idempotent=True)
+            found = _converted(answer, page, path)
+            yield found
+            following = answer.headers.get("x-next-page")
+            if following == "" or (following is None and len(found) < PAGE_SIZE):
+                return
+            number += 1
+
+    async def send(self, method: str, path: str, answer: type[_T], *, data: dict[str, Any], idempotent: bool) -> _T:
+        """Write something. Unless ``idempotent``, a failure that leaves open whether it was written is not repeated."""
+        return _converted(await self._call(method, path, {}, data=data, idempotent=idempotent), answer, path)
+
+    async def _call(
+        self, method: str, path: str, query: Query, *, data: dict[str, Any] | None = None, idempotent: bool
+    ) -> Answer:
+        for pause in BACKOFF if idempotent else ():
+            try:
+                return await self._once(method, path, query, data)
+            except PassingError:
+                await self._sleep(pause)
+        return await self._once(method, path, query, data)
+
+    async def _once(self, method: str, path: str, query: Query, data: dict[str, Any] | None) -> Answer:
+        with self._limits.asking():
+            try:
+                answer = await asyncio.get_running_loop().run_in_executor(
+                    self._threads, self._exchange, method, path, _texts(query), data
+                )
+            except _FailedError as failed:
+                raise self._failed(method, path, failed) from None
+        self._limits.learn(answer.headers)
+        self._meter.answered(method.upper(), "2xx")
+        return answer
+
+    def _exchange(self, method: str, path: str, query: dict[str, Any], data: dict[str, Any] | None) -> Answer:
+        """One exchange, in a thread. Exceptions of libraries end here: they carry the request with its token."""
+        try:
+            response = self._gitlab.http_request(
+                method,
+                path,
+                query_data=query,
+                post_data=data,
+                obey_rate_limit=False,
+                retry_transient_errors=False,
+                max_retries=0,
+            )
+        except gitlab.GitlabError as error:
+            body = error.response_body if isinstance(error.response_body, bytes) else b""
+            raise _FailedError(error.response_code, body, self._session.answered) from None
+        except (requests.RequestException, UnicodeError) as error:
+            raise _FailedError(None, type(error).__name__.encode(), {}) from None
+        return Answer(body=response.content, headers=self._session.answered)
+
+    def _failed(self, method: str, path: str, failed: "_FailedError") -> ForgeError:
+        what = f"{method.upper()} {path}"
+        if failed.status is None:
+            self._meter.answered(method.upper(), "none")
+            name = failed.body.decode("ascii", "replace")
+            return PassingError(f"GitLab did not answer {what}: {name}", retry_after=OUTAGE_WAIT)
+        self._limits.learn(failed.headers)
+        error = failure(what, failed.status, failed.headers, failed.body, now=self._clock.now())
+        limited = isinstance(error, ForgeLimitedError)
+        self._meter.answered(method.upper(), "limited" if limited else result_of(failed.status))
+        if isinstance(error, ForgeLimitedError):
+            self._limits.close(error)
+        return error
+
+
+class _FailedError(Exception):
+    """No success: the answer's status, body and headers; without a status, none came, and the body is why."""
+
+    def __init__(self, status: int | None, body: bytes, headers: Mapping[str, str]) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+        self.headers = headers
+
+
+def _texts(query: Query) -> dict[str, Any]:
+    """Booleans as GitLab writes them."""
+    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in query.items()}
+
+
+def encoded(part: str) -> str:
+    """A text as one part of a path: https://docs.gitlab.com/api/rest/#encoding ."""
+    return quote(part, safe="")
+
+
+def _converted(answer: Answer, type_: type[_T], path: str) -> _T:
+    try:
+        return msgspec.json.decode(answer.body, type=type_)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        why = str(error) if isinstance(error, msgspec.ValidationError) else "it is not JSON"
+        message = f"GitLab's answer about {path} is not as documented: {why}"
+        raise ForgeUnavailableError(message, retry_after=OUTAGE_WAIT) from None

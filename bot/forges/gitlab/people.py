@@ -1,0 +1,55 @@
+"""Who people are in a project now."""
+
+from typing import Final
+
+from bot.errors import ForgeNotFoundError
+from bot.forges.gitlab import answers
+from bot.forges.gitlab.client import GitLabClient
+from bot.model.forge import Actor, PermissionLevel, RepositoryRef
+from bot.ports.system import Clock
+
+_LEVELS: Final = (
+    (50, PermissionLevel.ADMIN),
+    (40, PermissionLevel.MAINTAIN),
+    (30, PermissionLevel.WRITE),
+    (20, PermissionLevel.TRIAGE),
+    (10, PermissionLevel.READ),
+)
+"""Owner, maintainer, developer, reporter, guest. A level between two of them, such as a planner's 15, is the lower one.
+
+https://docs.gitlab.com/api/access_requests/#valid-access-levels
+"""
+
+_ACTIVE: Final = "active"
+
+
+async def permission(client: GitLabClient, repository: RepositoryRef, actor: Actor, *, clock: Clock) -> PermissionLevel:
+    """What somebody may do in the project: as a member, also of its groups, else as anybody in a public project.
+
+    Whoever is blocked, whose membership has ended, or who is called otherwise by now, may do nothing.
+    https://docs.gitlab.com/api/project_members/#retrieve-a-direct-or-inherited-project-member
+    """
+    try:
+        member = await client.get(f"/projects/{repository.id}/members/all/{actor.id}", answers.Member)
+    except ForgeNotFoundError:
+        return await _as_a_stranger(client, repository, actor)
+    over = member.expires_at is not None and member.expires_at <= clock.now().date()
+    if over or not _is(answers.User(id=member.id, username=member.username, state=member.state), actor):
+        return PermissionLevel.NONE
+    return next((level for least, level in _LEVELS if member.access_level >= least), PermissionLevel.NONE)
+
+
+async def _as_a_stranger(client: GitLabClient, repository: RepositoryRef, actor: Actor) -> PermissionLevel:
+    try:
+        project = await client.get(f"/projects/{repository.id}", answers.Project)
+        if project.visibility != "public":
+            return PermissionLevel.NONE
+        user = await client.get(f"/users/{actor.id}", answers.User)
+    except ForgeNotFoundError:
+        return PermissionLevel.NONE
+    return PermissionLevel.READ if _is(user, actor) else PermissionLevel.NONE
+
+
+def _is(user: answers.User, actor: Actor) -> bool:
+    """Whether the user is who acted, under the name that was seen, and may act at all. Names know no case."""
+    return user.id == actor.id and user.state == _ACTIVE and user.username.casefold() == actor.login.casefold()
