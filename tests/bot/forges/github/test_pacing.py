@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import ForgeLimitedError
-from bot.forges.meter import NoMeter
 from bot.forges.github.pacing import CREATIONS, HOURLY_CREATIONS, MOST_PROCESSES, POINTS, Bucket, Pace, Rate
+from bot.forges.meter import NoMeter
 from tests.bot.forges.github.virtual import VirtualTime
 
 

@@ -74,7 +74,7 @@ class Wire:
         self.asked.append(asked)
         handler = self.routes.get((asked.method, asked.path), lambda _: reply({"message": "not expected"}, 418))
         status, sent, content = handler(asked)
-        answer: Any = cast("Any", requests.Response)()
+        answer: Any = cast("Callable[[], Any]", requests.Response)()
         answer.status_code = status
         answer.reason = ""
         answer.headers.update(sent)
