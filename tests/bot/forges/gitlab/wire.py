@@ -43,6 +43,10 @@ def reply(body: Json = None, status: int = 200, **headers: str) -> Reply:
     return status, {"content-type": "application/json", **named}, json.dumps({} if body is None else body).encode()
 
 
+def unexpected(_: Asked) -> Reply:
+    return reply({"message": "not expected"}, 418)
+
+
 @dataclass
 class Wire:
     """What is answered; a request that is not expected fails the test by a 418."""
@@ -72,9 +76,9 @@ class Wire:
             body,
         )
         self.asked.append(asked)
-        handler = self.routes.get((asked.method, asked.path), lambda _: reply({"message": "not expected"}, 418))
+        handler = self.routes.get((asked.method, asked.path), unexpected)
         status, sent, content = handler(asked)
-        answer: Any = requests.Response()  # type: ignore[no-untyped-call]  # requests does not annotate it
+        answer: Any = requests.Response()
         answer.status_code = status
         answer.reason = ""
         answer.headers.update(sent)
