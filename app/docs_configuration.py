@@ -151,7 +151,7 @@ def _shared() -> tuple[str, ...]:
         ),
         (
             "```yaml\nversion: 1\npermissions:\n  approve: maintain\nbudget_usd: 10\nprotected_paths:\n  - deploy/**\n"
-            "tests_must_pass: true\nallow_fork_pull_requests: false\n```"
+            "tests_must_pass: true\nfork_pull_requests: off\n```"
         ),
         (
             f"While `{SHARED_PATH}` is invalid, jobs are refused in all of these repositories, and the refusal names "

@@ -9,6 +9,7 @@ from bot.handlers.act import ActOnIntent
 from bot.handlers.advance import AdvanceJob
 from bot.handlers.alarm import TellConflicts
 from bot.handlers.deeds import Deeds
+from bot.handlers.forks import CheckHead
 from bot.handlers.installations import FollowInstallation
 from bot.handlers.marks import SeeMarks
 from bot.handlers.notice import NoticeChanges
@@ -35,7 +36,14 @@ def bind_route(parts: Parts, advance: AdvanceJob, queue: ArqQueue, refresh: Refr
         check_fresh=advance.publish.check_fresh,
         conclude=advance.conclude,
     )
-    act = ActOnIntent(store=store, forge=forge, deeds=deeds, replies=replies, server=limits)
+    act = ActOnIntent(
+        store=store,
+        forge=forge,
+        deeds=deeds,
+        replies=replies,
+        check_head=CheckHead(forks=store.forks, forge=forge),
+        server=limits,
+    )
     return RouteDelivery(
         store=store,
         forge=forge,

@@ -13,6 +13,7 @@ from bot.handlers.cases import GatherCases
 from bot.handlers.collect import CollectRun
 from bot.handlers.conclude import Conclude
 from bot.handlers.direct import AskDirect
+from bot.handlers.forks import CheckHead
 from bot.handlers.launch import LaunchRun
 from bot.handlers.prepare import FetchMerge, PrepareMerge
 from bot.handlers.propose import DropBranch, Propose
@@ -43,7 +44,13 @@ def bind_jobs(
         store=store,
         clock=clock,
         bring=work.bring,
-        fetch=FetchMerge(store=store, forge=forge, git=git, refresh=refresh),
+        fetch=FetchMerge(
+            store=store,
+            forge=forge,
+            git=git,
+            refresh=refresh,
+            check_head=CheckHead(forks=store.forks, forge=forge),
+        ),
         prepare=_prepare(parts, work),
         collect=CollectRun(store=store, clock=clock, unresolved=work.unresolved),
         validate=ValidateResult(

@@ -49,6 +49,7 @@ class CommandName(StrEnum):
     RETRY = "retry"
     CANCEL = "cancel"
     ROLLBACK = "rollback"
+    OK = "ok"
 
 
 class Place(StrEnum):
@@ -292,6 +293,24 @@ COMMANDS: Final = (
         aliases=("undo",),
         summary="Undo the last push: restore the old head, or propose a revert when commits came on top.",
         examples=("/flowforge rollback",),
+    ),
+    CommandSpec(
+        name=CommandName.OK,
+        summary="Let FlowForge work on this head of a pull request from a fork. Later pushes need a new `ok`.",
+        arguments=(
+            Parameter(
+                name="sha",
+                kind=ValueKind.COMMIT,
+                summary="The head you looked at. A whole id is safest: somebody may make two commits with equal "
+                "beginnings.",
+                placeholder="sha",
+                pattern=_COMMIT,
+                allowed=_COMMIT_WORDS,
+                max_length=64,
+                required=True,
+            ),
+        ),
+        examples=("/flowforge ok 9ae0f6c1d2",),
     ),
 )
 """The table."""

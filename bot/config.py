@@ -47,8 +47,9 @@ def parse_layer(data: bytes, *, path: str = CONFIG_PATH) -> Layer:
     if document.data is None:
         raise ConfigError("The file is empty. It has to say `version: 1`.", path=path, key="version")
     _refuse_unknown_keys(document.data, (), document, path)
-    if isinstance(document.data, dict) and document.data.get("on_conflict") is False:
-        document.data["on_conflict"] = "off"  # which YAML reads as a boolean
+    for key in _MAY_BE_OFF:
+        if isinstance(document.data, dict) and document.data.get(key) is False:
+            document.data[key] = "off"  # which YAML reads as a boolean
     try:
         config = msgspec.convert(document.data, RepositoryConfig)
     except msgspec.ValidationError as error:
@@ -147,6 +148,14 @@ def _plain_login(login: str) -> str:
     return login.casefold().removesuffix("[bot]")
 
 
+_MAY_BE_OFF: Final = ("on_conflict", "fork_pull_requests")
+
+_RENAMED: Final = {
+    "allow_fork_pull_requests": "`fork_pull_requests`: `ask` (for an `ok` to each head), `allow` (what `true` was) or "
+    "`off` (what `false` was)",
+}
+"""Keys of earlier versions, and what to write instead."""
+
 _MAX_MAPPINGS: Final = 20
 """Items of a list that are looked into for strange keys; no list of mappings may be as long."""
 
@@ -191,6 +200,8 @@ def _refuse_unknown_keys(data: Any, path: Path, document: Document, file: str) -
 
 
 def _unknown_key(key: str, known: list[str]) -> str:
+    if key in _RENAMED:
+        return f"{code_span(key)} has become {_RENAMED[key]}."
     close = difflib.get_close_matches(key[:60], known, n=1)
     hint = f"Did you mean {code_span(close[0])}?" if close else f"Known are {', '.join(map(code_span, known))}."
     return f"There is no key {code_span(key)} here. {hint}"

@@ -30,6 +30,7 @@ _LOGIN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(\[bot\])?$"
 
 Level = Literal["read", "triage", "write", "maintain", "admin"]
 OnConflict = Literal["report", "resolve", "off"]
+ForkPullRequests = Literal["ask", "allow", "off"]
 WriterLevel = Literal["write", "maintain", "admin"]
 """What may be asked for commands that change something or cost money: never less than write."""
 
@@ -45,6 +46,7 @@ class Permissions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     retry: Annotated[WriterLevel, Meta(description="Who may have a job done again.")] = "write"
     cancel: Annotated[Level, Meta(description="Who may stop a job.")] = "write"
     rollback: Annotated[WriterLevel, Meta(description="Who may undo a push.")] = "write"
+    ok: Annotated[WriterLevel, Meta(description="Who may let the bot work on the head of a fork.")] = "write"
 
 
 _Glob = Annotated[
@@ -215,10 +217,14 @@ class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             "and with the permission of that command. `null` for none.",
         ),
     ] = "flowforge"
-    allow_fork_pull_requests: Annotated[
-        bool,
-        Meta(description="Whether the bot works on pull requests that come from forks."),
-    ] = True
+    fork_pull_requests: Annotated[
+        ForkPullRequests,
+        Meta(
+            description="What happens on pull requests from forks. With `ask` nothing runs before somebody with write "
+            "permission said `/flowforge ok <sha>` about the head as it is, unless its author may write here; `allow` "
+            "asks nobody; `off` does nothing.",
+        ),
+    ] = "ask"
 
 
 DEFAULT_CONFIG: Final = RepositoryConfig(version=1)

@@ -41,6 +41,11 @@ _IF_ANY: Final = Stricter(combine=lambda outer, inner: outer or inner, says="`tr
 _ADD_UP: Final = Stricter(combine=_union, says="They add up.")
 _RAISED: Final = Stricter(combine=_higher, says="The higher level counts.")
 
+_LESS_TRUST: Final = Stricter(
+    combine=lambda outer, inner: min(outer, inner, key=("off", "ask", "allow").index),
+    says="`off` counts before `ask`, and `ask` before `allow`.",
+)
+
 PROTECTIONS: Final[Mapping[str, Stricter]] = {
     "enabled": _ONLY_IF_ALL,
     "permissions": _RAISED,
@@ -51,7 +56,7 @@ PROTECTIONS: Final[Mapping[str, Stricter]] = {
     "resolvers.direct": _ONLY_IF_ALL,
     "resolvers.agent": _ONLY_IF_ALL,
     "tests_must_pass": _IF_ANY,
-    "allow_fork_pull_requests": _ONLY_IF_ALL,
+    "fork_pull_requests": _LESS_TRUST,
 }
 """The keys, dotted, whose stricter value counts; a mapping stands for all of its keys. Of others the inner counts."""
 

@@ -34,6 +34,7 @@ from bot.model.intents import (
     Help,
     Intent,
     Misspelt,
+    Ok,
     Origin,
     Reject,
     Resolve,
@@ -172,6 +173,8 @@ def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0
             return Cancel(origin=origin)
         case CommandName.ROLLBACK:
             return Rollback(origin=origin)
+        case CommandName.OK:
+            return Ok(origin=origin, sha=command.required("sha"))
         case _:
             assert_never(command.name)
 

@@ -9,6 +9,7 @@ from app.store.audit import SqlAudit
 from app.store.decoys import SqlDecoys
 from app.store.deliveries import SqlDeliveries
 from app.store.engine import BUSY_SECONDS, Database, create_engine
+from app.store.forks import SqlForks
 from app.store.intents import SqlIntents
 from app.store.jobs import SqlJobs
 from app.store.ledger import SqlModelLedger
@@ -48,6 +49,7 @@ class SqlStore:
         self.runs = SqlRuns(database, clock)
         self.decoys = SqlDecoys(database, clock)
         self.proposals = SqlProposals(database, clock)
+        self.forks = SqlForks(database, clock)
         self.recorded = SqlRecorded(database, clock)
         self.reports = SqlReports(database, clock, ids)
         self.ledger = SqlModelLedger(database)

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+from bot.config_keys import DEFAULT_CONFIG
 from bot.errors import ForgeNotFoundError, StoreError
 from bot.handlers.configuration import LoadedConfig, load_config
 from bot.handlers.deeds import Deeds
+from bot.handlers.forks import CheckHead
 from bot.handlers.replies import Replies
 from bot.model.forge import PermissionLevel, PullRequest
 from bot.model.intents import (
@@ -17,6 +19,7 @@ from bot.model.intents import (
     Ignored,
     Intent,
     Misspelt,
+    Ok,
     Origin,
     Refused,
     Reject,
@@ -45,6 +48,7 @@ class ActOnIntent:
     forge: Forge
     deeds: Deeds
     replies: Replies
+    check_head: CheckHead
     server: ServerLimits
 
     async def __call__(self, intent: Intent) -> None:
@@ -131,6 +135,8 @@ class ActOnIntent:
                 return await self.deeds.cancel(intent, facts)
             case Rollback():
                 return await self.deeds.rollback(intent, facts)
+            case Ok():
+                await self.deeds.ok(intent, facts)
             case _:
                 assert_never(intent)
         return None
@@ -182,8 +188,15 @@ class ActOnIntent:
             conflicts=await self._conflicts(intent, latest),
             tests=await self._tests(intent, proposal),
             sources={} if loaded is None or loaded.effective is None else loaded.effective.sources,
+            head_may_run=pull_request is None or await self._head_may_run(intent, pull_request, loaded),
         )
         return loaded, facts
+
+    async def _head_may_run(self, intent: Intent, pull_request: PullRequest, loaded: LoadedConfig | None) -> bool:
+        if not isinstance(intent, Resolve | Retry | TakeSide):
+            return True
+        config = None if loaded is None else loaded.config
+        return await self.check_head(pull_request, pull_request.head_sha, config or DEFAULT_CONFIG)
 
     async def _conflicts(self, intent: Intent, latest: Job | None) -> tuple[ConflictRecord, ...]:
         """The newest job's conflicts; there may be thousands of them, with texts."""

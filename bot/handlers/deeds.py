@@ -15,10 +15,12 @@ from bot.handlers.replies import Replies
 from bot.handlers.reporting import RefreshReports
 from bot.model.cases import Take
 from bot.model.forge import Actor, PullRequest
+from bot.model.forks import ForkOk
 from bot.model.intents import (
     Allowed,
     Approve,
     Cancel,
+    Ok,
     Origin,
     Refused,
     Reject,
@@ -129,6 +131,23 @@ class Deeds:
             target_job_id=published.id,
         )
         return await self._queue(intent.origin, request, facts.active)
+
+    async def ok(self, intent: Ok, facts: Facts) -> None:
+        """Write down that somebody answers for the head as it is, which is what policy compared theirs with."""
+        origin, pull_request = intent.origin, facts.pull_request
+        if pull_request is None:
+            return
+        await self.store.forks.ok(
+            ForkOk(
+                key=origin.key,
+                repository=origin.repository,
+                number=origin.number,
+                head_sha=pull_request.head_sha,
+                actor=origin.actor,
+                permission=facts.permission.name.lower(),
+            )
+        )
+        await self.replies.say(origin, endings.ok_given(pull_request.head_sha), reaction="+1")
 
     async def approve(self, intent: Approve, facts: Facts) -> str | None:
         """Bind the person's yes to the bytes, and let the push begin; a stale proposal is refused and ended."""

@@ -8,6 +8,7 @@ from bot.config_keys import RepositoryConfig
 from bot.errors import GitError
 from bot.handlers.configuration import job_config
 from bot.handlers.direct import AskDirect, is_small
+from bot.handlers.forks import CheckHead
 from bot.handlers.launch import LaunchRun, merge_context
 from bot.handlers.progress import MergeProgress, nothing_done
 from bot.handlers.rebase import RebaseCommits
@@ -36,6 +37,7 @@ class FetchMerge:
     forge: Forge
     git: Git
     refresh: RefreshReports
+    check_head: CheckHead
 
     async def __call__(self, lease: JobLease) -> JobLease:
         """Move the job to ``preparing``, or end it when the pull request is closed."""
@@ -46,6 +48,11 @@ class FetchMerge:
             return await self.store.jobs.move(lease, JobState.REFUSED, rule="closed", message=endings.CLOSED)
         await self.store.jobs.progress(job.id, "fetching head and base")
         head, base = await self._fetch(job, pull_request)
+        # Asked about what was fetched: somebody may have pushed since the job was allowed, and since this step began.
+        config = await job_config(job, registry=self.store.registry)
+        if not await self.check_head(pull_request, head, config):
+            message = endings.nobody_answers_for(head)
+            return await self.store.jobs.move(lease, JobState.REFUSED, rule="fork", message=message)
         await self.refresh.leave(job, head)
         return await self.store.jobs.move(
             lease,

@@ -124,6 +124,14 @@ class Rollback:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ok:
+    """Let jobs run on the head of a fork's pull request; ``sha`` is a prefix of that head, and counts for no other."""
+
+    origin: Origin
+    sha: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Misspelt:
     """A line addressed to us that is no command; ``message`` says what is wrong and what to write."""
 
@@ -131,7 +139,7 @@ class Misspelt:
     message: str
 
 
-Intent = Help | Resolve | Status | ShowConfig | Approve | TakeSide | Reject | Retry | Cancel | Rollback | Misspelt
+Intent = Help | Resolve | Status | ShowConfig | Approve | TakeSide | Reject | Retry | Cancel | Rollback | Ok | Misspelt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ class Facts:
     job that has not ended, ``latest`` the newest whatever its state, ``proposal`` that of the latest job, ``published``
     the job that a rollback would undo. ``conflicts`` are the latest job's, looked up only for those who approve or
     take; ``tests`` is what the repository's tests said about the proposal's tree, for those who approve.
+    ``head_may_run`` is False for the head of a fork that nobody who may write here answers for, by ``ok`` or as its
+    author.
     """
 
     permission: PermissionLevel
@@ -41,6 +43,7 @@ class Facts:
     conflicts: tuple[ConflictRecord, ...] = ()
     tests: SuiteEvidence | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    head_may_run: bool = True
 
     @property
     def settings(self) -> RepositoryConfig:

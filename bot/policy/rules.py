@@ -22,6 +22,7 @@ from bot.model.intents import (
     Ignored,
     Intent,
     Misspelt,
+    Ok,
     Refused,
     Reject,
     Resolve,
@@ -36,6 +37,7 @@ from bot.model.proposals import ProposalState
 from bot.model.text import code_span
 from bot.policy.conflicts import check_old_head, check_partial, check_take
 from bot.policy.facts import Facts
+from bot.policy.forks import check_fork, check_ok
 from bot.policy.limits import chosen_model
 from bot.policy.publication import check_tests
 
@@ -76,7 +78,7 @@ def command_of(intent: Intent) -> CommandSpec | None:
     return None if name is None else BY_NAME[name]
 
 
-def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911, C901 - one return for every intent
+def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911, PLR0912, C901 - one return for every intent
     match intent:
         case Help():
             return CommandName.HELP
@@ -98,6 +100,8 @@ def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911, C901 - one
             return CommandName.CANCEL
         case Rollback():
             return CommandName.ROLLBACK
+        case Ok():
+            return CommandName.OK
         case Misspelt():
             return None
         case _:
@@ -196,18 +200,14 @@ def _pull_request(intent: Intent, facts: Facts) -> Decision | None:
 
 def _fork(intent: Intent, facts: Facts) -> Decision | None:
     pull_request = facts.pull_request
-    if not isinstance(intent, Resolve | Retry | TakeSide) or pull_request is None or not pull_request.from_fork:
+    if pull_request is None:
         return None
-    if pull_request.head_repository_id is None:
-        message = "The repository that this pull request comes from was deleted, so nothing can be brought there."
-        return Refused(rule="fork", message=message)
-    if not facts.settings.allow_fork_pull_requests:
-        message = (
-            "This repository does not let FlowForge work on pull requests from forks "
-            f"(`allow_fork_pull_requests: false` in {facts.said_in('allow_fork_pull_requests')})."
-        )
-        return Refused(rule="fork", message=message)
-    return Allowed(reasons=("pull requests from forks are allowed",))
+    if isinstance(intent, Ok):
+        return check_ok(intent, pull_request)
+    if not isinstance(intent, Resolve | Retry | TakeSide) or not pull_request.from_fork:
+        return None
+    said_in = facts.said_in("fork_pull_requests")
+    return check_fork(pull_request, facts.settings, said_in=said_in, head_may_run=facts.head_may_run)
 
 
 # --- how much ---------------------------------------------------------------------------------------------------------
@@ -436,7 +436,8 @@ RULES: Final = (
     Rule(name="pull-request", says="The pull request has to be open.", check=_pull_request),
     Rule(
         name="fork",
-        says="Pull requests from forks need `allow_fork_pull_requests`, and a fork that still exists.",
+        says="On a pull request from a fork nothing runs before its head has an `ok` from somebody who may write here "
+        "(`fork_pull_requests`), and the fork has to exist.",
         check=_fork,
     ),
     Rule(name="budget", says="No job may cost more than the repository and the server allow.", check=_budget),

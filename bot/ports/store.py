@@ -7,6 +7,7 @@ from typing import Protocol
 from bot.model.cases import RecordedFile, RecordedHunk, RecordedKey
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.forge import Actor, ForgeName, RepositoryRef, ThreadKind
+from bot.model.forks import ForkOk
 from bot.model.intents import Origin
 from bot.model.jobs import Job, JobLease, JobRequest, JobState
 from bot.model.proposals import Approval, Proposal, ProposalState, Publication, SuiteEvidence
@@ -312,6 +313,18 @@ class Proposals(Protocol):
         ...
 
 
+class Forks(Protocol):
+    """Who answered for which head of a pull request from a fork."""
+
+    async def ok(self, ok: ForkOk) -> None:
+        """Keep an ``ok``, append-only, with an audit event. Once, if told twice."""
+        ...
+
+    async def has_ok(self, repository: RepositoryRef, number: int, head_sha: str) -> bool:
+        """Whether somebody gave one for exactly this commit as the head of this pull request."""
+        ...
+
+
 class Recorded(Protocol):
     """Resolutions that a person approved, per repository; also those imported from a git rerere cache."""
 
@@ -448,6 +461,11 @@ class Store(Protocol):
     @property
     def proposals(self) -> Proposals:
         """Proposals and what leads to and from them."""
+        ...
+
+    @property
+    def forks(self) -> Forks:
+        """Heads of forks that somebody answered for."""
         ...
 
     @property

@@ -165,6 +165,22 @@ def push_unclear(error: str) -> str:
     )
 
 
+def ok_given(head_sha: str) -> str:
+    """An ``ok`` was written down."""
+    return (
+        f"FlowForge may work on `{head_sha[:12]}` now, and on no later commit without a new `ok`. "
+        "`/flowforge resolve` starts."
+    )
+
+
+def nobody_answers_for(head_sha: str) -> str:
+    """The head of a fork is another one than somebody gave their ``ok`` for."""
+    return (
+        f"The head of this fork is `{head_sha[:12]}` now, which nobody with write permission here has looked at. "
+        f"Nothing was run. If it is harmless, say `/flowforge ok {head_sha}`, and then ask again."
+    )
+
+
 def may_no_longer_ask(login: str) -> str:
     """Whoever asked lost the permission while the work was under way."""
     return f"{code_span(login)} may no longer ask for this here, so the result was thrown away."

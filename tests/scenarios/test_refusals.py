@@ -142,7 +142,7 @@ async def test_a_fork_we_cannot_push_to_gets_the_commands_and_the_reason(tmp_pat
             head_repository=fork,
         )
         play.pull = pull
-        play.say("/flowforge resolve")
+        play.say(f"/flowforge ok {pull.head_sha}\n/flowforge resolve")
         await play.until_conclusion("action_required")
         sticky = await play.until_sticky("git push")
         assert "git fetch" in sticky

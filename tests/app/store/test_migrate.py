@@ -23,6 +23,7 @@ from app.store.engine import Database, create_engine
 from app.store.history_tables import PARTITIONED
 from app.store.migrate import downgrade, is_current, upgrade
 from app.store.tables import metadata
+from bot.model.forks import ForkOk
 from bot.model.levels import LevelKind
 from bot.model.proposals import Publication
 from bot.model.reports import CommentContent, Surface
@@ -67,6 +68,9 @@ async def fill(store: SqlStore) -> Publication:
     await store.proposals.approve(approval_of(made))
     push = push_of(job, made)
     await store.proposals.begin_push(push)
+    await store.forks.ok(
+        ForkOk(key="i", repository=REPOSITORY, number=1, head_sha="c" * 40, actor=ALICE, permission="write")
+    )
     await store.recorded.remember(REPOSITORY, {KEY: APPROVED}, job_id=job.id)
     await store.recorded.import_hunks(REPOSITORY, {sha256("hunk"): b"text"}, source="a cache")
     await store.reports.want(REPOSITORY, 7, job.id, Surface.REPLY, CommentContent(marker="m", body="b"))

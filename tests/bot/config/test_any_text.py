@@ -105,7 +105,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
             "unknown": SCALARS,
         },
     ),
-    "allow_fork_pull_requests": SCALARS,
+    "fork_pull_requests": SCALARS,
     "unknown": SCALARS,
 }
 SCHEMA = Draft202012Validator(json_schema())

@@ -64,7 +64,7 @@ STRICTER: Final[dict[str, tuple[str, str, Any, str]]] = {
     "resolvers.direct": ("resolvers: {direct: false}", "resolvers: {direct: true}", False, ORG),
     "resolvers.agent": ("resolvers: {agent: true}", "resolvers: {agent: false}", False, CONFIG_PATH),
     "tests_must_pass": ("tests_must_pass: true", "tests_must_pass: false\ntest_command: make test", True, ORG),
-    "allow_fork_pull_requests": ("allow_fork_pull_requests: false", "allow_fork_pull_requests: true", False, ORG),
+    "fork_pull_requests": ("fork_pull_requests: off", "fork_pull_requests: allow", "off", ORG),
 }
 
 
@@ -113,6 +113,7 @@ def _level(name: str) -> PermissionLevel:
     return PermissionLevel[name.upper()]
 
 
+_TRUST: Final = ("off", "ask", "allow")
 AT_LEAST_AS_STRICT: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "enabled": lambda outer, whole: whole <= outer,
     "budget_usd": lambda outer, whole: whole <= outer,
@@ -122,7 +123,7 @@ AT_LEAST_AS_STRICT: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "resolvers.direct": lambda outer, whole: whole <= outer,
     "resolvers.agent": lambda outer, whole: whole <= outer,
     "tests_must_pass": lambda outer, whole: whole >= outer,
-    "allow_fork_pull_requests": lambda outer, whole: whole <= outer,
+    "fork_pull_requests": lambda outer, whole: _TRUST.index(whole) <= _TRUST.index(outer),
 }
 
 

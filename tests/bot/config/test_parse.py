@@ -50,7 +50,7 @@ resolvers:
 test_command: python3 -m unittest
 test_timeout_minutes: 3
 tests_must_pass: true
-allow_fork_pull_requests: false
+fork_pull_requests: off
 """
 
 
@@ -82,7 +82,7 @@ def test_a_full_file() -> None:
         test_command="python3 -m unittest",
         test_timeout_minutes=3,
         tests_must_pass=True,
-        allow_fork_pull_requests=False,
+        fork_pull_requests="off",
     )
 
 

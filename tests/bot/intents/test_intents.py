@@ -197,7 +197,7 @@ def test_on_an_issue_only_help_helps() -> None:
 
 @pytest.mark.parametrize("name", [spec.name for spec in COMMANDS if Place.ISSUE not in spec.where])
 def test_on_an_issue_nothing_is_done(name: CommandName) -> None:
-    more = " ours a.py" if name is CommandName.TAKE else ""
+    more = {CommandName.TAKE: " ours a.py", CommandName.OK: " 9ae0f6c"}.get(name, "")
     (intent,) = intents(posted(f"/flowforge {name}{more}", on_pull_request=False))
     assert isinstance(intent, Misspelt)
     assert intent.message == f"`/flowforge {name}` works on pull requests only; this is an issue."

@@ -12,6 +12,7 @@ from bot.model.intents import (
     Help,
     Intent,
     Misspelt,
+    Ok,
     Reject,
     Resolve,
     Retry,
@@ -27,6 +28,7 @@ from tests.bot.policy.build import (
     COMMIT,
     FAILED,
     FORK,
+    HEAD,
     JOB_ID,
     ORIGIN,
     OTHER,
@@ -48,6 +50,7 @@ CONFIG = ShowConfig(origin=ORIGIN)
 APPROVE, REJECT = Approve(origin=ORIGIN), Reject(origin=ORIGIN)
 RETRY, CANCEL, ROLLBACK = Retry(origin=ORIGIN), Cancel(origin=ORIGIN), Rollback(origin=ORIGIN)
 TAKE = TakeSide(origin=ORIGIN, choice=Choice.OURS, path="src/a b.py")
+OK = Ok(origin=ORIGIN, sha=HEAD[:7])
 MISSPELT = Misspelt(origin=ORIGIN, message="What?")
 EVERY: tuple[Intent, ...] = (
     HELP,
@@ -60,6 +63,7 @@ EVERY: tuple[Intent, ...] = (
     RETRY,
     CANCEL,
     ROLLBACK,
+    OK,
     MISSPELT,
 )
 
@@ -105,6 +109,15 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
     "resolve of a draft": (RESOLVE, replace(QUIET, pull_request=replace(PULL_REQUEST, draft=True))),
     "resolve while another job runs": (RESOLVE, RUNNING),
     "resolve for a fork": (RESOLVE, replace(QUIET, pull_request=FORK)),
+    "resolve for any fork": (
+        RESOLVE,
+        configured(
+            replace(QUIET, pull_request=FORK, head_may_run=False),
+            RepositoryConfig(version=1, fork_pull_requests="allow"),
+        ),
+    ),
+    "ok for a fork": (OK, replace(QUIET, pull_request=FORK, head_may_run=False)),
+    "ok by the whole commit": (Ok(origin=ORIGIN, sha=HEAD.upper()), replace(QUIET, pull_request=FORK)),
     "resolve by a listed bot": (Resolve(origin=BOT), configured(QUIET, LISTED)),
     "resolve with a budget": (Resolve(origin=ORIGIN, budget_usd=5.0), QUIET),
     "resolve with a model": (Resolve(origin=ORIGIN, model="opus"), QUIET),
@@ -268,11 +281,46 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
     "a fork where forks are not wanted": (
         "fork",
         RESOLVE,
-        configured(replace(QUIET, pull_request=FORK), RepositoryConfig(version=1, allow_fork_pull_requests=False)),
+        configured(replace(QUIET, pull_request=FORK), RepositoryConfig(version=1, fork_pull_requests="off")),
         (
             "This repository does not let FlowForge work on pull requests from forks "
-            "(`allow_fork_pull_requests: false` in `.flowforge.yml`)."
+            "(`fork_pull_requests: off` in `.flowforge.yml`)."
         ),
+    ),
+    "a fork whose head nobody looked at": (
+        "fork",
+        RESOLVE,
+        replace(QUIET, pull_request=FORK, head_may_run=False),
+        (
+            "This pull request comes from a fork, whose author may not write here. Its code would run in FlowForge's "
+            "sandboxes, and a result would go on a branch of this repository, where its CI may run it. Look at the "
+            f"changes first; if they are harmless, say `/flowforge ok {HEAD}`, and then ask again. That counts for "
+            "this commit, and for no later one."
+        ),
+    ),
+    "ok for another head": (
+        "fork",
+        Ok(origin=ORIGIN, sha=OTHER),
+        replace(QUIET, pull_request=FORK),
+        f"The head is `{HEAD[:12]}` now, not `{OTHER}`. Look at it before you say so.",
+    ),
+    "ok where there is no fork": (
+        "fork",
+        OK,
+        QUIET,
+        "This pull request comes from this repository: nobody has to `ok` its head.",
+    ),
+    "ok by a program": (
+        "fork",
+        Ok(origin=BOT, sha=HEAD),
+        configured(replace(QUIET, pull_request=FORK), LISTED),
+        "Only a person can say `/flowforge ok`.",
+    ),
+    "ok by a reader": (
+        "permission",
+        OK,
+        replace(QUIET, pull_request=FORK, permission=PermissionLevel.READ),
+        "`/flowforge ok` needs write permission on this repository; you have read.",
     ),
     "a fork that was deleted": (
         "fork",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bot.config import level
 from bot.config_keys import Permissions, RepositoryConfig
 from bot.model.cases import Choice
-from bot.model.forge import PermissionLevel
+from bot.model.forge import ActorKind, PermissionLevel
 from bot.model.intents import (
     Allowed,
     Approve,
@@ -18,6 +18,7 @@ from bot.model.intents import (
     Ignored,
     Intent,
     Misspelt,
+    Ok,
     Reject,
     Resolve,
     Retry,
@@ -59,7 +60,7 @@ CONFIGS = st.builds(
     bots=st.sampled_from([(), ("renovate",)]),
     model=st.sampled_from([None, "sonnet", "haiku"]),
     budget_usd=st.sampled_from([0.5, 5.0, 50.0]),
-    allow_fork_pull_requests=st.booleans(),
+    fork_pull_requests=st.sampled_from(["ask", "allow", "off"]),
     tests_must_pass=st.booleans(),
     permissions=st.builds(Permissions, resolve=LEVELS, approve=LEVELS, reject=LEVELS, retry=LEVELS, rollback=LEVELS),
 )
@@ -102,6 +103,7 @@ CHANGES: tuple[st.SearchStrategy[dict[str, Any]], ...] = (
     st.fixed_dictionaries({"config": st.none() | CONFIGS}),
     st.just({"config": None, "config_error": BROKEN.config_error}),
     st.fixed_dictionaries({"pull_request": PULL_REQUESTS}),
+    st.fixed_dictionaries({"pull_request": st.just(FORK), "head_may_run": st.booleans()}),
     st.fixed_dictionaries({"active": st.none() | JOBS}),
     st.fixed_dictionaries({"latest": st.none() | JOBS}),
     JOBS.map(lambda each: {"active": each, "latest": each}),
@@ -149,6 +151,7 @@ INTENTS = st.one_of(
     st.builds(Retry, origin=ORIGINS),
     st.builds(Cancel, origin=ORIGINS),
     st.builds(Rollback, origin=ORIGINS),
+    st.builds(Ok, origin=ORIGINS, sha=st.sampled_from([HEAD, HEAD[:7], OTHER])),
     st.builds(Misspelt, origin=ORIGINS, message=st.just("")),
 )
 
@@ -159,9 +162,23 @@ def test_nobody_below_the_needed_permission_is_ever_allowed(intent: Intent, fact
     decision = decide(intent, facts)
     if spec is not None and facts.permission < level(facts.settings, spec.permission or spec.name):
         assert not isinstance(decision, Allowed)
-    acts = isinstance(intent, Resolve | Approve | TakeSide | Reject | Retry | Rollback)
+    acts = isinstance(intent, Resolve | Approve | TakeSide | Reject | Retry | Rollback | Ok)
     if acts and isinstance(decision, Allowed):
         assert facts.permission >= PermissionLevel.WRITE
+
+
+@given(INTENTS, situations())
+def test_nothing_runs_on_the_head_of_a_fork_that_nobody_answers_for(intent: Intent, facts: Facts) -> None:
+    pull_request = facts.pull_request
+    if pull_request is None or not isinstance(decide(intent, facts), Allowed):
+        return
+    if isinstance(intent, Resolve | Retry | TakeSide) and pull_request.from_fork:
+        assert facts.settings.fork_pull_requests != "off"
+        assert facts.head_may_run or facts.settings.fork_pull_requests == "allow"
+    if isinstance(intent, Ok):
+        assert pull_request.from_fork
+        assert pull_request.head_sha.startswith(intent.sha)
+        assert intent.origin.actor.kind is not ActorKind.BOT
 
 
 @given(INTENTS, situations())

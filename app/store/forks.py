@@ -1,0 +1,58 @@
+"""Who answered for which head of a pull request from a fork."""
+
+from sqlalchemy import select
+
+from app.store import audit
+from app.store.engine import Database, insert
+from app.store.fork_tables import fork_oks
+from app.store.registry import know_repository
+from bot.model.forge import RepositoryRef
+from bot.model.forks import ForkOk
+from bot.ports.system import Clock
+
+
+class SqlForks:
+    """The rows of ``ok``, each head of each pull request once."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def ok(self, ok: ForkOk) -> None:
+        """Keep an ``ok``, append-only, with an audit event. Once, if told twice."""
+        now, repository = self._clock.now(), ok.repository
+        async with self._database.writing() as connection:
+            await know_repository(connection, repository, self._clock)
+            row = insert(connection, fork_oks).values(
+                forge=repository.forge,
+                repository_id=repository.id,
+                number=ok.number,
+                head_sha=ok.head_sha,
+                key=ok.key,
+                actor_id=ok.actor.id,
+                actor_login=ok.actor.login,
+                permission=ok.permission,
+                said_at=now,
+            )
+            said = row.on_conflict_do_nothing(index_elements=["forge", "repository_id", "number", "head_sha"])
+            if (await connection.execute(said)).rowcount != 1:
+                return
+            await audit.append(
+                connection,
+                now,
+                actor=audit.by(ok.actor),
+                verb="fork.ok",
+                subject=f"{repository.full_name}#{ok.number}",
+                data={"head": ok.head_sha, "permission": ok.permission, "intent": ok.key},
+            )
+
+    async def has_ok(self, repository: RepositoryRef, number: int, head_sha: str) -> bool:
+        """Whether somebody gave one for exactly this commit as the head of this pull request."""
+        query = select(fork_oks.c.key).where(
+            fork_oks.c.forge == repository.forge,
+            fork_oks.c.repository_id == repository.id,
+            fork_oks.c.number == number,
+            fork_oks.c.head_sha == head_sha,
+        )
+        async with self._database.reading() as connection:
+            return (await connection.execute(query)).one_or_none() is not None
