@@ -1,6 +1,7 @@
 """The stage on which ``GitHubForge`` is held against GitHub's own description."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,17 @@ from tests.contracts.simulator import checked_simulator
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    async with open_stage(tmp_path) as stage:
+        yield stage
+
+
+@asynccontextmanager
+async def open_stage(tmp_path: Path, *, enterprise: bool = False) -> AsyncIterator[Stage]:
+    """The stage, on a GitHub or on an Enterprise Server."""
     clock = HandSetClock()
     async with (
-        checked_simulator(tmp_path / "sim", webhook_secret=SECRET, clock=clock) as sim,
-        open_http(sim.base_url) as http,
+        checked_simulator(tmp_path / "sim", webhook_secret=SECRET, clock=clock, enterprise=enterprise) as sim,
+        open_http(sim.api_url) as http,
     ):
         ada, eve = sim.people.user("ada"), sim.people.user("eve")
         repository = await sim.people.repository(
@@ -47,7 +55,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
         )
         client = GitHubClient(
             http,
-            base_url=sim.base_url,
+            base_url=sim.api_url,
             app_id=sim.app.id,
             private_key_pem=sim.app.private_key_pem,
             clock=clock,

@@ -34,10 +34,16 @@ async def checked_simulator(
     webhook_url: str | None = None,
     clock: Clock | None = None,
     app: AppSpec | None = None,
+    enterprise: bool = False,
 ) -> AsyncIterator[Simulator]:
     """``Simulator.serve``, with ``assert_contract`` when the block ends without an error."""
     async with Simulator.serve(
-        directory, webhook_secret=webhook_secret, webhook_url=webhook_url, clock=clock, app=app
+        directory,
+        webhook_secret=webhook_secret,
+        webhook_url=webhook_url,
+        clock=clock,
+        app=app,
+        enterprise=enterprise,
     ) as sim:
         yield sim
         assert_contract(sim)

@@ -196,6 +196,7 @@ class GitHubApplication(Application):
         try:
             _check_headers(request, ENTERPRISE_VERSIONS if site.world.enterprise else API_VERSIONS)
             principal = site.credentials.authenticate(request.headers.get("authorization"))
+            _check_private(site, request, principal)
             if request.path != "/rate_limit" and not site.world.enterprise:
                 site.limits.count(principal, request.method, site.world.clock.now())
             route, params = find_route(ROUTES, request.method, canonical_path(site, request))
@@ -255,6 +256,16 @@ class GitHubApplication(Application):
         for name in SECRET_FIELDS & value.keys():
             value[name] = "ghs_hidden"
         return json.dumps(value).encode()
+
+
+def _check_private(site: GitHubSite, request: Request, principal: Principal) -> None:
+    """Refuse who has no credential, in private mode; whoever registers an App has none yet. Raises ``Refusal`` 401.
+
+    Source: https://docs.github.com/en/enterprise-server@3.20/admin , "Enabling private mode".
+    """
+    registers = PAGES.match(request.path) or request.path.endswith("/conversions")
+    if site.world.private and isinstance(principal, NobodyPrincipal) and not registers:
+        raise Refusal(401, "Must authenticate to access this API.")
 
 
 def _check_headers(request: Request, versions: Sequence[str]) -> None:

@@ -278,11 +278,13 @@ class World:
 class GitHubWorld(World):
     """What there is on GitHub only: the App, where it is installed, and its check runs.
 
-    ``enterprise`` makes it a GitHub Enterprise Server: the API is at ``/api/v3`` and limits nobody.
+    ``enterprise`` makes it a GitHub Enterprise Server: the API is at ``/api/v3`` and limits nobody. In ``private`` mode
+    it tells nothing to nobody in particular.
     """
 
     app: AppSpec
     enterprise: bool = False
+    private: bool = False
     installations: dict[int, Installation] = field(default_factory=dict)
     check_runs: dict[int, CheckRun] = field(default_factory=dict)
     suites: dict[tuple[int, str], int] = field(default_factory=dict)

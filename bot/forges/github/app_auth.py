@@ -176,21 +176,19 @@ class InstallationTokens:
         self._kept[key] = flight.minted
         return flight.minted
 
+    async def metadata(self, installation_id: int) -> str:
+        """A token that may read metadata and nothing else, in all of an installation. It is not kept.
+
+        Raises as ``get`` does.
+        """
+        return (await self._ask(installation_id, {"permissions": {"metadata": "read"}})).token
+
     async def _mint(self, key: _Key) -> _Minted:
         installation_id, which, act = key
         named = isinstance(which, str)
+        where = {"repositories" if named else "repository_ids": [which]}
         try:
-            answer = await self._transport.call(
-                Asker(act="app", jwt=self._identity.jwt(self._clock.now())),
-                "POST",
-                "/app/installations/{installation_id}/access_tokens",
-                {"installation_id": str(installation_id)},
-                data={"repositories" if named else "repository_ids": [which], "permissions": dict(PERMISSIONS[act])},
-                idempotent=True,  # a token too many harms nobody
-            )
-        except ForgeNotFoundError as error:
-            # Not the same as a missing object: nobody may take it for "this file does not exist".
-            raise ForgeRefusedError(str(error), status=404) from None
+            return await self._ask(installation_id, {**where, "permissions": dict(PERMISSIONS[act])})
         except ForgeRefusedError as error:
             if not named or error.status != _UNPROCESSABLE:
                 raise
@@ -198,6 +196,20 @@ class InstallationTokens:
             self._absent = {absent: until for absent, until in self._absent.items() if now < until}
             self._absent[key] = now + ABSENT_FOR
             raise NoSuchRepositoryError(str(error)) from None
+
+    async def _ask(self, installation_id: int, wanted: dict[str, object]) -> _Minted:
+        try:
+            answer = await self._transport.call(
+                Asker(act="app", jwt=self._identity.jwt(self._clock.now())),
+                "POST",
+                "/app/installations/{installation_id}/access_tokens",
+                {"installation_id": str(installation_id)},
+                data=wanted,
+                idempotent=True,  # a token too many harms nobody
+            )
+        except ForgeNotFoundError as error:
+            # Not the same as a missing object: nobody may take it for "this file does not exist".
+            raise ForgeRefusedError(str(error), status=404) from None
         try:
             return msgspec.convert(answer.data, _Minted)
         except msgspec.ValidationError:

@@ -9,6 +9,7 @@ import httpx
 import msgspec
 
 from bot.errors import ForgeRefusedError, ForgeUnavailableError
+from bot.forges.github import answers
 from bot.forges.github.app_auth import Act, AppIdentity, InstallationTokens
 from bot.forges.github.failures import OUTAGE_WAIT
 from bot.forges.github.gate import Gate
@@ -82,6 +83,22 @@ class GitHubClient:
         return _converted(
             await self._transport.call(NOBODY, "GET", url, _texts(url_vars), idempotent=True), answer, url
         )
+
+    async def shown_to_any(self, url: str, answer: type[_T], **url_vars: str | int) -> _T:
+        """Read what everybody may read where nobody is let in without a credential: as one of the installations.
+
+        An Enterprise Server in private mode is such a place:
+        https://docs.github.com/en/enterprise-server@3.20/admin/configuring-settings/hardening-security-for-your-enterprise/enabling-private-mode
+
+        Raises ``ForgeRefusedError`` also where the App is installed nowhere.
+        """
+        async for page in self.app_pages("/app/installations{?per_page,page}", list[answers.Installation]):
+            for one in page:
+                if one.suspended_at is None:
+                    asker = Asker(installation_id=one.id, act="metadata", token=await self._tokens.metadata(one.id))
+                    shown = await self._transport.call(asker, "GET", url, _texts(url_vars), idempotent=True)
+                    return _converted(shown, answer, url)
+        raise ForgeRefusedError("the App is installed nowhere, and GitHub tells nobody else", status=_UNAUTHORIZED)
 
     async def app(self, url: str, answer: type[_T]) -> _T:
         """Read about the App itself, with its own credential. ``url`` is a template below the base URL."""

@@ -81,8 +81,7 @@ class GitHubForge:
             app_slug: its name in URLs; its user is ``<slug>[bot]``.
             git_base_url: what ``/owner/name.git`` is appended to.
             name: the configured forge that this is.
-            bot_user_id: the id of that user where it is known. It must be given where the API tells nothing without a
-                credential, as on a GitHub Enterprise Server in private mode.
+            bot_user_id: the id of that user where it is known.
 
         Raises:
             SettingsError: the git base URL will not do.
@@ -107,7 +106,7 @@ class GitHubForge:
         return self._decoder.decode(delivery)
 
     async def bot_user(self, forge: ForgeName) -> Actor:
-        """``<slug>[bot]``; its id is asked for once and without a credential: it is public.
+        """``<slug>[bot]``; its id is asked for once, and without a credential where that will do: it is public.
 
         https://docs.github.com/en/rest/users/users#get-a-user
         """
@@ -115,8 +114,15 @@ class GitHubForge:
         login = f"{self._app_slug}[bot]"
         async with self._bot_lookup:
             if self._bot_user_id is None:
-                self._bot_user_id = (await self._client.public("/users/{login}", answers.User, login=login)).id
+                self._bot_user_id = (await self._user(login)).id
             return Actor(id=self._bot_user_id, login=login, kind=ActorKind.BOT)
+
+    async def _user(self, login: str) -> answers.User:
+        url = "/users/{login}"
+        try:
+            return await self._client.public(url, answers.User, login=login)
+        except ForgeRefusedError:  # an Enterprise Server in private mode
+            return await self._client.shown_to_any(url, answers.User, login=login)
 
     async def mention(self, forge: ForgeName) -> str:
         """The App's slug: people may leave out ``[bot]``."""
