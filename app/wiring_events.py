@@ -8,6 +8,7 @@ from bot.git.batch import GitBatch
 from bot.handlers.act import ActOnIntent
 from bot.handlers.advance import AdvanceJob
 from bot.handlers.alarm import TellConflicts
+from bot.handlers.briefs import GatherBrief
 from bot.handlers.deeds import Deeds
 from bot.handlers.forks import CheckHead
 from bot.handlers.installations import FollowInstallation
@@ -35,6 +36,7 @@ def bind_route(parts: Parts, advance: AdvanceJob, queue: ArqQueue, refresh: Refr
         refresh=refresh,
         check_fresh=advance.publish.check_fresh,
         conclude=advance.conclude,
+        gather=GatherBrief(forge=forge),
     )
     act = ActOnIntent(
         store=store,

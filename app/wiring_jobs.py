@@ -28,6 +28,7 @@ from bot.handlers.takes import TakeSides
 from bot.handlers.testing import RunTests
 from bot.handlers.unresolved import EndUnresolved, LoadMerge
 from bot.handlers.validate import ValidateResult
+from bot.handlers.work import BeginWork, FetchWork, TakeWork
 from bot.model.jobs import Job
 from bot.policy.limits import ServerLimits
 from bot.ports.runner import Obstacle, RunLauncher
@@ -52,6 +53,9 @@ def bind_jobs(
             check_head=CheckHead(forks=store.forks, forge=forge),
         ),
         prepare=_prepare(parts, work),
+        fetch_work=FetchWork(store=store, forge=forge, git=git, refresh=refresh),
+        begin_work=BeginWork(store=store, git=git, launch=work.launch, server=work.limits),
+        take_work=TakeWork(store=store, archives=work.archives, standing=work.standing),
         collect=CollectRun(store=store, clock=clock, unresolved=work.unresolved),
         validate=ValidateResult(
             store=store,

@@ -50,6 +50,8 @@ class CommandName(StrEnum):
     CANCEL = "cancel"
     ROLLBACK = "rollback"
     OK = "ok"
+    PLAN = "plan"
+    EXPLAIN = "explain"
 
 
 class Place(StrEnum):
@@ -127,27 +129,52 @@ class CommandSpec:
         return " ".join([self.name, *options, *arguments])
 
 
+_INSTRUCTIONS: Final = Parameter(
+    name="instructions",
+    kind=ValueKind.TEXT,
+    summary="What the agent should know, in your words; the rest of the line.",
+    placeholder="instructions…",
+    pattern=f"[^{_UNSEEN}]*",
+    allowed="text without control characters and without characters that cannot be seen",
+    max_length=2000,
+)
+
+_SPENDING: Final = (
+    Parameter(
+        name="budget",
+        kind=ValueKind.MONEY,
+        summary="The most that this job may cost, in US dollars; never more than the repository allows.",
+        placeholder="USD",
+        pattern=r"\$?([0-9]{1,3}(\.[0-9]{1,2})?)",
+        allowed=f"an amount in US dollars above 0 and at most {MAX_BUDGET_USD:g}, such as `2.50`",
+        max_length=10,
+    ),
+    Parameter(
+        name="model",
+        kind=ValueKind.MODEL,
+        summary="The model to use; one that the server allows.",
+        placeholder="NAME",
+        pattern=MODEL_PATTERN,
+        allowed="the name of a model: letters, digits, dots, hyphens and underscores",
+        max_length=100,
+    ),
+)
+"""What a job may cost, and by which model it is done."""
+
+_BOTH: Final = frozenset({Place.PULL_REQUEST, Place.ISSUE})
+_ISSUE: Final = frozenset({Place.ISSUE})
+
 COMMANDS: Final = (
     CommandSpec(
         name=CommandName.HELP,
         summary="Show the commands.",
         examples=("/flowforge help",),
-        where=frozenset({Place.PULL_REQUEST, Place.ISSUE}),
+        where=_BOTH,
     ),
     CommandSpec(
         name=CommandName.RESOLVE,
         summary="Prepare the merge with the base branch, resolve its conflicts, and propose the result.",
-        arguments=(
-            Parameter(
-                name="instructions",
-                kind=ValueKind.TEXT,
-                summary="What the agent should know, in your words; the rest of the line.",
-                placeholder="instructions…",
-                pattern=f"[^{_UNSEEN}]*",
-                allowed="text without control characters and without characters that cannot be seen",
-                max_length=2000,
-            ),
-        ),
+        arguments=(_INSTRUCTIONS,),
         options=(
             Parameter(
                 name="strategy",
@@ -160,24 +187,7 @@ COMMANDS: Final = (
                 max_length=20,
                 choices=tuple(Strategy),
             ),
-            Parameter(
-                name="budget",
-                kind=ValueKind.MONEY,
-                summary="The most that this job may cost, in US dollars; never more than the repository allows.",
-                placeholder="USD",
-                pattern=r"\$?([0-9]{1,3}(\.[0-9]{1,2})?)",
-                allowed=f"an amount in US dollars above 0 and at most {MAX_BUDGET_USD:g}, such as `2.50`",
-                max_length=10,
-            ),
-            Parameter(
-                name="model",
-                kind=ValueKind.MODEL,
-                summary="The model to use; one that the server allows.",
-                placeholder="NAME",
-                pattern=MODEL_PATTERN,
-                allowed="the name of a model: letters, digits, dots, hyphens and underscores",
-                max_length=100,
-            ),
+            *_SPENDING,
             Parameter(
                 name="dry-run",
                 kind=ValueKind.FLAG,
@@ -199,6 +209,7 @@ COMMANDS: Final = (
         name=CommandName.STATUS,
         summary="Say where things stand.",
         examples=("/flowforge status",),
+        where=_BOTH,
     ),
     CommandSpec(
         name=CommandName.CONFIG,
@@ -282,11 +293,13 @@ COMMANDS: Final = (
         name=CommandName.RETRY,
         summary="Do the last job again, from the start.",
         examples=("/flowforge retry",),
+        where=_BOTH,
     ),
     CommandSpec(
         name=CommandName.CANCEL,
         summary="Stop the job that is under way.",
         examples=("/flowforge cancel",),
+        where=_BOTH,
     ),
     CommandSpec(
         name=CommandName.ROLLBACK,
@@ -311,6 +324,21 @@ COMMANDS: Final = (
             ),
         ),
         examples=("/flowforge ok 9ae0f6c1d2",),
+    ),
+    CommandSpec(
+        name=CommandName.PLAN,
+        summary="Read the issue and the repository, and answer with a plan. Nothing is changed.",
+        arguments=(_INSTRUCTIONS,),
+        options=_SPENDING,
+        where=_ISSUE,
+        examples=("/flowforge plan", "/flowforge plan without a new dependency"),
+    ),
+    CommandSpec(
+        name=CommandName.EXPLAIN,
+        summary="Read the pull request and answer in words: what it does, or what you ask. Nothing is changed.",
+        arguments=(_INSTRUCTIONS,),
+        options=_SPENDING,
+        examples=("/flowforge explain", "/flowforge explain why the cache is cleared twice"),
     ),
 )
 """The table."""

@@ -47,6 +47,8 @@ class Permissions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     cancel: Annotated[Level, Meta(description="Who may stop a job.")] = "write"
     rollback: Annotated[WriterLevel, Meta(description="Who may undo a push.")] = "write"
     ok: Annotated[WriterLevel, Meta(description="Who may let the bot work on the head of a fork.")] = "write"
+    plan: Annotated[WriterLevel, Meta(description="Who may ask for a plan.")] = "write"
+    explain: Annotated[WriterLevel, Meta(description="Who may ask for an explanation.")] = "write"
 
 
 _Glob = Annotated[

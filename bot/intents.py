@@ -6,7 +6,7 @@ Pure: nothing is looked up. Whether an intent is allowed is for ``bot.policy``, 
 import hashlib
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import Final, assert_never
+from typing import Final, TypedDict, assert_never
 
 from bot.command_parser import Parsed, added_commands, fault_message, parse_comment
 from bot.command_words import CommandFault, ParsedCommand
@@ -31,11 +31,13 @@ from bot.model.ids import parse_external_id, parse_watch_id
 from bot.model.intents import (
     Approve,
     Cancel,
+    Explain,
     Help,
     Intent,
     Misspelt,
     Ok,
     Origin,
+    Plan,
     Reject,
     Resolve,
     Retry,
@@ -107,27 +109,30 @@ def _of_comment(event: CommentPosted | CommentEdited, parsed: Iterable[Parsed]) 
     commands: list[ParsedCommand] = []
     faults: list[CommandFault] = []
     misplaced: list[ParsedCommand] = []
+    place = Place.PULL_REQUEST if event.on_pull_request else Place.ISSUE
     for item in parsed:
         if isinstance(item, CommandFault):
             faults.append(item)
-        elif event.on_pull_request or Place.ISSUE in BY_NAME[item.name].where:
+        elif place in BY_NAME[item.name].where:
             commands.append(item)
         else:
             misplaced.append(item)
     intents = [_of_command(command, _comment_origin(event, command)) for command in commands]
-    if answer := _answer(faults, misplaced):
+    if answer := _answer(faults, misplaced, place):
         wrong: list[Parsed] = [*faults, *misplaced]
         first = min(wrong, key=lambda item: item.ordinal)
         intents.append(Misspelt(origin=_comment_origin(event, first), message=answer))
     return intents
 
 
-def _answer(faults: list[CommandFault], misplaced: list[ParsedCommand]) -> str:
+def _answer(faults: list[CommandFault], misplaced: list[ParsedCommand], place: Place) -> str:
     parts = [fault_message(faults)] if faults else []
     if misplaced:
         names = dict.fromkeys(f"`{PREFIX} {command.name}`" for command in misplaced)
         verb = "works" if len(names) == 1 else "work"
-        parts.append(f"{', '.join(names)} {verb} on pull requests only; this is an issue.")
+        elsewhere = Place.ISSUE if place is Place.PULL_REQUEST else Place.PULL_REQUEST
+        article = "an" if place is Place.ISSUE else "a"
+        parts.append(f"{', '.join(names)} {verb} on {elsewhere}s only; this is {article} {place}.")
     return "\n\n".join(parts)
 
 
@@ -141,10 +146,11 @@ def _comment_origin(event: CommentPosted | CommentEdited, item: Parsed) -> Origi
         thread=ThreadKind.PULL if event.on_pull_request else ThreadKind.ISSUE,
         comment_id=event.comment_id,
         quoted=item.text[:QUOTED_CHARACTERS],
+        seen=event.seen,
     )
 
 
-def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0911, C901 - one return for every command
+def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0911, PLR0912, C901 - one return for every command
     match command.name:
         case CommandName.HELP:
             return Help(origin=origin)
@@ -175,6 +181,10 @@ def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0
             return Rollback(origin=origin)
         case CommandName.OK:
             return Ok(origin=origin, sha=command.required("sha"))
+        case CommandName.PLAN:
+            return Plan(origin=origin, **_wishes(command))
+        case CommandName.EXPLAIN:
+            return Explain(origin=origin, **_wishes(command))
         case _:
             assert_never(command.name)
 
@@ -193,6 +203,20 @@ def _of_mark(event: LabelAdded | Assigned) -> list[Intent]:
         quoted=said[:QUOTED_CHARACTERS],
     )
     return [Resolve(origin=origin)]
+
+
+class _Wishes(TypedDict):
+    instructions: str
+    budget_usd: float | None
+    model: str | None
+
+
+def _wishes(command: ParsedCommand) -> _Wishes:
+    return _Wishes(
+        instructions=command.word("instructions") or "",
+        budget_usd=command.number("budget"),
+        model=command.word("model"),
+    )
 
 
 def _of_click(event: CheckActionRequested | CheckRerequested, action: str) -> list[Intent]:  # noqa: PLR0911 - one return for every action

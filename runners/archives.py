@@ -15,13 +15,24 @@ from bot.model.runs import (
     CommandBrief,
     RunLimits,
     SuiteAnswer,
+    WorkAnswer,
+    WorkBrief,
 )
 from bot.ports.git import WorkspaceFile
 from runners.events import Event, parse_events
 from runners.ingest import read_result
+from runners.outcome import ReadReport
 from runners.pack import pack_workspace
-from runners.protocol import AgentReport, Context, ContextCandidate, ContextFile, ContextHunk, ReportFile
-from runners.report import ReportError, read_report
+from runners.protocol import (
+    AgentReport,
+    Context,
+    ContextCandidate,
+    ContextFile,
+    ContextHunk,
+    ContextSaid,
+    ReportFile,
+)
+from runners.report import ReportError, read_report, read_words
 from runners.text import readable, tail
 
 TASK: Final = (
@@ -93,6 +104,30 @@ class TarArchives:
             log_tail=tail(result.transcript or guest.stderr_tail.encode("utf-8", "replace"), _LOG_TAIL),
         )
 
+    def pack_work(self, brief: WorkBrief, files: Sequence[WorkspaceFile]) -> bytes:
+        """The workspace archive of a run for work that people asked for in words.
+
+        Raises:
+            SandboxError: a path that no workspace may have.
+        """
+        return pack_workspace(files, _of_work(brief))
+
+    def read_work(self, archive: bytes, *, limits: RunLimits) -> WorkAnswer:
+        """Ingest the result archive of such a run.
+
+        Raises:
+            IngestError: it breaks a rule, is over a limit, or holds no valid report.
+        """
+        result = read_result(archive, limits)
+        if result.guest.over_limit is not None:
+            raise IngestError("the workspace that the agent left is over the limits of its run")
+        return WorkAnswer(
+            changed=result.changed,
+            deleted=result.deleted,
+            oddities=result.guest.oddities,
+            text=_report(result.transcript, read_words).summary,
+        )
+
     def read(self, archive: bytes, *, limits: RunLimits) -> AgentAnswer:
         """Ingest a result archive.
 
@@ -102,7 +137,7 @@ class TarArchives:
         result = read_result(archive, limits)
         if result.guest.over_limit is not None:
             raise IngestError("the workspace that the agent left is over the limits of its run")
-        report = _report(result.transcript)
+        report = _report(result.transcript, read_report)
         return AgentAnswer(
             changed=result.changed,
             deleted=result.deleted,
@@ -110,6 +145,26 @@ class TarArchives:
             summary=report.summary,
             files=tuple(_answered(file) for file in report.files),
         )
+
+
+def _of_work(brief: WorkBrief) -> Context:
+    said = tuple(
+        ContextSaid(source=one.source.value, author=one.author, permission=one.permission, text=one.text)
+        for one in brief.said
+    )
+    return Context(
+        task=brief.task,
+        number=brief.number,
+        title=brief.title,
+        head=brief.head,
+        base=brief.base,
+        files=(),
+        ours_subjects=(),
+        theirs_subjects=(),
+        instructions=brief.instructions,
+        feedback=(),
+        said=said,
+    )
 
 
 def _context(brief: AgentBrief) -> Context:
@@ -140,12 +195,12 @@ def _context_file(file: BriefFile) -> ContextFile:
     return ContextFile(path=file.path, kind=file.kind, hunks=hunks)
 
 
-def _report(transcript: bytes) -> AgentReport:
+def _report(transcript: bytes, read: ReadReport) -> AgentReport:
     last: Event = {}
     for event in parse_events(transcript.splitlines()):
         last = event if event.get("type") == "result" else last
     try:
-        return read_report(last.get("structured_output"))
+        return read(last.get("structured_output"))
     except ReportError as error:
         raise IngestError(f"no valid report: {error}") from None
 

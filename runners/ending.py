@@ -45,6 +45,7 @@ def verdict_of_result(
     *,
     stop_requested: RunOutcome | None,
     model_calls: int,
+    kind: RunKind = RunKind.AGENT,
 ) -> Verdict:
     """The verdict on an agent's run whose result archive was accepted."""
     try:
@@ -61,6 +62,7 @@ def verdict_of_result(
         model_calls=model_calls,
         # In a sandbox only the kernel ends Claude Code like this, for want of memory; the guest itself lives on.
         out_of_memory=guest.signal == signal.SIGKILL,
+        kind=kind,
     )
     if verdict.outcome is RunOutcome.SUCCEEDED and guest.over_limit is not None:
         return Verdict(outcome=RunOutcome.INVALID_OUTPUT, detail=one_line(guest.over_limit, _MAX_DETAIL))
@@ -73,6 +75,7 @@ def verdict_of_log(
     *,
     stop_requested: RunOutcome | None,
     model_calls: int,
+    kind: RunKind = RunKind.AGENT,
 ) -> Verdict:
     """The verdict on a run without a result: by its log, as far as that says why, else by how the sandbox ended.
 
@@ -87,6 +90,7 @@ def verdict_of_log(
         stop_requested=stop_requested,
         model_calls=model_calls,
         out_of_memory=isinstance(sandbox, SandboxExited) and sandbox.out_of_memory,
+        kind=kind,
     )
     return verdict if verdict.outcome is not RunOutcome.INFRA_RETRYABLE else _lost(lines, sandbox)
 

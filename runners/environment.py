@@ -23,7 +23,9 @@ from runners.protocol import (
     ENV_WORK,
     SOCKET_URL,
     WORK_AGENT,
+    WORK_CHANGE,
     WORK_COMMANDS,
+    WORK_LOOK,
 )
 
 
@@ -68,6 +70,10 @@ def _work(kind: RunKind) -> str:
     match kind:
         case RunKind.AGENT:
             return WORK_AGENT
+        case RunKind.CHANGE:
+            return WORK_CHANGE
+        case RunKind.LOOK:
+            return WORK_LOOK
         case RunKind.REGENERATE | RunKind.TEST:
             return WORK_COMMANDS
         case RunKind.DIRECT:

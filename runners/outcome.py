@@ -5,14 +5,14 @@ Measured with Claude Code 2.1.197 and 2.1.330. ``subtype`` alone says nothing: a
 last one counts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bot.model.runs import RunOutcome
+from bot.model.runs import RunKind, RunOutcome
 from runners.events import Event, items, parse_events
 from runners.protocol import AgentReport
-from runners.report import ReportError, read_report
+from runners.report import ReportError, read_report, read_words
 from runners.text import one_line
 
 _MAX_DETAIL: Final = 500
@@ -24,6 +24,9 @@ _STOPS: Final = {
 }
 PEOPLE: Final = frozenset({RunOutcome.CANCELLED, RunOutcome.SUPERSEDED})
 """Ends that people asked for: their wish counts whatever a run has done by then."""
+
+
+ReadReport = Callable[[Any], AgentReport]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,7 @@ def classify(
     stop_requested: RunOutcome | None,
     model_calls: int,
     out_of_memory: bool = False,
+    kind: RunKind = RunKind.AGENT,
 ) -> Verdict:
     """Name the end of Claude Code's process.
 
@@ -97,11 +101,13 @@ def classify(
             complete before the stop took effect.
         model_calls: how many calls the gateway forwarded for this run.
         out_of_memory: the sandbox says that it ran out of memory.
+        kind: what the agent was to do, on which the form of its report depends.
     """
     if stop_requested in PEOPLE:
         return _stopped(stop_requested)
     stream = _read(lines)
-    natural = _natural(stream, exit_code=exit_code, signal=signal, stderr=stderr, model_calls=model_calls)
+    read = read_report if kind is RunKind.AGENT else read_words
+    natural = _natural(stream, exit_code=exit_code, signal=signal, stderr=stderr, model_calls=model_calls, read=read)
     if natural.outcome is RunOutcome.SUCCEEDED:
         return natural
     if stop_requested is not None:
@@ -134,6 +140,7 @@ def _natural(
     signal: int | None,
     stderr: str,
     model_calls: int,
+    read: ReadReport,
 ) -> Verdict:
     """The outcome if nobody had asked for anything."""
     result = stream.result
@@ -145,7 +152,7 @@ def _natural(
     if subtype == "success" and exit_code != 0:
         return _verdict(RunOutcome.INFRA_RETRYABLE, f"it reported success and ended with {_end(exit_code, signal)}")
     if subtype == "success":
-        return _claimed_success(result, model_calls=model_calls)
+        return _claimed_success(result, model_calls=model_calls, read=read)
     if subtype == "error_during_execution" and model_calls > 0:
         return _verdict(RunOutcome.INFRA_RETRYABLE, f"Claude Code was interrupted: {words}")
     return _verdict(_SUBTYPES.get(subtype, RunOutcome.AGENT_FAILED), words or f"unknown kind of end {subtype!r}")
@@ -160,7 +167,7 @@ def _without_result(stream: _Stream, *, exit_code: int | None, signal: int | Non
     return _verdict(RunOutcome.INFRA_RETRYABLE, f"Claude Code ended with {end} and without a result: {stderr}")
 
 
-def _claimed_success(result: Event, *, model_calls: int) -> Verdict:
+def _claimed_success(result: Event, *, model_calls: int, read: ReadReport) -> Verdict:
     """Every condition of a success beyond Claude Code's own word."""
     turns = result.get("num_turns")
     if type(turns) is not int or turns < 1 or model_calls < 1:
@@ -168,7 +175,7 @@ def _claimed_success(result: Event, *, model_calls: int) -> Verdict:
     if "structured_output" not in result:
         return _verdict(RunOutcome.NO_REPORT, _words(result))
     try:
-        report = read_report(result["structured_output"])
+        report = read(result["structured_output"])
     except ReportError as error:
         return _verdict(RunOutcome.INVALID_OUTPUT, str(error))
     return Verdict(outcome=RunOutcome.SUCCEEDED, detail="", report=report)

@@ -11,6 +11,7 @@ from runners.text import one_line
 _MAX_LINE: Final = 120
 _MAX_PATH: Final = 80
 _TOOLS: Final = {"Read": "reading", "Edit": "editing", "Write": "writing"}
+_SEARCHES: Final = frozenset({"Grep", "Glob"})
 _REPORT_TOOL: Final = "StructuredOutput"
 _RETRY_REASONS: Final = {
     "overloaded": "overloaded",
@@ -86,6 +87,8 @@ def _after_block(state: ProgressState, block: Event) -> ProgressState:
 def _tool(state: ProgressState, name: str, given: Event) -> str:
     if name == _REPORT_TOOL:
         return "reporting"
+    if name in _SEARCHES:
+        return "searching the files"
     verb = _TOOLS.get(name)
     if verb is None:
         return "asking for a tool it does not have"

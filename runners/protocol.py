@@ -59,8 +59,9 @@ ENV_SOCKET: Final = "FLOWFORGE_SOCKET"
 ENV_PROBE: Final = "FLOWFORGE_PROBE"
 """How the guest is told its task. All but the last three are required.
 
-``FLOWFORGE_WORK`` is ``agent`` (Claude Code works on the files) or ``commands`` (the repository's own commands of
-``context.json`` run, without a model). ``FLOWFORGE_TASK_DIR`` is an existing empty directory of the guest's own, its
+``FLOWFORGE_WORK`` is ``agent`` (Claude Code resolves conflicts), ``change`` (it changes files as people asked),
+``look`` (it reads, changes nothing, and answers) or ``commands`` (the repository's own commands of ``context.json``
+run, without a model). ``FLOWFORGE_TASK_DIR`` is an existing empty directory of the guest's own, its
 path absolute and without characters that mean something in Claude Code's rules. ``FLOWFORGE_LIFELINE=stdin`` says that
 standard input is a pipe held by whoever started the guest: its end means that the starter is gone, and the guest ends
 as on SIGTERM. ``FLOWFORGE_SOCKET`` is the path of a unix socket: then every request goes there instead of over a
@@ -72,8 +73,10 @@ SOCKET_URL: Final = "http://gateway.invalid"
 """The gateway's address where a socket leads to it; no name service knows it."""
 
 WORK_AGENT: Final = "agent"
+WORK_CHANGE: Final = "change"
+WORK_LOOK: Final = "look"
 WORK_COMMANDS: Final = "commands"
-WORKS: Final = frozenset({WORK_AGENT, WORK_COMMANDS})
+WORKS: Final = frozenset({WORK_AGENT, WORK_CHANGE, WORK_LOOK, WORK_COMMANDS})
 
 MAX_DEPTH: Final = 100
 """Directories above a file in either archive."""
@@ -122,11 +125,22 @@ class ContextFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContextSaid:
+    """What somebody wrote: where, who, and what that person may do in the repository; empty where nobody knows."""
+
+    source: str
+    author: str
+    permission: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What the agent is told, as data, in ``context.json``. Every text in it except ``task`` is untrusted.
 
     ``feedback`` holds the gate's reasons when an earlier try was turned down. ``commands`` are argument lists from the
-    base branch's configuration, run one after the other in the workspace; an agent's task has none.
+    base branch's configuration, run one after the other in the workspace; an agent's task has none. ``said`` is what
+    people wrote about work that is no merge.
     """
 
     task: str
@@ -140,6 +154,7 @@ class Context:
     instructions: str
     feedback: tuple[str, ...]
     commands: tuple[tuple[str, ...], ...] = ()
+    said: tuple[ContextSaid, ...] = ()
     version: int = PROTOCOL_VERSION
 
 
@@ -201,6 +216,17 @@ REPORT_SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
 """The JSON schema of the agent's closing report (``--json-schema``): one entry a file, one reason a hunk."""
 
 
+WORDS_SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["summary"],
+        "properties": {"summary": {"type": "string"}},
+    },
+)
+"""The JSON schema of the closing report on work that is no merge: words alone."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportHunk:
     """The agent's word on one hunk."""
@@ -221,7 +247,10 @@ class ReportFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentReport:
-    """The agent's closing report, validated against ``REPORT_SCHEMA`` and scrubbed of NUL and lone surrogates."""
+    """The agent's closing report, validated against its schema and scrubbed of NUL and lone surrogates.
+
+    By ``WORDS_SCHEMA`` there are no files in it.
+    """
 
     summary: str
     files: tuple[ReportFile, ...]

@@ -34,6 +34,16 @@ def read_report(raw: Any) -> AgentReport:
     )
 
 
+def read_words(raw: Any) -> AgentReport:
+    """The same against ``WORDS_SCHEMA``.
+
+    Raises:
+        ReportError: it is not exactly of the schema's shape, or too large.
+    """
+    fields = _object(raw, "the report", {"summary"})
+    return AgentReport(summary=_text(fields["summary"], "summary", _MAX_SUMMARY), files=())
+
+
 def _file(raw: Any, where: str) -> ReportFile:
     fields = _object(raw, where, {"path", "hunks"})
     hunks = _array(fields["hunks"], f"{where}.hunks", _MAX_HUNKS)

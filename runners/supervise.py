@@ -24,6 +24,7 @@ from bot.errors import (
     StoreUnavailableError,
 )
 from bot.model.runs import (
+    AGENT_KINDS,
     AgentProgress,
     Run,
     RunKind,
@@ -312,7 +313,7 @@ class Supervisor:
             self._note(watch, seen)
             if isinstance(seen, SandboxPending) and (waited is None or waited.queued is not seen.queued):
                 await self._call(self._on_progress(watch.run_id, _WAITING[seen.queued]), watch.run_id)
-            if isinstance(seen, SandboxRunning) and watch.kind is RunKind.AGENT:
+            if isinstance(seen, SandboxRunning) and watch.kind in AGENT_KINDS:
                 # What commands print is read by people only, when they ended.
                 await self._tell_progress(watch)
         except SandboxError as error:
@@ -408,7 +409,7 @@ class Supervisor:
     async def _verdict(self, run: _Watched, seen: SandboxEnd, stop: RunOutcome | None) -> Verdict:
         archive = await self._runs.result(run.run_id)
         written = b"" if archive is not None else await self._whole_log(run.run_id, run.limits.max_log_bytes)
-        if run.kind is not RunKind.AGENT:
+        if run.kind not in AGENT_KINDS:
             if archive is not None:
                 return await asyncio.to_thread(
                     verdict_of_commands, archive, run.limits, stop_requested=stop, kind=run.kind
@@ -417,9 +418,11 @@ class Supervisor:
         calls = await self._runs.model_calls(run.run_id)
         if archive is not None:
             return await asyncio.to_thread(
-                verdict_of_result, archive, run.limits, stop_requested=stop, model_calls=calls
+                verdict_of_result, archive, run.limits, stop_requested=stop, model_calls=calls, kind=run.kind
             )
-        return await asyncio.to_thread(verdict_of_log, written, seen, stop_requested=stop, model_calls=calls)
+        return await asyncio.to_thread(
+            verdict_of_log, written, seen, stop_requested=stop, model_calls=calls, kind=run.kind
+        )
 
     async def _whole_log(self, run_id: str, cap: int) -> bytes:
         with contextlib.suppress(SandboxError):

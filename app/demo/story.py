@@ -18,7 +18,7 @@ from bot.model.proposals import Proposal, SuiteEvidence
 from bot.model.reports import ConflictRecord
 from bot.model.resolutions import GateVerdict
 from bot.model.runs import RESOLVING_KINDS, RunOutcome, RunState, Usage
-from bot.report.messages import heading
+from bot.report.headings import heading
 
 FULL_NAME: Final = "acme/payments"
 HEAD: Final = "more-currencies"

@@ -25,6 +25,7 @@ from app.store.retention import SqlRetention
 from app.store.runs import SqlRuns
 from app.store.sweeps import SqlSweeps
 from app.store.watch import SqlWatch
+from app.store.works import SqlWorks
 from bot.model.retention import Keep
 from bot.model.turns import UNCAPPED, JobCaps
 from bot.ports.system import Clock, Ids
@@ -46,6 +47,7 @@ class SqlStore:
         self.intents = SqlIntents(database, clock)
         self.registry = SqlRegistry(database, clock)
         self.jobs = SqlJobs(database, clock, UNCAPPED if caps is None else caps)
+        self.works = SqlWorks(database, clock)
         self.runs = SqlRuns(database, clock)
         self.decoys = SqlDecoys(database, clock)
         self.proposals = SqlProposals(database, clock)

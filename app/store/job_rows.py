@@ -13,6 +13,7 @@ from bot.model.cases import Take
 from bot.model.forge import Actor, RepositoryRef
 from bot.model.jobs import Job, JobRequest, JobState
 from bot.model.runs import RunOutcome, RunState
+from bot.model.work import Brief
 
 START_GRACE: Final = timedelta(minutes=2)
 """How long a run that was created and not yet started holds its job: its maker may have died in between."""
@@ -162,6 +163,7 @@ def job_of(row: Row[Any]) -> Job:
         updated_at=row.updated_at,
         finished_at=row.finished_at,
         not_before=row.not_before,
+        answer=row.answer,
     )
 
 
@@ -190,6 +192,7 @@ def _request_of(row: Row[Any]) -> JobRequest:
         base_ref=row.base_ref,
         target_job_id=row.target_job_id,
         takes=msgspec.convert(row.takes, tuple[Take, ...]),
+        brief=None if row.brief is None else msgspec.convert(row.brief, Brief),
     )
 
 
@@ -216,4 +219,5 @@ def request_values(request: JobRequest) -> dict[str, Any]:
         "base_ref": request.base_ref,
         "target_job_id": request.target_job_id,
         "takes": msgspec.to_builtins(request.takes),
+        "brief": None if request.brief is None else msgspec.to_builtins(request.brief),
     }

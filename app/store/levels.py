@@ -10,6 +10,7 @@ from app.store.engine import Database, insert
 from app.store.tables import jobs
 from app.store.watch_tables import levels
 from bot.model.forge import RepositoryRef
+from bot.model.jobs import ON_ISSUES
 from bot.model.levels import LevelKind, LevelLease, PullKey
 from bot.ports.system import Clock
 
@@ -29,7 +30,10 @@ class SqlLevels:
     async def raise_for_jobs(self, repository: RepositoryRef, *, base_ref: str | None = None) -> list[str]:
         """Ask for a look at each pull request (of one base branch) with a job under way; the keys of ``pr_sync``."""
         under_way = select(jobs.c.number).where(
-            jobs.c.forge == repository.forge, jobs.c.repository_id == repository.id, jobs.c.finished_at.is_(None)
+            jobs.c.forge == repository.forge,
+            jobs.c.repository_id == repository.id,
+            jobs.c.finished_at.is_(None),
+            jobs.c.kind.not_in(ON_ISSUES),
         )
         if base_ref is not None:
             under_way = under_way.where(jobs.c.base_ref == base_ref)

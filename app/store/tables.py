@@ -150,6 +150,7 @@ jobs: Final = Table(
     Column("base_ref", AnyText, nullable=False),
     Column("target_job_id", key(), ForeignKey("jobs.id")),
     Column("takes", JSON, nullable=False, server_default="[]"),
+    Column("brief", JSON(none_as_null=True)),
     # where it stands
     Column("state", choice(JobState), nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -158,6 +159,8 @@ jobs: Final = Table(
     Column("rule", AnyText),
     Column("message", AnyText),
     Column("progress", AnyText, nullable=False),
+    # Works
+    Column("answer", AnyText, nullable=False, server_default=""),
     Column("conflicts_attempt", Integer),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),

@@ -18,6 +18,7 @@ from bot.model.forge import (
 from bot.model.reports import CheckRunContent, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
+from bot.model.work import Issue, ThreadComment
 from bot.ports.forge import Forge
 
 
@@ -78,6 +79,14 @@ class ForgeRouter:
     async def pull_request(self, repository: RepositoryRef, number: int) -> PullRequest:
         """Ask the repository's forge."""
         return await self._of(repository.forge).pull_request(repository, number)
+
+    async def issue(self, repository: RepositoryRef, number: int) -> Issue:
+        """Ask the repository's forge."""
+        return await self._of(repository.forge).issue(repository, number)
+
+    async def comments(self, repository: RepositoryRef, thread: Thread, *, limit: int) -> list[ThreadComment]:
+        """Ask the repository's forge."""
+        return await self._of(repository.forge).comments(repository, thread, limit=limit)
 
     async def open_pull_requests(self, repository: RepositoryRef) -> list[SeenPull]:
         """Ask the repository's forge."""

@@ -9,18 +9,20 @@ from bot.handlers.configuration import LoadedConfig, load_config
 from bot.handlers.deeds import Deeds
 from bot.handlers.forks import CheckHead
 from bot.handlers.replies import Replies
-from bot.model.forge import PermissionLevel, PullRequest
+from bot.model.forge import PermissionLevel, PullRequest, ThreadKind
 from bot.model.intents import (
     Allowed,
     Approve,
     Cancel,
     Decision,
+    Explain,
     Help,
     Ignored,
     Intent,
     Misspelt,
     Ok,
     Origin,
+    Plan,
     Refused,
     Reject,
     Resolve,
@@ -33,6 +35,7 @@ from bot.model.intents import (
 from bot.model.jobs import Job, JobState
 from bot.model.proposals import Proposal, ProposalState, SuiteEvidence
 from bot.model.reports import ConflictRecord
+from bot.model.work import Issue
 from bot.policy.facts import Facts
 from bot.policy.limits import ServerLimits
 from bot.policy.rules import decide
@@ -137,6 +140,9 @@ class ActOnIntent:
                 return await self.deeds.rollback(intent, facts)
             case Ok():
                 await self.deeds.ok(intent, facts)
+            case Plan() | Explain():
+                version = "" if loaded is None else loaded.version
+                return await self.deeds.work(intent, facts, config_version=version)
             case _:
                 assert_never(intent)
         return None
@@ -150,22 +156,26 @@ class ActOnIntent:
         there = None if job is None else job.request.repository
         if job is None or there is None or (there.forge, there.id) != (origin.repository.forge, origin.repository.id):
             return None
-        return replace(intent, origin=replace(origin, number=job.request.number))
+        thread = job.request.thread
+        return replace(intent, origin=replace(origin, number=thread.number, thread=thread.kind))
 
     async def _facts(self, intent: Intent, known: PullRequest | None) -> tuple[LoadedConfig | None, Facts]:
         origin = intent.origin
-        repository, number = origin.repository, origin.number
+        repository, number = origin.repository, origin.subject
         store = self.store
         # By the id alone: a token of GitLab may be that of a user who looks like a person.
         actor_is_self = not origin.configured and origin.actor.id == (await self.forge.bot_user(repository.forge)).id
         installed = await store.registry.installation_active(repository.forge, repository.installation_id)
-        pull_request = None if actor_is_self or not installed else known or await self._pull_request(origin)
+        reachable = installed and not actor_is_self
+        pull_request = known or (await self._pull_request(origin) if reachable else None)
+        issue = await self._issue(origin) if reachable else None
         loaded = None
         permission = PermissionLevel.NONE
-        if pull_request is not None:
+        base_ref = _base_of(pull_request, issue)
+        if base_ref is not None:
             loaded = await load_config(
                 repository,
-                base_ref=pull_request.base_ref,
+                base_ref=base_ref,
                 forge=self.forge,
                 registry=store.registry,
             )
@@ -189,6 +199,7 @@ class ActOnIntent:
             tests=await self._tests(intent, proposal),
             sources={} if loaded is None or loaded.effective is None else loaded.effective.sources,
             head_may_run=pull_request is None or await self._head_may_run(intent, pull_request, loaded),
+            issue=issue,
         )
         return loaded, facts
 
@@ -210,10 +221,27 @@ class ActOnIntent:
         return await self.store.proposals.tests(proposal.job_id, proposal.tree)
 
     async def _pull_request(self, origin: Origin) -> PullRequest | None:
+        if origin.thread is ThreadKind.ISSUE:
+            return None
         try:
             return await self.forge.pull_request(origin.repository, origin.number)
         except ForgeNotFoundError:
             return None
+
+    async def _issue(self, origin: Origin) -> Issue | None:
+        if origin.thread is not ThreadKind.ISSUE:
+            return None
+        try:
+            return await self.forge.issue(origin.repository, origin.number)
+        except ForgeNotFoundError:
+            return None
+
+
+def _base_of(pull_request: PullRequest | None, issue: Issue | None) -> str | None:
+    """The branch whose configuration counts: what a pull request goes into, or what its repository works on."""
+    if pull_request is not None:
+        return pull_request.base_ref
+    return None if issue is None else issue.default_branch
 
 
 def _as_it_stands(job: Job, proposal: Proposal | None) -> Proposal | None:

@@ -27,7 +27,8 @@ from bot.handlers.publish import Publish
 from bot.handlers.reporting import RefreshReports
 from bot.handlers.rollback import RollBack
 from bot.handlers.validate import ValidateResult
-from bot.model.jobs import TERMINAL, Job, JobKind, JobLease, JobState
+from bot.handlers.work import BeginWork, FetchWork, TakeWork
+from bot.model.jobs import TERMINAL, WORK, Job, JobKind, JobLease, JobState
 from bot.model.runs import RunState
 from bot.ports.runner import Obstacle
 from bot.ports.store import Store
@@ -58,6 +59,9 @@ class AdvanceJob:
     bring: BringCommits
     fetch: FetchMerge
     prepare: PrepareMerge
+    fetch_work: FetchWork
+    begin_work: BeginWork
+    take_work: TakeWork
     collect: CollectRun
     validate: ValidateResult
     publish: Publish
@@ -153,13 +157,13 @@ class AdvanceJob:
     def _step(self, job: Job) -> Step:
         match job.state:
             case JobState.QUEUED:
-                return self.fetch if job.request.kind is JobKind.RESOLVE else self.roll_back
+                return self._by_kind(job, resolve=self.fetch, work=self.fetch_work)
             case JobState.PREPARING:
-                return self.prepare if job.request.kind is JobKind.RESOLVE else self.roll_back
+                return self._by_kind(job, resolve=self.prepare, work=self.begin_work)
             case JobState.RUNNING:
                 return self.collect
             case JobState.VALIDATING:
-                return self.validate
+                return self.take_work if job.request.kind in WORK else self.validate
             case JobState.PUBLISHING:
                 return self._publish
             case (
@@ -177,6 +181,12 @@ class AdvanceJob:
                 return _stay
             case _:
                 assert_never(job.state)
+
+    def _by_kind(self, job: Job, *, resolve: Step, work: Step) -> Step:
+        """Up to the sandbox each kind goes its own way; a rollback needs none."""
+        if job.request.kind is JobKind.ROLLBACK:
+            return self.roll_back
+        return work if job.request.kind in WORK else resolve
 
     async def _publish(self, lease: JobLease) -> JobLease:
         """A rollback that puts the old head back has no proposal; everything else publishes one."""

@@ -10,7 +10,7 @@ from bot.model.cases import FileCase, PathHistory, RecordedKey
 from bot.model.conflicts import Side, Stage
 from bot.model.jobs import Job
 from bot.ports.git import Git
-from bot.ports.store import Recorded
+from bot.ports.recorded import Recorded
 from bot.resolvers.rerere import hunk_digest, texts
 
 

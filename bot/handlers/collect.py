@@ -11,7 +11,7 @@ from bot.model.runs import Run, RunKind, RunOutcome, RunState
 from bot.policy.limits import MAX_LOST
 from bot.ports.store import Store
 from bot.ports.system import Clock
-from bot.report import endings
+from bot.report import endings, work
 
 _FIRST_RETRY: Final = timedelta(seconds=5)
 _LONGEST_RETRY: Final = timedelta(minutes=5)
@@ -68,7 +68,7 @@ class CollectRun:
                 return lease
         return await jobs.move(lease, JobState.VALIDATING, progress="reading what the tests said")
 
-    async def _ended(self, lease: JobLease, run: Run, outcome: RunOutcome) -> JobLease:
+    async def _ended(self, lease: JobLease, run: Run, outcome: RunOutcome) -> JobLease:  # noqa: PLR0911 - one return for every kind of end
         jobs = self.store.jobs
         if outcome is RunOutcome.SUCCEEDED:
             return await jobs.move(lease, JobState.VALIDATING, progress="checking the result")
@@ -85,6 +85,8 @@ class CollectRun:
         if run.kind is RunKind.REGENERATE and outcome is not RunOutcome.INFRA_RETRYABLE:
             # What its commands said belongs to the report, and stands in its result.
             return await jobs.move(lease, JobState.VALIDATING, progress="reading what the command said")
+        if run.kind in {RunKind.CHANGE, RunKind.LOOK}:
+            return await jobs.move(lease, JobState.UNRESOLVED, rule=outcome.value, message=work.run_ended(outcome))
         ended = endings.commands_ended if run.kind is RunKind.REGENERATE else endings.run_ended
         return await self.unresolved.of_job(lease, rule=outcome.value, message=ended(outcome))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.errors import StoreError
+from bot.handlers.briefs import GatherBrief, work_request
 from bot.handlers.conclude import Conclude
 from bot.handlers.publish import CheckFresh
 from bot.handlers.replies import Replies
@@ -29,15 +30,16 @@ from bot.model.intents import (
     Rollback,
     Strategy,
     TakeSide,
+    Work,
 )
-from bot.model.jobs import Job, JobKind, JobLease, JobRequest, JobState
+from bot.model.jobs import ON_ISSUES, Job, JobKind, JobLease, JobRequest, JobState
 from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalState
 from bot.model.reports import HandOver
 from bot.policy.conflicts import check_unmoved, taken_path, with_take
 from bot.policy.facts import Facts
 from bot.policy.limits import ServerLimits, chosen_budget, chosen_model
 from bot.policy.publication import route
-from bot.policy.second import Join, Supersede, decide_second
+from bot.policy.second import Join, Supersede, decide_second, decide_work
 from bot.ports.forge import Forge
 from bot.ports.store import Store
 from bot.ports.system import Ids, Queue
@@ -63,6 +65,7 @@ class Deeds:
     refresh: RefreshReports
     check_fresh: CheckFresh
     conclude: Conclude
+    gather: GatherBrief
 
     async def resolve(self, intent: Resolve, facts: Facts, *, config_version: str) -> str | None:
         """Queue a job; while another one is active, join it, take its place, or ask for patience."""
@@ -77,9 +80,26 @@ class Deeds:
             supersede = facts.active
         return await self._queue(intent.origin, request, supersede)
 
+    async def work(self, intent: Work, facts: Facts, *, config_version: str) -> str | None:
+        """Queue what people asked for in words; while another job is active, join it, take its place, or wait."""
+        request = work_request(intent, facts, await self.gather(intent, facts), self.server, config_version)
+        supersede = None
+        if facts.active is not None and facts.active.request.origin_key != request.origin_key:
+            second = decide_work(request, facts.active)
+            if not isinstance(second, Supersede):
+                await self.replies.say(intent.origin, second.message, reaction="eyes")
+                return facts.active.id if isinstance(second, Join) else None
+            await self.replies.say(intent.origin, second.message)
+            supersede = facts.active
+        return await self._queue(intent.origin, request, supersede)
+
     async def retry(self, intent: Retry, facts: Facts, *, config_version: str) -> str | None:
         """Queue the newest job's request anew, on the pull request as it is now."""
         latest, pull_request = facts.latest, facts.pull_request
+        if latest is not None and latest.request.kind in ON_ISSUES:
+            return await self._queue(
+                intent.origin, asked_anew(latest.request, intent.origin, config_version), facts.active
+            )
         if latest is None or pull_request is None:
             return None
         request = again(latest.request, intent.origin, pull_request, config_version)
@@ -116,7 +136,7 @@ class Deeds:
             kind=JobKind.ROLLBACK,
             origin_key=intent.origin.key,
             repository=intent.origin.repository,
-            number=intent.origin.number,
+            number=intent.origin.subject,
             requested_by=intent.origin.actor,
             comment_id=intent.origin.comment_id,
             instructions="",
@@ -217,7 +237,7 @@ class Deeds:
             kind=JobKind.RESOLVE,
             origin_key=origin.key,
             repository=origin.repository,
-            number=origin.number,
+            number=origin.subject,
             requested_by=origin.actor,
             comment_id=origin.comment_id,
             instructions=intent.instructions,
@@ -286,8 +306,8 @@ class Deeds:
             await self.store.jobs.release(lease)
 
 
-def again(old: JobRequest, origin: Origin, pull_request: PullRequest, config_version: str) -> JobRequest:
-    """The same request, on behalf of whoever asks now and for the pull request as it is now."""
+def asked_anew(old: JobRequest, origin: Origin, config_version: str) -> JobRequest:
+    """The same request on behalf of whoever asks now. What it is about stays what it was."""
     return replace(
         old,
         origin_key=origin.key,
@@ -295,6 +315,13 @@ def again(old: JobRequest, origin: Origin, pull_request: PullRequest, config_ver
         requested_by=origin.actor,
         comment_id=origin.comment_id,
         config_version=config_version,
+    )
+
+
+def again(old: JobRequest, origin: Origin, pull_request: PullRequest, config_version: str) -> JobRequest:
+    """The same request, on behalf of whoever asks now and for the pull request as it is now."""
+    return replace(
+        asked_anew(old, origin, config_version),
         head_ref=pull_request.head_ref,
         head_sha=pull_request.head_sha,
         base_ref=pull_request.base_ref,

@@ -45,7 +45,7 @@ class Replies:
 
     async def _same(self, origin: Origin, text: str) -> str:
         """The key of all replies that would say the same to the same."""
-        repository, number = origin.repository, origin.number
+        repository, number = origin.repository, origin.subject
         latest = await self.store.jobs.latest(repository, number)
         words = f"{origin.quoted}\0{text}".encode("utf-8", "surrogatepass")
         said = hashlib.sha256(words).hexdigest()

@@ -10,7 +10,7 @@ from bot.errors import ForgeLimitedError, ForgeNotFoundError, ForgeRefusedError,
 from bot.handlers.bring import BringCommits
 from bot.handlers.configuration import job_config
 from bot.model.forge import RepositoryRef
-from bot.model.jobs import TERMINAL, Job, JobState
+from bot.model.jobs import ANSWERS, ON_ISSUES, TERMINAL, Job, JobState
 from bot.model.proposals import Proposal, ProposalKind, SuiteEvidence
 from bot.model.reports import (
     CheckRunContent,
@@ -32,6 +32,7 @@ from bot.ports.store import Store
 from bot.ports.system import Clock, Queue
 from bot.report.check_run import render_check_run, render_left
 from bot.report.comment import render_sticky
+from bot.report.work import render_answer
 
 PROGRESS_EVERY: Final = timedelta(seconds=15)
 """Progress is shown at most this often: every update of a check run costs API budget and attention."""
@@ -76,7 +77,10 @@ class RefreshReports:
             return
         view = await self.view(job)
         request = job.request
-        await self._want(job, _check_owner(job), Surface.CHECK_RUN, render_check_run(view))
+        if request.kind not in ON_ISSUES:
+            await self._want(job, _check_owner(job), Surface.CHECK_RUN, render_check_run(view))
+        if request.kind in ANSWERS and job.state is JobState.REPORTED:
+            await self._want(job, f"answer:{job.id}", Surface.REPLY, render_answer(view))
         newest = await self.store.jobs.latest(request.repository, request.number)
         if newest is None or newest.id == job.id:
             owner = pull_owner(request.repository, request.number)
@@ -88,7 +92,7 @@ class RefreshReports:
     async def progress(self, job_id: str) -> None:
         """Show a running job's progress; when something was shown a moment ago, the newest of it after a while."""
         job = await self.store.jobs.get(job_id)
-        if job is None or job.state is not JobState.RUNNING:
+        if job is None or job.state is not JobState.RUNNING or job.request.kind in ON_ISSUES:
             return
         now = self.clock.now()
         due = self._shown_at.get(job_id, now - PROGRESS_EVERY) + PROGRESS_EVERY
@@ -104,7 +108,7 @@ class RefreshReports:
 
         A check run belongs to its commit for good, so a job has one for each head that it was about.
         """
-        if job.head_sha != head_sha:
+        if job.head_sha != head_sha and job.request.kind not in ON_ISSUES:
             await self._want(job, _check_owner(job), Surface.CHECK_RUN, render_left(await self.view(job), head_sha))
 
     async def view(self, job: Job) -> JobView:
@@ -180,11 +184,12 @@ class RefreshReports:
         request = job.request
         target = await self.store.reports.want(
             request.repository,
-            request.number,
+            request.thread.number,
             owner,
             surface,
             content,
             not_before=not_before,
+            thread=request.thread.kind,
         )
         if not_before is not None:
             return

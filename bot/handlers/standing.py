@@ -33,6 +33,15 @@ class CheckStanding:
             return None
         return Refused(rule="permission", message=endings.may_no_longer_ask(job.request.requested_by.login))
 
+    async def of_work(self, job: Job) -> Refused | None:
+        """The same for work that people asked for in words; closed or not, the words are for whoever asked."""
+        repository = job.request.repository
+        if not await self.store.registry.installation_active(repository.forge, repository.installation_id):
+            return Refused(rule="installation", message=endings.GONE)
+        if await self.allowed(job, job.request.requested_by, CommandName(job.request.kind), CommandName.RETRY):
+            return None
+        return Refused(rule="permission", message=endings.may_no_longer_ask(job.request.requested_by.login))
+
     async def allowed(self, job: Job, actor: Actor, *commands: CommandName) -> bool:
         """True when ``actor`` may give one of ``commands`` now, by the configuration that the job runs with."""
         config = await job_config(job, registry=self.store.registry)

@@ -5,11 +5,12 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.model.forge import Actor, ForgeName, RepositoryRef
+from bot.model.work import SeenText
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentPosted:
-    """Somebody wrote a comment under a pull request or an issue."""
+    """Somebody wrote a comment under a pull request or an issue; ``seen`` is that as it was then."""
 
     delivery_id: str
     repository: RepositoryRef
@@ -18,6 +19,7 @@ class CommentPosted:
     comment_id: int
     body: str
     actor: Actor
+    seen: SeenText | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ class CommentEdited:
     body: str
     body_before: str
     actor: Actor
+    seen: SeenText | None = None
 
 
 class PullRequestAction(StrEnum):

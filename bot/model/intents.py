@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from bot.model.cases import Choice
 from bot.model.forge import Actor, RepositoryRef, ThreadKind
+from bot.model.work import SeenText
 
 
 class Strategy(StrEnum):
@@ -23,6 +24,7 @@ class Origin:
     name a pull request: then ``number`` is 0, and ``job_id`` names the job whose check run was clicked, where the
     number is to be found.
     ``configured`` says that nobody asked but the repository's configuration; the actor is then the bot itself.
+    ``seen`` is the issue's or pull request's text as the event saw it, where the event tells.
     """
 
     key: str
@@ -35,6 +37,12 @@ class Origin:
     quoted: str = ""
     job_id: str | None = None
     configured: bool = False
+    seen: SeenText | None = None
+
+    @property
+    def subject(self) -> int:
+        """The number as jobs have it: that of a pull request, or of an issue with a minus."""
+        return -self.number if self.thread is ThreadKind.ISSUE else self.number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +140,30 @@ class Ok:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Say in words how an issue would be settled."""
+
+    origin: Origin
+    instructions: str = ""
+    budget_usd: float | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explain:
+    """Say in words what a pull request does, or answer a question about it."""
+
+    origin: Origin
+    instructions: str = ""
+    budget_usd: float | None = None
+    model: str | None = None
+
+
+Work = Plan | Explain
+"""What an agent does by what people wrote."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Misspelt:
     """A line addressed to us that is no command; ``message`` says what is wrong and what to write."""
 
@@ -139,7 +171,21 @@ class Misspelt:
     message: str
 
 
-Intent = Help | Resolve | Status | ShowConfig | Approve | TakeSide | Reject | Retry | Cancel | Rollback | Ok | Misspelt
+Intent = (
+    Help
+    | Resolve
+    | Status
+    | ShowConfig
+    | Approve
+    | TakeSide
+    | Reject
+    | Retry
+    | Cancel
+    | Rollback
+    | Ok
+    | Work
+    | Misspelt
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,9 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from bot.model.cases import Take
-from bot.model.forge import Actor, RepositoryRef
+from bot.model.forge import Actor, RepositoryRef, Thread, ThreadKind
 from bot.model.intents import Strategy
+from bot.model.work import Brief
 
 
 class JobKind(StrEnum):
@@ -16,6 +17,18 @@ class JobKind(StrEnum):
 
     RESOLVE = "resolve"
     ROLLBACK = "rollback"
+    PLAN = "plan"
+    EXPLAIN = "explain"
+
+
+ANSWERS: frozenset[JobKind] = frozenset({JobKind.PLAN, JobKind.EXPLAIN})
+"""The kinds that end in words; nothing is proposed."""
+
+WORK: frozenset[JobKind] = ANSWERS
+"""The kinds that an agent does by what people wrote: there is no merge, and no conflict."""
+
+ON_ISSUES: frozenset[JobKind] = frozenset({JobKind.PLAN})
+"""The kinds whose number is an issue's."""
 
 
 class JobState(StrEnum):
@@ -79,6 +92,8 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
                 JobState.QUEUED,
                 JobState.AWAITING_APPROVAL,
                 JobState.UNRESOLVED,
+                # words alone
+                JobState.REPORTED,
             },
         )
         | _ENDS,
@@ -94,7 +109,10 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
 class JobRequest:
     """What a person asked for, as it goes into the job's row.
 
+    ``number`` is a pull request's, or an issue's with a minus: not every forge counts the two in one row.
+
     ``target_job_id`` is the published job that a rollback undoes. ``takes`` are people's decisions about single paths.
+    ``brief`` holds the words that work was asked for by, None where there is a merge instead.
     """
 
     kind: JobKind
@@ -114,6 +132,12 @@ class JobRequest:
     base_ref: str
     target_job_id: str | None = None
     takes: tuple[Take, ...] = ()
+    brief: Brief | None = None
+
+    @property
+    def thread(self) -> Thread:
+        """Where people talk about it."""
+        return Thread(kind=ThreadKind.ISSUE if self.number < 0 else ThreadKind.PULL, number=abs(self.number))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +146,8 @@ class Job:
 
     ``base_sha`` is set once the base's live tip was fetched. ``rule`` and ``message`` say why a job ended otherwise
     than hoped. ``cancel_requested`` holds the state that the job is asked to end in, or None. ``fencing`` grows with
-    each claim. Before ``not_before``, nobody begins with it by himself.
+    each claim. Before ``not_before``, nobody begins with it by himself. ``answer`` is what the agent had to say at the
+    end of work that was asked for in words: untrusted text.
     """
 
     id: str
@@ -140,6 +165,7 @@ class Job:
     updated_at: datetime
     finished_at: datetime | None
     not_before: datetime | None = None
+    answer: str = ""
 
     @property
     def short_id(self) -> str:

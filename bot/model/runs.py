@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import assert_never
 
+from bot.model.work import Said
+
 
 class RunOutcome(StrEnum):
     """How a run ended. Every way a run can end is one of these names."""
@@ -120,19 +122,28 @@ class RunLimits:
 
 
 class RunKind(StrEnum):
-    """What a run does: an agent at work, one direct call, a generated file made anew, the repository's tests."""
+    """What a run does.
+
+    An agent over conflicts, one that changes files as people asked in words, one that only reads, one direct call, a
+    generated file made anew, the repository's tests.
+    """
 
     AGENT = "agent"
+    CHANGE = "change"
+    LOOK = "look"
     DIRECT = "direct"
     REGENERATE = "regenerate"
     TEST = "test"
 
 
-MODEL_KINDS = frozenset({RunKind.AGENT, RunKind.DIRECT})
+AGENT_KINDS = frozenset({RunKind.AGENT, RunKind.CHANGE, RunKind.LOOK})
+"""The kinds in which Claude Code is at work."""
+
+MODEL_KINDS = AGENT_KINDS | {RunKind.DIRECT}
 """The kinds whose token is worth something at the model gateway."""
 
-RESOLVING_KINDS = frozenset({RunKind.AGENT, RunKind.REGENERATE})
-"""The kinds that resolve something in a sandbox."""
+RESOLVING_KINDS = AGENT_KINDS | {RunKind.REGENERATE}
+"""The kinds that do a job's work in a sandbox."""
 
 SANDBOX_KINDS = RESOLVING_KINDS | {RunKind.TEST}
 """The kinds that have a sandbox."""
@@ -332,6 +343,36 @@ class AgentBrief:
     theirs_subjects: tuple[str, ...]
     instructions: str
     feedback: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkBrief:
+    """What an agent is told about work that people asked for in words; ``task`` is the only text that is ours.
+
+    ``may_change`` says whether it may touch files at all. Of the texts, ``instructions`` are those of whoever asked.
+    """
+
+    task: str
+    may_change: bool
+    number: int
+    title: str
+    head: str
+    base: str
+    said: tuple[Said, ...]
+    instructions: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkAnswer:
+    """What came of it, after ingestion: hostile content in safe shapes.
+
+    ``text`` is what the agent had to say. ``changed`` maps repository paths to their new bytes.
+    """
+
+    changed: Mapping[str, bytes]
+    deleted: tuple[str, ...]
+    oddities: tuple[str, ...]
+    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from bot.model.jobs import Job
 from bot.model.proposals import Proposal, SuiteEvidence
 from bot.model.reports import ConflictRecord
 from bot.model.text import code_span
+from bot.model.work import Issue
 from bot.policy.limits import ServerLimits
 
 
@@ -21,10 +22,11 @@ class Facts:
     relation the forge says somebody stands to the repository, are no facts: they never decide anything.
 
     ``config`` is None with ``config_error`` when a file of it is invalid, and None without it when there is no file;
-    ``sources`` names the file that decided each of its keys. ``pull_request`` is None for an issue. ``active`` is the
-    job that has not ended, ``latest`` the newest whatever its state, ``proposal`` that of the latest job, ``published``
-    the job that a rollback would undo. ``conflicts`` are the latest job's, looked up only for those who approve or
-    take; ``tests`` is what the repository's tests said about the proposal's tree, for those who approve.
+    ``sources`` names the file that decided each of its keys. ``pull_request`` is None for an issue, ``issue`` for a
+    pull request. ``active`` is the job that has not ended, ``latest`` the newest whatever its state, ``proposal`` that
+    of the latest job, ``published`` the job that a rollback would undo. ``conflicts`` are the latest job's, looked up
+    only for those who approve or take; ``tests`` is what the repository's tests said about the proposal's tree, for
+    those who approve.
     ``head_may_run`` is False for the head of a fork that nobody who may write here answers for, by ``ok`` or as its
     author.
     """
@@ -44,6 +46,7 @@ class Facts:
     tests: SuiteEvidence | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     head_may_run: bool = True
+    issue: Issue | None = None
 
     @property
     def settings(self) -> RepositoryConfig:

@@ -18,11 +18,13 @@ from bot.model.intents import (
     Approve,
     Cancel,
     Decision,
+    Explain,
     Help,
     Ignored,
     Intent,
     Misspelt,
     Ok,
+    Plan,
     Refused,
     Reject,
     Resolve,
@@ -31,6 +33,7 @@ from bot.model.intents import (
     ShowConfig,
     Status,
     TakeSide,
+    Work,
 )
 from bot.model.jobs import JobState
 from bot.model.proposals import ProposalState
@@ -40,6 +43,7 @@ from bot.policy.facts import Facts
 from bot.policy.forks import check_fork, check_ok
 from bot.policy.limits import chosen_model
 from bot.policy.publication import check_tests
+from bot.policy.work import check_issue, check_pull_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +106,10 @@ def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911, PLR0912, C
             return CommandName.ROLLBACK
         case Ok():
             return CommandName.OK
+        case Plan():
+            return CommandName.PLAN
+        case Explain():
+            return CommandName.EXPLAIN
         case Misspelt():
             return None
         case _:
@@ -186,16 +194,7 @@ def _only_looks_or_stops(intent: Intent) -> bool:
 def _pull_request(intent: Intent, facts: Facts) -> Decision | None:
     if _only_looks_or_stops(intent):
         return None
-    pull_request = facts.pull_request
-    if pull_request is None:
-        return Refused(rule="pull-request", message="This works on pull requests only.")
-    if isinstance(intent, ShowConfig):
-        return None
-    if pull_request.merged:
-        return Refused(rule="pull-request", message="This pull request is merged already.")
-    if not pull_request.open:
-        return Refused(rule="pull-request", message="This pull request is closed. Reopen it first.")
-    return None
+    return check_pull_request(intent, facts)
 
 
 def _fork(intent: Intent, facts: Facts) -> Decision | None:
@@ -204,7 +203,7 @@ def _fork(intent: Intent, facts: Facts) -> Decision | None:
         return None
     if isinstance(intent, Ok):
         return check_ok(intent, pull_request)
-    if not isinstance(intent, Resolve | Retry | TakeSide) or not pull_request.from_fork:
+    if not isinstance(intent, Resolve | Retry | TakeSide | Work) or not pull_request.from_fork:
         return None
     said_in = facts.said_in("fork_pull_requests")
     return check_fork(pull_request, facts.settings, said_in=said_in, head_may_run=facts.head_may_run)
@@ -233,7 +232,7 @@ def _budget(intent: Intent, facts: Facts) -> Decision | None:
 def _asked_budget(intent: Intent, facts: Facts) -> float | None:
     if isinstance(intent, Retry | TakeSide):
         return None if facts.latest is None else facts.latest.request.budget_usd
-    return intent.budget_usd if isinstance(intent, Resolve) else None
+    return intent.budget_usd if isinstance(intent, Resolve | Work) else None
 
 
 def _money(amount: float) -> str:
@@ -241,7 +240,7 @@ def _money(amount: float) -> str:
 
 
 def _model(intent: Intent, facts: Facts) -> Decision | None:
-    if isinstance(intent, Resolve):
+    if isinstance(intent, Resolve | Work):
         asked = intent.model
     elif isinstance(intent, Retry | TakeSide) and facts.latest is not None:
         asked = facts.latest.request.model
@@ -434,6 +433,7 @@ RULES: Final = (
         check=_enabled,
     ),
     Rule(name="pull-request", says="The pull request has to be open.", check=_pull_request),
+    Rule(name="issue", says="A plan needs an issue, and the issue has to be open.", check=check_issue),
     Rule(
         name="fork",
         says="On a pull request from a fork nothing runs before its head has an `ok` from somebody who may write here "

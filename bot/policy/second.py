@@ -6,10 +6,11 @@
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from bot.commands import PREFIX
 from bot.model.intents import Resolve
-from bot.model.jobs import Job, JobKind, JobState
+from bot.model.jobs import ON_ISSUES, Job, JobKind, JobRequest, JobState
 from bot.policy.facts import Facts
 from bot.policy.limits import chosen_budget, chosen_model
 
@@ -61,6 +62,34 @@ def decide_second(intent: Resolve, active: Job, facts: Facts) -> Second:
     return Supersede(job_id=active.id, message=message)
 
 
+def decide_work(request: JobRequest, active: Job) -> Second:
+    """What allowed work does to the job that is under way. On a pull request, it takes no other kind's place."""
+    kind, before = request.kind, active.request
+    if active.state is JobState.PUBLISHING or (kind not in ON_ISSUES and before.kind is not kind):
+        message = (
+            f"Job `{active.short_id}` is under way (`{active.state}`). Decide on it or wait for its end, then ask "
+            f"again; `{PREFIX} cancel` stops it."
+        )
+        return Wait(rule="busy", message=message)
+    same = (before.kind, before.instructions, before.model, before.budget_usd) == (
+        kind,
+        request.instructions,
+        request.model,
+        request.budget_usd,
+    )
+    if same and before.brief == request.brief and active.cancel_requested is None:
+        return Join(job_id=active.id, message=f"Job `{active.short_id}` is already working on exactly this.")
+    message = f"Job `{active.short_id}` ends and this one takes its place."
+    return Supersede(job_id=active.id, message=message)
+
+
+_KINDS: Final = {
+    JobKind.ROLLBACK: "it was a rollback",
+    JobKind.PLAN: "it was a plan",
+    JobKind.EXPLAIN: "it was an explanation",
+}
+
+
 def _difference(intent: Resolve, active: Job, facts: Facts) -> str | None:
     """The first way in which the request is not that of the active job, None when it is the same."""
     request, pull_request = active.request, facts.pull_request
@@ -69,7 +98,7 @@ def _difference(intent: Resolve, active: Job, facts: Facts) -> str | None:
     budget = chosen_budget(facts.settings, intent.budget_usd, facts.limits)
     model = chosen_model(facts.settings, intent.model, facts.limits)
     differences = (
-        (request.kind is not JobKind.RESOLVE, "it was a rollback"),
+        (request.kind is not JobKind.RESOLVE, _KINDS.get(request.kind, "")),
         (active.cancel_requested is not None, "it is being stopped already"),
         (active.head_sha != head_sha, "the head moved"),
         (request.base_ref != base_ref, "the pull request has another base branch now"),

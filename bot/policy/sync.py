@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from bot.model.forge import PullRequest
-from bot.model.jobs import Job, JobKind, JobState
+from bot.model.jobs import ANSWERS, Job, JobKind, JobState
 from bot.model.proposals import Proposal
 from bot.model.sync import Afresh, Branch, Close, Course, End, EndReason, Keep, Moved
 
@@ -27,10 +27,11 @@ def decide_sync(job: Job, proposal: Proposal | None, *, pull_request: PullReques
     """What becomes of an active job.
 
     ``live_base`` is the tip of the base branch that the pull request has now, None when it is gone. A push under way is
-    never interrupted. Work under way starts afresh; a proposal that waits for an answer only ends, for nobody asked for
-    another one yet. A rollback is about the head alone, and is not repeated on top of somebody's commits.
+    never interrupted, and neither is what ends in words alone. Work under way starts afresh; a proposal that waits for
+    an answer only ends, for nobody asked for another one yet. A rollback is about the head alone, and is not repeated
+    on top of somebody's commits.
     """
-    if job.state is JobState.PUBLISHING or job.cancel_requested is not None:
+    if job.state is JobState.PUBLISHING or job.cancel_requested is not None or job.request.kind in ANSWERS:
         return Keep()
     if not pull_request.open:
         return Close()

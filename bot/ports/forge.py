@@ -17,6 +17,7 @@ from bot.model.forge import (
 from bot.model.reports import CheckRunContent, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
+from bot.model.work import Issue, ThreadComment
 
 
 class Forge(Protocol):
@@ -82,6 +83,14 @@ class Forge(Protocol):
 
     async def close_pull_request(self, repository: RepositoryRef, number: int) -> None:
         """Close a pull request without merging it; closing what is closed changes nothing."""
+        ...
+
+    async def issue(self, repository: RepositoryRef, number: int) -> Issue:
+        """The issue as it is now. Raises ``ForgeNotFoundError`` for a pull request."""
+        ...
+
+    async def comments(self, repository: RepositoryRef, thread: Thread, *, limit: int) -> list[ThreadComment]:
+        """The newest comments of an issue or a pull request, at most so many, the oldest of them first."""
         ...
 
     async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:

@@ -13,6 +13,8 @@ from bot.model.runs import (
     RunTask,
     SandboxObservation,
     SuiteAnswer,
+    WorkAnswer,
+    WorkBrief,
 )
 from bot.ports.git import WorkspaceFile
 
@@ -99,6 +101,14 @@ class RunArchives(Protocol):
 
     def pack_commands(self, brief: CommandBrief, files: Sequence[WorkspaceFile]) -> bytes:
         """The workspace archive of a run without a model."""
+        ...
+
+    def pack_work(self, brief: WorkBrief, files: Sequence[WorkspaceFile]) -> bytes:
+        """The workspace archive of a run for work that people asked for in words."""
+        ...
+
+    def read_work(self, archive: bytes, *, limits: RunLimits) -> WorkAnswer:
+        """Ingest the result archive of such a run. Raises ``IngestError`` naming the broken rule."""
         ...
 
     def read(self, archive: bytes, *, limits: RunLimits) -> AgentAnswer:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from bot.model.cases import RecordedFile, RecordedHunk, RecordedKey
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.forge import Actor, ForgeName, RepositoryRef, ThreadKind
 from bot.model.forks import ForkOk
@@ -15,10 +14,12 @@ from bot.model.reports import ConflictRecord, ReportContent, ReportTarget, Surfa
 from bot.model.resolutions import GateResult
 from bot.model.turns import KeptWaiting
 from bot.ports.levels import Levels
+from bot.ports.recorded import Recorded
 from bot.ports.retention import Retention
 from bot.ports.runs import ModelLedger, Runs
 from bot.ports.sweeps import Leftovers, Repairs, Sweeps
 from bot.ports.watch import WatchRows
+from bot.ports.works import Works
 
 
 class Deliveries(Protocol):
@@ -325,40 +326,6 @@ class Forks(Protocol):
         ...
 
 
-class Recorded(Protocol):
-    """Resolutions that a person approved, per repository; also those imported from a git rerere cache."""
-
-    async def find(self, repository: RepositoryRef, keys: Sequence[RecordedKey]) -> Mapping[RecordedKey, RecordedFile]:
-        """What was approved for exactly these conflicts; the newest where there are several."""
-        ...
-
-    async def find_hunks(self, repository: RepositoryRef, digests: Sequence[str]) -> Mapping[str, bytes]:
-        """Imported texts for single hunks, by the digest that ``bot.resolvers.rerere.hunk_digest`` gives."""
-        ...
-
-    async def remember(
-        self, repository: RepositoryRef, files: Mapping[RecordedKey, RecordedFile], *, job_id: str
-    ) -> None:
-        """Keep what was approved and pushed; a second time changes nothing."""
-        ...
-
-    async def import_hunks(self, repository: RepositoryRef, hunks: Mapping[str, bytes], *, source: str) -> int:
-        """Keep texts from a rerere cache; how many are new."""
-        ...
-
-    async def export(self, repository: RepositoryRef) -> list[tuple[RecordedKey, RecordedFile]]:
-        """Everything approved in a repository, oldest first."""
-        ...
-
-    async def export_hunks(self, repository: RepositoryRef) -> list[RecordedHunk]:
-        """Everything imported into a repository, by digest."""
-        ...
-
-    async def forget(self, repository: RepositoryRef, *, path: str | None = None, job_id: str | None = None) -> int:
-        """Forget what was recorded: of one path, of one job, or all of it with the imports; how many are gone."""
-        ...
-
-
 class Reports(Protocol):
     """The outbox of what people should see."""
 
@@ -451,6 +418,11 @@ class Store(Protocol):
     @property
     def jobs(self) -> Jobs:
         """Jobs and executions."""
+        ...
+
+    @property
+    def works(self) -> Works:
+        """What came of work that people asked for in words."""
         ...
 
     @property

@@ -3,10 +3,10 @@
 from typing import assert_never
 
 from bot.commands import PREFIX, CommandName
-from bot.model.jobs import JobKind, JobState
+from bot.model.jobs import WORK, JobKind, JobState
 from bot.model.proposals import Proposal, ProposalKind
 from bot.model.reports import JobView
-from bot.report import messages, sections, suite
+from bot.report import messages, sections, suite, work
 from bot.report.by_hand import by_hand
 from bot.report.markdown import code
 from bot.report.resolved import resolved
@@ -16,6 +16,8 @@ from bot.report.sections import SHORT, joined, name, said, short
 def body(view: JobView) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - what each state says
     """The paragraphs, some of them empty; 50,000 units at most together."""
     job = view.job
+    if job.request.kind in WORK:
+        return work.body(view)
     match job.state:
         case JobState.QUEUED:
             return [sections.merging(view), f"{_asked(view)} {messages.QUEUED}"]

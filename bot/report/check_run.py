@@ -31,6 +31,7 @@ from bot.redact import redact
 from bot.report import endings, messages, sections, suite
 from bot.report.body import body
 from bot.report.comment import shows_diff
+from bot.report.headings import heading
 from bot.report.markdown import plain
 from bot.report.resolved import takes
 from bot.report.sections import MAX_TEXT, joined, told
@@ -68,8 +69,8 @@ def render_check_run(view: JobView) -> CheckRunContent:
     """
     job = view.job
     status, conclusion = _standing(job.state)
-    heading = messages.heading(job.request.kind, job.state)
-    heading = heading[:1].upper() + heading[1:] + suite.in_title(view)
+    words = heading(job.request.kind, job.state)
+    words = words[:1].upper() + words[1:] + suite.in_title(view)
     # Of a job in its queue, too: it may have begun, and wait for a sandbox.
     under_way = conclusion is None and job.progress
     progress = messages.now(told(job.progress, _PROGRESS_ROOM)) if under_way else ""
@@ -80,7 +81,7 @@ def render_check_run(view: JobView) -> CheckRunContent:
         conclusion=conclusion,
         # Titles are plain text, and show code spans as they are written.
         title=plain(
-            f"{heading}: {redact(job.progress[:_READ]).replace('`', '')}" if under_way else heading,
+            f"{words}: {redact(job.progress[:_READ]).replace('`', '')}" if under_way else words,
             MAX_TITLE,
         ),
         summary=joined([progress, *body(view), sections.footer(view)]),

@@ -7,6 +7,7 @@ from bot.model.jobs import JobState
 from bot.model.reports import CommentContent, JobView
 from bot.report import messages, sections
 from bot.report.body import body
+from bot.report.headings import heading
 from bot.report.markdown import size
 from bot.report.sections import joined
 
@@ -29,7 +30,7 @@ def render_sticky(view: JobView) -> CommentContent:
     top = joined(
         [
             marker,
-            f"### {messages.NAME}: {messages.heading(request.kind, view.job.state)}",
+            f"### {messages.NAME}: {heading(request.kind, view.job.state)}",
             _waits_for(view),
             *body(view),
         ],

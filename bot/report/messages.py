@@ -10,7 +10,6 @@ from typing import Final, assert_never
 from bot.commands import PREFIX, CommandName
 from bot.model.cases import Choice
 from bot.model.conflicts import ConflictKind
-from bot.model.jobs import JobKind, JobState
 from bot.model.resolutions import LineOrigin, Tier
 
 NAME: Final = "FlowForge"
@@ -23,40 +22,6 @@ def command(name: CommandName, argument: str = "") -> str:
 
 def _code(name: CommandName) -> str:
     return f"`{command(name)}`"
-
-
-def heading(kind: JobKind, state: JobState) -> str:  # noqa: C901, PLR0911, PLR0912 - one short text for every state
-    """Where a job stands, in a few words: the comment's heading and the check run's title."""
-    rollback = kind is JobKind.ROLLBACK
-    match state:
-        case JobState.QUEUED:
-            return "rollback queued" if rollback else "queued"
-        case JobState.PREPARING | JobState.RUNNING | JobState.VALIDATING:
-            return "preparing the rollback" if rollback else "resolving the conflicts"
-        case JobState.AWAITING_APPROVAL:
-            return "a revert waits for approval" if rollback else "a resolution waits for approval"
-        case JobState.PUBLISHING:
-            return "rolling back" if rollback else "pushing the approved resolution"
-        case JobState.PUBLISHED:
-            return "rolled back" if rollback else "conflicts resolved"
-        case JobState.NOTHING_TO_DO:
-            return "nothing to roll back" if rollback else "nothing to resolve"
-        case JobState.REPORTED:
-            return "dry run"
-        case JobState.UNRESOLVED:
-            return "the rollback needs a person" if rollback else "the conflicts need a person"
-        case JobState.REFUSED:
-            return "rollback refused" if rollback else "refused"
-        case JobState.FAILED:
-            return "rollback failed" if rollback else "failed"
-        case JobState.CANCELLED:
-            return "rollback cancelled" if rollback else "cancelled"
-        case JobState.REJECTED:
-            return "proposal discarded"
-        case JobState.SUPERSEDED:
-            return "out of date"
-        case _:
-            assert_never(state)
 
 
 def asked_by(login: str) -> str:

@@ -11,6 +11,7 @@ from bot.model.proposals import SuiteEvidence
 from bot.model.reports import CommentContent
 from bot.redact import redact
 from bot.report import messages, suite
+from bot.report.headings import heading
 from bot.report.markdown import code, defused
 from bot.report.sections import joined, name, told
 
@@ -45,11 +46,11 @@ def render_status(job: Job | None, tests: SuiteEvidence | None = None) -> str:
     """The text that answers ``status``, for ``render_reply``; ``tests`` are those of the job's proposal."""
     if job is None:
         return messages.NO_JOB
-    heading = messages.heading(job.request.kind, job.state)
+    where = heading(job.request.kind, job.state)
     detail = job.message or job.progress
     return joined(
         [
-            messages.status(name(job.short_id), heading),
+            messages.status(name(job.short_id), where),
             told(detail, _STATUS_ROOM) if detail else "",
             "" if tests is None else suite.sentence(tests),
             messages.STATUS_POINTER,

@@ -73,7 +73,7 @@ def joined(parts: Sequence[str]) -> str:
 def merging(view: JobView) -> str:
     """What is merged into what, or rebased onto what; a rollback does neither."""
     job = view.job
-    if job.request.kind is JobKind.ROLLBACK or job.base_sha is None:
+    if job.request.kind is not JobKind.RESOLVE or job.base_sha is None:
         return ""
     head, base = name(job.request.head_ref), name(job.request.base_ref)
     if job.request.strategy is Strategy.REBASE:

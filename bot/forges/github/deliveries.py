@@ -34,6 +34,7 @@ from bot.model.events import (
     Unused,
 )
 from bot.model.forge import Actor, ActorKind, ForgeKind, ForgeName, RepositoryRef
+from bot.model.work import SeenText
 
 MAX_SECRETS: Final = 2
 MIN_SECRET_BYTES: Final = 16
@@ -124,6 +125,7 @@ def _comment(delivery_id: str, document: object, app: _App) -> Event:
             comment_id=payload.comment.id,
             body=payload.comment.body,
             actor=actor,
+            seen=_seen(payload),
         )
     if payload.changes.body is None:
         return _unused(delivery_id, "the edit left the comment's text as it was")
@@ -136,7 +138,16 @@ def _comment(delivery_id: str, document: object, app: _App) -> Event:
         body=payload.comment.body,
         body_before=payload.changes.body.before,
         actor=actor,
+        seen=_seen(payload),
     )
+
+
+def _seen(payload: payloads.IssueComment) -> SeenText | None:
+    """The issue's text when the comment was written or edited: GitHub renders both at that moment."""
+    at = payload.comment.updated_at
+    if at is None or at.tzinfo is None:
+        return None
+    return SeenText(title=payload.issue.title, body=payload.issue.body or "", at=at)
 
 
 _MARKING: Final = frozenset({"labeled", "assigned"})

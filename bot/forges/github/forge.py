@@ -11,7 +11,8 @@ import msgspec
 
 from bot.config_keys import SHARED_PATH, SHARED_REPOSITORY
 from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
-from bot.forges.github import answers, pulls, redelivery, shown
+from bot.forges.github import answers, issues, pulls, redelivery, shown
+from bot.forges.github.accounts import actor_of
 from bot.forges.github.app_auth import UNKNOWN_ID, Act
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.deliveries import DeliveryDecoder
@@ -33,6 +34,7 @@ from bot.model.forge import (
 from bot.model.reports import Annotation, CheckRunContent, CheckStatus, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
+from bot.model.work import Issue, ThreadComment
 
 CHECK_RUN_NAME: Final = "FlowForge"
 
@@ -44,9 +46,6 @@ https://docs.github.com/en/rest/repos/contents#get-repository-content
 
 MAX_DIRECTORY_ENTRIES: Final = 1000
 """GitHub lists no more of a directory; what is not among them cannot be looked up."""
-
-GHOST: Final = Actor(id=10137, login="ghost")
-"""GitHub's stand-in for accounts that were deleted: https://github.com/ghost ."""
 
 _TOO_LARGE: Final = 413
 
@@ -196,6 +195,14 @@ class GitHubForge:
     async def close_pull_request(self, repository: RepositoryRef, number: int) -> None:
         """See ``bot.forges.github.pulls``."""
         await pulls.close(self._client, repository, number)
+
+    async def issue(self, repository: RepositoryRef, number: int) -> Issue:
+        """See ``bot.forges.github.issues``."""
+        return await issues.issue(self._client, repository, number)
+
+    async def comments(self, repository: RepositoryRef, thread: Thread, *, limit: int) -> list[ThreadComment]:
+        """See ``bot.forges.github.issues``."""
+        return await issues.comments(self._client, repository, thread.number, limit=limit)
 
     async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:
         """The content of a regular file; None for directories, submodules and symbolic links.
@@ -410,7 +417,7 @@ def _pull_request(repository: RepositoryRef, answer: answers.PullRequest) -> Pul
         open=answer.state == "open",
         merged=answer.merged,
         draft=answer.draft,
-        author=GHOST if answer.user is None else _actor(answer.user),
+        author=actor_of(answer.user),
         head_ref=answer.head.ref,
         head_sha=answer.head.sha,
         head_repository_id=None if head_repository is None else head_repository.id,
@@ -431,10 +438,6 @@ def _seen(answer: answers.ListedPull) -> SeenPull:
         head_sha=answer.head.sha,
         updated_at=answer.updated_at,
     )
-
-
-def _actor(user: answers.User) -> Actor:
-    return Actor(id=user.id, login=user.login, kind=ActorKind.BOT if user.type == "Bot" else ActorKind.USER)
 
 
 def _file_content(answer: object, path: str) -> bytes | None:

@@ -65,6 +65,7 @@ class Comment(Struct, frozen=True):
 
     id: Id
     body: str
+    updated_at: datetime | None = None
 
 
 class PullRequestLink(Struct, frozen=True):
@@ -75,6 +76,8 @@ class Issue(Struct, frozen=True):
     """An issue, or the issue side of a pull request."""
 
     number: Id
+    title: str = ""
+    body: str | None = None
     pull_request: PullRequestLink | None = None
 
 

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -30,6 +31,7 @@ from bot.model.events import (
     Unused,
 )
 from bot.model.forge import Actor, ActorKind, RepositoryRef
+from bot.model.work import SeenText
 from bot.ports.system import Clock
 
 MAX_SECRETS: Final = 64
@@ -174,7 +176,17 @@ def _note(delivery: Delivery, document: object) -> Event:
         comment_id=note.id,
         body=note.note,
         actor=_actor(payload.user),
+        seen=SeenText(title=numbered.title, body=numbered.description or "", at=_moment(note.created_at)),
     )
+
+
+def _moment(text: str) -> datetime | None:
+    """When something happened: GitLab writes it as RFC 3339, or with a space and ``UTC``. None for anything else."""
+    try:
+        moment = datetime.fromisoformat(text.strip().replace(" UTC", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
 
 
 def _merge_request(delivery: Delivery, document: object) -> Event:

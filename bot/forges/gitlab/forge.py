@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from bot.errors import ForgeRefusedError
-from bot.forges.gitlab import answers, files, hooks, notes, people, pulls
+from bot.forges.gitlab import answers, files, hooks, issues, notes, people, pulls
 from bot.forges.gitlab.client import GitLabClient, Sleep
 from bot.forges.gitlab.deliveries import DeliveryDecoder
 from bot.forges.gitlab.statuses import Statuses
@@ -27,6 +27,7 @@ from bot.model.forge import (
 from bot.model.reports import CheckRunContent, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
+from bot.model.work import Issue, ThreadComment
 from bot.ports.system import Clock
 
 _NOT_IMPLEMENTED: Final = 501
@@ -111,6 +112,14 @@ class GitLabForge:
     async def pull_request(self, repository: RepositoryRef, number: int) -> PullRequest:
         """See ``bot.forges.gitlab.pulls``."""
         return await pulls.read(self._client, repository, number)
+
+    async def issue(self, repository: RepositoryRef, number: int) -> Issue:
+        """See ``bot.forges.gitlab.issues``."""
+        return await issues.issue(self._client, repository, number)
+
+    async def comments(self, repository: RepositoryRef, thread: Thread, *, limit: int) -> list[ThreadComment]:
+        """See ``bot.forges.gitlab.issues``."""
+        return await issues.comments(self._client, repository, thread, limit=limit)
 
     async def open_pull_requests(self, repository: RepositoryRef) -> list[SeenPull]:
         """See ``bot.forges.gitlab.pulls``."""

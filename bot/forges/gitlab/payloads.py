@@ -81,6 +81,8 @@ class Numbered(Struct, frozen=True):
     """An issue or a merge request, by its number in the project."""
 
     iid: Number
+    title: str = ""
+    description: str | None = None
 
 
 class Note(Struct, frozen=True, kw_only=True):

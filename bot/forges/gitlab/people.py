@@ -5,6 +5,7 @@ from typing import Final
 from bot.errors import ForgeNotFoundError
 from bot.forges.gitlab import answers
 from bot.forges.gitlab.client import GitLabClient
+from bot.forges.gitlab.deliveries import actor_kind
 from bot.model.forge import Actor, PermissionLevel, RepositoryRef
 from bot.ports.system import Clock
 
@@ -21,6 +22,14 @@ https://docs.gitlab.com/api/access_requests/#valid-access-levels
 """
 
 _ACTIVE: Final = "active"
+
+GHOST: Final = Actor(id=0, login="ghost")
+"""For an author who is gone; nobody has the id 0, so nobody gets a permission by it."""
+
+
+def actor_of(user: answers.User) -> Actor:
+    """Whoever an account belongs to."""
+    return Actor(id=user.id, login=user.username, kind=actor_kind(user.username))
 
 
 async def permission(client: GitLabClient, repository: RepositoryRef, actor: Actor, *, clock: Clock) -> PermissionLevel:

@@ -5,9 +5,10 @@ from typing import Final
 from bot.errors import ForgeNotFoundError, ForgeRefusedError
 from bot.forges.gitlab import answers
 from bot.forges.gitlab.client import GitLabClient, encoded
-from bot.forges.gitlab.deliveries import OPEN_STATES, actor_kind
+from bot.forges.gitlab.deliveries import OPEN_STATES
+from bot.forges.gitlab.people import GHOST, actor_of
 from bot.forges.gitlab.quick import without_quick_actions
-from bot.model.forge import Actor, PullRequest, RepositoryRef
+from bot.model.forge import PullRequest, RepositoryRef
 from bot.model.watch import SeenPull
 
 LONGEST_TITLE: Final = 255
@@ -15,9 +16,6 @@ LONGEST_TITLE: Final = 255
 
 DRAFT: Final = "Draft: "
 """What makes a merge request a draft: https://docs.gitlab.com/user/project/merge_requests/drafts/ ."""
-
-GHOST: Final = Actor(id=0, login="ghost")
-"""For an author who is gone; nobody has the id 0, so nobody gets a permission by it."""
 
 
 async def read(client: GitLabClient, repository: RepositoryRef, number: int) -> PullRequest:
@@ -35,7 +33,7 @@ async def read(client: GitLabClient, repository: RepositoryRef, number: int) -> 
         open=found.state in OPEN_STATES,
         merged=found.state == "merged",
         draft=found.draft,
-        author=GHOST if found.author is None else _actor(found.author),
+        author=GHOST if found.author is None else actor_of(found.author),
         head_ref=found.source_branch,
         head_sha=head_sha,
         head_repository_id=found.source_project_id,
@@ -147,7 +145,3 @@ async def _tip(client: GitLabClient, repository: RepositoryRef, branch: str) -> 
     """https://docs.gitlab.com/api/branches/#retrieve-a-repository-branch ."""
     url = f"/projects/{repository.id}/repository/branches/{encoded(branch)}"
     return (await client.get(url, answers.Branch)).commit.id
-
-
-def _actor(user: answers.User) -> Actor:
-    return Actor(id=user.id, login=user.username, kind=actor_kind(user.username))

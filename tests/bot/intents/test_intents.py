@@ -1,5 +1,6 @@
 import hashlib
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -33,6 +34,7 @@ from bot.model.intents import (
     Intent,
     Misspelt,
     Origin,
+    Plan,
     Reject,
     Resolve,
     Retry,
@@ -43,6 +45,7 @@ from bot.model.intents import (
     TakeSide,
 )
 from bot.model.reports import CheckActionName
+from bot.model.work import SeenText
 
 REPOSITORY = RepositoryRef(forge=ForgeKind.GITHUB, id=7, owner="acme", name="shop", installation_id=3)
 ADA = Actor(id=11, login="ada")
@@ -184,15 +187,27 @@ def test_a_comment_without_commands_asks_for_nothing() -> None:
     assert intents(posted("Looks good to me.\n\n> /flowforge approve\n")) == []
 
 
-def test_on_an_issue_only_help_helps() -> None:
-    body = "\n\n".join(f"/flowforge {name}" for name in ("help", "resolve", "status", "approve", "take ours x"))
-    helped, misspelt = intents(posted(body, on_pull_request=False))
+def test_on_an_issue_there_are_no_conflicts() -> None:
+    body = "\n\n".join(f"/flowforge {name}" for name in ("help", "resolve", "plan", "take ours x"))
+    helped, planned, misspelt = intents(posted(body, on_pull_request=False))
     assert isinstance(helped, Help)
+    assert isinstance(planned, Plan)
     assert isinstance(misspelt, Misspelt)
-    assert misspelt.message == (
-        "`/flowforge resolve`, `/flowforge status`, `/flowforge approve`, `/flowforge take` "
-        "work on pull requests only; this is an issue."
-    )
+    assert misspelt.message == ("`/flowforge resolve`, `/flowforge take` work on pull requests only; this is an issue.")
+
+
+def test_a_plan_is_for_issues() -> None:
+    (misspelt,) = intents(posted("/flowforge plan"))
+    assert isinstance(misspelt, Misspelt)
+    assert misspelt.message == "`/flowforge plan` works on issues only; this is a pull request."
+
+
+def test_work_brings_along_what_the_event_saw() -> None:
+    seen = SeenText(title="A bug", body="It fails.", at=datetime(2026, 11, 1, tzinfo=UTC))
+    event = replace(posted("/flowforge plan --budget 2 with care", on_pull_request=False), seen=seen)
+    (plan,) = intents(event)
+    assert isinstance(plan, Plan)
+    assert (plan.instructions, plan.budget_usd, plan.origin.seen) == ("with care", 2.0, seen)
 
 
 @pytest.mark.parametrize("name", [spec.name for spec in COMMANDS if Place.ISSUE not in spec.where])

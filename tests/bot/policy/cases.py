@@ -1,6 +1,7 @@
 """Who asks what when, and what policy says to it."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from bot.config_keys import Permissions, RepositoryConfig
 from bot.errors import ConfigError
@@ -9,10 +10,12 @@ from bot.model.forge import Actor, ActorKind, PermissionLevel
 from bot.model.intents import (
     Approve,
     Cancel,
+    Explain,
     Help,
     Intent,
     Misspelt,
     Ok,
+    Plan,
     Reject,
     Resolve,
     Retry,
@@ -23,6 +26,7 @@ from bot.model.intents import (
 )
 from bot.model.jobs import JobState
 from bot.model.proposals import ProposalState
+from bot.model.work import Issue
 from bot.policy.facts import Facts
 from tests.bot.policy.build import (
     COMMIT,
@@ -51,6 +55,7 @@ APPROVE, REJECT = Approve(origin=ORIGIN), Reject(origin=ORIGIN)
 RETRY, CANCEL, ROLLBACK = Retry(origin=ORIGIN), Cancel(origin=ORIGIN), Rollback(origin=ORIGIN)
 TAKE = TakeSide(origin=ORIGIN, choice=Choice.OURS, path="src/a b.py")
 OK = Ok(origin=ORIGIN, sha=HEAD[:7])
+PLAN, EXPLAIN = Plan(origin=ORIGIN), Explain(origin=ORIGIN)
 MISSPELT = Misspelt(origin=ORIGIN, message="What?")
 EVERY: tuple[Intent, ...] = (
     HELP,
@@ -64,7 +69,19 @@ EVERY: tuple[Intent, ...] = (
     CANCEL,
     ROLLBACK,
     OK,
+    PLAN,
+    EXPLAIN,
     MISSPELT,
+)
+
+ISSUE = Issue(
+    number=7,
+    title="A bug",
+    body="It fails.",
+    open=True,
+    author=Actor(id=99, login="eve"),
+    updated_at=datetime(2026, 11, 1, tzinfo=UTC),
+    default_branch="main",
 )
 
 CLICK = replace(ORIGIN, number=0, comment_id=None, job_id=JOB_ID)
@@ -82,6 +99,9 @@ BROKEN = replace(
     config=None,
     config_error=ConfigError("`bots` stands here twice.", path=".flowforge.yml", line=3, key="bots"),
 )
+
+
+ON_ISSUE = replace(QUIET, pull_request=None, issue=ISSUE)
 
 
 def configured(facts: Facts, config: RepositoryConfig) -> Facts:
@@ -142,6 +162,11 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
     "cancel while the file is invalid": (CANCEL, replace(BROKEN, active=RUNNING.active)),
     "cancel while switched off": (CANCEL, configured(RUNNING, RepositoryConfig(version=1, enabled=False))),
     "rollback": (ROLLBACK, PUBLISHED),
+    "plan": (PLAN, ON_ISSUE),
+    "plan while another job runs": (PLAN, replace(RUNNING, pull_request=None, issue=ISSUE)),
+    "retry of a plan": (RETRY, replace(ENDED, pull_request=None, issue=ISSUE)),
+    "explain": (EXPLAIN, QUIET),
+    "explain of a fork": (EXPLAIN, replace(QUIET, pull_request=FORK)),
     "a click that a crash repeats": (
         Retry(origin=OLD_CLICK, proposal_id="8" * 32),
         during(job(JobState.QUEUED, origin_key=OLD_CLICK.key)),
@@ -259,6 +284,20 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
         RESOLVE,
         replace(QUIET, pull_request=None),
         "This works on pull requests only.",
+    ),
+    "explain of an issue": ("pull-request", EXPLAIN, ON_ISSUE, "This works on pull requests only."),
+    "plan of a pull request": ("issue", PLAN, QUIET, "This works on issues only; this is none."),
+    "plan of a closed issue": (
+        "issue",
+        PLAN,
+        replace(ON_ISSUE, issue=replace(ISSUE, open=False)),
+        "This issue is closed. Reopen it first.",
+    ),
+    "plan by a reader": (
+        "permission",
+        PLAN,
+        replace(ON_ISSUE, permission=PermissionLevel.READ),
+        "`/flowforge plan` needs write permission on this repository; you have read.",
     ),
     "resolve after closing": (
         "pull-request",

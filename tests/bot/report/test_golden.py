@@ -9,6 +9,7 @@ from bot.model.resolutions import Tier
 from bot.report import messages
 from bot.report.check_run import render_check_run
 from bot.report.comment import render_sticky
+from bot.report.headings import heading
 from bot.report.reply import render_help, render_reply, render_status
 from bot.resolvers.table import RESOLVERS
 from bot.validation.gate import NAMES
@@ -69,7 +70,7 @@ def test_every_state_of_every_kind_has_a_heading() -> None:
     for kind in JobKind:
         for state in JobState:
             some_job: Job = job(state, kind=kind)
-            assert 0 < len(messages.heading(kind, some_job.state)) < 60
+            assert 0 < len(heading(kind, some_job.state)) < 60
 
 
 def test_every_check_has_words() -> None:

@@ -9,8 +9,9 @@ import pytest
 import respx
 
 from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError, SettingsError
+from bot.forges.github.accounts import GHOST
 from bot.forges.github.client import GitHubClient
-from bot.forges.github.forge import GHOST, GitHubForge
+from bot.forges.github.forge import GitHubForge
 from bot.model.forge import Actor, ActorKind, ForgeKind, PermissionLevel, Thread
 from bot.model.reports import Annotation, CheckConclusion, CheckRunContent, CheckStatus
 from tests.bot.forges.github import samples

@@ -22,6 +22,7 @@ from bot.model.events import (
     Unused,
 )
 from bot.model.forge import Actor, ActorKind, ForgeKind, RepositoryRef
+from bot.model.work import SeenText
 from tests.bot.forges.gitlab import samples
 
 ID = "f5e5f430-f57b-4e6e-9fac-d9128cd7232f"
@@ -58,6 +59,7 @@ def test_a_new_comment_under_a_merge_request() -> None:
         comment_id=1241,
         body="/flowforge resolve\r\nplease",
         actor=MIRA,
+        seen=SeenText(title="Grip harder", body="So that nothing falls.", at=datetime(2026, 11, 29, 8, 15, tzinfo=UTC)),
     )
 
 

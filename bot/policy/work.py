@@ -1,0 +1,33 @@
+"""Where things may be asked for: on which issue, and on which pull request."""
+
+from bot.model.intents import Explain, Intent, Plan, Refused, Resolve, ShowConfig, TakeSide
+from bot.policy.facts import Facts
+
+
+def check_pull_request(intent: Intent, facts: Facts) -> Refused | None:
+    """Whether an intent has its place on this pull request; what is about an issue is not asked here."""
+    pull_request = facts.pull_request
+    if isinstance(intent, Plan):
+        return None
+    if pull_request is None:
+        if facts.issue is not None and not isinstance(intent, Resolve | TakeSide | Explain):
+            return None
+        return Refused(rule="pull-request", message="This works on pull requests only.")
+    message = None
+    if pull_request.merged:
+        message = "This pull request is merged already."
+    elif not pull_request.open:
+        message = "This pull request is closed. Reopen it first."
+    show = message is None or isinstance(intent, ShowConfig)
+    return None if show else Refused(rule="pull-request", message=message or "")
+
+
+def check_issue(intent: Intent, facts: Facts) -> Refused | None:
+    """Whether an intent that is about an issue has its place on this one."""
+    if not isinstance(intent, Plan):
+        return None
+    if facts.issue is None:
+        return Refused(rule="issue", message="This works on issues only; this is none.")
+    if not facts.issue.open:
+        return Refused(rule="issue", message="This issue is closed. Reopen it first.")
+    return None

@@ -1,0 +1,120 @@
+"""Reports about work that people asked for in words, and the sentences in them."""
+
+from typing import Final, assert_never
+
+from bot.commands import PREFIX
+from bot.model.jobs import JobState
+from bot.model.reports import CommentContent, JobView
+from bot.model.runs import RunOutcome
+from bot.redact import redact
+from bot.report import endings, messages, sections
+from bot.report.headings import WORK_WORDS
+from bot.report.markdown import defused
+from bot.report.sections import joined, name, said
+
+_ANSWER_ROOM: Final = 30_000
+_SUMMARY_ROOM: Final = 6_000
+_READ: Final = 20_000
+
+EDITED: Final = "The description was edited after this was asked for; what it said then counts."
+CLOSED: Final = "The issue was closed meanwhile, so nothing was done."
+NO_ANSWER: Final = f"The agent gave no usable answer. `{PREFIX} retry` tries again."
+SAID: Final = "The answer stands in a comment of its own."
+QUEUED: Final = f"It starts as soon as a worker is free. `{PREFIX} cancel` takes it back."
+WORKING: Final = f"`{PREFIX} cancel` stops the work."
+RETRY: Final = f"`{PREFIX} retry` tries again."
+BY_A_MODEL: Final = "Written by a model that read what people wrote: check what it says before you rely on it."
+
+
+def edited_comments(count: int) -> str:
+    """Comments that do not count because somebody changed them."""
+    what = "A comment was" if count == 1 else f"{count:,} comments were"
+    return f"{what} edited after this was asked for, and left out."
+
+
+def others_comments(count: int) -> str:
+    """Comments that do not count because of who wrote them."""
+    what = "A comment" if count == 1 else f"{count:,} comments"
+    return f"{what} by people without write access here {'was' if count == 1 else 'were'} left out."
+
+
+def run_ended(outcome: RunOutcome) -> str:
+    """What a run's outcome means for the person who asked for such work."""
+    match outcome:
+        case RunOutcome.AGENT_REFUSED:
+            return "The model declined to work on this. Try other words, or another model with `--model`."
+        case RunOutcome.MAX_OUTPUT:
+            return "The model's answer was longer than it may be. Ask for less at once."
+        case RunOutcome.CONTEXT_TOO_LONG:
+            return "This is too large for the model. Ask for less at once."
+        case RunOutcome.BUDGET_EXHAUSTED:
+            return "The run reached its budget and was stopped. Ask again with `--budget <USD>` to allow more."
+        case _:
+            return endings.run_ended(outcome)
+
+
+def answer_marker(view: JobView) -> str:
+    """The hidden line that finds the answer again."""
+    return f"<!-- flowforge:answer job={view.job.id} -->"
+
+
+def render_answer(view: JobView) -> CommentContent:
+    """The comment that holds a plan or an explanation: every link, mention and picture in it is taken apart."""
+    marker = answer_marker(view)
+    words = WORK_WORDS[view.job.request.kind]
+    parts = [
+        marker,
+        f"### {messages.NAME}: {words.name}",
+        messages.asked_by(name(view.job.request.requested_by.login)),
+        defused(redact(view.job.answer[:_READ]), _ANSWER_ROOM),
+        *_notes(view),
+        BY_A_MODEL,
+        sections.footer(view),
+    ]
+    return CommentContent(marker=marker, body=joined(parts) + "\n")
+
+
+def body(view: JobView) -> list[str]:  # noqa: PLR0911 - what each state says
+    """The paragraphs between the heading and the diffs, some of them empty."""
+    job = view.job
+    match job.state:
+        case JobState.QUEUED:
+            return [f"{_asked(view)} {QUEUED}"]
+        case JobState.PREPARING | JobState.RUNNING | JobState.VALIDATING:
+            return [f"{_asked(view)} {WORKING}"]
+        case JobState.REPORTED:
+            return [SAID]
+        case JobState.UNRESOLVED:
+            return [said(job.message, messages.FAILED), sections.run_detail(view), _unless_said(view, RETRY)]
+        case JobState.REFUSED:
+            return [said(job.message, messages.REFUSED), messages.rule(name(job.rule)) if job.rule else ""]
+        case JobState.FAILED:
+            return [said(job.message, messages.FAILED), _unless_said(view, RETRY)]
+        case JobState.CANCELLED:
+            return [said(job.message, messages.CANCELLED), _unless_said(view, RETRY)]
+        case JobState.SUPERSEDED:
+            newer = "" if view.superseded_by is None else messages.superseded_by(name(view.superseded_by))
+            return [said(job.message, messages.SUPERSEDED), newer]
+        case (
+            JobState.AWAITING_APPROVAL
+            | JobState.PUBLISHING
+            | JobState.PUBLISHED
+            | JobState.NOTHING_TO_DO
+            | JobState.REJECTED
+        ):
+            return [said(job.message, "")]
+        case _:
+            assert_never(job.state)
+
+
+def _asked(view: JobView) -> str:
+    return messages.asked_by(name(view.job.request.requested_by.login))
+
+
+def _notes(view: JobView) -> list[str]:
+    brief = view.job.request.brief
+    return ["\n".join(f"- {note}" for note in brief.notes)] if brief is not None and brief.notes else []
+
+
+def _unless_said(view: JobView, hint: str) -> str:
+    return "" if view.job.message and PREFIX in view.job.message else hint
