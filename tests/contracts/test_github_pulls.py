@@ -18,21 +18,6 @@ async def create(stage: Stage, *, title: str = "Merged", base: str = "main", dra
     )
 
 
-async def test_a_pull_request_is_opened_found_and_closed(stage: Stage) -> None:
-    await begin(stage)
-    assert await stage.forge.find_pull_request(stage.ref, BRANCH) is None
-    number = await create(stage)
-    pull = await stage.forge.pull_request(stage.ref, number)
-    assert (pull.title, pull.body, pull.open, pull.draft) == ("Merged", "Why", True, True)
-    assert (pull.head_ref, pull.base_ref, pull.from_fork) == (BRANCH, "main", False)
-    assert pull.author.id == (await stage.forge.bot_user("github")).id
-    assert await stage.forge.find_pull_request(stage.ref, BRANCH) == number
-    await stage.forge.close_pull_request(stage.ref, number)
-    await stage.forge.close_pull_request(stage.ref, number)
-    assert not (await stage.forge.pull_request(stage.ref, number)).open
-    assert await stage.forge.find_pull_request(stage.ref, BRANCH) == number
-
-
 async def test_a_lost_answer_is_not_asked_again_but_looked_for(stage: Stage) -> None:
     await begin(stage)
     stage.sim.faults.lose_answer("POST", ".*/pulls")

@@ -2,10 +2,9 @@
 
 import pytest
 
-from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
-from bot.model.forge import Thread, ThreadKind
-from bot.model.reports import CheckConclusion, CheckRunContent, CheckStatus, CommentContent
-from tests.contracts.github_stage import MARKER, Stage, proposed, queued, sticky
+from bot.errors import ForgeRefusedError, ForgeUnavailableError
+from bot.model.reports import CheckConclusion, CheckRunContent, CheckStatus
+from tests.contracts.github_stage import Stage, proposed, queued
 
 # --- check runs -----------------------------------------------------------------------------------
 
@@ -100,56 +99,3 @@ async def test_a_check_run_that_github_does_not_take_is_refused(stage: Stage) ->
     assert raised.value.status == 422
     # The only request of these tests that GitHub's description forbids.
     stage.sim.record.exchanges[:] = [exchange for exchange in stage.sim.record.exchanges if exchange.status != 422]
-
-
-# --- comments and reactions -----------------------------------------------------------------------
-
-
-async def test_a_comment_is_posted_changed_and_found_again(stage: Stage) -> None:
-    number = await stage.forge.create_comment(stage.ref, stage.thread, sticky("one"))
-    await stage.forge.update_comment(stage.ref, stage.thread, number, sticky("two"))
-    comment = stage.pull.comments[number]
-    assert (comment.body, comment.author) == (f"{MARKER}\ntwo", stage.sim.world.bot)
-    assert await stage.forge.find_comment(stage.ref, stage.thread, MARKER) == number
-
-
-async def test_a_comment_whose_answer_was_lost_is_found_behind_many_others(stage: Stage) -> None:
-    for number in range(205):
-        stage.sim.people.comment(stage.pull, stage.eve, f"{MARKER}\nI am the bot, honestly ({number})")
-    assert await stage.forge.find_comment(stage.ref, stage.thread, MARKER) is None
-    stage.sim.faults.lose_answer("POST", ".*/comments")
-    with pytest.raises(ForgeUnavailableError):
-        await stage.forge.create_comment(stage.ref, stage.thread, sticky("mine"))
-    found = await stage.forge.find_comment(stage.ref, stage.thread, MARKER)
-    assert found is not None
-    assert stage.pull.comments[found].author is stage.sim.world.bot
-    assert len(stage.pull.comments) == 206
-
-
-async def test_a_marker_amid_a_line_of_ours_is_none(stage: Stage) -> None:
-    quoting = CommentContent(marker="<!-- other -->", body=f"<!-- other -->\n> they wrote {MARKER} here")
-    await stage.forge.create_comment(stage.ref, stage.thread, quoting)
-    assert await stage.forge.find_comment(stage.ref, stage.thread, MARKER) is None
-
-
-async def test_a_comment_under_an_issue_that_is_no_pull_request(stage: Stage) -> None:
-    issue = stage.sim.people.open_issue(stage.repository, author=stage.ada, title="A question")
-    thread = Thread(kind=ThreadKind.ISSUE, number=issue.number)
-    number = await stage.forge.create_comment(stage.ref, thread, sticky("only on pull requests"))
-    assert await stage.forge.find_comment(stage.ref, thread, MARKER) == number
-
-
-async def test_a_deleted_comment_is_gone(stage: Stage) -> None:
-    number = await stage.forge.create_comment(stage.ref, stage.thread, sticky("one"))
-    stage.sim.people.delete_comment(stage.pull.comments[number], stage.ada)
-    with pytest.raises(ForgeNotFoundError):
-        await stage.forge.update_comment(stage.ref, stage.thread, number, sticky("two"))
-
-
-async def test_a_reaction_given_twice_is_there_once(stage: Stage) -> None:
-    comment = stage.sim.people.comment(stage.pull, stage.ada, "/flowforge resolve")
-    await stage.forge.react(stage.ref, stage.thread, comment.id, "eyes")
-    stage.sim.faults.lose_answer("POST", ".*/reactions")
-    await stage.forge.react(stage.ref, stage.thread, comment.id, "eyes")
-    await stage.forge.react(stage.ref, stage.thread, comment.id, "rocket")
-    assert [reaction.content for reaction in comment.reactions] == ["eyes", "rocket"]

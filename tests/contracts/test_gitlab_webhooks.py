@@ -1,0 +1,116 @@
+"""What GitLab sends is signed as we check it, has an id, and decodes to what happened."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from app.demo.simulator.gitlab.server import GitLabSimulator
+from app.demo.simulator.webhooks import Delivery as Sent
+from bot.forges.gitlab.deliveries import DECODED_EVENTS, DeliveryDecoder, SignatureVerifier, identify
+from bot.model.deliveries import Delivery
+from bot.model.events import (
+    Assigned,
+    BranchPushed,
+    CommentPosted,
+    Event,
+    LabelAdded,
+    PullRequestAction,
+    PullRequestChanged,
+    Unused,
+)
+from bot.model.forge import ForgeKind
+from tests.contracts.both import SECRET, SIGNING_TOKEN, BothStage, on_gitlab
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[BothStage]:
+    async with on_gitlab(tmp_path / "sim") as opened:
+        yield opened
+
+
+def received(stage: BothStage) -> list[Event]:
+    """Everything that was sent since the last time, verified and decoded."""
+    assert isinstance(stage.sim, GitLabSimulator)
+    sent = list(stage.sim.webhooks.deliveries)
+    stage.sim.webhooks.deliveries.clear()
+    return [decoded(stage, one) for one in sent]
+
+
+def decoded(stage: BothStage, sent: Sent) -> Event:
+    assert isinstance(stage.sim, GitLabSimulator)
+    headers = {name.lower(): value for name, value in stage.sim.webhooks.headers(sent).items()}
+    signed = SignatureVerifier([SIGNING_TOKEN.encode()], clock=stage.clock)
+    assert signed.verify(headers, sent.body)
+    unsigned = {name: value for name, value in headers.items() if not name.startswith("webhook-")}
+    assert SignatureVerifier([SECRET.encode()], clock=stage.clock).verify(unsigned, sent.body)
+    assert not signed.verify(headers, sent.body + b" ")
+    known = identify(headers, sent.body)
+    assert known is not None
+    delivery_id, event = known
+    assert delivery_id == sent.guid
+    assert event in DECODED_EVENTS or event == "pipeline_hook"
+    return DeliveryDecoder().decode(
+        Delivery(
+            forge=ForgeKind.GITLAB,
+            delivery_id=delivery_id,
+            event=event,
+            headers={},
+            body=sent.body,
+            received_at=datetime(2026, 11, 23, tzinfo=UTC),
+        )
+    )
+
+
+async def test_what_people_do_is_told(stage: BothStage) -> None:
+    people, repository, pull = stage.sim.people, stage.repository, stage.pull
+    opened = [event for event in received(stage) if isinstance(event, PullRequestChanged)]
+    assert [(one.action, one.number, one.repository) for one in opened] == [
+        (PullRequestAction.OPENED, pull.number, stage.ref)
+    ]
+    people.comment(pull, stage.ada, "/flowforge resolve")
+    [comment] = received(stage)
+    assert isinstance(comment, CommentPosted)
+    assert (comment.number, comment.on_pull_request, comment.body) == (pull.number, True, "/flowforge resolve")
+    assert comment.actor.id == stage.ada.id
+    people.edit_comment(pull.comments[comment.comment_id], stage.ada, "/flowforge approve abc")
+    assert [type(event) for event in received(stage)] == [Unused]
+    people.label(pull, stage.ada, "flowforge")
+    [label] = received(stage)
+    assert isinstance(label, LabelAdded)
+    assert (label.number, label.label, label.on_pull_request) == (pull.number, "flowforge", True)
+    people.assign(pull, stage.ada, stage.sim.world.bot)
+    [assigned] = received(stage)
+    assert isinstance(assigned, Assigned)
+    assert assigned.assignee.id == stage.sim.world.bot.id
+    moved = await people.commit(repository, "feature", {"fee.py": "rate = 4\n"}, author=stage.ada)
+    events = received(stage)
+    [push] = [event for event in events if isinstance(event, BranchPushed)]
+    [head] = [event for event in events if isinstance(event, PullRequestChanged)]
+    assert (push.branch, push.after) == ("feature", moved)
+    assert (head.action, head.head_sha, head.open) == (PullRequestAction.HEAD_MOVED, moved, True)
+    people.close(pull, stage.ada)
+    [closed] = received(stage)
+    assert isinstance(closed, PullRequestChanged)
+    assert (closed.action, closed.open) == (PullRequestAction.CLOSED, False)
+
+
+async def test_what_people_do_to_issues_is_told(stage: BothStage) -> None:
+    people = stage.sim.people
+    issue = people.open_issue(stage.repository, author=stage.ada, title="It squeaks", body="Loudly.")
+    received(stage)
+    people.label(issue, stage.ada, "flowforge")
+    [label] = received(stage)
+    assert isinstance(label, LabelAdded)
+    assert (label.number, label.on_pull_request, label.title, label.body) == (
+        issue.number,
+        False,
+        "It squeaks",
+        "Loudly.",
+    )
+    assert label.base_ref == "main"
+    people.comment(issue, stage.eve, "/flowforge help")
+    [comment] = received(stage)
+    assert isinstance(comment, CommentPosted)
+    assert (comment.number, comment.on_pull_request) == (issue.number, False)
