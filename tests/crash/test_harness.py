@@ -5,10 +5,13 @@ from collections import Counter
 
 import pytest
 
+from bot.ports.forge import Forge
+from bot.ports.runner import AgentRunner
 from tests.app.store.backends import SqliteBackend
 from tests.crash.matrix import Recording, attempt, judge, names_to_try, record, spread
 from tests.crash.stories import STORIES
 from tests.crash.trial import Ending
+from tests.crash.witness import READS_OF_FORGE, READS_OF_RUNNER
 from tests.crash.world import Host
 
 session_loop = pytest.mark.asyncio(loop_scope="session")
@@ -53,6 +56,11 @@ MUST_BE_THERE = {
 @pytest.fixture(scope="module")
 def backend(tmp_path_factory: pytest.TempPathFactory) -> SqliteBackend:
     return SqliteBackend(tmp_path_factory.mktemp("databases"))
+
+
+def test_what_counts_as_reading_is_a_method_of_its_port() -> None:
+    for port, reads in ((Forge, READS_OF_FORGE), (AgentRunner, READS_OF_RUNNER)):
+        assert reads <= set(dir(port)), port
 
 
 @pytest.mark.timeout(900)

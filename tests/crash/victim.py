@@ -25,9 +25,13 @@ from app.telemetry import configure_logging
 from app.wiring import open_flowforge
 from app.wiring_gateway import open_gateway
 from app.wiring_parts import Parts
+from bot.direct.client import AnthropicDirect
 from tests.crash.clock import SharedClock
 from tests.crash.flaws import FLAWS
 from tests.crash.witness import Witness
+
+LOADED = (AnthropicDirect,)
+"""Loaded here, once: a service by itself does that when it asks the model for the first time."""
 
 
 async def gateway(order: dict[str, Any]) -> None:

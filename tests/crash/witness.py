@@ -33,23 +33,25 @@ from app.system import SystemClock, SystemIds
 from app.wiring_parts import Parts, job_caps
 from bot.git.adapter import GitMirrors
 
-_READS_OF_FORGE = frozenset(
+READS_OF_FORGE = frozenset(
     {
-        "bot_user_id",
+        "bot_user",
         "find_check_run",
         "find_comment",
         "find_pull_request",
         "git_access",
+        "mention",
         "open_pull_requests",
         "permission",
         "pull_request",
         "read_file",
         "sent_deliveries",
+        "shared_config",
         "shown_check_runs",
         "shown_comment",
     }
 )
-_READS_OF_RUNNER = frozenset({"aged", "observe", "read_log"})
+READS_OF_RUNNER = frozenset({"aged", "observe", "read_log"})
 _READS_OF_QUEUE: frozenset[str] = frozenset()
 _EFFECTS_OF_GIT = frozenset({"fetch", "fetch_commits", "merge", "push", "write_commit"})
 """The rest of git's port looks at the mirror and changes nothing, on the forge or on disk."""
@@ -101,9 +103,9 @@ class Witness:
         return replace(
             parts,
             store=SqlStore(database, parts.clock, parts.ids, caps=job_caps(parts.settings)),
-            forge=watched(parts.forge, "forge", self.reach, reads=_READS_OF_FORGE),
+            forge=watched(parts.forge, "forge", self.reach, reads=READS_OF_FORGE),
             git=watched(self._mirrors(mirrors), "git", self.reach, effects=_EFFECTS_OF_GIT),
-            runner=watched(parts.runner, "sandbox", self.reach, reads=_READS_OF_RUNNER),
+            runner=watched(parts.runner, "sandbox", self.reach, reads=READS_OF_RUNNER),
             queue=watched(parts.queue, "queue", self.reach, reads=_READS_OF_QUEUE),
         )
 

@@ -122,7 +122,7 @@ async def test_stop_leaves_no_descendant_whatever_it_does(bench: Bench, stubborn
     assert len(everything) == 3
     began = time.monotonic()
     await bench.runner.stop(run_id)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20, "it ignores SIGTERM, and would go on for minutes"
     assert not any(alive(process) for process in everything)
     assert await bench.runner.observe(run_id) == SandboxExited(exit_code=143, signal=None)
     await bench.runner.stop(run_id)

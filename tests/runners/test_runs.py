@@ -103,7 +103,7 @@ async def test_a_stop_that_was_asked_for_ends_everything_at_once(bench: Bench, o
     began = time.monotonic()
     await bench.store.runs.request_stop(run_id, outcome)
     ended = await bench.ended(run_id)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 20, "the sandbox would hold for minutes"
     assert ended.outcome is outcome
     assert bench.processes(run_id) == []
     assert not bench.place(run_id).exists()

@@ -11,7 +11,10 @@ from benchmarks.gate_faults import FAULTS
 ROWS = CORPUS / "files.jsonl.gz"
 EVERY = 6
 
-pytestmark = pytest.mark.skipif(not ROWS.exists(), reason="needs ../shared/corpus/conflicts/files.jsonl.gz")
+pytestmark = [
+    pytest.mark.skipif(not ROWS.exists(), reason="needs ../shared/corpus/conflicts/files.jsonl.gz"),
+    pytest.mark.xdist_group("corpus"),  # what is measured is measured once
+]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from time import perf_counter, process_time
+from time import process_time
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -219,9 +219,9 @@ def test_a_side_that_could_not_be_read_needs_a_person() -> None:
 def test_fifty_megabytes_are_given_to_a_person_at_once() -> None:
     large = b"x = 1\n" * (50 * 1024 * 1024 // 6)
     case = with_content(candidate(OURS), large)
-    start = perf_counter()
+    start = process_time()
     result = gate.run_gate(case)
-    assert perf_counter() - start < 2
+    assert process_time() - start < 2
     assert [finding.check for finding in result.findings] == ["size"]
     assert result.verdict is GateVerdict.NEEDS_PERSON
 

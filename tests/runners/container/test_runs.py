@@ -171,7 +171,7 @@ async def test_a_stop_ends_the_container_and_everything_in_it(
         began = time.monotonic()
         await bench.store.runs.request_stop(run_id, RunOutcome.CANCELLED)
         ended = await bench.ended(run_id)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 30, "the sandbox would hold for minutes"
         assert ended.outcome is RunOutcome.CANCELLED
         assert alive_below(processes) == []
         assert containers.containers() == []

@@ -19,7 +19,7 @@ from bot.resolvers.text import words
 from tests.bot.resolvers.cases import PATHS, Trio, a_case, trios
 
 SECONDS = 2.5
-"""What a file may cost, on a machine that does other things as well."""
+"""What a file may cost; the parser beside has its own bound, for which it is waited as long."""
 
 NAMES = st.sampled_from("abcde")
 VALUES = st.integers(0, 3)
@@ -78,19 +78,19 @@ def test_the_same_case_has_the_same_answer_twice() -> None:
     ],
 )
 def test_hostile_texts_cost_little_and_never_raise(path: str, text: bytes) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     list(resolver.answer(a_case((text[: len(text) // 3] + b"\n", text[:-2] + b"!\n", text), path=path)))
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
 
 
 def test_what_is_too_large_is_not_looked_at() -> None:
     line = b"x" * (2 << 20) + b"\n"
-    started = time.monotonic()
+    started = time.process_time()
     assert list(resolver.answer(a_case((line, line + line, b"y\n" + line), path="a.json"))) == []
     hunk = (b"a = 1\nb\nc = 3\n", b"a = 1\nb\nc = 2\n", b"a = 2\nb\nc = 2\n")
     assert list(resolver.answer(a_case(*[hunk] * 1_000, path="a.toml"))) == []
     assert list(resolver.answer(a_case(hunk, path="a.py", around=(b"x = 1\n" * 200_000, b"")))) == []
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
 
 
 DOCUMENT = Document(grammar="json", content=b"{}")
