@@ -5,8 +5,10 @@ directory that ``FLOWFORGE_SECRETS_DIR`` names: Kubernetes secrets and Vault's a
 that name and ``.sealed`` holds it encrypted; the key is in the file that ``FLOWFORGE_SECRETS_KEY_FILE`` names.
 """
 
+import json
 import os
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 from urllib.parse import urlsplit
@@ -19,14 +21,30 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.forge_settings import (
+    GITHUB_API_URL,
+    GITHUB_URL,
+    GITLAB_URL,
+    ForgeEntry,
+    ForgeSettings,
+    GitHubApp,
+    GitLabHost,
+    check_forges,
+)
 from app.sealed import SealedSource, default_key_file
 from app.store.limits import Limits
 from bot.errors import SettingsError
 from bot.forges.github.pacing import MOST_PROCESSES
+from bot.model.forge import ForgeKind
 
-_MIN_SECRET = 16
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-_LISTS = ("github_webhook_secrets", "allowed_models", "probe_targets", "cluster_image_pull_secrets")
+_LISTS = (
+    "github_webhook_secrets",
+    "gitlab_webhook_secrets",
+    "allowed_models",
+    "probe_targets",
+    "cluster_image_pull_secrets",
+)
 
 
 class Environment(StrEnum):
@@ -160,19 +178,37 @@ class ServiceSettings(CommonSettings):
         default=25 * 1024 * 1024,
         description="largest webhook body in bytes; GitHub sends 25 MB at most",
     )
-    github_api_url: str = Field(default="https://api.github.com", description="base URL of GitHub's REST API")
-    github_git_url: str = Field(default="https://github.com", description="base URL for git over HTTPS")
+    github_api_url: str = Field(default=GITHUB_API_URL, description="base URL of GitHub's REST API")
+    github_git_url: str = Field(default=GITHUB_URL, description="base URL for git over HTTPS")
     forge_processes: int = Field(
         default=1,
         ge=1,
         le=MOST_PROCESSES,
         description="how many worker processes ask GitHub for this App; each goes at its part of the allowed pace",
     )
-    github_app_id: int = Field(description="the App's numeric id")
-    github_app_slug: str = Field(description="the App's slug; the bot's user is `<slug>[bot]`")
-    github_private_key: SecretStr = Field(description="the App's private key, PEM")
+    github_app_id: int | None = Field(
+        default=None, description="the App's numeric id; it and the next three settings belong together"
+    )
+    github_app_slug: str | None = Field(default=None, description="the App's slug; the bot's user is `<slug>[bot]`")
+    github_private_key: SecretStr | None = Field(default=None, description="the App's private key, PEM")
     github_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
         description="one webhook secret, or two separated by a comma while rotating; 16 characters at least",
+    )
+    gitlab_url: str = Field(default=GITLAB_URL, description="base URL of GitLab, as people see it")
+    gitlab_token: SecretStr | None = Field(
+        default=None,
+        description="a project, group or personal access token, or an OAuth token; it and the next setting belong "
+        "together",
+    )
+    gitlab_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(),
+        description="webhook secrets separated by commas, 16 characters at least: signing tokens (`whsec_…`) or secret "
+        "tokens; several while rotating, or one for each hook",
+    )
+    forges: Annotated[tuple[ForgeEntry, ...], NoDecode] = Field(
+        default=(),
+        description="further Apps and hosts: a JSON list, see [operations.md](operations.md#several-forges)",
     )
     model: str = Field(default="claude-sonnet-4-5", description="model used when nothing else is asked for")
     allowed_models: Annotated[tuple[str, ...], NoDecode] = Field(
@@ -274,6 +310,8 @@ class ServiceSettings(CommonSettings):
                 value = data.get(name)
                 if isinstance(value, str):
                     data[name] = tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(data.get("forges"), str):
+                data["forges"] = _json(data["forges"])
         return data
 
     @model_validator(mode="after")
@@ -285,14 +323,47 @@ class ServiceSettings(CommonSettings):
                 "your own machine",
             )
         self._check_sandboxes()
-        secrets = [secret.get_secret_value() for secret in self.github_webhook_secrets]
-        if not 1 <= len(secrets) <= 2:  # noqa: PLR2004 - the old secret and the new one
-            raise ValueError("FLOWFORGE_GITHUB_WEBHOOK_SECRETS must hold one secret, or two while rotating")
-        if any(len(secret) < _MIN_SECRET for secret in secrets):
-            raise ValueError(f"a webhook secret must have at least {_MIN_SECRET} characters")
+        check_forges(self.configured_forges)
         if self.model not in self.allowed_models:
             raise ValueError("FLOWFORGE_MODEL must be one of FLOWFORGE_ALLOWED_MODELS")
         return self
+
+    @cached_property
+    def configured_forges(self) -> tuple[ForgeSettings, ...]:
+        """Every forge that is served, by the settings of the first of each kind and by the list of the others."""
+        return (*self._first_github(), *self._first_gitlab(), *(entry.loaded() for entry in self.forges))
+
+    def _first_github(self) -> tuple[ForgeSettings, ...]:
+        id_, slug, key = self.github_app_id, self.github_app_slug, self.github_private_key
+        secrets = self.github_webhook_secrets
+        if id_ is not None and slug is not None and key is not None and secrets:
+            return (
+                GitHubApp(
+                    name=ForgeKind.GITHUB.value,
+                    api_url=self.github_api_url,
+                    git_url=self.github_git_url,
+                    app_id=id_,
+                    app_slug=slug,
+                    private_key=key,
+                    webhook_secrets=secrets,
+                ),
+            )
+        _none_missing(
+            "GitHub",
+            github_app_id=id_,
+            github_app_slug=slug,
+            github_private_key=key,
+            github_webhook_secrets=secrets,
+        )
+        return ()
+
+    def _first_gitlab(self) -> tuple[ForgeSettings, ...]:
+        token, secrets = self.gitlab_token, self.gitlab_webhook_secrets
+        if token is not None and secrets:
+            name = ForgeKind.GITLAB.value
+            return (GitLabHost(name=name, url=self.gitlab_url, token=token, webhook_secrets=secrets),)
+        _none_missing("GitLab", gitlab_token=token, gitlab_webhook_secrets=secrets)
+        return ()
 
     def _check_sandboxes(self) -> None:
         """Refuse what could never run, before the first run finds out."""
@@ -304,6 +375,20 @@ class ServiceSettings(CommonSettings):
             raise ValueError("FLOWFORGE_RUN_IMAGE must name a version or a digest, not `latest`")
         if self.runner is RunnerKind.CLUSTER and urlsplit(self.gateway_url).hostname in _LOOPBACK:
             raise ValueError("FLOWFORGE_GATEWAY_URL names this machine alone; the cluster's pods have to reach it")
+
+
+def _none_missing(forge: str, **values: object) -> None:
+    """Refuse a forge with only some of its settings; one without any is not configured."""
+    lacking = [f"FLOWFORGE_{name.upper()}" for name, value in values.items() if value is None or value == ()]
+    if lacking and len(lacking) < len(values):
+        raise ValueError(f"{', '.join(lacking)} must be set too: {forge} needs all of its settings, or none")
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ValueError("FLOWFORGE_FORGES is no JSON") from None
 
 
 class Settings(ServiceSettings, GatewaySettings):
@@ -378,8 +463,16 @@ def key_file(directory: Path) -> Path:
 
 
 def _explain(error: ValidationError) -> str:
-    lines = []
-    for item in error.errors(include_input=False, include_context=False, include_url=False):
-        name = "FLOWFORGE_" + "_".join(str(part) for part in item["loc"]).upper() if item["loc"] else "settings"
-        lines.append(f"{name}: {item['msg']}")
-    return "\n".join(lines)
+    items = error.errors(include_input=False, include_context=False, include_url=False)
+    return "\n".join(f"{_name_of(item['loc'])}: {item['msg']}" for item in items)
+
+
+def _name_of(place: tuple[str | int, ...]) -> str:
+    """The setting that a fault is in, and where in it: ``FLOWFORGE_FORGES[0].app_id``."""
+    if not place:
+        return "settings"
+    # An entry of the list is one of several types; which of them was tried is no part of what people wrote.
+    inner = [part for part in place[1:] if part not in frozenset(ForgeKind)]
+    return f"FLOWFORGE_{str(place[0]).upper()}" + "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in inner
+    )

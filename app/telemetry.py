@@ -71,18 +71,19 @@ FORGE_REQUESTS: Final = Counter(
     "flowforge_forge_requests_total",
     "Requests to the forge's API by method and by what came of them: 2xx, 304 (which is free), 3xx, 4xx, 5xx, limited, "
     "none",
-    ["method", "result"],
+    ["forge", "method", "result"],
     registry=REGISTRY,
 )
 FORGE_BUDGET_LEFT: Final = Gauge(
     "flowforge_forge_budget_left",
     "Share of the API's hourly budget that is left to the installation with the least, 0 to 1, by resource",
-    ["resource"],
+    ["forge", "resource"],
     registry=REGISTRY,
 )
 FORGE_PACED_SECONDS: Final = Counter(
     "flowforge_forge_paced_seconds_total",
     "Time that requests to the forge's API waited for their turn",
+    ["forge"],
     registry=REGISTRY,
 )
 REPORTS_GIVEN_UP: Final = Counter(

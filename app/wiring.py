@@ -9,7 +9,7 @@ from typing import Final
 from arq.connections import ArqRedis
 from litestar import Litestar
 
-from app.forge_meter import ForgeMeter, count_given_up
+from app.forge_meter import count_given_up
 from app.http.health import Probe
 from app.http.service import create_watch
 from app.isolation import Isolation, isolation_of
@@ -21,15 +21,12 @@ from app.store.database import SqlStore
 from app.system import SystemClock, SystemIds, SystemTimer
 from app.telemetry import RUNS_ENDED, RunSpans, span
 from app.wiring_events import bind_route, bind_sync, bind_watch
+from app.wiring_forges import open_forges
 from app.wiring_jobs import bind_jobs
 from app.wiring_parts import Parts, job_caps, keep
 from app.wiring_sandboxes import open_runner
 from app.wiring_sweeps import bind_sweeps
 from app.wiring_web import create_web
-from bot.forges.github.client import GitHubClient
-from bot.forges.github.forge import GitHubForge
-from bot.forges.github.transport import open_http
-from bot.forges.router import ForgeRouter
 from bot.git.adapter import GitMirrors
 from bot.handlers.bring import BringCommits
 from bot.handlers.reporting import DeliverReport, RefreshReports
@@ -104,7 +101,7 @@ async def open_flowforge(
         stack.push_async_callback(store.close)
         redis = open_pool(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
-        forge = ForgeRouter([await _github(settings, clock, timer or SystemTimer(), stack)])
+        forge = await open_forges(settings, clock, timer or SystemTimer(), stack)
         parts = Parts(
             settings=settings,
             clock=clock,
@@ -121,30 +118,6 @@ async def open_flowforge(
         stack.callback(instance.spans.close)
         stack.push_async_callback(instance.supervisor.close)
         yield instance
-
-
-async def _github(
-    settings: ServiceSettings, clock: Clock, timer: Timer, stack: contextlib.AsyncExitStack
-) -> GitHubForge:
-    processes = settings.forge_processes
-    http = await stack.enter_async_context(open_http(settings.github_api_url, processes=processes))
-    client = GitHubClient(
-        http,
-        base_url=settings.github_api_url,
-        app_id=settings.github_app_id,
-        private_key_pem=settings.github_private_key.get_secret_value(),
-        clock=clock,
-        sleep=timer.sleep,
-        monotonic=timer.monotonic,
-        processes=processes,
-        meter=ForgeMeter(),
-    )
-    return GitHubForge(
-        client,
-        app_id=settings.github_app_id,
-        app_slug=settings.github_app_slug,
-        git_base_url=settings.github_git_url,
-    )
 
 
 def _bind(parts: Parts, worker: str) -> FlowForge:

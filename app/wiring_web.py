@@ -13,7 +13,7 @@ from app.probes import database_probe, migrations_probe, redis_probe
 from app.settings import ServiceSettings
 from app.store.database import SqlStore
 from app.system import SystemClock, SystemIds
-from bot.forges.github.deliveries import DECODED_EVENTS, SignatureVerifier
+from app.wiring_forges import doors
 from bot.ports.system import Clock
 
 
@@ -21,13 +21,11 @@ def create_web(
     settings: ServiceSettings, *, store: SqlStore, queue: ArqQueue, clock: Clock, probes: Mapping[str, Probe]
 ) -> Litestar:
     """The web service over parts that are open already."""
-    secrets = [secret.get_secret_value().encode() for secret in settings.github_webhook_secrets]
     intake = Intake(
-        verify=SignatureVerifier(secrets).verify,
+        doors=doors(settings, clock),
         deliveries=store.deliveries,
         ring=queue.ring,
         clock=clock,
-        events=DECODED_EVENTS,
         max_bytes=settings.max_delivery_bytes,
     )
     return create_service(intake=intake, probes=probes)

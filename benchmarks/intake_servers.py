@@ -16,15 +16,16 @@ import uvloop
 
 from app.http.server import bind, serving
 from app.http.service import create_service
-from app.http.webhooks import Intake
+from app.http.webhooks import Door, Intake
 from app.jobs.queue import ArqQueue, open_pool
 from app.settings import ServiceSettings, load_settings
 from app.store.deliveries import SqlDeliveries
 from app.store.engine import Database, create_engine
 from app.system import SystemClock
 from app.telemetry import configure_logging
-from bot.forges.github.deliveries import DECODED_EVENTS, SignatureVerifier
+from bot.forges.github.deliveries import DECODED_EVENTS, SignatureVerifier, identify
 from bot.model.deliveries import Delivery
+from bot.model.forge import ForgeKind
 from bot.ports.store import Deliveries
 
 
@@ -48,7 +49,7 @@ def bare(verifier: SignatureVerifier) -> Any:
             event = await receive()
             body, more = body + event["body"], event["more_body"]
         signature = next(value for name, value in scope["headers"] if name == b"x-hub-signature-256")
-        status = 202 if verifier.verify(body, signature.decode("ascii")) else 401
+        status = 202 if verifier.verify({"x-hub-signature-256": signature.decode("ascii")}, body) else 401
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-length", b"0")]})
         await send({"type": "http.response.body", "body": b""})
 
@@ -61,11 +62,10 @@ async def one_insert(settings: ServiceSettings, verifier: SignatureVerifier) -> 
     database = Database(create_engine(settings.database_url.get_secret_value()))
     redis = open_pool(settings.redis_url.get_secret_value())
     intake = Intake(
-        verify=verifier.verify,
+        doors=(Door(forge=ForgeKind.GITHUB, verify=verifier.verify, identify=identify, events=DECODED_EVENTS),),
         deliveries=cast("Deliveries", OneInsert(database)),  # the intake asks for nothing else
         ring=ArqQueue(redis).ring,
         clock=SystemClock(),
-        events=DECODED_EVENTS,
         max_bytes=settings.max_delivery_bytes,
     )
     try:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from app.doctor.model import Check, State
 from app.local.display import harmless
+from bot.model.forge import ForgeKind
 
 _MAX_WORDS: Final = 1_000
 _SIGNS: Final[Mapping[State, tuple[str, str]]] = {
@@ -27,9 +28,14 @@ def show(console: Console, checks: Sequence[Check]) -> None:
     table.add_column(overflow="fold")
     for check in checks:
         sign, style = _SIGNS[check.state]
-        table.add_row(Text(sign, style), Text(check.name), _words(check))
+        table.add_row(Text(sign, style), Text(_name(check)), _words(check))
     console.print(table)
     console.print(Text(_sum(checks), "bold"))
+
+
+def _name(check: Check) -> str:
+    """The check's name, with its forge's where that is not told by the check alone."""
+    return check.name if check.forge in {"", ForgeKind.GITHUB} else f"{check.name} ({check.forge})"
 
 
 def _words(check: Check) -> Text:

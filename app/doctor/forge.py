@@ -1,11 +1,11 @@
-"""GitHub: its clock, and what the App was given."""
+"""A GitHub: its clock, and what the App was given."""
 
 from typing import Final
 
 import httpx
 
 from app.doctor.model import Check, State, clocks, failed, ok, skipped, warning
-from app.settings import ServiceSettings
+from app.forge_settings import GitHubApp, place
 from bot.errors import ForgeError, ForgeRefusedError
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.facts import AppFacts, InstallationFacts, app_facts, installation_facts, server_time
@@ -23,49 +23,47 @@ _UNAUTHORIZED: Final = 401
 _AFTER_APP: Final = (PERMISSIONS, EVENTS, INSTALLATIONS)
 
 
-async def forge_checks(
-    settings: ServiceSettings, http: httpx.AsyncClient, client: GitHubClient, clock: Clock
-) -> list[Check]:
+async def forge_checks(ours: GitHubApp, http: httpx.AsyncClient, client: GitHubClient, clock: Clock) -> list[Check]:
     """The clocks first: where they differ, GitHub refuses all else."""
-    time = await _clock(settings, http, clock)
+    time = await _clock(ours, http, clock)
     try:
         app = await app_facts(client)
     except ForgeError as error:
-        return [time, _no_app(error, time), *(skipped(name, "the App is not known") for name in _AFTER_APP)]
-    return [time, _app(settings, app), _permissions(app), _events(app), await _installations(client)]
+        return [time, _no_app(ours, error, time), *(skipped(name, "the App is not known") for name in _AFTER_APP)]
+    return [time, _app(ours, app), _permissions(app), _events(app), await _installations(client)]
 
 
-async def _clock(settings: ServiceSettings, http: httpx.AsyncClient, clock: Clock) -> Check:
+async def _clock(ours: GitHubApp, http: httpx.AsyncClient, clock: Clock) -> Check:
     before = clock.now()
     try:
-        theirs = await server_time(http, settings.github_api_url)
+        theirs = await server_time(http, ours.api_url)
     except ForgeError as error:
-        return failed(CLOCK, str(error), "See that this machine reaches FLOWFORGE_GITHUB_API_URL.")
+        return failed(CLOCK, str(error), f"See that this machine reaches {place(ours, 'api_url')}.")
     after = clock.now()
     return clocks(CLOCK, theirs - (before + (after - before) / 2), whose="GitHub's")
 
 
-def _no_app(error: ForgeError, time: Check) -> Check:
+def _no_app(ours: GitHubApp, error: ForgeError, time: Check) -> Check:
     if not isinstance(error, ForgeRefusedError):
-        return failed(APP, str(error), "See that this machine reaches FLOWFORGE_GITHUB_API_URL, and try again.")
+        return failed(APP, str(error), f"See that this machine reaches {place(ours, 'api_url')}, and try again.")
     if time.state is State.FAILED and error.status == _UNAUTHORIZED:
         return failed(APP, str(error), "Set the clock first: GitHub refuses credentials from another time.")
     return failed(
         APP,
         str(error),
-        "See that FLOWFORGE_GITHUB_APP_ID and FLOWFORGE_GITHUB_PRIVATE_KEY belong to the same App, and that the key "
-        "was not removed from the App's settings.",
+        f"See that {place(ours, 'app_id')} and {place(ours, 'private_key', file=True)} belong to the same App, and "
+        "that the key was not removed from the App's settings.",
     )
 
 
-def _app(settings: ServiceSettings, app: AppFacts) -> Check:
-    if app.id != settings.github_app_id:
-        return failed(APP, f"the key belongs to App {app.id}", f"Set FLOWFORGE_GITHUB_APP_ID={app.id}.")
-    if app.slug != settings.github_app_slug:
+def _app(ours: GitHubApp, app: AppFacts) -> Check:
+    if app.id != ours.app_id:
+        return failed(APP, f"the key belongs to App {app.id}", f"Set {place(ours, 'app_id')} to {app.id}.")
+    if app.slug != ours.app_slug:
         return failed(
             APP,
-            f"the App is called {app.slug!r}, so nobody is understood who says /{settings.github_app_slug}",
-            f"Set FLOWFORGE_GITHUB_APP_SLUG={app.slug}.",
+            f"the App is called {app.slug!r}, so nobody is understood who says /{ours.app_slug}",
+            f"Set {place(ours, 'app_slug')} to {app.slug}.",
         )
     return ok(APP, f"the App is {app.slug}, id {app.id}")
 

@@ -1,13 +1,15 @@
-"""Look an installation over: settings, database, Redis, GitHub, gateway, backend, and whether sandboxes are sealed."""
+"""Look an installation over: settings, database, Redis, forges, gateway, backend, and whether sandboxes are sealed."""
 
 import asyncio
 import contextlib
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Final
+from dataclasses import replace
+from typing import Final, assert_never
 
-from app.doctor import forge, sandboxes, stores
+from app.doctor import forge, gitlab, sandboxes, stores
 from app.doctor.model import Check, failed, ok, skipped
+from app.forge_settings import ForgeSettings, GitHubApp, GitLabHost
 from app.isolation import Prove, prover_of
 from app.jobs.queue import open_pool
 from app.settings import ServiceSettings
@@ -17,22 +19,27 @@ from app.wiring_sandboxes import open_runner
 from bot.errors import SettingsError, StoreError
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.transport import open_http
+from bot.forges.gitlab.client import GitLabClient
 from bot.ports.system import Clock
 
 SETTINGS: Final = "settings"
 
 _STORE: Final = (stores.DATABASE, stores.MIGRATIONS, stores.DATABASE_CLOCK)
 _REDIS: Final = (stores.REDIS, stores.PERSISTENCE)
-_FORGE: Final = (forge.CLOCK, forge.APP, forge.PERMISSIONS, forge.EVENTS, forge.INSTALLATIONS)
+_GITHUB: Final = (forge.CLOCK, forge.APP, forge.PERMISSIONS, forge.EVENTS, forge.INSTALLATIONS)
+_GITLAB: Final = (forge.CLOCK, gitlab.TOKEN, gitlab.PROJECTS)
 _BACKEND: Final = (sandboxes.BACKEND, sandboxes.RIGHTS, sandboxes.CLAUDE_CODE, sandboxes.ISOLATION)
-NAMES: Final = (SETTINGS, *_STORE, *_REDIS, *_FORGE, sandboxes.GATEWAY, sandboxes.IMAGE, *_BACKEND)
-"""Every check, in the order of the report."""
+ALWAYS: Final = (SETTINGS, *_STORE, *_REDIS, sandboxes.GATEWAY, sandboxes.IMAGE, *_BACKEND)
+"""The checks of every installation, in the order of the report; those of each forge come behind Redis'."""
+
+NAMES: Final = tuple(dict.fromkeys((*ALWAYS, *_GITHUB, *_GITLAB)))
+"""Every check there is."""
 
 Settings = Callable[[], ServiceSettings]
 
 
 async def examine(load: Settings, *, probe: bool, clock: Clock | None = None) -> list[Check]:
-    """Every check, in the order of ``NAMES``.
+    """Every check, those of one forge after those of the other.
 
     Args:
         load: reads the settings.
@@ -42,12 +49,12 @@ async def examine(load: Settings, *, probe: bool, clock: Clock | None = None) ->
     try:
         settings = load()
     except SettingsError as error:
-        return [_wrong(SETTINGS, error), *(skipped(name, "the settings are wrong") for name in NAMES[1:])]
+        return [_wrong(SETTINGS, error), *(skipped(name, "the settings are wrong") for name in ALWAYS[1:])]
     known = clock or SystemClock()
     groups = await asyncio.gather(
         _group(_STORE, lambda: _database(settings, known)),
         _group(_REDIS, lambda: _redis(settings)),
-        _group(_FORGE, lambda: _forge(settings, known)),
+        _forges(settings, known),
         sandboxes.gateway_check(settings),
         _group(_BACKEND, lambda: _backend(settings, known, probe=probe)),
     )
@@ -84,16 +91,39 @@ async def _redis(settings: ServiceSettings) -> list[Check]:
         await redis.aclose()
 
 
-async def _forge(settings: ServiceSettings, clock: Clock) -> list[Check]:
-    async with open_http(settings.github_api_url) as http:
+async def _forges(settings: ServiceSettings, clock: Clock) -> list[Check]:
+    groups = await asyncio.gather(*(_forge(ours, clock) for ours in settings.configured_forges))
+    return [check for group in groups for check in group]
+
+
+async def _forge(ours: ForgeSettings, clock: Clock) -> list[Check]:
+    match ours:
+        case GitHubApp():
+            checks = await _group(_GITHUB, lambda: _github(ours, clock))
+        case GitLabHost():
+            checks = await _group(_GITLAB, lambda: _gitlab(ours, clock))
+        case _:
+            assert_never(ours)
+    return [replace(check, forge=ours.name) for check in checks]
+
+
+async def _github(ours: GitHubApp, clock: Clock) -> list[Check]:
+    async with open_http(ours.api_url) as http:
         client = GitHubClient(
             http,
-            base_url=settings.github_api_url,
-            app_id=settings.github_app_id,
-            private_key_pem=settings.github_private_key.get_secret_value(),
+            base_url=ours.api_url,
+            app_id=ours.app_id,
+            private_key_pem=ours.private_key.get_secret_value(),
             clock=clock,
         )
-        return await forge.forge_checks(settings, http, client, clock)
+        return await forge.forge_checks(ours, http, client, clock)
+
+
+async def _gitlab(ours: GitLabHost, clock: Clock) -> list[Check]:
+    with contextlib.closing(
+        GitLabClient(base_url=ours.url, token=ours.token.get_secret_value(), clock=clock)
+    ) as client:
+        return await gitlab.gitlab_checks(ours, client, clock)
 
 
 async def _instance(store: SqlStore) -> str:

@@ -31,12 +31,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One thing that was looked at: what is the case, and what to do where that is not as it should be."""
+    """One thing that was looked at: what is the case, and what to do where that is not as it should be.
+
+    ``forge`` names the configured forge that it is about, and is empty where it is about none.
+    """
 
     name: str
     state: State
     says: str
     todo: str = ""
+    forge: str = ""
 
 
 def ok(name: str, says: str) -> Check:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from app import __version__
-from app.doctor.main import NAMES
+from app.doctor.main import ALWAYS, NAMES
 from app.doctor.model import Check, State
 
 DOCUMENT_VERSION: Final = 1
@@ -22,7 +22,14 @@ def doctor_document(checks: Sequence[Check]) -> dict[str, Any]:
         "flowforge": __version__,
         "ok": is_well(checks),
         "checks": [
-            {"name": check.name, "state": check.state.value, "says": check.says, "todo": check.todo} for check in checks
+            {
+                "name": check.name,
+                "forge": check.forge,
+                "state": check.state.value,
+                "says": check.says,
+                "todo": check.todo,
+            }
+            for check in checks
         ],
     }
 
@@ -32,6 +39,7 @@ def doctor_schema() -> dict[str, Any]:
     check = _object(
         {
             "name": {"enum": list(NAMES)},
+            "forge": {"type": "string", "description": "The configured forge that it is about, empty for all else."},
             "state": {"enum": [state.value for state in State]},
             "says": {"type": "string", "description": "What is the case. No secret is in it."},
             "todo": {"type": "string", "description": "What to do; never empty where the check failed."},
@@ -47,7 +55,7 @@ def doctor_schema() -> dict[str, Any]:
                 "version": {"const": DOCUMENT_VERSION},
                 "flowforge": {"type": "string", "description": "The version of FlowForge."},
                 "ok": {"type": "boolean", "description": "Whether nothing failed; then the exit status is 0."},
-                "checks": {"type": "array", "items": check, "minItems": len(NAMES), "maxItems": len(NAMES)},
+                "checks": {"type": "array", "items": check, "minItems": len(ALWAYS)},
             }
         ),
     }

@@ -12,7 +12,7 @@ from app import __version__
 from app.http.api import api_endpoints
 from app.http.health import Probe, health_endpoints
 from app.http.runs import runner_endpoints
-from app.http.webhooks import Intake, github_webhook
+from app.http.webhooks import Intake, webhooks
 from bot.ports.runs import Runs
 
 _Handler = HTTPRouteHandler | ASGIRouteHandler
@@ -28,7 +28,7 @@ def _unexpected(_: Request[Any, Any, Any], error: Exception) -> Response[dict[st
 
 def create_service(*, intake: Intake, probes: Mapping[str, Probe]) -> Litestar:
     """The web service: what the Internet, a proxy and an operator reach."""
-    handlers: list[_Handler] = [github_webhook(intake), *health_endpoints(probes), *api_endpoints()]
+    handlers: list[_Handler] = [*webhooks(intake), *health_endpoints(probes), *api_endpoints()]
     return _application(handlers, OpenAPIConfig(title="FlowForge", version=__version__))
 
 

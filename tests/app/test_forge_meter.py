@@ -17,7 +17,7 @@ from tests.bot.forges.github.virtual import VirtualTime
 
 
 def sample(name: str, **labels: str) -> float:
-    return REGISTRY.get_sample_value(f"flowforge_forge_{name}", labels) or 0.0
+    return REGISTRY.get_sample_value(f"flowforge_forge_{name}", {"forge": "github", **labels}) or 0.0
 
 
 async def test_requests_are_counted_by_what_came_of_them(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ async def test_requests_are_counted_by_what_came_of_them(tmp_path: Path) -> None
                 private_key_pem=sim.app.private_key_pem,
                 clock=SystemClock(),
                 sleep=time.sleep,
-                meter=ForgeMeter(),
+                meter=ForgeMeter(ForgeKind.GITHUB),
             )
             forge = GitHubForge(client, app_id=sim.app.id, app_slug=sim.app.slug, git_base_url=sim.base_url)
             await forge.open_pull_requests(ref)
@@ -71,5 +71,5 @@ async def test_requests_are_counted_by_what_came_of_them(tmp_path: Path) -> None
 def test_waits_add_up() -> None:
     before = sample("paced_seconds_total")
     for seconds in (1.5, 0.25):
-        ForgeMeter().paced(seconds)
+        ForgeMeter(ForgeKind.GITHUB).paced(seconds)
     assert sample("paced_seconds_total") == before + 1.75

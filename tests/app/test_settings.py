@@ -1,9 +1,11 @@
 """Settings: what is missing or wrong is named at the start, and no value is ever shown."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from app.forge_settings import GitHubApp, GitLabHost
 from app.settings import (
     CommonSettings,
     Environment,
@@ -26,6 +28,10 @@ SERVICE = {
     "FLOWFORGE_GITHUB_PRIVATE_KEY": "a private key",
     "FLOWFORGE_GITHUB_WEBHOOK_SECRETS": SECRET,
 }
+GITLAB = {
+    "FLOWFORGE_GITLAB_TOKEN": "glpat-a-token",
+    "FLOWFORGE_GITLAB_WEBHOOK_SECRETS": SECRET,
+}
 GATEWAY = {
     "FLOWFORGE_DATABASE_URL": "sqlite:////tmp/flowforge.db",
     "FLOWFORGE_ANTHROPIC_API_KEY": "sk-ant-the-model-key",
@@ -34,7 +40,7 @@ GATEWAY = {
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in {*SERVICE, *GATEWAY, "FLOWFORGE_SECRETS_DIR"}:
+    for name in {*SERVICE, *GATEWAY, *GITLAB, "FLOWFORGE_FORGES", "FLOWFORGE_SECRETS_DIR"}:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -65,10 +71,15 @@ def test_a_service_needs_no_model_key_and_a_gateway_no_key_of_a_forge(monkeypatc
     assert not hasattr(gateway, "github_private_key")
 
 
-def test_everything_that_is_missing_is_named_at_once() -> None:
+def test_everything_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     said = refusal()
-    for name in SERVICE.keys() - {"FLOWFORGE_ENVIRONMENT"}:
+    for name in ("FLOWFORGE_DATABASE_URL", "FLOWFORGE_REDIS_URL"):
         assert f"{name}: " in said
+    put(monkeypatch, {name: value for name, value in SERVICE.items() if "GITHUB" not in name})
+    said = refusal()
+    assert "no forge is configured" in said
+    for name in (*(name for name in SERVICE if "GITHUB" in name), "FLOWFORGE_GITLAB_TOKEN", "FLOWFORGE_FORGES"):
+        assert name in said
 
 
 @pytest.mark.parametrize(
@@ -101,8 +112,8 @@ def test_production_refuses_what_is_no_sandbox(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("secrets", "problem"),
     [
-        ("", "must hold one secret"),
-        (" , ", "must hold one secret"),
+        ("", "FLOWFORGE_GITHUB_WEBHOOK_SECRETS must be set too"),
+        (" , ", "FLOWFORGE_GITHUB_WEBHOOK_SECRETS must be set too"),
         ("short", "at least 16 characters"),
         (f"{SECRET},short", "at least 16 characters"),
         (f"{SECRET},{SECRET}2,{SECRET}3", "must hold one secret, or two"),
@@ -144,6 +155,7 @@ def test_secrets_can_be_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     (tmp_path / "flowforge_github_webhook_secrets").write_text(SECRET + "\n")
     monkeypatch.setenv("FLOWFORGE_SECRETS_DIR", str(tmp_path))
     settings = load_settings(ServiceSettings)
+    assert settings.github_private_key is not None
     assert settings.github_private_key.get_secret_value().startswith("-----BEGIN KEY-----")
     assert settings.github_webhook_secrets[0].get_secret_value() == SECRET
     assert settings.log_level is LogLevel.ERROR
@@ -180,3 +192,102 @@ def test_sandboxes_that_could_never_run_are_refused_at_the_start(
 ) -> None:
     put(monkeypatch, SERVICE, environment="production", **changes)
     assert words in refusal()
+
+
+# --- several forges
+
+
+def without_github(monkeypatch: pytest.MonkeyPatch, **changes: str | None) -> None:
+    """A service whose first GitHub is not configured."""
+    put(monkeypatch, SERVICE | GITLAB, **dict.fromkeys(SERVICE_GITHUB), **changes)
+
+
+SERVICE_GITHUB = ("github_app_id", "github_app_slug", "github_private_key", "github_webhook_secrets")
+
+
+def test_one_forge_of_either_kind_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    without_github(monkeypatch)
+    (gitlab,) = load_settings(ServiceSettings).configured_forges
+    assert isinstance(gitlab, GitLabHost)
+    assert (gitlab.name, gitlab.url) == ("gitlab", "https://gitlab.com")
+    assert gitlab.token.get_secret_value() == "glpat-a-token"
+    put(monkeypatch, SERVICE)
+    assert [forge.name for forge in load_settings(ServiceSettings).configured_forges] == ["github", "gitlab"]
+
+
+@pytest.mark.parametrize("lacking", [*SERVICE_GITHUB, "gitlab_token", "gitlab_webhook_secrets"])
+def test_a_forge_needs_all_of_its_settings(monkeypatch: pytest.MonkeyPatch, lacking: str) -> None:
+    put(monkeypatch, SERVICE | GITLAB, **{lacking: None})
+    assert f"FLOWFORGE_{lacking.upper()} must be set too" in refusal()
+
+
+def entry(directory: Path, **changes: object) -> dict[str, object]:
+    """An App on an Enterprise Server, as it stands in the list, with its secrets in files."""
+    for name, text in (("key", "a private key"), ("hooks", f"{SECRET}-a\n{SECRET}-b\n")):
+        (directory / name).write_text(text)
+    known = {
+        "name": "github-ghes",
+        "kind": "github",
+        "url": "https://ghes.example/",
+        "app_id": 7,
+        "app_slug": "flowforge-ghes",
+        "private_key_file": str(directory / "key"),
+        "webhook_secrets_file": str(directory / "hooks"),
+    }
+    return {name: value for name, value in (known | changes).items() if value is not None}
+
+
+def gitlab_entry(directory: Path, **changes: object) -> dict[str, object]:
+    return entry(
+        directory,
+        name="gitlab-acme",
+        kind="gitlab",
+        url="https://gitlab.acme.example",
+        token_file=str(directory / "key"),
+        **(dict.fromkeys(("app_id", "app_slug", "private_key_file")) | changes),
+    )
+
+
+def test_further_apps_and_hosts_are_a_list_with_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    put(monkeypatch, SERVICE, forges=json.dumps([entry(tmp_path), gitlab_entry(tmp_path)]))
+    first, ghes, acme = load_settings(ServiceSettings).configured_forges
+    assert isinstance(first, GitHubApp)
+    assert (first.name, first.api_url, first.git_url) == ("github", "https://api.github.com", "https://github.com")
+    assert isinstance(ghes, GitHubApp)
+    # https://docs.github.com/en/enterprise-server@latest/rest/enterprise-admin#endpoint-urls
+    assert (ghes.api_url, ghes.git_url) == ("https://ghes.example/api/v3", "https://ghes.example")
+    assert [secret.get_secret_value() for secret in ghes.webhook_secrets] == [f"{SECRET}-a", f"{SECRET}-b"]
+    assert isinstance(acme, GitLabHost)
+    assert (acme.name, acme.url, acme.token.get_secret_value()) == (
+        "gitlab-acme",
+        "https://gitlab.acme.example",
+        "a private key",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"name": "ghes"}, "FLOWFORGE_FORGES[0]: "),
+        ({"name": "gitlab-ghes"}, "a forge of the kind github is named"),
+        ({"name": "github"}, "two forges are called github"),
+        ({"app_id": None}, "FLOWFORGE_FORGES[0].app_id: Field required"),
+        ({"kind": "bitbucket"}, "FLOWFORGE_FORGES[0]: "),
+        ({"private_key": "in the open"}, "FLOWFORGE_FORGES[0].private_key: "),
+        ({"private_key_file": "/nowhere/key"}, "the file of private_key_file of github-ghes cannot be read"),
+        ({"webhook_secrets_file": "/dev/null"}, "the file of webhook_secrets_file of github-ghes is empty"),
+    ],
+    ids=lambda value: None if isinstance(value, str) else "-".join(value),
+)
+def test_what_is_wrong_in_the_list_is_named_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: dict[str, object], problem: str
+) -> None:
+    put(monkeypatch, SERVICE, forges=json.dumps([entry(tmp_path, **change)]))
+    said = refusal()
+    assert problem in said
+    assert "in the open" not in said
+
+
+def test_a_list_that_is_no_json_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(monkeypatch, SERVICE, forges='[{"name": "TOP-SECRET"')
+    assert refusal() == "settings: Value error, FLOWFORGE_FORGES is no JSON"

@@ -92,7 +92,9 @@ async def test_a_used_up_hour_is_waited_for(stage: Stage) -> None:
 
 def decode(stage: Stage, sent: SentDelivery) -> Event:
     """What the bot reads in a delivery of the simulator, after looking at its signature."""
-    assert SignatureVerifier([SECRET.encode()]).verify(sent.body, stage.sim.webhooks.sign(sent.body))
+    assert SignatureVerifier([SECRET.encode()]).verify(
+        {"x-hub-signature-256": stage.sim.webhooks.sign(sent.body)}, sent.body
+    )
     delivery = Delivery(
         forge=ForgeKind.GITHUB,
         delivery_id=sent.guid,

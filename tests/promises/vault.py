@@ -46,6 +46,7 @@ def of_the_stage(stage: Stage) -> dict[str, str]:
     settings, model = stage.instance.settings, stage.scripted
     assert model is not None
     assert model.api_key is not None
+    assert settings.github_private_key is not None
     return {
         "model key": model.api_key,
         "webhook secret in use": settings.github_webhook_secrets[0].get_secret_value(),

@@ -40,6 +40,8 @@ MAX_SECRETS: Final = 2
 MIN_SECRET_BYTES: Final = 16
 
 _SIGNATURE: Final = re.compile(r"sha256=([0-9a-f]{64})")
+_DELIVERY_ID: Final = re.compile(r"[A-Za-z0-9-]{8,64}")
+_EVENT: Final = re.compile(r"[a-z_]{2,40}")
 _BRANCH: Final = "refs/heads/"
 
 _Payload = TypeVar("_Payload", bound=msgspec.Struct)
@@ -63,6 +65,18 @@ def verify_signature(body: bytes, header: str | None, secrets: Sequence[bytes]) 
     return any(verdicts)
 
 
+def identify(headers: Mapping[str, str], _body: bytes) -> tuple[str, str] | None:
+    """The id and the event of a delivery, by its headers' lower-case names; None where one is missing or malformed.
+
+    The id is the same however often GitHub sends a delivery.
+    https://docs.github.com/en/webhooks/webhook-events-and-payloads#delivery-headers
+    """
+    delivery_id, event = headers.get("x-github-delivery", ""), headers.get("x-github-event", "")
+    if not _DELIVERY_ID.fullmatch(delivery_id) or not _EVENT.fullmatch(event):
+        return None
+    return delivery_id, event
+
+
 class SignatureVerifier:
     """``verify_signature`` with this App's secrets: the one in use, and while rotating also the next."""
 
@@ -78,9 +92,9 @@ class SignatureVerifier:
             raise SettingsError(f"a webhook secret must have at least {MIN_SECRET_BYTES} bytes")
         self._secrets = tuple(secrets)
 
-    def verify(self, body: bytes, header: str | None) -> bool:
-        """Whether the request with this body and ``X-Hub-Signature-256`` header came from GitHub."""
-        return verify_signature(body, header, self._secrets)
+    def verify(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether the request with these headers (by lower-case names) and this raw body came from GitHub."""
+        return verify_signature(body, headers.get("x-hub-signature-256"), self._secrets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ import pytest
 
 from app.http.server import serving_loopback
 from app.http.service import create_service
-from app.http.webhooks import Intake
+from app.http.webhooks import Door, Intake
 from app.store.database import SqlStore
 from app.system import SystemClock, SystemIds
+from bot.forges.github.deliveries import identify
 from bot.model.deliveries import Delivery
 from bot.model.forge import ForgeKind
 from tests.app.http.web import BODY, CAP, NEW, OLD, Web, signature
@@ -148,11 +149,17 @@ async def test_a_fault_of_ours_is_500_and_shows_nothing_of_itself(
     monkeypatch.setenv("LITESTAR_DEBUG", "1")
     caplog.set_level(logging.CRITICAL)
     intake = Intake(
-        verify=lambda _body, _signature: True,
+        doors=[
+            Door(
+                forge=ForgeKind.GITHUB,
+                verify=lambda _headers, _body: True,
+                identify=identify,
+                events=frozenset({"push"}),
+            )
+        ],
         deliveries=Unreliable(),  # type: ignore[arg-type]
         ring=None,  # type: ignore[arg-type]
         clock=SystemClock(),
-        events=frozenset({"push"}),
         max_bytes=CAP,
     )
     service = create_service(intake=intake, probes={})

@@ -1,6 +1,7 @@
 """The web service over a real socket and a real database."""
 
 import asyncio
+import base64
 import hashlib
 import hmac
 from collections.abc import AsyncIterator
@@ -12,19 +13,28 @@ import httpx
 
 from app.http.server import serving_loopback
 from app.http.service import create_desk, create_service
-from app.http.webhooks import Intake
+from app.http.webhooks import Door, Intake
 from app.store.database import SqlStore
 from app.store.engine import parse_url
 from app.system import SystemClock, SystemIds
-from bot.forges.github.deliveries import DECODED_EVENTS, SignatureVerifier
+from bot.forges.github.deliveries import DECODED_EVENTS, SignatureVerifier, identify
+from bot.forges.gitlab import deliveries as gitlab
+from bot.model.forge import ForgeKind, ForgeName
 
 OLD, NEW = b"the-old-secret-of-the-app", b"the-new-secret-of-the-app"
+GHES, TOKEN = b"the-secret-of-the-second-app", b"the-secret-token-of-a-hook"
+SIGNING = "whsec_" + base64.b64encode(b"the key of a hook that signs, 32").decode()
 BODY = b'{"action": "created"}'
 CAP = 1024
 
 
 def signature(body: bytes, secret: bytes = NEW) -> str:
     return "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
+
+
+def github_door(name: ForgeName, secrets: list[bytes]) -> Door:
+    verify = SignatureVerifier(secrets).verify
+    return Door(forge=name, verify=verify, identify=identify, events=DECODED_EVENTS)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,11 +78,20 @@ async def running(database_url: str, *, max_bytes: int = CAP) -> AsyncIterator[W
         return web.trouble
 
     intake = Intake(
-        verify=SignatureVerifier([OLD, NEW]).verify,
+        doors=[
+            github_door(ForgeKind.GITHUB, [OLD, NEW]),
+            github_door("github-ghes", [GHES]),
+            Door(
+                forge=ForgeKind.GITLAB,
+                verify=gitlab.SignatureVerifier([TOKEN, SIGNING.encode()], clock=SystemClock()).verify,
+                identify=gitlab.identify,
+                events=gitlab.DECODED_EVENTS,
+                always_well=True,
+            ),
+        ],
         deliveries=store.deliveries,
         ring=ring,
         clock=SystemClock(),
-        events=DECODED_EVENTS,
         max_bytes=max_bytes,
     )
     service = create_service(intake=intake, probes={"database": probe})

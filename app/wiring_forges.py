@@ -1,0 +1,103 @@
+"""The configured forges, opened: adapters behind one router for the workers, doors for what they deliver."""
+
+import contextlib
+from typing import assert_never
+
+from app.forge_meter import ForgeMeter
+from app.forge_settings import ForgeSettings, GitHubApp, GitLabHost
+from app.http.webhooks import Door
+from app.settings import ServiceSettings
+from bot.forges.github import deliveries as github_deliveries
+from bot.forges.github.client import GitHubClient
+from bot.forges.github.forge import GitHubForge
+from bot.forges.github.transport import open_http
+from bot.forges.gitlab import deliveries as gitlab_deliveries
+from bot.forges.gitlab.client import GitLabClient
+from bot.forges.gitlab.forge import GitLabForge
+from bot.forges.router import ForgeRouter
+from bot.ports.forge import Forge
+from bot.ports.system import Clock, Timer
+
+
+async def open_forges(
+    settings: ServiceSettings, clock: Clock, timer: Timer, stack: contextlib.AsyncExitStack
+) -> ForgeRouter:
+    """Every configured forge behind one door; ``stack`` closes their connections.
+
+    Raises:
+        SettingsError: one cannot be reached with what the settings say.
+    """
+    return ForgeRouter([await _open(forge, settings, clock, timer, stack) for forge in settings.configured_forges])
+
+
+async def _open(
+    forge: ForgeSettings, settings: ServiceSettings, clock: Clock, timer: Timer, stack: contextlib.AsyncExitStack
+) -> Forge:
+    match forge:
+        case GitHubApp():
+            return await _github(forge, settings.forge_processes, clock, timer, stack)
+        case GitLabHost():
+            return _gitlab(forge, clock, timer, stack)
+        case _:
+            assert_never(forge)
+
+
+async def _github(
+    app: GitHubApp, processes: int, clock: Clock, timer: Timer, stack: contextlib.AsyncExitStack
+) -> GitHubForge:
+    http = await stack.enter_async_context(open_http(app.api_url, processes=processes))
+    client = GitHubClient(
+        http,
+        base_url=app.api_url,
+        app_id=app.app_id,
+        private_key_pem=app.private_key.get_secret_value(),
+        clock=clock,
+        sleep=timer.sleep,
+        monotonic=timer.monotonic,
+        processes=processes,
+        meter=ForgeMeter(app.name),
+    )
+    return GitHubForge(client, app_id=app.app_id, app_slug=app.app_slug, git_base_url=app.git_url, name=app.name)
+
+
+def _gitlab(host: GitLabHost, clock: Clock, timer: Timer, stack: contextlib.AsyncExitStack) -> GitLabForge:
+    client = GitLabClient(
+        base_url=host.url,
+        token=host.token.get_secret_value(),
+        clock=clock,
+        sleep=timer.sleep,
+        meter=ForgeMeter(host.name),
+    )
+    stack.callback(client.close)
+    return GitLabForge(client, name=host.name, clock=clock, sleep=timer.sleep)
+
+
+def doors(settings: ServiceSettings, clock: Clock) -> tuple[Door, ...]:
+    """A door for each configured forge, which opens to its own secrets alone.
+
+    Raises:
+        SettingsError: a webhook secret will not do.
+    """
+    return tuple(_door(forge, clock) for forge in settings.configured_forges)
+
+
+def _door(forge: ForgeSettings, clock: Clock) -> Door:
+    secrets = [secret.get_secret_value().encode() for secret in forge.webhook_secrets]
+    match forge:
+        case GitHubApp():
+            return Door(
+                forge=forge.name,
+                verify=github_deliveries.SignatureVerifier(secrets).verify,
+                identify=github_deliveries.identify,
+                events=github_deliveries.DECODED_EVENTS,
+            )
+        case GitLabHost():
+            return Door(
+                forge=forge.name,
+                verify=gitlab_deliveries.SignatureVerifier(secrets, clock=clock).verify,
+                identify=gitlab_deliveries.identify,
+                events=gitlab_deliveries.DECODED_EVENTS,
+                always_well=True,
+            )
+        case _:
+            assert_never(forge)
