@@ -170,6 +170,11 @@ class ServiceSettings(CommonSettings):
     redis_url: SecretStr = Field(description="`redis://…` or `unix:///path/to/socket`")
     host: str = Field(default="127.0.0.1", description="address the web service binds")
     port: int = Field(default=8080, ge=0, le=65535, description="port of the web service; 0 takes a free one")
+    public_url: str | None = Field(
+        default=None,
+        description="the web service as forges reach it, e.g. `https://flowforge.example.com`; GitLab's hooks that "
+        "point there are switched on again after an outage",
+    )
     worker_host: str = Field(default="127.0.0.1", description="address of a worker's health and metrics")
     worker_port: int = Field(
         default=8082, ge=0, le=65535, description="port of a worker's health and metrics where it runs alone"
@@ -301,6 +306,11 @@ class ServiceSettings(CommonSettings):
     cluster_tolerations: tuple[dict[str, Any], ...] = Field(default=(), description="JSON, as in a pod")
     cluster_affinity: dict[str, Any] = Field(default={}, description="JSON, as in a pod")
     cluster_queue: str | None = Field(default=None, description="Kueue's LocalQueue that admits the Jobs")
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_public_address(cls, url: str | None) -> str | None:
+        return None if url is None else cls._is_address(url).rstrip("/")
 
     @model_validator(mode="before")
     @classmethod

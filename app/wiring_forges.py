@@ -37,7 +37,7 @@ async def _open(
         case GitHubApp():
             return await _github(forge, settings.forge_processes, clock, timer, stack)
         case GitLabHost():
-            return _gitlab(forge, clock, timer, stack)
+            return _gitlab(forge, settings.public_url, clock, timer, stack)
         case _:
             assert_never(forge)
 
@@ -60,7 +60,9 @@ async def _github(
     return GitHubForge(client, app_id=app.app_id, app_slug=app.app_slug, git_base_url=app.git_url, name=app.name)
 
 
-def _gitlab(host: GitLabHost, clock: Clock, timer: Timer, stack: contextlib.AsyncExitStack) -> GitLabForge:
+def _gitlab(
+    host: GitLabHost, public_url: str | None, clock: Clock, timer: Timer, stack: contextlib.AsyncExitStack
+) -> GitLabForge:
     client = GitLabClient(
         base_url=host.url,
         token=host.token.get_secret_value(),
@@ -69,7 +71,8 @@ def _gitlab(host: GitLabHost, clock: Clock, timer: Timer, stack: contextlib.Asyn
         meter=ForgeMeter(host.name),
     )
     stack.callback(client.close)
-    return GitLabForge(client, name=host.name, clock=clock, sleep=timer.sleep)
+    hooks = None if public_url is None else f"{public_url}/webhooks/{host.name}"
+    return GitLabForge(client, name=host.name, webhook_url=hooks, clock=clock, sleep=timer.sleep)
 
 
 def doors(settings: ServiceSettings, clock: Clock) -> tuple[Door, ...]:

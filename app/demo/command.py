@@ -12,6 +12,7 @@ from app.demo.sandboxes import SandboxOptions
 from app.demo.steps import Step
 from app.running import run_to_end
 from app.settings import RunnerKind
+from bot.model.forge import ForgeKind
 
 
 @click.command()
@@ -43,6 +44,12 @@ from app.settings import RunnerKind
     default=DatabaseKind.SQLITE.value,
     help="Where the rows are kept. A PostgreSQL is the one DATABASE_URL names, else one that the demo starts.",
 )
+@click.option(
+    "--forge",
+    type=click.Choice([kind.value for kind in ForgeKind]),
+    default=ForgeKind.GITHUB.value,
+    help="Which forge is simulated.",
+)
 @click.option("--direct", is_flag=True, help="Let small conflicts go to the model in one call, without an agent's run.")
 @click.option(
     "--runner",
@@ -61,6 +68,7 @@ from app.settings import RunnerKind
 def demo(**options: Any) -> None:
     """Run the main job on embedded parts: SQLite, its own Redis, a simulated forge, the real Claude Code."""
     options["database"] = DatabaseKind(options["database"])
+    options["forge"] = ForgeKind(options["forge"])
     options["until"] = None if options["until"] is None else Step(options["until"])
     names = {name: options.pop(name) for name in ("image", "runtime", "context", "gateway_host")}
     options["sandboxes"] = SandboxOptions(runner=RunnerKind(options.pop("runner")), **names)

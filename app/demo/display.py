@@ -15,12 +15,12 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from app.demo.hosts import ShownCheck
 from app.demo.steps import MEANING, Progress, Step
 from app.demo.story import Scene
 
 _FOLD: Final = re.compile(r"^<details>\n<summary>(.*)</summary>$", re.MULTILINE)
 _FOLD_END: Final = re.compile(r"^</details>$", re.MULTILINE)
-_MARKS: Final = {"action_required": "[yellow]●[/]", "success": "[green]✓[/]"}
 
 
 def plain(text: str) -> str:
@@ -42,14 +42,17 @@ class Display:
     def __init__(self, console: Console) -> None:
         self.console = console
 
-    def opening(self, *, model: str, claude_code: str, directory: str, sandboxes: str, database: str) -> None:
+    def opening(
+        self, *, forge: str, model: str, claude_code: str, directory: str, sandboxes: str, database: str
+    ) -> None:
         """The first lines: what is real and what is simulated; ``model`` is markup.
 
-        ``sandboxes`` is where runs are executed, empty where they have none; ``database`` is where the rows are.
+        ``forge`` is the product that is simulated; ``sandboxes`` is where runs are executed, empty where they have
+        none; ``database`` is where the rows are.
         """
         self.console.print("[bold]FlowForge demo[/]")
         self.console.print(f"  model    {model}")
-        self.console.print("  forge    [bold]a simulated GitHub[/] on loopback, with real git repositories")
+        self.console.print(f"  forge    [bold]a simulated {forge}[/] on loopback, with real git repositories")
         where = f"in {escape(sandboxes)}" if sandboxes else "as a child process (development only)"
         self.console.print(f"  agent    the real Claude Code {claude_code}, {where}")
         self.console.print(f"  rows     {escape(database)}")
@@ -69,10 +72,10 @@ class Display:
 
     def proposal(self, scene: Scene) -> None:
         """The check run and the sticky comment, as a person sees them."""
-        check = scene.check or {}
-        mark = _MARKS.get(str(check.get("conclusion")), "[red]✗[/]")
-        title = escape(plain(str(check.get("title") or "")))
-        self.console.print(Panel(f"{mark} [bold]FlowForge[/] — {title}", title="check run"))
+        check = scene.check
+        mark = _mark(check)
+        title = "" if check is None else escape(plain(check.title))
+        self.console.print(Panel(f"{mark} [bold]FlowForge[/] — {title}", title="status"))
         self.console.print(Panel(Markdown(unfolded(plain(scene.comment))), title="comment on the pull request"))
 
     def refusal(self, scene: Scene, message: str) -> None:
@@ -93,6 +96,13 @@ class Display:
         self.console.print(table)
         if kept is not None:
             self.console.print(f"Everything was left in {kept}")
+
+
+def _mark(check: ShownCheck | None) -> str:
+    if check is not None and check.waits:
+        return "[yellow]●[/]"
+    well = check is not None and "success" in {check.status, check.conclusion}
+    return "[green]✓[/]" if well else "[red]✗[/]"
 
 
 def _steps(progress: Progress, steps: Sequence[Step]) -> Group:

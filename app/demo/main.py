@@ -29,6 +29,7 @@ from app.demo.steps import Progress, Step
 from app.demo.story import Scene, Source, Story, set_up
 from app.telemetry import configure_logging
 from bot.errors import BadInputError
+from bot.model.forge import PRODUCTS, ForgeKind
 from bot.model.runs import NO_USAGE, RESOLVING_KINDS
 from runners.ingest import read_result
 
@@ -53,6 +54,7 @@ class DemoOptions:
     answers: Path | None = None
     until: Step | None = None
     direct: bool = False
+    forge: ForgeKind = ForgeKind.GITHUB
     database: DatabaseKind = DatabaseKind.SQLITE
     sandboxes: SandboxOptions = field(default_factory=SandboxOptions)
 
@@ -159,9 +161,10 @@ async def _run(
     script = HonestResolver(answers=answers) if model == "scripted" else None
     overrides: dict[str, object] = {"direct_calls": options.direct}
     async with open_stage(
-        directory, script=script, overrides=overrides, place=place, database_url=database.url
+        directory, script=script, overrides=overrides, place=place, database_url=database.url, forge=options.forge
     ) as stage:
         display.opening(
+            forge=PRODUCTS[options.forge],
             model=_who_answers(options, upstream),
             claude_code=stage.claude_code,
             directory=str(directory),
@@ -265,7 +268,7 @@ def _document(
     return {
         "ok": progress.complete,
         "version": __version__,
-        "forge": "github",
+        "forge": stage.host.kind.value,
         "runner": stage.instance.runner.name,
         "database": database.value,
         "model": model,
@@ -306,7 +309,14 @@ def _document(
             "exit_status": scene.tests.exit_status,
             "duration_ms": scene.tests.duration_ms,
         },
-        "check_run": scene.check,
+        "check_run": None
+        if scene.check is None
+        else {
+            "status": scene.check.status,
+            "conclusion": scene.check.conclusion,
+            "title": scene.check.title,
+            "actions": list(scene.check.actions),
+        },
         "comment": scene.comment,
         "usage": {
             "model_calls": usage.model_calls,

@@ -12,6 +12,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from app.demo.hosts import GitHubHost, Host, open_host
 from app.demo.model.replies import Script
 from app.demo.model.resolver import HonestResolver
 from app.demo.model.server import ScriptedModel
@@ -25,6 +26,7 @@ from app.store.migrate import upgrade
 from app.wiring import FlowForge
 from app.wiring_sandboxes import claude_path
 from bot.errors import BadInputError
+from bot.model.forge import ForgeKind
 
 ANTHROPIC_URL: Final = "https://api.anthropic.com"
 
@@ -34,11 +36,18 @@ class Stage:
     """The running parts. ``scripted`` is the model's server, None when a real model answers."""
 
     directory: Path
-    forge: Simulator
+    host: Host
     web_url: str
     instance: FlowForge
     scripted: ScriptedModel | None
     claude_code: str
+
+    @property
+    def forge(self) -> Simulator:
+        """The simulated GitHub, for what only a GitHub has. Raises ``TypeError`` on a stage with another forge."""
+        if not isinstance(self.host, GitHubHost):
+            raise TypeError(f"the forge of this stage is a {self.host.kind.value}")
+        return self.host.simulator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,12 +92,13 @@ async def open_stage(
     overrides: dict[str, object] | None = None,
     place: Place | None = None,
     database_url: str | None = None,
+    forge: ForgeKind = ForgeKind.GITHUB,
 ) -> AsyncIterator[Stage]:
     """Start all parts in ``directory``, and stop them in the end.
 
     ``script`` is what the model answers; None takes the real model if there is a key, else the honest resolver.
     ``overrides`` are settings that differ from the demo's, ``place`` says where runs are executed, and ``database_url``
-    names an empty database where it is not to be a SQLite file in ``directory``.
+    names an empty database where it is not to be a SQLite file in ``directory``. ``forge`` is what is simulated.
     """
     place = place or Place()
     async with contextlib.AsyncExitStack() as stack:
@@ -98,14 +108,7 @@ async def open_stage(
         web, gateway = bind(LOOPBACK, 0), bind(place.gateway_host, 0)
         stack.callback(web.close)
         stack.callback(gateway.close)
-        webhook_secret = secrets.token_urlsafe(32)
-        forge = await stack.enter_async_context(
-            Simulator.serve(
-                directory / "forge",
-                webhook_secret=webhook_secret,
-                webhook_url=f"{url_of(web)}/webhooks/github",
-            ),
-        )
+        host = await stack.enter_async_context(open_host(forge, directory / "forge", web_url=url_of(web)))
         upstream = None if script is not None else real_upstream()
         scripted = None
         if upstream is None:
@@ -121,12 +124,7 @@ async def open_stage(
             "database_url": SecretStr(database_url),
             "redis_url": SecretStr(redis_url),
             "gateway_url": url_of(gateway),
-            "github_api_url": forge.base_url,
-            "github_git_url": forge.base_url,
-            "github_app_id": forge.app.id,
-            "github_app_slug": forge.app.slug,
-            "github_private_key": SecretStr(forge.app.private_key_pem),
-            "github_webhook_secrets": (SecretStr(webhook_secret),),
+            **host.settings(),
             "anthropic_api_key": SecretStr(upstream.key),
             "anthropic_base_url": upstream.url,
         }
@@ -137,7 +135,7 @@ async def open_stage(
         await _sealed(instance)
         yield Stage(
             directory=directory,
-            forge=forge,
+            host=host,
             web_url=url_of(web),
             instance=instance,
             scripted=scripted,

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from app.demo import sample
-from app.demo.simulator.state import Account, CheckRun, Comment, PullRequest, Repository, Role
+from app.demo.hosts import ShownCheck
+from app.demo.simulator.state import Account, Comment, PullRequest, Repository, Role
 from app.demo.stage import Stage
 from app.demo.steps import Progress, Step
 from bot.errors import BadInputError
-from bot.model.forge import ForgeKind, RepositoryRef
+from bot.model.forge import RepositoryRef
 from bot.model.jobs import TERMINAL, Job, JobState
 from bot.model.proposals import Proposal, SuiteEvidence
 from bot.model.reports import ConflictRecord
@@ -54,8 +55,7 @@ class Scene:
     conflicts: tuple[ConflictRecord, ...] = ()
     proposal: Proposal | None = None
     tests: SuiteEvidence | None = None
-    check_run: CheckRun | None = None
-    check: dict[str, object] | None = None
+    check: ShownCheck | None = None
     comment: str = ""
     usage: Usage | None = None
     head_after_approve: str | None = None
@@ -64,7 +64,7 @@ class Scene:
 
 async def set_up(stage: Stage, source: Source) -> Scene:
     """Create the repository and the pull request. Raises ``BadInputError`` when the source has no such branches."""
-    people = stage.forge.people
+    people = stage.host.simulator.people
     author, maintainer = people.user("robin"), people.user("maintainer")
     roles = {author: Role.WRITE, maintainer: Role.MAINTAIN}
     if source.path is None:
@@ -121,7 +121,7 @@ class Story:
     def _ref(self) -> RepositoryRef:
         repository = self.scene.repository
         return RepositoryRef(
-            forge=ForgeKind.GITHUB,
+            forge=self.stage.host.kind,
             id=repository.id,
             owner=repository.owner.login,
             name=repository.name,
@@ -129,12 +129,12 @@ class Story:
         )
 
     async def _ask(self) -> None:
-        scene, forge = self.scene, self.stage.forge
+        scene, forge = self.scene, self.stage.host.simulator
         self.progress.begin()
         comment = forge.people.comment(scene.pull, scene.maintainer, COMMAND)
 
         def delivered() -> bool:
-            sent = [one for one in forge.webhooks.deliveries if one.event == "issue_comment"]
+            sent = [one for one in forge.webhooks.deliveries if one.event == self.stage.host.comment_event]
             return any(attempt.status_code == _ACCEPTED for one in sent for attempt in one.attempts)
 
         await forge.wait_for(delivered, what="the delivery")
@@ -151,7 +151,7 @@ class Story:
             job = await self.stage.instance.store.jobs.latest(self._ref, self.scene.pull.number)
             if job is not None and job.request.comment_id == comment.id:
                 return job
-            bot = self.stage.forge.world.bot
+            bot = self.stage.host.simulator.world.bot
             replies = [one.body for one in self.scene.pull.comments.values() if one.author is bot]
             return replies[-1] if replies else None
 
@@ -197,39 +197,32 @@ class Story:
 
     def _look_at_forge(self, job: Job) -> None:
         scene = self.scene
-        runs = [one for one in self.stage.forge.check_runs(scene.repository) if one.external_id.startswith(job.id)]
-        if runs:
+        scene.check = self.stage.host.check(scene.repository, job.id)
+        if scene.check is not None:
             self.progress.mark(Step.STATUS_SHOWN)
-            scene.check_run = runs[-1]
-            scene.check = {
-                "status": runs[-1].status,
-                "conclusion": runs[-1].conclusion,
-                "title": runs[-1].title,
-                "actions": [dict(action) for action in runs[-1].actions],
-            }
         scene.comment = self._sticky()
 
     def _sticky(self) -> str:
-        bot = self.stage.forge.world.bot
+        bot = self.stage.host.simulator.world.bot
         ours = [one.body for one in self.scene.pull.comments.values() if one.author is bot]
         return next((body for body in ours if "<!-- flowforge:sticky" in body), "")
 
     def _shows_proposal(self) -> bool:
         scene = self.scene
         shown = scene.proposal is not None and scene.proposal.commit[:12] in scene.comment
-        return shown and scene.check_run is not None and scene.check_run.conclusion == "action_required"
+        return shown and scene.check is not None and scene.check.waits
 
     def _reported(self, job: Job) -> bool:
         """Whether the end of the job is on the forge: on its check run, and in the comment."""
-        check = self.scene.check_run
+        check = self.scene.check
         said = heading(job.request.kind, job.state) in self.scene.comment
-        return said and check is not None and check.status == "completed"
+        return said and check is not None and check.ended
 
     async def _approve(self) -> None:
-        scene, forge = self.scene, self.stage.forge
-        if scene.check_run is None or scene.proposal is None:
+        scene, forge = self.scene, self.stage.host.simulator
+        if scene.job is None or scene.proposal is None:
             return
-        forge.people.click(scene.check_run, scene.maintainer, "approve")
+        self.stage.host.approve(scene.pull, scene.maintainer, scene.job.id)
         proposal = scene.proposal
         await self._look(lambda: self.stage.instance.store.proposals.approval(proposal.id), "the approval")
         self.progress.mark(Step.APPROVED)
@@ -245,7 +238,7 @@ class Story:
         return job if job is not None and job.state in TERMINAL else None
 
     async def _roll_back(self) -> None:
-        scene, forge = self.scene, self.stage.forge
+        scene, forge = self.scene, self.stage.host.simulator
         if Step.PUSHED not in self.progress.reached:
             return
         forge.people.comment(scene.pull, scene.maintainer, "/flowforge rollback")

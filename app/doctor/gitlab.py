@@ -6,13 +6,13 @@ Webhooks belong to projects and groups, and not to the token: ``flowforge gitlab
 from datetime import timedelta
 from typing import Final
 
-from bot.forges.gitlab.facts import TokenFacts, reachable_projects, server_time, token_facts
+from bot.forges.gitlab.client import GitLabClient
 
 from app.doctor.forge import CLOCK
 from app.doctor.model import Check, State, clocks, failed, ok, skipped, warning
 from app.forge_settings import GitLabHost, place
 from bot.errors import ForgeError, ForgeRefusedError
-from bot.forges.gitlab.client import GitLabClient
+from bot.forges.gitlab.facts import TokenFacts, reaches_projects, server_time, token_facts
 from bot.ports.system import Clock
 
 TOKEN: Final = "token"  # noqa: S105 - a check's name
@@ -28,11 +28,13 @@ async def gitlab_checks(ours: GitLabHost, client: GitLabClient, clock: Clock) ->
     before = clock.now()
     try:
         theirs = await server_time(client)
+    except ForgeRefusedError:
+        time = skipped(CLOCK, "GitLab did not accept the token, and so tells no time")
     except ForgeError as error:
         away = failed(CLOCK, str(error), f"See that this machine reaches {place(ours, 'url')}.")
         return [away, *(skipped(name, "GitLab did not answer") for name in (TOKEN, PROJECTS))]
-    after = clock.now()
-    time = clocks(CLOCK, theirs - (before + (after - before) / 2), whose="GitLab's")
+    else:
+        time = clocks(CLOCK, theirs - (before + (clock.now() - before) / 2), whose="GitLab's")
     token = await _token(ours, client, clock)
     if token.state is State.FAILED:
         return [time, token, skipped(PROJECTS, "the token will not do")]
@@ -52,6 +54,8 @@ async def _token(ours: GitLabHost, client: GitLabClient, clock: Clock) -> Check:
 
 
 def _scopes(token: TokenFacts, where: str, clock: Clock) -> Check:
+    if token.scopes is None:
+        return ok(TOKEN, f"the token is {token.login}'s; GitLab does not tell its scopes, of which it needs {_SCOPE}")
     if _SCOPE not in token.scopes:
         given = ", ".join(sorted(token.scopes)) or "no scope"
         return failed(
@@ -65,7 +69,7 @@ def _scopes(token: TokenFacts, where: str, clock: Clock) -> Check:
 
 async def _projects(client: GitLabClient) -> Check:
     try:
-        found = await reachable_projects(client)
+        found = await reaches_projects(client)
     except ForgeError as error:
         return failed(PROJECTS, str(error), "Try again.")
     if found:

@@ -1,8 +1,10 @@
 """Forges, repositories, people and pull requests, as much of them as the bot needs."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from types import MappingProxyType
 from typing import Final
 
 
@@ -12,6 +14,9 @@ class ForgeKind(StrEnum):
     GITHUB = "github"
     GITLAB = "gitlab"
 
+
+PRODUCTS: Final[Mapping[ForgeKind, str]] = MappingProxyType({ForgeKind.GITHUB: "GitHub", ForgeKind.GITLAB: "GitLab"})
+"""What people call each product."""
 
 ForgeName = str
 """The name of one configured forge: ``github``, ``gitlab``, or ``<kind>-<word>`` for a further host or App.

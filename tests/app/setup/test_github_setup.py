@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from app.demo.simulator.server import Simulator
+from app.forge_settings import GitHubApp
 from app.settings import ServiceSettings, load_settings
 from app.setup.github import Plan, Registered, set_up
 from app.setup.keeping import Keeper, Kept, SealedFiles
@@ -156,16 +157,18 @@ async def test_a_person_registers_the_app_and_no_secret_is_ever_shown(
         settings = load_settings(ServiceSettings, secrets=here.directory)
         assert [one.get_secret_value() for one in settings.github_webhook_secrets] == [sim.webhooks.secret]
         assert (settings.github_api_url, settings.github_git_url) == (sim.api_url, sim.base_url)
-        async with open_http(settings.github_api_url) as http:
+        (ours,) = settings.configured_forges
+        assert isinstance(ours, GitHubApp)
+        async with open_http(ours.api_url) as http:
             client = GitHubClient(
                 http,
-                base_url=settings.github_api_url,
-                app_id=settings.github_app_id,
-                private_key_pem=settings.github_private_key.get_secret_value(),
+                base_url=ours.api_url,
+                app_id=ours.app_id,
+                private_key_pem=ours.private_key.get_secret_value(),
                 clock=here.clock,
             )
             app = await app_facts(client)
-        assert (app.id, app.slug) == (settings.github_app_id, settings.github_app_slug)
+        assert (app.id, app.slug) == (ours.app_id, ours.app_slug)
         assert (
             app.grants.missing_permissions() == app.grants.needless_permissions() == app.grants.missing_events() == []
         )
