@@ -6,12 +6,11 @@ Webhooks belong to projects and groups, and not to the token: ``flowforge gitlab
 from datetime import timedelta
 from typing import Final
 
-from bot.forges.gitlab.client import GitLabClient
-
 from app.doctor.forge import CLOCK
 from app.doctor.model import Check, State, clocks, failed, ok, skipped, warning
 from app.forge_settings import GitLabHost, place
 from bot.errors import ForgeError, ForgeRefusedError
+from bot.forges.gitlab.client import GitLabClient
 from bot.forges.gitlab.facts import TokenFacts, reaches_projects, server_time, token_facts
 from bot.ports.system import Clock
 
