@@ -1,6 +1,6 @@
 """A GitLab: its clock, what the token may do, and where.
 
-Webhooks belong to projects and groups, and not to the token: ``flowforge gitlab setup`` makes and verifies them.
+Webhooks belong to projects and groups, and not to the token: whoever sets a project up verifies them.
 """
 
 from datetime import timedelta
