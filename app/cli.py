@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "migrate": "app.service_commands",
         "doctor": "app.doctor.command",
         "github": "app.setup.command",
+        "gitlab": "app.setup.gitlab_command",
         "recorded": "app.recorded",
         "audit": "app.audit",
         "resolve": "app.local.commands",

@@ -79,10 +79,30 @@ class LogLevel(StrEnum):
     ERROR = "ERROR"
 
 
-class CommonSettings(BaseSettings):
-    """What every process reads."""
+class FileSettings(BaseSettings):
+    """Settings of the environment and of the secrets' directory."""
 
     model_config = SettingsConfigDict(env_prefix="FLOWFORGE_", extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Where settings come from, the strongest first: sealed files after plain ones."""
+        sources = (init_settings, env_settings, dotenv_settings, file_secret_settings)
+        directory = getattr(file_secret_settings, "secrets_dir", None)
+        if directory is None:
+            return sources
+        return (*sources, SealedSource(settings_cls, Path(directory), key_file(Path(directory))))
+
+
+class CommonSettings(FileSettings):
+    """What every process reads."""
 
     database_url: SecretStr = Field(description="SQLAlchemy URL, e.g. `sqlite+aiosqlite:////var/lib/flowforge/db`")
     database_pool_size: int = Field(default=5, gt=0, description="connections to the database that a process keeps")
@@ -107,22 +127,6 @@ class CommonSettings(BaseSettings):
     max_log_bytes: int = Field(default=32 * 1024 * 1024, gt=0, description="longest event stream of a run, in bytes")
     log_level: LogLevel = Field(default=LogLevel.INFO, description="`DEBUG`, `INFO`, `WARNING` or `ERROR`")
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP traces endpoint; none sends no traces")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Where settings come from, the strongest first: sealed files after plain ones."""
-        sources = (init_settings, env_settings, dotenv_settings, file_secret_settings)
-        directory = getattr(file_secret_settings, "secrets_dir", None)
-        if directory is None:
-            return sources
-        return (*sources, SealedSource(settings_cls, Path(directory), key_file(Path(directory))))
 
     @property
     def database_limits(self) -> Limits:
@@ -405,6 +409,21 @@ class Settings(ServiceSettings, GatewaySettings):
     """All settings, for one process that plays every part. ``docs/settings.md`` is generated from this class."""
 
 
+class GitLabSetupSettings(FileSettings):
+    """What ``flowforge gitlab setup`` reads: nothing of a database, of a model or of another forge."""
+
+    gitlab_url: str = Field(default="https://gitlab.com", description="base URL of GitLab, as people see it")
+    gitlab_token: SecretStr = Field(description="a token of the project, of the group or of a person")
+    gitlab_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(), description="the webhook secrets that the service takes already, separated by commas"
+    )
+
+    @field_validator("gitlab_webhook_secrets", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
 class LocalSettings(BaseSettings):
     """What the commands that work in a clone read: names that Anthropic's own tools read too, and nothing of a service.
 
@@ -436,7 +455,7 @@ class DemoSettings(BaseSettings):
     database_url: SecretStr | None = Field(default=None, description="a PostgreSQL for `--database postgresql`")
 
 
-S = TypeVar("S", bound=CommonSettings)
+S = TypeVar("S", bound=FileSettings)
 
 
 def load_settings(kind: type[S], *, secrets: Path | None = None) -> S:
@@ -455,7 +474,7 @@ def load_settings(kind: type[S], *, secrets: Path | None = None) -> S:
     try:
         if directory is not None:
             return kind(_secrets_dir=str(directory))  # type: ignore[call-arg]  # pydantic reads the rest itself
-        return kind()  # type: ignore[call-arg]  # and here too
+        return kind()
     except ValidationError as error:
         raise SettingsError(_explain(error)) from None
 

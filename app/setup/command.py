@@ -12,17 +12,15 @@ from app.doctor.display import show
 from app.doctor.main import examine
 from app.doctor.schema import is_well
 from app.running import run_to_end
-from app.settings import ServiceSettings, key_file, load_settings, secrets_directory
-from app.setup.cluster_secret import ClusterSecret
+from app.settings import ServiceSettings, load_settings, secrets_directory
 from app.setup.github import Plan, Registered, set_up
-from app.setup.keeping import Keeper, SealedFiles
 from app.setup.manifest import check_address
+from app.setup.places import open_keeper
 from app.system import SystemClock
 from app.telemetry import configure_logging
 from bot.errors import ForgeError, SettingsError
 from bot.forges.github.registration import DOT_COM, api_url
 from bot.forges.github.transport import open_http
-from runners.backends.cluster.api import ClusterApi
 
 _LINK: Final = """\
 Open this link in a browser on this machine. It works once, for ten minutes:
@@ -98,7 +96,7 @@ async def _registered(
     plan: Plan, directory: Path | None, secret: str | None, kubeconfig: Path | None, port: int
 ) -> Registered:
     async with AsyncExitStack() as stack:
-        keeper = _keeper(stack, directory, secret, kubeconfig)
+        keeper = open_keeper(stack, directory, secret, kubeconfig)
         http = await stack.enter_async_context(open_http(api_url(plan.host)))
         try:
             return await set_up(plan, keeper=keeper, http=http, clock=SystemClock(), say_link=_say_link, port=port)
@@ -107,19 +105,6 @@ async def _registered(
                 f"{error}. Nothing was kept. If GitHub made an App, delete it at {plan.host}/settings/apps (or among "
                 "the organization's settings), and run the command again"
             ) from None
-
-
-def _keeper(stack: AsyncExitStack, directory: Path | None, secret: str | None, kubeconfig: Path | None) -> Keeper:
-    if secret is None:
-        if directory is None:
-            raise SettingsError("no directory for the secrets is given")
-        return SealedFiles(directory, key_file(directory))
-    namespace, slash, name = secret.partition("/")
-    if not (namespace and slash and name) or "/" in name:
-        raise SettingsError("--kubernetes-secret has to be NAMESPACE/NAME")
-    api = ClusterApi.open(namespace, kubeconfig=kubeconfig, context=None)
-    stack.push_async_callback(api.close)
-    return ClusterSecret(api, name)
 
 
 def _say_link(link: str) -> None:

@@ -10,7 +10,7 @@ from app import __version__
 from app.cli import main
 
 COMMANDS = (
-    *("demo", "serve", "web", "worker", "gateway", "migrate", "doctor", "github"),
+    *("demo", "serve", "web", "worker", "gateway", "migrate", "doctor", "github", "gitlab"),
     *("audit", "resolve", "verify", "mergetool", "config", "recorded"),
 )
 

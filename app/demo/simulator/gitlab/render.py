@@ -170,6 +170,19 @@ def _permissions(one: Repository, asker: Account | None) -> Json:
     }
 
 
+def group_label(one: Label) -> Json:
+    """A label of a group."""
+    return {
+        "id": one.id,
+        "name": one.name,
+        "description": one.description,
+        "description_html": one.description or "",
+        "text_color": "#FFFFFF",
+        "color": one.color,
+        "subscribed": False,
+    }
+
+
 def label(one: Label, repository: Repository) -> Json:
     """A label of a project."""
     used = [*repository.issues.values(), *repository.threads.values()]

@@ -33,6 +33,7 @@ def _hook(site: GitLabSite, one: Hook) -> Json:
         "url_variables": [],
         "custom_webhook_template": None,
         "custom_headers": [],
+        **({"token_present": bool(one.token), "signing_token_present": bool(one.signing_token)} if site.signs else {}),
         **{name: name in one.events for name in HOOK_EVENTS},
     }
     if one.repository is not None:
@@ -76,8 +77,11 @@ async def get_hook(site: GitLabSite, call: Call) -> Response:
     return json_response(_hook(site, _find(site, call)))
 
 
-def _write(hook: Hook, call: Call) -> None:
-    """Take over what was sent along. Raises ``Denial`` 400 or 422."""
+def _write(hook: Hook, call: Call, *, signs: bool) -> None:
+    """Take over what was sent along; a GitLab that cannot sign ignores a signing token. Raises ``Denial`` 400 or 422.
+
+    Source: https://gitlab.com/gitlab-org/gitlab/-/merge_requests/231325 .
+    """
     url = call.text("url")
     if url is not None:
         if not url.startswith(("http://", "https://")):
@@ -87,7 +91,7 @@ def _write(hook: Hook, call: Call) -> None:
     if token is not None and "\n" in token:
         raise invalid("token", "must not contain newlines")
     hook.token = hook.token if token is None else token
-    hook.signing_token = hook.signing_token if signing is None else signing
+    hook.signing_token = hook.signing_token if signing is None or not signs else signing
     hook.name = call.text("name") or hook.name
     hook.description = call.text("description") or hook.description
     hook.branch_filter = call.text("push_events_branch_filter") or hook.branch_filter
@@ -110,7 +114,7 @@ async def create_hook(site: GitLabSite, call: Call) -> Response:
         repository=call.found,
         group=None if call.found is not None else _group(site, call),
     )
-    _write(hook, call)
+    _write(hook, call, signs=site.signs)
     site.world.hooks[hook.id] = hook
     site.world.changed()
     return json_response(_hook(site, hook), status=201)
@@ -120,7 +124,7 @@ async def update_hook(site: GitLabSite, call: Call) -> Response:
     """``PUT /projects/:id/hooks/:hook_id``. Another address starts without failures."""
     hook = _find(site, call)
     before = hook.url
-    _write(hook, call)
+    _write(hook, call, signs=site.signs)
     if hook.url != before:
         hook.failures, hook.disabled_until = 0, None
     site.world.changed()

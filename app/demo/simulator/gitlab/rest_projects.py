@@ -196,6 +196,24 @@ async def create_label(site: GitLabSite, call: Call) -> Response:
     return json_response(render.label(label, call.repository), status=201)
 
 
+async def list_group_labels(site: GitLabSite, call: Call) -> Response:
+    """``GET /groups/:id/labels``. Source: https://docs.gitlab.com/api/group_labels/ ."""
+    labels = site.world.labels.get(find_group(site, call).id, {}).values()
+    return page_of(call.request, site.world.base_url, [render.group_label(one) for one in labels])
+
+
+async def create_group_label(site: GitLabSite, call: Call) -> Response:
+    """``POST /groups/:id/labels``: 409 where there is one of that name."""
+    name, color = call.needed("name"), call.needed("color")
+    labels = site.world.labels.setdefault(find_group(site, call).id, {})
+    if name in labels:
+        raise denied(409, "Label already exists")
+    if COLOR.fullmatch(color) is None:
+        raise invalid("color", "must be a valid color code")
+    labels[name] = Label(id=site.world.new_id(), name=name, color=color, description=call.text("description"))
+    return json_response(render.group_label(labels[name]), status=201)
+
+
 async def list_protected_branches(site: GitLabSite, call: Call) -> Response:
     """``GET /projects/:id/protected_branches``. Source: https://docs.gitlab.com/api/protected_branches/ ."""
     found = [render.protected_branch(call.repository, name) for name in sorted(call.repository.protected)]
@@ -222,6 +240,8 @@ ROUTES = (
     Route("GET", "/projects", Anyone(), list_projects),
     Route("GET", "/groups/{group}", SignedIn(), get_group),
     Route("GET", "/groups/{group}/projects", SignedIn(), list_group_projects),
+    Route("GET", "/groups/{group}/labels", SignedIn(), list_group_labels),
+    Route("POST", "/groups/{group}/labels", SignedIn(), create_group_label),
     Route("GET", _PROJECT, SEE, get_project),
     Route("GET", _PROJECT + "/members/all", SEE, list_members),
     Route("GET", _PROJECT + "/members/all/{user_id:int}", SEE, get_member),

@@ -11,9 +11,10 @@ from app.demo.simulator.site import Site
 
 @dataclass(slots=True, kw_only=True)
 class GitLabSite(Site):
-    """Everything an endpoint of GitLab may need."""
+    """Everything an endpoint of GitLab may need. ``signs`` False makes it one that cannot sign its deliveries yet."""
 
     world: GitLabWorld
     webhooks: ProjectWebhooks
     tokens: Tokens
     limits: RateLimits
+    signs: bool = True
