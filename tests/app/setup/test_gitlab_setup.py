@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from app.cli import main
 from app.demo.simulator.gitlab.server import GitLabSimulator
 from app.demo.simulator.gitlab.state import Hook
 from app.demo.simulator.state import Repository, Role
+from app.docs import ROOT
 from app.doctor.model import Check, State
 from app.sealed import default_key_file
 from app.setup.gitlab import HOOK_PATH, Wish, look, set_up
@@ -213,3 +215,8 @@ async def test_the_command_ends_with_a_report(desk: Desk, tmp_path: Path) -> Non
     assert (status, hook.signing_token in said, "webhook" in said) == (0, False, True)
     desk.service.secret = hook.signing_token
     assert (await run("--check"))[0] == 0
+
+
+def test_the_page_names_the_events_that_a_hook_sends() -> None:
+    page = (ROOT / "docs" / "forges.md").read_text(encoding="utf-8")
+    assert sorted(set(re.findall(r"`([a-z_]+_events)`", page))) == sorted(WANTED)
