@@ -24,10 +24,11 @@ from bot.model.events import (
     LabelAdded,
     Pinged,
     PullRequestChanged,
+    Reacted,
     Unused,
 )
 from bot.model.forge import ThreadKind
-from bot.model.ids import parse_external_id, parse_watch_id
+from bot.model.ids import offered_in, parse_external_id, parse_watch_id
 from bot.model.intents import (
     Approve,
     Cancel,
@@ -58,24 +59,28 @@ _TAKES: Final[Mapping[str, Choice]] = MappingProxyType(
 )
 """What a button takes for the only open conflict."""
 
+APPROVING_EMOJI: Final = "rocket"
+"""One that nobody gives in passing, as thanks are: what it approves is pushed."""
+
 QUOTED_CHARACTERS: Final = 300
 """How much of a command's line an intent keeps for the answer."""
 
 
-def intents_of(event: Event, *, mention: str) -> list[Intent]:
+def intents_of(event: Event, *, mention: str) -> list[Intent]:  # noqa: PLR0911 - one return for every kind
     """What an event asks for; ``mention`` is the bot's login.
 
     The keys that make each intent run once:
 
     * comments: ``<forge>:comment:<comment id>:<first 16 digits of the body's SHA-256>:<ordinal>``
+    * emoji: ``<forge>:emoji:<comment id>:<reaction id>``
     * clicks: ``<forge>:click:<check run id>:<action>:<delivery id>``
     * labels and assignments: ``<forge>:mark:<repository id>#<number>:<delivery id>``
 
     A click has no id of its own; its delivery has, the same however often it is sent. Two clicks on one button are two
     deliveries, and two intents. So are a label that was put on, taken off and put on.
 
-    Whether a label is the one that the repository chose, and an assignee the bot, is for the caller to see first
-    (``bot.handlers.marks``).
+    Whether a comment with an emoji is ours, a label the one that the repository chose, and an assignee the bot, is for
+    the caller to see first (``bot.handlers.marks``).
 
     The intents of clicks have ``origin.number`` 0 and ``origin.job_id`` instead: the handler looks the job up. Only the
     conflict watch's check run, which belongs to no job, names its pull request.
@@ -91,6 +96,8 @@ def intents_of(event: Event, *, mention: str) -> list[Intent]:
             return _of_click(event, "rerequested")
         case LabelAdded() | Assigned():
             return _of_mark(event)
+        case Reacted():
+            return _of_emoji(event)
         # Nobody asks for anything: what became of branches is compared with what is under way, by levels.
         case PullRequestChanged() | BranchPushed() | InstallationChanged() | Pinged() | Unused():
             return []
@@ -217,6 +224,22 @@ def _wishes(command: ParsedCommand) -> _Wishes:
         budget_usd=command.number("budget"),
         model=command.word("model"),
     )
+
+
+def _of_emoji(event: Reacted) -> list[Intent]:
+    """The emoji that approves, under the comment that offers a proposal: it approves that very proposal."""
+    proposal_id = offered_in(event.body)
+    if not event.on_pull_request or event.reaction != APPROVING_EMOJI or proposal_id is None:
+        return []
+    origin = Origin(
+        key=f"{event.repository.forge}:emoji:{event.comment_id}:{event.reaction_id}",
+        delivery_id=event.delivery_id,
+        repository=event.repository,
+        number=event.number,
+        actor=event.actor,
+        quoted=f":{event.reaction}:",
+    )
+    return [Approve(origin=origin, proposal_id=proposal_id)]
 
 
 def _of_click(event: CheckActionRequested | CheckRerequested, action: str) -> list[Intent]:  # noqa: PLR0911 - one return for every action

@@ -187,7 +187,9 @@ class Deeds:
             await self.replies.refuse(intent.origin, fresh)
             await self.stale(job, proposal, fresh, origin=intent.origin)
             return job.id
-        via = ApprovalVia.BUTTON if intent.proposal_id is not None else ApprovalVia.COMMENT
+        via = ApprovalVia.COMMENT
+        if intent.proposal_id is not None:  # a click names its job, an emoji hangs where the proposal is shown
+            via = ApprovalVia.EMOJI if intent.origin.job_id is None else ApprovalVia.BUTTON
         approval = Approval(
             proposal_id=proposal.id,
             actor=intent.origin.actor,

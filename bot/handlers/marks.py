@@ -1,11 +1,11 @@
-"""Labels and assignments: whether one is meant for the bot, before anything else is asked about it."""
+"""Labels, assignments and emoji: whether one is meant for the bot, before anything else is asked about it."""
 
 from dataclasses import dataclass
 from typing import assert_never
 
 from bot.config_keys import DEFAULT_CONFIG
 from bot.handlers.configuration import load_config
-from bot.model.events import Assigned, LabelAdded
+from bot.model.events import Assigned, LabelAdded, Reacted
 from bot.ports.forge import Forge
 from bot.ports.store import Registry
 
@@ -14,14 +14,14 @@ from bot.ports.store import Registry
 class SeeMarks:
     """Tell the marks that address the bot from all the others, silently: most labels have nothing to do with it.
 
-    An assignment costs no request at all. A label costs one, for the configuration that names ours; the forge answers
-    it without counting it as long as the file stays as it is.
+    An assignment or an emoji costs no request at all. A label costs one, for the configuration that names ours; the
+    forge answers it without counting it as long as the file stays as it is.
     """
 
     forge: Forge
     registry: Registry
 
-    async def __call__(self, event: LabelAdded | Assigned) -> bool:
+    async def __call__(self, event: LabelAdded | Assigned | Reacted) -> bool:
         """Whether the mark is for us. What the bot did itself is not, nor where the App was removed or suspended."""
         repository, bot = event.repository, (await self.forge.bot_user(event.repository.forge)).id
         if event.actor.id == bot or not await self.registry.installation_active(
@@ -31,6 +31,9 @@ class SeeMarks:
         match event:
             case Assigned():
                 return any(assignee.id == bot for assignee in (event.assignee, *event.more))
+            case Reacted():
+                # Whoever copies our words into a comment offers nothing.
+                return event.author_id == bot
             case LabelAdded():
                 await self.registry.repository(repository)
                 loaded = await load_config(

@@ -24,6 +24,7 @@ from bot.model.events import (
     LabelAdded,
     Pinged,
     PullRequestChanged,
+    Reacted,
     Unused,
 )
 from bot.model.forge import ForgeName
@@ -86,7 +87,7 @@ class RouteDelivery:
             case InstallationChanged():
                 await self.follow(event)
                 return DeliveryState.ROUTED
-            case LabelAdded() | Assigned() if not await self.see_marks(event):
+            case LabelAdded() | Assigned() | Reacted() if not await self.see_marks(event):
                 return DeliveryState.IGNORED
             case (
                 CommentPosted()
@@ -94,6 +95,7 @@ class RouteDelivery:
                 | PullRequestChanged()
                 | LabelAdded()
                 | Assigned()
+                | Reacted()
                 | CheckActionRequested()
                 | CheckRerequested()
                 | BranchPushed()

@@ -37,6 +37,22 @@ class CommentEdited:
     seen: SeenText | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reacted:
+    """Somebody put an emoji under a comment: ``body`` is what the comment said then, ``author_id`` who wrote it."""
+
+    delivery_id: str
+    repository: RepositoryRef
+    number: int
+    on_pull_request: bool
+    comment_id: int
+    author_id: int
+    body: str
+    reaction_id: int
+    reaction: str
+    actor: Actor
+
+
 class PullRequestAction(StrEnum):
     """What happened to a pull request, as far as the bot cares."""
 
@@ -183,6 +199,7 @@ class Unused:
 Event = (
     CommentPosted
     | CommentEdited
+    | Reacted
     | PullRequestChanged
     | LabelAdded
     | Assigned

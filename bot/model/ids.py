@@ -12,6 +12,7 @@ from typing import Final
 
 _EXTERNAL_ID: Final = re.compile(r"([0-9a-f]{32})(?::([0-9a-f]{32}))?")
 _ID: Final = re.compile(r"[0-9a-f]{32}")
+_OFFER: Final = re.compile(r"<!-- flowforge:offer ([0-9a-f]{32}) -->")
 _WATCH_ID: Final = re.compile(r"watch-([1-9][0-9]{0,9})-[0-9a-f]{12}")
 
 
@@ -53,6 +54,24 @@ def parse_watch_id(text: str) -> int | None:
     """The number of the pull request in an ``external_id`` of the conflict watch; None for any other."""
     found = _WATCH_ID.fullmatch(text)
     return None if found is None else int(found[1])
+
+
+def make_offer_mark(proposal_id: str) -> str:
+    """The hidden line of the sticky comment that says which proposal an emoji under it approves.
+
+    Raises:
+        ValueError: the id is not 32 lower-case hexadecimal digits.
+    """
+    if _ID.fullmatch(proposal_id) is None:
+        raise ValueError("an id has 32 lower-case hexadecimal digits")
+    return f"<!-- flowforge:offer {proposal_id} -->"
+
+
+def offered_in(body: str) -> str | None:
+    """The proposal that a comment of ours offers for approval by an emoji: the comment's second line says so."""
+    lines = body.splitlines()[:2]
+    found = _OFFER.fullmatch(lines[1]) if len(lines) > 1 else None
+    return None if found is None else found[1]
 
 
 def blob_id(content: bytes) -> str:

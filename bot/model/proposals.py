@@ -105,6 +105,7 @@ class ApprovalVia(StrEnum):
 
     COMMENT = "comment"
     BUTTON = "button"
+    EMOJI = "emoji"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,6 @@ from bot.model.cases import Choice
 from bot.model.characters import is_hidden
 from bot.model.ids import make_external_id
 from bot.model.jobs import JobState
-from bot.model.proposals import ProposalKind
 from bot.model.reports import (
     Annotation,
     CheckAction,
@@ -128,10 +127,7 @@ def _standing(state: JobState) -> tuple[CheckStatus, CheckConclusion | None]:  #
 def _actions(view: JobView) -> tuple[CheckAction, ...]:
     """Buttons appear on completed check runs only. What we cannot push has no button that says so."""
     if view.job.state is JobState.AWAITING_APPROVAL:
-        # A button cannot name the head that a rebase replaces by force.
-        rebase = view.proposal is not None and view.proposal.kind is ProposalKind.REBASE
-        allowed = view.hand_over is None and not rebase and not view.blocked_by_tests
-        offered = allowed and sections.shows_every_change(view)
+        offered = sections.takes_a_plain_yes(view) and sections.shows_every_change(view)
         return (_APPROVE, _RETRY, _DISCARD) if offered else (_RETRY, _DISCARD)
     if view.job.state is JobState.UNRESOLVED:
         # Three at most, says GitHub: where one conflict is left, people decide it rather than try again.

@@ -106,6 +106,10 @@ def rule(name: str) -> str:
     return f"Rule: {name}"
 
 
+APPROVE_BY_EMOJI: Final = "Or put a 🚀 (`:rocket:`) under this comment: that pushes exactly this commit, too."
+"""For forges without buttons."""
+
+
 def approval_commands(approve: str) -> tuple[str, ...]:
     """What can be written about a proposal, ``approve`` being the command that approves it."""
     return (

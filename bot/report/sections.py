@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from bot.model.intents import Strategy
-from bot.model.jobs import JobKind
-from bot.model.proposals import Proposal
+from bot.model.jobs import JobKind, JobState
+from bot.model.proposals import Proposal, ProposalKind
 from bot.model.reports import JobView
 from bot.model.resolutions import Finding, GateResult, GateVerdict
 from bot.model.runs import OF_THE_OPERATOR, RunOutcome
@@ -147,6 +147,14 @@ def diff_folds(view: JobView, room: int) -> diffs.Rendered:
     if size(out.text) < room // 2:
         second = _diff_fold(messages.DIFF_AGAINST_BASE, base, first, room - size(out.text))
     return diffs.Rendered(text=joined([out.text, second.text, see]), complete=out.complete and second.complete)
+
+
+def takes_a_plain_yes(view: JobView) -> bool:
+    """Whether a button or an emoji may approve the proposal: neither can name the head that a rebase replaces."""
+    proposal = view.proposal
+    if proposal is None or view.job.state is not JobState.AWAITING_APPROVAL:
+        return False
+    return view.hand_over is None and proposal.kind is not ProposalKind.REBASE and not view.blocked_by_tests
 
 
 def shows_every_change(view: JobView) -> bool:

@@ -1,6 +1,7 @@
 """What GitLab sends is signed as we check it, has an id, and decodes to what happened."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 
 from app.demo.simulator.gitlab.server import GitLabSimulator
 from app.demo.simulator.webhooks import Delivery as Sent
+from app.store.database import SqlStore
 from bot.forges.gitlab.deliveries import DECODED_EVENTS, DeliveryDecoder, SignatureVerifier, identify
+from bot.handlers.marks import SeeMarks
+from bot.intents import intents_of
 from bot.model.deliveries import Delivery
 from bot.model.events import (
     Assigned,
@@ -18,16 +22,28 @@ from bot.model.events import (
     LabelAdded,
     PullRequestAction,
     PullRequestChanged,
+    Reacted,
     Unused,
 )
 from bot.model.forge import ForgeKind
-from tests.contracts.both import SECRET, SIGNING_TOKEN, BothStage, on_gitlab
+from bot.model.ids import make_offer_mark
+from bot.model.intents import Approve
+from bot.model.reports import CommentContent
+from tests.app.store.words import CountedIds
+from tests.contracts.both import MARKER, SECRET, SIGNING_TOKEN, BothStage, on_gitlab
 
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[BothStage]:
     async with on_gitlab(tmp_path / "sim") as opened:
         yield opened
+
+
+@pytest.fixture
+async def store(database_url: str, stage: BothStage) -> AsyncIterator[SqlStore]:
+    opened = SqlStore.open(database_url, stage.clock, CountedIds())
+    yield opened
+    await opened.close()
 
 
 def received(stage: BothStage) -> list[Event]:
@@ -96,6 +112,22 @@ async def test_what_people_do_is_told(stage: BothStage) -> None:
     assert (closed.action, closed.open) == (PullRequestAction.CLOSED, False)
 
 
+async def test_an_emoji_under_our_note_names_the_proposal_that_the_note_shows(stage: BothStage) -> None:
+    assert isinstance(stage.sim, GitLabSimulator)
+    body = f"{MARKER}\n{make_offer_mark('b' * 32)}\n\nText"
+    note = await stage.forge.create_comment(stage.ref, stage.thread, CommentContent(marker=MARKER, body=body))
+    received(stage)
+    given = stage.sim.people.award(stage.pull.comments[note], stage.ada, "rocket")
+    [emoji] = received(stage)
+    assert isinstance(emoji, Reacted)
+    assert (emoji.author_id, emoji.actor.id) == (stage.sim.world.bot.id, stage.ada.id)
+    [approve] = intents_of(emoji, mention="flowforge")
+    assert isinstance(approve, Approve)
+    assert (approve.proposal_id, approve.origin.number) == ("b" * 32, stage.pull.number)
+    stage.sim.people.take_back(stage.pull.comments[note], given)
+    assert [type(event) for event in received(stage)] == [Unused]
+
+
 async def test_what_people_do_to_issues_is_told(stage: BothStage) -> None:
     people = stage.sim.people
     issue = people.open_issue(stage.repository, author=stage.ada, title="It squeaks", body="Loudly.")
@@ -114,3 +146,27 @@ async def test_what_people_do_to_issues_is_told(stage: BothStage) -> None:
     [comment] = received(stage)
     assert isinstance(comment, CommentPosted)
     assert (comment.number, comment.on_pull_request) == (issue.number, False)
+
+
+async def test_a_mark_counts_where_it_is_meant_for_us(stage: BothStage, store: SqlStore) -> None:
+    see_marks = SeeMarks(forge=stage.forge, registry=store.registry)
+    people, bot = stage.sim.people, stage.sim.world.bot
+    ours = await stage.forge.create_comment(stage.ref, stage.thread, CommentContent(marker=MARKER, body=MARKER))
+    theirs = people.comment(stage.pull, stage.eve, MARKER)
+    assert isinstance(stage.sim, GitLabSimulator)
+    received(stage)
+    for comment, counts in ((stage.pull.comments[ours], True), (theirs, False)):
+        stage.sim.people.award(comment, stage.ada, "rocket")
+        [emoji] = received(stage)
+        assert isinstance(emoji, Reacted)
+        assert await see_marks(emoji) is counts
+        assert not await see_marks(replace(emoji, actor=await stage.forge.bot_user("gitlab")))
+    people.label(stage.pull, stage.ada, "flowforge")
+    people.assign(stage.pull, stage.ada, bot)
+    label, assigned = received(stage)
+    assert isinstance(label, LabelAdded)
+    assert isinstance(assigned, Assigned)
+    assert await see_marks(replace(label, label="bug", more=("FlowForge",)))
+    assert not await see_marks(replace(label, label="bug"))
+    assert await see_marks(replace(assigned, assignee=label.actor, more=(assigned.assignee,)))
+    assert not await see_marks(replace(assigned, assignee=label.actor))

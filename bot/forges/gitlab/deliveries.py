@@ -19,6 +19,7 @@ import msgspec
 from bot.errors import SettingsError
 from bot.forges import strict
 from bot.forges.gitlab import payloads
+from bot.forges.gitlab.quick import as_written
 from bot.model.deliveries import Delivery
 from bot.model.events import (
     Assigned,
@@ -28,6 +29,7 @@ from bot.model.events import (
     LabelAdded,
     PullRequestAction,
     PullRequestChanged,
+    Reacted,
     Unused,
 )
 from bot.model.forge import Actor, ActorKind, RepositoryRef
@@ -189,6 +191,29 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo is not None else None
 
 
+def _emoji(delivery: Delivery, document: object) -> Event:
+    payload = _read(document, payloads.EmojiEvent)
+    note, award = payload.note, payload.object_attributes
+    if (award.action or payload.event_type) != "award":
+        return _unused(delivery, "an emoji that is taken back asks for nothing")
+    if note is None or payload.merge_request is None or note.noteable_type != "MergeRequest":
+        return _unused(delivery, "only emoji under comments of merge requests count")
+    if note.system or note.internal:
+        return _unused(delivery, "the comment is none that everybody sees")
+    return Reacted(
+        delivery_id=delivery.delivery_id,
+        repository=_repository(delivery, payload.project),
+        number=payload.merge_request.iid,
+        on_pull_request=True,
+        comment_id=note.id,
+        author_id=note.author_id,
+        body=as_written(note.note),
+        reaction_id=award.id,
+        reaction=award.name,
+        actor=_actor(payload.user),
+    )
+
+
 def _merge_request(delivery: Delivery, document: object) -> Event:
     payload = _read(document, payloads.MergeRequestEvent)
     told = payload.object_attributes
@@ -328,6 +353,7 @@ _DECODERS: Final[Mapping[str, _Decoder]] = MappingProxyType(
         "merge_request_hook": _merge_request,
         "issue_hook": _issue,
         "push_hook": _push,
+        "emoji_hook": _emoji,
     },
 )
 

@@ -107,6 +107,34 @@ class NoteEvent(InProject, frozen=True, kw_only=True):
     issue: Numbered | None = None
 
 
+class Award(Struct, frozen=True):
+    """An emoji, put on something."""
+
+    id: Id
+    name: Annotated[str, Meta(min_length=1, max_length=255)]
+    action: str | None = None
+
+
+class AwardedNote(Struct, frozen=True, kw_only=True):
+    """The comment under which an emoji was put."""
+
+    id: Id
+    note: str
+    author_id: Id
+    noteable_type: str | None = None
+    system: bool = False
+    internal: bool | None = None
+
+
+class EmojiEvent(InProject, frozen=True, kw_only=True):
+    """https://docs.gitlab.com/user/project/integrations/webhook_events/#emoji-events ."""
+
+    object_attributes: Award
+    event_type: str = ""
+    note: AwardedNote | None = None
+    merge_request: Numbered | None = None
+
+
 class Commit(Struct, frozen=True):
     """A commit, by its id."""
 

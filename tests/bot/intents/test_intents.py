@@ -23,10 +23,11 @@ from bot.model.events import (
     Pinged,
     PullRequestAction,
     PullRequestChanged,
+    Reacted,
     Unused,
 )
 from bot.model.forge import Actor, ForgeKind, RepositoryRef
-from bot.model.ids import make_external_id, make_watch_id
+from bot.model.ids import make_external_id, make_offer_mark, make_watch_id
 from bot.model.intents import (
     Approve,
     Cancel,
@@ -75,6 +76,48 @@ def edited(before: str, after: str, actor: Actor = ADA) -> CommentEdited:
         body_before=before,
         actor=actor,
     )
+
+
+def reacted(body: str, reaction: str = "rocket", *, on_pull_request: bool = True) -> Reacted:
+    return Reacted(
+        delivery_id="d-9",
+        repository=REPOSITORY,
+        number=5,
+        on_pull_request=on_pull_request,
+        comment_id=99,
+        author_id=1,
+        body=body,
+        reaction_id=77,
+        reaction=reaction,
+        actor=ADA,
+    )
+
+
+OFFER = f"<!-- flowforge:sticky repository=7 pull=5 -->\n{make_offer_mark(PROPOSAL)}\nText"
+
+
+def test_a_rocket_under_an_offer_approves_that_very_proposal() -> None:
+    [approve] = intents_of(reacted(OFFER), mention="flowforge")
+    assert isinstance(approve, Approve)
+    assert (approve.proposal_id, approve.sha, approve.origin.number, approve.origin.actor) == (PROPOSAL, None, 5, ADA)
+    assert approve.origin.key == "github:emoji:99:77"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        reacted(OFFER, "thumbsup"),
+        reacted(OFFER, "rocket_launch"),
+        reacted(OFFER, on_pull_request=False),
+        reacted("Text"),
+        reacted(make_offer_mark(PROPOSAL)),
+        reacted(f"first\n\n{make_offer_mark(PROPOSAL)}"),
+        reacted(f"first\n> {make_offer_mark(PROPOSAL)}"),
+        reacted(OFFER.replace(PROPOSAL, PROPOSAL[:-1])),
+    ],
+)
+def test_any_other_emoji_asks_for_nothing(event: Reacted) -> None:
+    assert intents_of(event, mention="flowforge") == []
 
 
 WATCH = make_watch_id(5, "c" * 40)

@@ -1,10 +1,14 @@
 """What people read, to the letter, in every state."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.model.conflicts import ConflictKind
+from bot.model.forge import ForgeKind
+from bot.model.ids import offered_in
 from bot.model.jobs import Job, JobKind, JobState
-from bot.model.reports import CheckRunContent
+from bot.model.reports import CheckActionName, CheckRunContent, JobView
 from bot.model.resolutions import Tier
 from bot.report import messages
 from bot.report.check_run import render_check_run
@@ -42,6 +46,29 @@ def as_text(content: CheckRunContent) -> str:
 @pytest.mark.parametrize("name", sorted(VIEWS))
 def test_the_sticky_comment(name: str, golden: Golden) -> None:
     golden.check(f"report/comment_{name}.md", render_sticky(VIEWS[name]).body)
+
+
+def on_gitlab(view: JobView) -> JobView:
+    """The same job on a GitLab."""
+    request = view.job.request
+    repository = replace(request.repository, forge=ForgeKind.GITLAB)
+    return replace(view, job=replace(view.job, request=replace(request, repository=repository)))
+
+
+def test_the_sticky_comment_where_there_are_no_buttons(golden: Golden) -> None:
+    view = on_gitlab(VIEWS["resolve_awaiting_approval"])
+    shown = render_sticky(view).body
+    golden.check("report/comment_gitlab_awaiting_approval.md", shown)
+    assert view.proposal is not None
+    assert offered_in(shown) == view.proposal.id
+
+
+@pytest.mark.parametrize("name", sorted(VIEWS))
+def test_an_emoji_approves_where_a_button_would(name: str) -> None:
+    view = VIEWS[name]
+    button = any(action.identifier is CheckActionName.APPROVE for action in render_check_run(view).actions)
+    assert (offered_in(render_sticky(on_gitlab(view)).body) is not None) is button
+    assert offered_in(render_sticky(view).body) is None
 
 
 @pytest.mark.parametrize("name", sorted(VIEWS))

@@ -176,6 +176,39 @@ def note(
     }
 
 
+def emoji(name: str = "rocket", *, action: str = "award", body: str = "Text", **more: Any) -> Json:
+    return {
+        "object_kind": "emoji",
+        "event_type": action,
+        "user": user(),
+        "project_id": PROJECT_ID,
+        "project": project(),
+        "object_attributes": {
+            "id": 77,
+            "name": name,
+            "user_id": 311,
+            "awardable_id": 1241,
+            "awardable_type": "Note",
+            "created_at": TIME,
+            "updated_at": TIME,
+            "action": action,
+            "awarded_on_url": f"https://gitlab.test/{FULL_PATH}/-/merge_requests/7#note_1241",
+        },
+        "note": {
+            "id": 1241,
+            "note": body,
+            "noteable_type": "MergeRequest",
+            "author_id": 99,
+            "internal": False,
+            "system": False,
+            "created_at": TIME,
+            "updated_at": TIME,
+        },
+        "merge_request": merge_request_state(None),
+        **more,
+    }
+
+
 def push(ref: str = "refs/heads/main", *, before: str = BASE, after: str = HEAD) -> Json:
     return {
         "object_kind": "push",

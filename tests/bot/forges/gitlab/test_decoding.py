@@ -19,6 +19,7 @@ from bot.model.events import (
     LabelAdded,
     PullRequestAction,
     PullRequestChanged,
+    Reacted,
     Unused,
 )
 from bot.model.forge import Actor, ActorKind, ForgeKind, RepositoryRef
@@ -241,6 +242,36 @@ def test_an_issue_of_a_project_without_a_branch_is_not_used() -> None:
     assert isinstance(decode("issue_hook", changed(payload, "project.default_branch", None)), Unused)
 
 
+def test_an_emoji_is_put_under_a_comment() -> None:
+    assert decode("emoji_hook", samples.emoji(body="<!-- m -->\n\\/merge")) == Reacted(
+        delivery_id=ID,
+        repository=REPOSITORY,
+        number=7,
+        on_pull_request=True,
+        comment_id=1241,
+        author_id=99,
+        body="<!-- m -->\n/merge",
+        reaction_id=77,
+        reaction="rocket",
+        actor=MIRA,
+    )
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        samples.emoji(action="revoke"),
+        samples.emoji(note=None),
+        samples.emoji(merge_request=None),
+        samples.emoji(note={**samples.emoji()["note"], "noteable_type": "Issue"}),
+        samples.emoji(note={**samples.emoji()["note"], "internal": True}),
+        samples.emoji(note={**samples.emoji()["note"], "system": True}),
+    ],
+)
+def test_an_emoji_that_asks_for_nothing(payload: Any) -> None:
+    assert isinstance(decode("emoji_hook", payload), Unused)
+
+
 def test_a_branch_was_pushed() -> None:
     assert decode("push_hook", samples.push("refs/heads/feature/é")) == BranchPushed(
         delivery_id=ID,
@@ -355,6 +386,7 @@ WHOLE = {
     "merge_request_hook": samples.merge_request("update", changes={"draft": {"previous": True, "current": False}}),
     "push_hook": samples.push(),
     "issue_hook": samples.issue("update", changes={"labels": {"previous": [], "current": labels("flowforge")}}),
+    "emoji_hook": samples.emoji(),
     SYSTEM_HOOK: samples.push(),
 }
 
@@ -385,6 +417,7 @@ def spots(value: Any, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 # What the decoder reads, so that mutations hit something: the whole payloads have a hundred fields.
 READ = {
+    "author_id", "event_type", "name",
     "assignees", "default_branch", "description", "labels", "previous", "title",
     "action", "after", "before", "changes", "created_at", "current", "draft", "id", "iid", "internal", "issue",
     "last_commit", "merge_request", "note", "noteable_type", "object_attributes", "object_kind", "oldrev",
