@@ -72,6 +72,7 @@ def parts() -> tuple[str, ...]:
             "`write`, `maintain`, `admin`. On a public repository everybody has `read`."
         ),
         header + "\n".join(permissions),
+        *_approvals(schema, header),
         "## resolvers",
         (
             "Conflicts are put to the resolvers in the order of [resolvers.md](resolvers.md), cheapest first, and only "
@@ -118,6 +119,48 @@ def parts() -> tuple[str, ...]:
         ),
         "These are always protected:",
         "| Pattern | Why |\n|---|---|\n" + "\n".join(protected),
+    )
+
+
+def _approvals(schema: dict[str, Any], header: str) -> tuple[str, ...]:
+    return (
+        "## paths",
+        (
+            "How much is asked before changes of which paths are pushed. The paths in question are those that were in "
+            "conflict; of a revert, all that it changes. Of all entries that cover a path, and of all these paths, the "
+            "strictest tier decides: `auto`, `approve`, `two_approvals`, `never`. A path that no entry covers has the "
+            "tier `approve`, and so has, at least, every [protected path](#protected-paths)."
+        ),
+        (
+            "`auto` is for paths where evidence is enough: a merge of nothing but such paths is pushed without a "
+            "person's approval if the tests passed on exactly its tree or, where there are none, if rules of the "
+            "safest kind (tier A of [resolvers.md](resolvers.md)) resolved every hunk. What a model wrote is never "
+            "pushed so without tests that passed; a rebase, a revert and what FlowForge cannot push never are. The "
+            "report says that nobody was asked, and the audit log names the configuration."
+        ),
+        header + "\n".join(_setting(key, schema, ("paths", 0)) for key in keys(schema, ("paths", 0))),
+        "## approvals",
+        (
+            "An approval counts for exactly the commit and diff that were shown, and lapses with them. Each person "
+            "counts once, by the forge's numeric id, and only while they have the permission that `approve` asks for: "
+            "it is asked for again right before the push. Until enough people approved, the check run and the comment "
+            "say how many did, such as 1 of 2, and who is still needed."
+        ),
+        header + "\n".join(_setting(key, schema, ("approvals",)) for key in keys(schema, ("approvals",))),
+        (
+            "With `codeowners`, the file is read where the forge reads it (GitHub: `.github/`, the root, `docs/`; "
+            "GitLab: the root, `docs/`, `.gitlab/`), from the base branch and in the forge's own syntax, GitLab's "
+            "sections with their counts included. Whoever approves for a team or group has to be a member of it. On "
+            "GitHub, FlowForge sees that only if the App was given the permission *Members: read* by hand. What it "
+            "cannot find out it does not assume: owners given by address, and teams that it may not see, have nobody "
+            "who counts for them, and the report says so."
+        ),
+        (
+            "```yaml\nversion: 1\ntest_command: make test\napprovals:\n  required: 1\n  requester_may_approve: false\n"
+            "  codeowners: true\npaths:\n  - match: docs/**\n    tier: auto\n  - match: infra/**\n    tier: "
+            "two_approvals\n"
+            "  - match: licences/**\n    tier: never\n```"
+        ),
     )
 
 

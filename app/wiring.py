@@ -28,6 +28,7 @@ from app.wiring_sandboxes import open_runner
 from app.wiring_sweeps import bind_sweeps
 from app.wiring_web import create_web
 from bot.git.adapter import GitMirrors
+from bot.handlers.approvals import CountApprovals
 from bot.handlers.bring import BringCommits
 from bot.handlers.reporting import DeliverReport, RefreshReports
 from bot.handlers.turns import TakeTurns
@@ -127,6 +128,7 @@ def _bind(parts: Parts, worker: str) -> FlowForge:
         forge=parts.forge,
         git=parts.git,
         bring=BringCommits(forge=parts.forge, git=parts.git),
+        count=CountApprovals(store=store, forge=parts.forge, git=parts.git),
         queue=queue,
         clock=parts.clock,
     )

@@ -35,6 +35,7 @@ def bind_route(parts: Parts, advance: AdvanceJob, queue: ArqQueue, refresh: Refr
         replies=replies,
         refresh=refresh,
         check_fresh=advance.publish.check_fresh,
+        count=advance.publish.count,
         conclude=advance.conclude,
         gather=GatherBrief(forge=forge),
     )

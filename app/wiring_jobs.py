@@ -8,6 +8,7 @@ from app.telemetry import JOBS_ENDED
 from app.wiring_parts import Parts, server_limits
 from bot.direct.late import LateDirect
 from bot.handlers.advance import AdvanceJob
+from bot.handlers.approvals import ApproveUnasked, CountApprovals
 from bot.handlers.bring import BringCommits
 from bot.handlers.cases import GatherCases
 from bot.handlers.collect import CollectRun
@@ -74,6 +75,7 @@ def bind_jobs(
             git=git,
             check_fresh=CheckFresh(forge=forge, git=git, bring=work.bring),
             standing=work.standing,
+            count=CountApprovals(store=store, forge=forge, git=git),
             remember=work.remember,
         ),
         roll_back=RollBack(store=store, forge=forge, git=git, propose=work.propose, remember=work.remember),
@@ -123,7 +125,9 @@ def _work(parts: Parts, launcher: RunLauncher, guard: Obstacle) -> _Work:
         forge=forge,
         git=git,
         clock=clock,
-        tests=RunTests(store=store, launch=launch, clock=clock, server=limits),
+        tests=RunTests(
+            store=store, launch=launch, approve=ApproveUnasked(store=store, forge=forge), clock=clock, server=limits
+        ),
     )
     settle = SettleMerge(
         proposals=store.proposals,

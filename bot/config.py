@@ -10,11 +10,11 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import msgspec
 
-from bot.config_keys import BUILTIN_PROTECTED_PATHS, CONFIG_PATH, Regenerate, RepositoryConfig, split_command
+from bot.config_keys import BUILTIN_PROTECTED_PATHS, CONFIG_PATH, Regenerate, RepositoryConfig, TierName, split_command
 from bot.config_schema import at, expectation, keys
 from bot.config_yaml import Document, Path, dotted, read_yaml
 from bot.errors import ConfigError
@@ -35,6 +35,10 @@ class Layer:
     def error(self, message: str, where: Path) -> ConfigError:
         """What is wrong with the value at a place of this file."""
         return ConfigError(message, path=self.path, line=self.document.line_of(where), key=dotted(where))
+
+
+TIERS: Final[tuple[TierName, ...]] = get_args(TierName)
+"""From the least strict to the strictest."""
 
 
 def parse_layer(data: bytes, *, path: str = CONFIG_PATH) -> Layer:
@@ -141,7 +145,16 @@ def regenerating(config: RepositoryConfig, path: str) -> Regenerate | None:
 
 def protected_paths(config: RepositoryConfig) -> tuple[str, ...]:
     """All patterns that protect a path: the built-in ones, then the configured ones."""
-    return (*BUILTIN_PROTECTED_PATHS, *config.protected_paths)
+    never = (entry.match for entry in config.paths if entry.tier == "never")
+    return (*BUILTIN_PROTECTED_PATHS, *config.protected_paths, *never)
+
+
+def path_tier(config: RepositoryConfig, path: str) -> TierName:
+    """How much has to be asked before a path is pushed: the strictest entry that covers it."""
+    protected = matches(path, (*BUILTIN_PROTECTED_PATHS, *config.protected_paths)) is not None
+    covering: list[TierName] = ["approve"] if protected else []
+    covering += [entry.tier for entry in config.paths if matches(path, (entry.match,)) is not None]
+    return max(covering, key=TIERS.index, default="approve")
 
 
 def _plain_login(login: str) -> str:

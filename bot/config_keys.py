@@ -35,6 +35,10 @@ WriterLevel = Literal["write", "maintain", "admin"]
 """What may be asked for commands that change something or cost money: never less than write."""
 
 
+TierName = Literal["auto", "approve", "two_approvals", "never"]
+"""How much has to be asked before a path is pushed, from the least to the most."""
+
+
 class Permissions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The least permission on the repository that each command asks for."""
 
@@ -131,6 +135,42 @@ class Resolvers(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = True
 
 
+class PathTier(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much has to be asked before changes of some paths are pushed."""
+
+    match: _Glob
+    tier: Annotated[
+        TierName,
+        Meta(
+            description="`auto` is pushed without a person's approval where the tests passed on exactly that tree, or "
+            "safe rules alone resolved everything; `approve` needs the usual approval; `two_approvals` needs two "
+            "people; `never` is left to people, as protected paths are, and never pushed."
+        ),
+    ]
+
+
+class Approvals(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whose yes a proposal needs before it is pushed."""
+
+    required: Annotated[
+        int,
+        Meta(
+            description="How many people have to approve the same commit. Bots count for one approval only.", ge=1, le=5
+        ),
+    ] = 1
+    requester_may_approve: Annotated[
+        bool,
+        Meta(description="Whether the approval of whoever asked for the job counts."),
+    ] = True
+    codeowners: Annotated[
+        bool,
+        Meta(
+            description="When true, each path in question that has owners in `CODEOWNERS` on the base branch needs the "
+            "approval of one of them.",
+        ),
+    ] = False
+
+
 class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One version of a repository's configuration."""
 
@@ -182,6 +222,18 @@ class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             max_length=100,
         ),
     ] = ()
+    paths: Annotated[
+        tuple[PathTier, ...],
+        Meta(
+            description="How much is asked before changes of which paths are pushed. Of all entries that cover a path, "
+            "and of all paths, the strictest counts.",
+            max_length=100,
+        ),
+    ] = ()
+    approvals: Annotated[
+        Approvals,
+        Meta(description="Whose yes a proposal needs before it is pushed."),
+    ] = Approvals()
     resolvers: Annotated[
         Resolvers,
         Meta(description="Who may resolve conflicts, and with which of the repository's own commands."),

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from bot.config import Layer, contradiction, parse_layer
-from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, RepositoryConfig
+from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, PathTier, RepositoryConfig
 from bot.errors import ConfigError
 from bot.model.forge import ConfigFile, PermissionLevel
 
@@ -39,6 +39,12 @@ _LOWER: Final = Stricter(combine=min, says="The lower value counts.")
 _ONLY_IF_ALL: Final = Stricter(combine=lambda outer, inner: outer and inner, says="`false` counts, whoever says it.")
 _IF_ANY: Final = Stricter(combine=lambda outer, inner: outer or inner, says="`true` counts, whoever says it.")
 _ADD_UP: Final = Stricter(combine=_union, says="They add up.")
+_HIGHER: Final = Stricter(combine=max, says="The higher value counts.")
+_TIERS: Final = Stricter(
+    combine=_union,
+    says="They add up. Where the organisation says anything of `paths`, `approvals` or `permissions.approve`, an "
+    "`auto` of a repository is `approve`.",
+)
 _RAISED: Final = Stricter(combine=_higher, says="The higher level counts.")
 
 _LESS_TRUST: Final = Stricter(
@@ -53,6 +59,10 @@ PROTECTIONS: Final[Mapping[str, Stricter]] = {
     "timeout_minutes": _LOWER,
     "max_conflicted_files": _LOWER,
     "protected_paths": _ADD_UP,
+    "paths": _TIERS,
+    "approvals.required": _HIGHER,
+    "approvals.requester_may_approve": _ONLY_IF_ALL,
+    "approvals.codeowners": _IF_ANY,
     "resolvers.direct": _ONLY_IF_ALL,
     "resolvers.agent": _ONLY_IF_ALL,
     "tests_must_pass": _IF_ANY,
@@ -73,11 +83,21 @@ class Effective:
         return self.sources.get(key)
 
 
+_ABOUT_APPROVAL: Final = ("paths", "approvals.", "permissions.approve")
+
+
+def _asked_for(entry: PathTier) -> PathTier:
+    """What a repository may not push unasked where somebody else says what has to be asked."""
+    return msgspec.structs.replace(entry, tier="approve") if entry.tier == "auto" else entry
+
+
 def merge(outer: Effective, inner: Layer) -> Effective:
     """What holds when one more file is read after others that bind it."""
     config, sources = outer.config, dict(outer.sources)
     for key in sorted(inner.stated):
         said = value_of(inner.config, key)
+        if key == "paths" and any(each.startswith(_ABOUT_APPROVAL) for each in outer.sources):
+            said = tuple(_asked_for(entry) for entry in said)
         if key not in sources:
             config, sources[key] = _with(config, key.split("."), said), inner.path
             continue

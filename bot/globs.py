@@ -27,7 +27,12 @@ def _covers(pattern: str, names: list[str]) -> bool:
     segments = body.removeprefix("/").split("/")
     if not anchored:
         segments = ["**", *segments]
-    return _match_wild([*segments, "**"], names, star="**", same=_match_name)
+    return match_segments([*segments, "**"], names)
+
+
+def match_segments(pattern: Sequence[str], names: Sequence[str]) -> bool:
+    """Whether names match one for one; ``**`` stands for any number of them, ``*`` and ``?`` for characters of one."""
+    return _match_wild(pattern, names, star="**", same=_match_name)
 
 
 def _match_name(pattern: str, name: str) -> bool:

@@ -224,7 +224,7 @@ class Story:
             return
         self.stage.host.approve(scene.pull, scene.maintainer, scene.job.id)
         proposal = scene.proposal
-        await self._look(lambda: self.stage.instance.store.proposals.approval(proposal.id), "the approval")
+        await self._look(lambda: self.stage.instance.store.proposals.approvals(proposal.id), "the approval")
         self.progress.mark(Step.APPROVED)
         with contextlib.suppress(TimeoutError):
             await forge.wait_for(lambda: scene.pull.head_sha == proposal.commit, timeout=_STEP_SECONDS, what="the push")

@@ -8,12 +8,11 @@ import structlog
 from sqlalchemy import Row, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.store import audit
+from app.store import approvals, audit
 from app.store.engine import Database
 from app.store.engine import insert as insert_or
 from app.store.job_rows import of_pull_request
 from app.store.tables import (
-    approvals,
     conflict_resolutions,
     gate_results,
     git_operations,
@@ -24,7 +23,7 @@ from app.store.tables import (
 from app.store.types import Values
 from bot.model.cases import Suggestion, Take
 from bot.model.conflicts import Side, Stage
-from bot.model.forge import Actor, RepositoryRef
+from bot.model.forge import RepositoryRef
 from bot.model.jobs import Job
 from bot.model.proposals import (
     Approval,
@@ -203,50 +202,17 @@ class SqlProposals:
         async with self._database.writing() as connection:
             await connection.execute(update(proposals).where(proposals.c.id == proposal_id).values(state=state))
 
-    async def approve(self, approval: Approval) -> None:
-        """Keep an approval, append-only, with an audit event, and settle the proposal as approved with it.
+    async def approve(self, approval: Approval, *, whole: bool = True) -> None:
+        """See ``app.store.approvals``."""
+        await approvals.keep(self._database, self._clock, approval, whole=whole)
 
-        A second time it changes nothing while the proposal stays approved: whoever told it died before it counted.
-        """
-        now = self._clock.now()
-        row = insert(approvals).values(
-            proposal_id=approval.proposal_id,
-            actor_id=approval.actor.id,
-            actor_login=approval.actor.login,
-            actor_kind=approval.actor.kind,
-            via=approval.via,
-            permission=approval.permission,
-            commit=approval.commit,
-            diff_sha256=approval.diff_sha256,
-            created_at=now,
-            old_head=approval.old_head,
-        )
-        undecided = (proposals.c.id == approval.proposal_id) & (proposals.c.state != ProposalState.APPROVED)
-        change = update(proposals).where(undecided).values(state=ProposalState.APPROVED)
-        async with self._database.writing() as connection:
-            changed = (await connection.execute(change)).rowcount == 1
-            if not changed and await _newest_approval(connection, approval.proposal_id) == approval:
-                return
-            await connection.execute(row)
-            await audit.append(
-                connection,
-                now,
-                actor=audit.by(approval.actor),
-                verb="proposal.approved",
-                subject=f"proposal:{approval.proposal_id}",
-                data={
-                    "via": approval.via.value,
-                    "permission": approval.permission,
-                    "commit": approval.commit,
-                    "diff_sha256": approval.diff_sha256,
-                    **({} if approval.old_head is None else {"old_head": approval.old_head}),
-                },
-            )
+    async def withdraw(self, approval: Approval) -> None:
+        """See ``app.store.approvals``."""
+        await approvals.withdraw(self._database, self._clock, approval)
 
-    async def approval(self, proposal_id: str) -> Approval | None:
-        """The approval of a proposal, if any; the newest one when it was approved again."""
-        async with self._database.reading() as connection:
-            return await _newest_approval(connection, proposal_id)
+    async def approvals(self, proposal_id: str) -> tuple[Approval, ...]:
+        """See ``app.store.approvals``."""
+        return await approvals.standing(self._database, proposal_id)
 
     async def begin_push(self, publication: Publication) -> bool:
         """Write down that a push is about to happen (git_operations: started).
@@ -350,22 +316,6 @@ async def _open_push(connection: AsyncConnection, publication: Publication) -> i
     )
     serial: int | None = (await connection.execute(query)).scalar_one_or_none()
     return serial
-
-
-async def _newest_approval(connection: AsyncConnection, proposal_id: str) -> Approval | None:
-    query = select(approvals).where(approvals.c.proposal_id == proposal_id).order_by(approvals.c.serial.desc())
-    row = (await connection.execute(query.limit(1))).one_or_none()
-    if row is None:
-        return None
-    return Approval(
-        proposal_id=row.proposal_id,
-        actor=Actor(id=row.actor_id, login=row.actor_login, kind=row.actor_kind),
-        via=row.via,
-        permission=row.permission,
-        commit=row.commit,
-        diff_sha256=row.diff_sha256,
-        old_head=row.old_head,
-    )
 
 
 async def _ended_so(connection: AsyncConnection, publication: Publication, status: str) -> bool:

@@ -76,6 +76,10 @@ class ForgeRouter:
         """Ask the repository's forge."""
         return await self._of(repository.forge).permission(repository, actor)
 
+    async def is_member(self, repository: RepositoryRef, team: str, actor: Actor) -> bool | None:
+        """Ask the repository's forge."""
+        return await self._of(repository.forge).is_member(repository, team, actor)
+
     async def pull_request(self, repository: RepositoryRef, number: int) -> PullRequest:
         """Ask the repository's forge."""
         return await self._of(repository.forge).pull_request(repository, number)

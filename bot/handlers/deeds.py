@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bot.errors import StoreError
+from bot.handlers.approvals import CountApprovals
 from bot.handlers.briefs import GatherBrief, work_request
 from bot.handlers.conclude import Conclude
 from bot.handlers.publish import CheckFresh
@@ -64,6 +65,7 @@ class Deeds:
     replies: Replies
     refresh: RefreshReports
     check_fresh: CheckFresh
+    count: CountApprovals
     conclude: Conclude
     gather: GatherBrief
 
@@ -170,7 +172,10 @@ class Deeds:
         await self.replies.say(origin, endings.ok_given(pull_request.head_sha), reaction="+1")
 
     async def approve(self, intent: Approve, facts: Facts) -> str | None:
-        """Bind the person's yes to the bytes, and let the push begin; a stale proposal is refused and ended."""
+        """Bind the person's yes to the bytes, and let the push begin when it is the last that is needed.
+
+        A stale proposal is refused and ended.
+        """
         job, proposal, pull_request = facts.active, facts.proposal, facts.pull_request
         if job is None or proposal is None or pull_request is None:
             return None
@@ -201,11 +206,18 @@ class Deeds:
             old_head=None if intent.old_head is None else proposal.head_sha,
         )
         async with self._holding(job) as lease:
-            await self.store.proposals.approve(approval)
-            await self.replies.react(intent.origin, "rocket")
-            progress = "pushing what was approved"
-            await self.store.jobs.move(lease, JobState.PUBLISHING, actor=intent.origin, progress=progress)
-        await self.queue.ring("job", job.id)
+            tally = await self.count(job, proposal, also=approval, live=facts.settings)
+            await self.store.proposals.approve(approval, whole=tally.complete)
+            if tally.complete:
+                await self.replies.react(intent.origin, "rocket")
+                progress = "pushing what was approved"
+                await self.store.jobs.move(lease, JobState.PUBLISHING, actor=intent.origin, progress=progress)
+        if tally.complete:
+            await self.queue.ring("job", job.id)
+            return job.id
+        partly = endings.partly_approved(len(tally.approved_by), tally.needed, tally.missing)
+        await self.replies.say(intent.origin, partly, reaction="+1")
+        await self.refresh(job.id)
         return job.id
 
     async def reject(self, intent: Reject, facts: Facts) -> str | None:

@@ -1,17 +1,19 @@
 """Push exactly what was approved, once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 from bot.commands import CommandName
 from bot.errors import GitError, LeaseRejectedError, PushRefusedError
+from bot.handlers.approvals import CountApprovals
 from bot.handlers.bring import BringCommits
 from bot.handlers.remember import RememberFiles
 from bot.handlers.standing import CheckStanding
 from bot.model.forge import Actor, GitAccess, PullRequest
 from bot.model.intents import Allowed, Refused
 from bot.model.jobs import Job, JobLease, JobState
-from bot.model.proposals import Proposal, ProposalKind, ProposalState, Publication, PushPurpose
+from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalKind, ProposalState, Publication, PushPurpose
 from bot.policy.publication import check_fresh
 from bot.ports.forge import Forge
 from bot.ports.git import Git
@@ -54,16 +56,17 @@ class Publish:
     git: Git
     check_fresh: CheckFresh
     standing: CheckStanding
+    count: CountApprovals
     remember: RememberFiles
 
     async def __call__(self, lease: JobLease) -> JobLease:
         """Move the job to ``published``, or end it with what stood in the way."""
         job = lease.job
         proposal = await self.store.proposals.of_job(job.id)
-        approval = None if proposal is None else await self.store.proposals.approval(proposal.id)
-        if proposal is None or approval is None:
+        approvals = () if proposal is None else await self.store.proposals.approvals(proposal.id)
+        if proposal is None or not approvals:
             raise GitError(f"job {job.short_id} is to be published without an approved proposal")
-        if (approval.commit, approval.diff_sha256) != (proposal.commit, proposal.diff_sha256):
+        if any((each.commit, each.diff_sha256) != (proposal.commit, proposal.diff_sha256) for each in approvals):
             return await self._stale(lease, proposal, endings.NOT_WHAT_WAS_APPROVED)
         repository = job.request.repository
         pull_request = await self.forge.pull_request(repository, job.request.number)
@@ -80,12 +83,13 @@ class Publish:
             fresh = await self.check_fresh(job, proposal, pull_request)
             if isinstance(fresh, Refused):
                 return await self._stale(lease, proposal, fresh.message)
-            if not await self.standing.allowed(job, approval.actor, CommandName.APPROVE):
-                return await self._void(lease, proposal, approval.actor)
+            void = await self._withdrawn(job, pull_request, approvals)
+            if not (await self.count(job, proposal)).complete:
+                return await self._void(lease, proposal, void)
             ended = await self._push(lease, proposal, publication, access)
             if ended is not None:
                 return ended
-        await self._remember(lease, proposal, approval.actor)
+        await self._remember(lease, proposal, approvals[-1].actor)
         return await self._done(lease, proposal, publication)
 
     async def _push(
@@ -124,10 +128,26 @@ class Publish:
         await self.store.proposals.settle(proposal.id, ProposalState.PUBLISHED)
         return await self.store.jobs.move(lease, JobState.PUBLISHED, progress="pushed")
 
-    async def _void(self, lease: JobLease, proposal: Proposal, actor: Actor) -> JobLease:
-        """Whoever approved may no longer do so: somebody else has to."""
+    async def _withdrawn(self, job: Job, pull_request: PullRequest, approvals: Sequence[Approval]) -> list[Approval]:
+        """Withdraw the approvals of those who may no longer approve; the configuration's, of those who may not ask."""
+        void = []
+        for each in approvals:
+            if each.via is ApprovalVia.CONFIGURATION:
+                stands = await self.standing.of_request(job, pull_request) is None
+            else:
+                stands = await self.standing.allowed(job, each.actor, CommandName.APPROVE)
+            if not stands:
+                await self.store.proposals.withdraw(each)
+                void.append(each)
+        return void
+
+    async def _void(self, lease: JobLease, proposal: Proposal, void: Sequence[Approval]) -> JobLease:
+        """Some of those who approved may no longer do so: somebody else has to."""
         await self.store.proposals.settle(proposal.id, ProposalState.OPEN)
-        progress = f"the approval by {actor.login} does not count any more; waiting for approval"
+        whose = ", ".join(each.actor.login for each in void)
+        progress = (
+            f"the approval by {whose} does not count any more; waiting for approval" if void else "waiting for approval"
+        )
         return await self.store.jobs.move(lease, JobState.AWAITING_APPROVAL, progress=progress)
 
     async def _stale(self, lease: JobLease, proposal: Proposal, message: str) -> JobLease:

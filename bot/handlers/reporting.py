@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Final, assert_never
 
 from bot.errors import ForgeLimitedError, ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError, GitError
+from bot.handlers.approvals import CountApprovals
 from bot.handlers.bring import BringCommits
 from bot.handlers.configuration import job_config
 from bot.model.forge import RepositoryRef
 from bot.model.jobs import ANSWERS, ON_ISSUES, TERMINAL, Job, JobState
-from bot.model.proposals import Proposal, ProposalKind, SuiteEvidence
+from bot.model.proposals import Proposal, ProposalKind, SuiteEvidence, Tally
 from bot.model.reports import (
     CheckRunContent,
     CommentContent,
@@ -66,6 +67,7 @@ class RefreshReports:
     forge: Forge
     git: Git
     bring: BringCommits
+    count: CountApprovals
     queue: Queue
     clock: Clock
     _shown_at: dict[str, datetime] = field(default_factory=dict)
@@ -133,12 +135,19 @@ class RefreshReports:
             run_detail="" if run is None else run.detail,
             duration_seconds=None if end is None else (end - job.created_at).total_seconds(),
             hand_over=await self._hand_over(job, proposal),
-            approval=None if proposal is None else await store.proposals.approval(proposal.id),
+            approvals=() if proposal is None else await store.proposals.approvals(proposal.id),
+            tally=None if proposal is None else await self._tally(job, proposal),
             publication=await store.proposals.publication(job.id),
             superseded_by=latest.short_id if superseded and latest is not None else None,
             tests=tests,
             tests_must_pass=proposal is not None and await self._tests_must_pass(job),
         )
+
+    async def _tally(self, job: Job, proposal: Proposal) -> Tally | None:
+        """How far its approval has come, while it waits for that and we could push it."""
+        if job.state is not JobState.AWAITING_APPROVAL:
+            return None
+        return await self.count(job, proposal)
 
     async def _tests_must_pass(self, job: Job) -> bool:
         return (await job_config(job, registry=self.store.registry)).tests_must_pass

@@ -6,6 +6,7 @@ from typing import Final
 
 from bot.config_keys import RepositoryConfig, split_command
 from bot.errors import IngestError, SandboxError, TreeRefusedError
+from bot.handlers.approvals import ApproveUnasked
 from bot.handlers.configuration import job_config
 from bot.handlers.launch import MAX_FILES, LaunchRun
 from bot.model.jobs import JobLease, JobState
@@ -29,11 +30,14 @@ class RunTests:
 
     store: Store
     launch: LaunchRun
+    approve: ApproveUnasked
     clock: Clock
     server: ServerLimits
 
     async def __call__(self, lease: JobLease, proposal: Proposal) -> JobLease:
         """Move the job to ``awaiting_approval`` when all is said about the tests, to ``running`` while they run.
+
+        A proposal that needs no approval goes on to ``publishing`` instead.
 
         Raises:
             SandboxHeldBackError: no sandbox may be started now; there is no run.
@@ -41,7 +45,7 @@ class RunTests:
         """
         known = await self.store.proposals.tests(lease.job.id, proposal.tree)
         if known is not None and known.outcome is not SuiteOutcome.UNDER_WAY:
-            return await self._offer(lease)
+            return await self._offer(lease, proposal)
         run = None if known is None else await self.store.runs.get(known.run_id or "")
         if known is None or run is None or run.state is RunState.CREATED:
             return await self._begin(lease, proposal)
@@ -51,14 +55,14 @@ class RunTests:
         lost = run.outcome is RunOutcome.INFRA_RETRYABLE
         if lost and await self.store.runs.lost(lease.job.id, RunKind.TEST) < MAX_LOST:
             return await self._begin(lease, proposal)
-        return await self._end(lease, await self._said(run, known))
+        return await self._end(lease, proposal, await self._said(run, known))
 
     async def _begin(self, lease: JobLease, proposal: Proposal) -> JobLease:
         job = lease.job
         config = await job_config(job, registry=self.store.registry)
         nothing = SuiteEvidence(tree=proposal.tree, outcome=SuiteOutcome.NOT_CONFIGURED, at=self.clock.now())
         if config.test_command is None:
-            return await self._end(lease, nothing)
+            return await self._end(lease, proposal, nothing)
         self.launch.check()
         evidence = replace(nothing, outcome=SuiteOutcome.UNDER_WAY, command=config.test_command)
         limits = limits_of_tests(config, server=self.server)
@@ -68,7 +72,8 @@ class RunTests:
             )
             archive = await asyncio.to_thread(self.launch.archives.pack_commands, _brief(config), whole.files)
         except (TreeRefusedError, SandboxError) as error:
-            return await self._end(lease, replace(evidence, outcome=SuiteOutcome.COULD_NOT_RUN, detail=str(error)))
+            evidence = replace(evidence, outcome=SuiteOutcome.COULD_NOT_RUN, detail=str(error))
+            return await self._end(lease, proposal, evidence)
         task = await self.launch.create(job, archive, limits, RunKind.TEST)
         await self.store.proposals.save_tests(job.id, replace(evidence, run_id=task.run_id, left_out=whole.left_out))
         await self.launch.start(task, job)
@@ -88,12 +93,16 @@ class RunTests:
     async def _await(self, lease: JobLease) -> JobLease:
         return await self.store.jobs.move(lease, JobState.RUNNING, progress=endings.TESTS_AT_WORK)
 
-    async def _end(self, lease: JobLease, evidence: SuiteEvidence) -> JobLease:
+    async def _end(self, lease: JobLease, proposal: Proposal, evidence: SuiteEvidence) -> JobLease:
         await self.store.proposals.save_tests(lease.job.id, evidence)
-        return await self._offer(lease)
+        return await self._offer(lease, proposal)
 
-    async def _offer(self, lease: JobLease) -> JobLease:
-        return await self.store.jobs.move(lease, JobState.AWAITING_APPROVAL, progress="waiting for approval")
+    async def _offer(self, lease: JobLease, proposal: Proposal) -> JobLease:
+        unasked = await self.approve(lease.job, proposal)
+        if unasked is None:
+            return await self.store.jobs.move(lease, JobState.AWAITING_APPROVAL, progress="waiting for approval")
+        await self.store.proposals.approve(unasked)
+        return await self.store.jobs.move(lease, JobState.PUBLISHING, progress="pushing what needs no approval")
 
 
 def _brief(config: RepositoryConfig) -> CommandBrief:

@@ -77,6 +77,8 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
                 JobState.RUNNING,
                 JobState.VALIDATING,
                 JobState.AWAITING_APPROVAL,
+                # without a person's approval, where the configuration lets it through
+                JobState.PUBLISHING,
                 JobState.NOTHING_TO_DO,
                 JobState.REPORTED,
                 JobState.UNRESOLVED,
@@ -91,6 +93,7 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
                 JobState.RUNNING,
                 JobState.QUEUED,
                 JobState.AWAITING_APPROVAL,
+                JobState.PUBLISHING,
                 JobState.UNRESOLVED,
                 # words alone
                 JobState.REPORTED,

@@ -106,6 +106,10 @@ class ApprovalVia(StrEnum):
     COMMENT = "comment"
     BUTTON = "button"
     EMOJI = "emoji"
+    CONFIGURATION = "configuration"
+    """Nobody was asked: the configuration lets such proposals through."""
+    WITHDRAWN = "withdrawn"
+    """The earlier approval of the same person does not count any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +126,23 @@ class Approval:
     commit: str
     diff_sha256: str
     old_head: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How far the approval of a proposal has come: who approved so far, how many have to, what else is missing.
+
+    ``missing`` are sentences for people.
+    """
+
+    approved_by: tuple[Actor, ...]
+    needed: int
+    missing: tuple[str, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing more is needed."""
+        return len(self.approved_by) >= self.needed and not self.missing
 
 
 class PushPurpose(StrEnum):

@@ -9,7 +9,7 @@ from bot.model.cases import Suggestion, Take
 from bot.model.conflicts import Side, Stage
 from bot.model.forge import ForgeKind, ForgeName, RepositoryRef, Thread
 from bot.model.jobs import Job
-from bot.model.proposals import Approval, Proposal, Publication, SuiteEvidence
+from bot.model.proposals import Approval, Proposal, Publication, SuiteEvidence, Tally
 from bot.model.resolutions import GateResult, HunkAnswer, ProvenanceSpan
 from bot.model.runs import NO_USAGE, RunOutcome, Usage
 
@@ -193,7 +193,8 @@ class JobView:
 
     The diffs are unified diffs of the proposal's tree against each parent, untrusted text. ``superseded_by`` is the
     short id of the job that took this one's place. ``tests`` is what they said about the proposal's tree;
-    ``tests_must_pass`` says that without a pass nothing may be approved.
+    ``tests_must_pass`` says that without a pass nothing may be approved. ``approvals`` are those that stand; ``tally``
+    says how many more are needed, while the proposal waits for them.
     """
 
     job: Job
@@ -207,7 +208,8 @@ class JobView:
     run_detail: str = ""
     duration_seconds: float | None = None
     hand_over: HandOver | None = None
-    approval: Approval | None = None
+    approvals: tuple[Approval, ...] = ()
+    tally: Tally | None = None
     publication: Publication | None = None
     superseded_by: str | None = None
     tests: SuiteEvidence | None = None

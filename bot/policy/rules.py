@@ -38,6 +38,7 @@ from bot.model.intents import (
 from bot.model.jobs import JobState
 from bot.model.proposals import ProposalState
 from bot.model.text import code_span
+from bot.policy.approvals import check_approver
 from bot.policy.conflicts import check_old_head, check_partial, check_take
 from bot.policy.facts import Facts
 from bot.policy.forks import check_fork, check_ok
@@ -353,6 +354,12 @@ def _old_head(intent: Intent, facts: Facts) -> Decision | None:
     return check_old_head(facts.proposal, named=intent.old_head)
 
 
+def _approver(intent: Intent, facts: Facts) -> Decision | None:
+    if not isinstance(intent, Approve) or facts.proposal is None or facts.latest is None:
+        return None
+    return check_approver(intent.origin.actor, facts.proposal, facts.latest.request.requested_by, facts.settings)
+
+
 def _nothing(intent: Intent, facts: Facts) -> Decision | None:
     if _begun(intent, facts):
         return None
@@ -459,6 +466,12 @@ RULES: Final = (
         name="old-head",
         says="A rebase is pushed by force: `approve` has to name the head that it replaces, which no button can.",
         check=_old_head,
+    ),
+    Rule(
+        name="approver",
+        says="Without `approvals.requester_may_approve`, whoever asked for a job cannot approve it; nobody can approve "
+        "a change of paths with `tier: never`.",
+        check=_approver,
     ),
     Rule(name="tests", says="With `tests_must_pass`, `approve` needs tests that passed on that tree.", check=_tests),
     Rule(name="nothing", says="`cancel`, `retry` and `rollback` need something to act on.", check=_nothing),

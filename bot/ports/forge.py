@@ -59,6 +59,10 @@ class Forge(Protocol):
         """What ``actor`` may do in ``repository`` now; NONE when the login no longer belongs to the actor's id."""
         ...
 
+    async def is_member(self, repository: RepositoryRef, team: str, actor: Actor) -> bool | None:
+        """Whether ``actor`` is in a team or group, named as in ``CODEOWNERS``; None where we may not know."""
+        ...
+
     async def pull_request(self, repository: RepositoryRef, number: int) -> PullRequest:
         """The pull request as it is now. Raises ``ForgeNotFoundError`` for an issue that is none."""
         ...

@@ -293,12 +293,16 @@ class Proposals(Protocol):
         """Change a proposal's state."""
         ...
 
-    async def approve(self, approval: Approval) -> None:
-        """Keep an approval, append-only, with an audit event; the proposal is approved with it. Once, if told twice."""
+    async def approve(self, approval: Approval, *, whole: bool = True) -> None:
+        """Keep an approval, append-only, with an audit event; the proposal is approved with the ``whole`` of them."""
         ...
 
-    async def approval(self, proposal_id: str) -> Approval | None:
-        """The approval of a proposal, if any."""
+    async def withdraw(self, approval: Approval) -> None:
+        """Write down, with an audit event, that an approval does not count any more."""
+        ...
+
+    async def approvals(self, proposal_id: str) -> tuple[Approval, ...]:
+        """The approvals that stand: of each actor the newest, in their order, without withdrawn ones."""
         ...
 
     async def begin_push(self, publication: Publication) -> bool:

@@ -6,7 +6,7 @@ from bot.commands import PREFIX, CommandName
 from bot.model.jobs import WORK, JobKind, JobState
 from bot.model.proposals import Proposal, ProposalKind
 from bot.model.reports import JobView
-from bot.report import messages, sections, suite, work
+from bot.report import approvals, messages, sections, suite, work
 from bot.report.by_hand import by_hand
 from bot.report.markdown import code
 from bot.report.resolved import resolved
@@ -28,6 +28,7 @@ def body(view: JobView) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - what eac
                 sections.merging(view),
                 _offer(view),
                 suite.section(view),
+                approvals.section(view.tally),
                 *_evidence(view),
                 _next_after_offer(view),
             ]
@@ -116,11 +117,10 @@ def _published(view: JobView) -> str:
         parts.append(said(job.message, ""))
     if view.publication is not None:
         parts.append(messages.published(short(view.publication.new), head))
-    if view.approval is not None:
-        parts.append(messages.approved_by(name(view.approval.actor.login)))
+    parts.append(approvals.given(view.approvals))
     if not _is_rollback(view):
         parts.append(messages.ROLLBACK)
-    return " ".join(parts)
+    return " ".join(part for part in parts if part)
 
 
 def _unresolved(view: JobView) -> list[str]:

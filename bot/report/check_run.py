@@ -27,7 +27,7 @@ from bot.model.reports import (
 )
 from bot.model.resolutions import Finding, GateVerdict
 from bot.redact import redact
-from bot.report import endings, messages, sections, suite
+from bot.report import approvals, endings, messages, sections, suite
 from bot.report.body import body
 from bot.report.comment import shows_diff
 from bot.report.headings import heading
@@ -69,7 +69,7 @@ def render_check_run(view: JobView) -> CheckRunContent:
     job = view.job
     status, conclusion = _standing(job.state)
     words = heading(job.request.kind, job.state)
-    words = words[:1].upper() + words[1:] + suite.in_title(view)
+    words = words[:1].upper() + words[1:] + suite.in_title(view) + approvals.in_title(view.tally)
     # Of a job in its queue, too: it may have begun, and wait for a sandbox.
     under_way = conclusion is None and job.progress
     progress = messages.now(told(job.progress, _PROGRESS_ROOM)) if under_way else ""

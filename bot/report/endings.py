@@ -1,5 +1,6 @@
 """Why a job ended otherwise than hoped, in words for the people who asked. Every sentence says what to do next."""
 
+from collections.abc import Sequence
 from typing import Final, assert_never
 
 from bot.model.resolutions import GateResult, GateVerdict
@@ -364,3 +365,13 @@ def left(commit: str) -> str:
 def not_afresh(moved: str, why: str) -> str:
     """What was under way is void, and may not begin again."""
     return f"{moved} The work does not begin afresh: {why}"
+
+
+OWNER_BY_ADDRESS: Final = "Addresses cannot be matched with accounts; name the account in `CODEOWNERS` instead."
+OWNER_UNCLEAR: Final = "One of them is named in a way that FlowForge does not know."
+TEAM_UNKNOWN: Final = "FlowForge may not see who is in one of these teams or groups, so nobody counts for it."
+
+
+def partly_approved(given: int, needed: int, missing: Sequence[str]) -> str:
+    """An approval that is not the last that is needed."""
+    return " ".join([f"This is approval {given} of {needed}; nothing is pushed yet.", *missing])

@@ -81,9 +81,12 @@ def published(commit: str, head: str) -> str:
     return f"Commit {commit} was pushed to {head}."
 
 
-def approved_by(login: str) -> str:
+def approved_by(logins: Sequence[str]) -> str:
     """Who approved."""
-    return f"Approved by {login}."
+    return f"Approved by {', '.join(logins)}."
+
+
+UNASKED: Final = "Nobody was asked: `paths` in the configuration lets such changes through (`tier: auto`)."
 
 
 def superseded_by(job: str) -> str:

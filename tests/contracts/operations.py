@@ -81,6 +81,12 @@ OPERATIONS = (
         answers={201: m.AppManifestsCodeConversionsPostResponse201},
     ),
     Operation(method="DELETE", template="/installation/token", answers={204: None}),
+    Operation(
+        method="GET",
+        template="/orgs/{org}/teams/{team_slug}/members",
+        query={"role": Literal["member", "maintainer", "all"], **PAGED},
+        answers={200: list[m.SimpleUser]},
+    ),
     Operation(method="GET", template="/rate_limit", answers={200: m.RateLimitOverview}),
     Operation(method="GET", template="/users/{login}", answers={200: _USER}),
     Operation(method="GET", template="/user/{id:int}", answers={200: _USER}),

@@ -30,6 +30,20 @@ async def test_the_bots_user_is_looked_up_once_and_without_a_credential(stage: S
     assert [exchange.who for exchange in stage.sim.record.requests("GET", "/users/")] == ["nobody"]
 
 
+async def test_who_is_in_a_team_is_asked_where_the_app_may(stage: Stage) -> None:
+    organization = stage.repository.owner
+    stage.sim.people.team(f"{organization.login}/core", stage.ada)
+    ada, eve, core = actor(stage.ada), actor(stage.eve), f"{organization.login.upper()}/core"
+    assert await stage.forge.is_member(stage.ref, core, ada) is None, "members: read was not given"
+    stage.sim.people.accept_permissions(organization, {**stage.sim.app.permissions, "members": "read"})
+    stage.clock.time += timedelta(seconds=61)
+    assert await stage.forge.is_member(stage.ref, core, ada) is True
+    assert await stage.forge.is_member(stage.ref, core, eve) is False
+    assert await stage.forge.is_member(stage.ref, core, replace(ada, id=1)) is False, "the id decides"
+    for unseen in (f"{organization.login}/gone", "other/core", "core", f"{organization.login}/a/b"):
+        assert await stage.forge.is_member(stage.ref, unseen, ada) is None
+
+
 # --- what is there --------------------------------------------------------------------------------
 
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from app.demo.model.resolver import HonestResolver
+from app.demo.simulator.state import Role
+from bot.model.jobs import JobState
 from tests.scenarios.play import ANSWER, BASE, Play, playing
 
 HONEST = HonestResolver(answers={"fees.py": ANSWER})
@@ -43,3 +45,68 @@ async def test_an_invalid_file_of_the_organisation_is_named_and_nothing_runs(tmp
         assert "`acme/.flowforge/flowforge.yml` on the default branch, line 3" in refusal
         assert "`budget_usd`" in refusal
         assert play.check_runs() == []
+
+
+async def test_two_people_have_to_approve_and_it_is_said_how_many_did(tmp_path: Path) -> None:
+    config = "version: 1\npaths: [{match: fees.py, tier: two_approvals}]\n"
+    async with playing(tmp_path, HONEST, base={**BASE, ".flowforge.yml": config}) as play:
+        play.say("/flowforge resolve")
+        check = await play.until_conclusion("action_required")
+        assert "(0 of 2)" in (check.title or "")
+        play.say("/flowforge approve")
+        await play.until_reply("This is approval 1 of 2; nothing is pushed yet.")
+        sticky = await play.until_sticky("Approvals: 1 of 2, by `maintainer`.")
+        assert "FlowForge" in sticky
+        assert play.check_runs()[-1].conclusion == "action_required"
+        play.stage.forge.people.click(play.check_runs()[-1], play.author, "approve")
+        await play.until_conclusion("success")
+        assert "Approved by `maintainer`, `robin`." in await play.until_sticky("Approved by")
+
+
+async def test_whoever_asked_may_have_to_leave_the_approval_to_others_and_to_code_owners(tmp_path: Path) -> None:
+    files = {
+        ".flowforge.yml": "version: 1\napprovals: {requester_may_approve: false, codeowners: true}\n",
+        ".github/CODEOWNERS": "*.py @acme/core\n",
+    }
+    async with playing(tmp_path, HONEST, base={**BASE, **files}) as play:
+        people = play.stage.forge.people
+        second = people.user("second")
+        people.set_role(play.repository, second, Role.WRITE)
+        people.team("acme/core", play.author)
+        play.say("/flowforge resolve")
+        await play.until_conclusion("action_required")
+        play.say("/flowforge approve")
+        assert "You asked for this job" in await play.until_reply("Rule: `approver`")
+        play.say("/flowforge approve", who=second)
+        unseen = await play.until_reply("`@acme/core`")
+        assert "may not see who is in one of these teams" in unseen
+        permissions = {**play.stage.forge.app.permissions, "members": "read"}
+        people.accept_permissions(play.repository.owner, permissions)
+        play.say("/flowforge approve", who=play.author)
+        await play.until_conclusion("success")
+
+
+async def test_paths_of_the_tier_auto_are_pushed_when_tests_passed_and_it_is_said(tmp_path: Path) -> None:
+    config = "version: 1\npaths: [{match: fees.py, tier: auto}]\ntest_command: grep -q 'RATE = 2 + 3' fees.py\n"
+    async with playing(tmp_path, HONEST, base={**BASE, ".flowforge.yml": config}) as play:
+        before = play.pull.head_sha
+        play.say("/flowforge resolve")
+        await play.until_conclusion("success")
+        sticky = await play.until_sticky("Nobody was asked")
+        assert "tier: auto" in sticky
+        assert play.pull.head_sha != before
+        assert (await play.job()).state is JobState.PUBLISHED
+
+
+async def test_whoever_lost_the_right_does_not_count_any_more(tmp_path: Path) -> None:
+    config = "version: 1\napprovals: {required: 2}\n"
+    async with playing(tmp_path, HONEST, base={**BASE, ".flowforge.yml": config}) as play:
+        people = play.stage.forge.people
+        play.say("/flowforge resolve")
+        await play.until_conclusion("action_required")
+        play.say("/flowforge approve")
+        await play.until_reply("This is approval 1 of 2")
+        people.set_role(play.repository, play.maintainer, Role.READ)
+        play.say("/flowforge approve", who=play.author)
+        await play.until_sticky("Approvals: 1 of 2, by `robin`.")
+        assert (await play.job()).state is JobState.AWAITING_APPROVAL

@@ -17,6 +17,10 @@ class GitHubPeople(People):
     def __init__(self, site: GitHubSite) -> None:
         super().__init__(site)
 
+    def team(self, name: str, *members: Account) -> None:
+        """Let the team ``organization/slug`` consist of these people."""
+        self._site.world.teams[name.casefold()] = {one.id for one in members}
+
     # Check runs.
 
     def click(self, check: CheckRun, actor: Account, identifier: str) -> None:

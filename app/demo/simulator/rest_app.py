@@ -96,6 +96,18 @@ def _wanted_repositories(
     return frozenset(chosen)
 
 
+async def list_team_members(site: GitHubSite, call: Call) -> Response:
+    """``GET /orgs/{org}/teams/{team_slug}/members``."""
+    if not call.token().allows("members", "read"):
+        raise Refusal(403, "Resource not accessible by integration")
+    team = site.world.teams.get(f"{call.params['org']}/{call.params['team_slug']}".casefold())
+    if team is None:
+        raise not_found()
+    members = [render.account(site.world, one) for one in site.world.accounts.values() if one.id in team]
+    page, headers = page_of(call.request, site.world.base_url, members)
+    return json_response(page, headers=headers)
+
+
 async def revoke_token(site: GitHubSite, call: Call) -> Response:
     """``DELETE /installation/token``."""
     site.credentials.revoke(call.token())
@@ -229,6 +241,7 @@ ROUTES = (
     Route("GET", "/repos/{owner}/{repo}/installation", AppOnly(), get_repository_installation),
     Route("GET", "/installation/repositories", Anyone(), list_token_repositories),
     Route("DELETE", "/installation/token", Anyone(), revoke_token),
+    Route("GET", "/orgs/{org}/teams/{team_slug}/members", Anyone(), list_team_members),
     Route("GET", "/rate_limit", Anyone(), rate_limit),
     Route("GET", "/users/{login}", Anyone(), get_user),
     Route("GET", "/user/{account_id:int}", Anyone(), get_user_by_id),

@@ -288,6 +288,7 @@ class GitHubWorld(World):
     installations: dict[int, Installation] = field(default_factory=dict)
     check_runs: dict[int, CheckRun] = field(default_factory=dict)
     suites: dict[tuple[int, str], int] = field(default_factory=dict)
+    teams: dict[str, set[int]] = field(default_factory=dict)
 
     def installation_for(self, repository: Repository) -> Installation | None:
         """The installation that reaches a repository, if any."""

@@ -37,6 +37,7 @@ class Act(StrEnum):
     REPORT = "report"
     FETCH = "fetch"
     PUSH = "push"
+    MEMBERS = "members"
 
 
 PERMISSIONS: Final[Mapping[Act, Mapping[str, str]]] = MappingProxyType(
@@ -51,10 +52,19 @@ PERMISSIONS: Final[Mapping[Act, Mapping[str, str]]] = MappingProxyType(
         Act.PUSH: MappingProxyType({"contents": "write"}),
     },
 )
-"""The permissions of each act; together they are what app-manifest.yml asks for.
+"""The permissions of each act that is always needed; together they are what app-manifest.yml asks for.
 
 https://docs.github.com/en/rest/authentication/permissions-required-for-github-apps
 """
+
+
+OPTIONAL_PERMISSIONS: Final[Mapping[Act, Mapping[str, str]]] = MappingProxyType(
+    {
+        # Who is in a team that CODEOWNERS names. Without it, teams there have no members for us.
+        Act.MEMBERS: MappingProxyType({"members": "read"}),
+    },
+)
+"""The permissions of acts that an App may do without; app-manifest.yml says what for."""
 
 
 class AppIdentity:
@@ -188,7 +198,7 @@ class InstallationTokens:
         named = isinstance(which, str)
         where = {"repositories" if named else "repository_ids": [which]}
         try:
-            return await self._ask(installation_id, {**where, "permissions": dict(PERMISSIONS[act])})
+            return await self._ask(installation_id, {**where, "permissions": dict(_permissions(act))})
         except ForgeRefusedError as error:
             if not named or error.status != _UNPROCESSABLE:
                 raise
@@ -219,3 +229,7 @@ class InstallationTokens:
 def _key(repository: RepositoryRef, act: Act) -> _Key:
     which = repository.name if repository.id == UNKNOWN_ID else repository.id
     return repository.installation_id, which, act
+
+
+def _permissions(act: Act) -> Mapping[str, str]:
+    return PERMISSIONS[act] if act in PERMISSIONS else OPTIONAL_PERMISSIONS[act]

@@ -23,6 +23,7 @@ PAGE_SIZE: Final = 100
 """The most GitHub gives: https://docs.github.com/en/rest/using-the-rest-api/using-pagination-in-the-rest-api ."""
 
 _UNAUTHORIZED: Final = 401
+_REPOSITORY: Final = "/repos/{owner}/{repo}"
 
 _T = TypeVar("_T")
 
@@ -140,10 +141,23 @@ class GitHubClient:
 
         Pages are asked for by number as long as an answer says that there is a next one, never by its link.
         """
+        async for answer in self._pages(repository, act, url, page, url_vars, root=_REPOSITORY):
+            yield answer
+
+    async def owner_pages(
+        self, repository: RepositoryRef, act: Act, url: str, page: type[_T], **url_vars: str | int
+    ) -> AsyncIterator[_T]:
+        """Read a list of the organization that has the repository; ``url`` is a template below ``/orgs/{owner}``."""
+        async for answer in self._pages(repository, act, url, page, url_vars, root="/orgs/{owner}"):
+            yield answer
+
+    async def _pages(
+        self, repository: RepositoryRef, act: Act, url: str, page: type[_T], url_vars: dict[str, Any], *, root: str
+    ) -> AsyncIterator[_T]:
         number, more = 1, True
         while more:
             numbered = {**url_vars, "per_page": PAGE_SIZE, "page": number}
-            answer = await self._authorized(repository, act, "GET", url, numbered, idempotent=True)
+            answer = await self._authorized(repository, act, "GET", url, numbered, idempotent=True, root=root)
             yield _converted(answer, page, url)
             number, more = number + 1, answer.has_more
 
@@ -173,9 +187,10 @@ class GitHubClient:
         *,
         data: object = b"",
         idempotent: bool,
+        root: str = _REPOSITORY,
     ) -> Answer:
         """Make a request with a token; with a new token when GitHub no longer knows the one we kept."""
-        template = f"/repos/{{owner}}/{{repo}}{url}"
+        template = f"{root}{url}"
         filled = _texts({"owner": repository.owner, "repo": repository.name, **url_vars})
         self._gate.check(repository.installation_id)
         asker = await self._asker(repository, act)

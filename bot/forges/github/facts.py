@@ -10,7 +10,7 @@ import httpx
 
 from bot.errors import ForgeUnavailableError
 from bot.forges.github import answers
-from bot.forges.github.app_auth import PERMISSIONS
+from bot.forges.github.app_auth import OPTIONAL_PERMISSIONS, PERMISSIONS
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.deliveries import DECODED_EVENTS, UNSUBSCRIBED_EVENTS
 from bot.forges.github.transport import TIMEOUT, USER_AGENT, check_base_url
@@ -31,7 +31,7 @@ class Grants:
 
     def needless_permissions(self) -> list[str]:
         """What was given and the bot does not need."""
-        wanted = dict(_wanted())
+        wanted = {name: level for may in OPTIONAL_PERMISSIONS.values() for name, level in may.items()} | dict(_wanted())
         given = sorted(self.permissions.items())
         return [f"{name}: {level}" for name, level in given if _rank(level) > _rank(wanted.get(name))]
 

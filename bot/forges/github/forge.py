@@ -16,6 +16,7 @@ from bot.forges.github.accounts import actor_of
 from bot.forges.github.app_auth import UNKNOWN_ID, Act
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.deliveries import DeliveryDecoder
+from bot.forges.github.teams import is_member
 from bot.forges.github.transport import check_base_url
 from bot.model.deliveries import Delivery
 from bot.model.events import Event
@@ -161,6 +162,10 @@ class GitHubForge:
             if reported_as == answer.permission:
                 return level
         return PermissionLevel.NONE
+
+    async def is_member(self, repository: RepositoryRef, team: str, actor: Actor) -> bool | None:
+        """See ``bot.forges.github.teams``."""
+        return await is_member(self._client, repository, team, actor)
 
     async def pull_request(self, repository: RepositoryRef, number: int) -> PullRequest:
         """https://docs.github.com/en/rest/pulls/pulls#get-a-pull-request ."""

@@ -109,6 +109,10 @@ class GitLabForge:
         """See ``bot.forges.gitlab.people``."""
         return await people.permission(self._client, repository, actor, clock=self._clock)
 
+    async def is_member(self, repository: RepositoryRef, team: str, actor: Actor) -> bool | None:  # noqa: ARG002 - groups stand for themselves
+        """See ``bot.forges.gitlab.people``."""
+        return await people.is_member(self._client, team, actor, clock=self._clock)
+
     async def pull_request(self, repository: RepositoryRef, number: int) -> PullRequest:
         """See ``bot.forges.gitlab.pulls``."""
         return await pulls.read(self._client, repository, number)

@@ -4,7 +4,7 @@ from typing import Final
 
 from bot.errors import ForgeNotFoundError
 from bot.forges.gitlab import answers
-from bot.forges.gitlab.client import GitLabClient
+from bot.forges.gitlab.client import GitLabClient, encoded
 from bot.forges.gitlab.deliveries import actor_kind
 from bot.model.forge import Actor, PermissionLevel, RepositoryRef
 from bot.ports.system import Clock
@@ -46,6 +46,23 @@ async def permission(client: GitLabClient, repository: RepositoryRef, actor: Act
     if over or not _is(answers.User(id=member.id, username=member.username, state=member.state), actor):
         return PermissionLevel.NONE
     return next((level for least, level in _LEVELS if member.access_level >= least), PermissionLevel.NONE)
+
+
+async def is_member(client: GitLabClient, group: str, actor: Actor, *, clock: Clock) -> bool | None:
+    """Whether somebody is in a group, or in one around it; None for a group that we may not see.
+
+    https://docs.gitlab.com/api/group_members/#retrieve-a-direct-or-inherited-group-member
+    """
+    try:
+        await client.get(f"/groups/{encoded(group)}", object, with_projects=False)
+    except ForgeNotFoundError:
+        return None
+    try:
+        member = await client.get(f"/groups/{encoded(group)}/members/all/{actor.id}", answers.Member)
+    except ForgeNotFoundError:
+        return False
+    over = member.expires_at is not None and member.expires_at <= clock.now().date()
+    return not over and _is(answers.User(id=member.id, username=member.username, state=member.state), actor)
 
 
 async def _as_a_stranger(client: GitLabClient, repository: RepositoryRef, actor: Actor) -> PermissionLevel:

@@ -166,7 +166,7 @@ async def test_up_down_and_up_again_on_tables_with_rows(backend: Backend, clock:
     push = await fill(store)
     assert min((await counts(store.engine)).values()) > 0, "every table has rows"
     await upgrade(url)
-    assert await store.proposals.approval(push.proposal_id or "") is not None, "upgrading again changes nothing"
+    assert await store.proposals.approvals(push.proposal_id or ""), "upgrading again changes nothing"
     await store.close()
 
     await downgrade(url)
@@ -310,7 +310,7 @@ async def test_what_tests_said_comes_and_goes_and_leaves_the_other_rows_alone(
     store = SqlStore.open(url, clock, CountedIds())
     assert await is_current(store.engine)
     assert await store.proposals.tests(push.job_id, TESTED.tree) is None
-    assert await store.proposals.approval(push.proposal_id or "") is not None
+    assert await store.proposals.approvals(push.proposal_id or "")
     await store.close()
     await backend.drop(url)
 
@@ -337,7 +337,7 @@ async def test_the_installations_name_comes_and_goes_and_leaves_the_other_rows_a
     assert await is_current(store.engine)
     assert await store.instance_id() != name
     assert await store.runs.latest(push.job_id) is not None
-    assert await store.proposals.approval(push.proposal_id or "") is not None
+    assert await store.proposals.approvals(push.proposal_id or "")
     await store.close()
     await backend.drop(url)
 

@@ -10,7 +10,7 @@ from app.store.database import SqlStore
 from bot.errors import StoreError
 from bot.model.cases import Choice, Suggestion, Take
 from bot.model.conflicts import Side, Stage
-from bot.model.forge import ActorKind
+from bot.model.forge import Actor, ActorKind
 from bot.model.jobs import Job, JobState
 from bot.model.proposals import (
     Approval,
@@ -135,10 +135,10 @@ async def test_the_newest_proposal_of_a_job_is_shown(store: SqlStore) -> None:
 
 async def test_an_approval_is_kept_with_an_event(store: SqlStore) -> None:
     _, made = await proposed(store)
-    assert await store.proposals.approval(made.id) is None
+    assert await store.proposals.approvals(made.id) == ()
     approval = approval_of(made)
     await store.proposals.approve(approval)
-    assert await store.proposals.approval(made.id) == approval
+    assert (await store.proposals.approvals(made.id))[-1] == approval
     event = (await events(store, f"proposal:{made.id}"))[-1]
     assert (event.verb, event.actor) == ("proposal.approved", "user:1:alice")
     assert event.data == {
@@ -171,15 +171,43 @@ async def test_a_second_approval_stands_beside_the_first(store: SqlStore) -> Non
     await store.proposals.approve(approval_of(made))
     again = replace(approval_of(made), actor=ROBOT, via=ApprovalVia.COMMENT)
     await store.proposals.approve(again)
-    assert await store.proposals.approval(made.id) == again
+    assert (await store.proposals.approvals(made.id))[-1] == again
     assert again.actor.kind is ActorKind.BOT
+
+
+async def test_of_each_person_the_newest_approval_stands_until_it_is_withdrawn(store: SqlStore) -> None:
+    _, made = await proposed(store)
+    first = approval_of(made)
+    second = replace(first, actor=Actor(id=2, login="bob"))
+    await store.proposals.approve(first, whole=False)
+    await store.proposals.approve(first, whole=False)
+    kept = await store.proposals.get(made.id)
+    assert kept is not None
+    assert kept.state is ProposalState.OPEN
+    await store.proposals.approve(second)
+    assert await store.proposals.approvals(made.id) == (first, second)
+    await store.proposals.withdraw(first)
+    await store.proposals.withdraw(first)
+    assert await store.proposals.approvals(made.id) == (second,)
+    await store.proposals.approve(replace(first, via=ApprovalVia.COMMENT), whole=False)
+    assert await store.proposals.approvals(made.id) == (second, replace(first, via=ApprovalVia.COMMENT))
+    verbs = [event.verb for event in await events(store, f"proposal:{made.id}")]
+    assert verbs.count("proposal.approved") == 3
+    assert verbs.count("proposal.approval_withdrawn") == 1
+
+
+async def test_what_the_configuration_approves_says_so_in_the_record(store: SqlStore) -> None:
+    _, made = await proposed(store)
+    await store.proposals.approve(replace(approval_of(made), via=ApprovalVia.CONFIGURATION))
+    event = (await events(store, f"proposal:{made.id}"))[-1]
+    assert (event.actor, event.data["via"]) == ("configuration", "configuration")
 
 
 async def test_an_approval_of_a_rebase_names_the_old_head(store: SqlStore) -> None:
     _, made = await proposed(store, kind=ProposalKind.REBASE)
     approval = replace(approval_of(made), old_head=made.head_sha)
     await store.proposals.approve(approval)
-    assert await store.proposals.approval(made.id) == approval
+    assert (await store.proposals.approvals(made.id))[-1] == approval
     assert (await events(store, f"proposal:{made.id}"))[-1].data["old_head"] == made.head_sha
 
 

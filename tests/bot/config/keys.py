@@ -12,6 +12,16 @@ LEVELS = st.sampled_from(["read", "triage", "write", "maintain", "admin"])
 ANY_LEVEL = {"help", "status", "cancel"}
 GLOBS = st.lists(st.sampled_from(["infra/**", "*.lock", "/a/b", "docs", "src/**/x.py"]), max_size=3, unique=True)
 
+TIERS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "match": st.sampled_from(["infra/**", "*.lock", "docs", "**"]),
+            "tier": st.sampled_from(["auto", "approve", "two_approvals", "never"]),
+        }
+    ),
+    max_size=3,
+)
+
 FILES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"version": st.just(1)},
     optional={
@@ -26,6 +36,15 @@ FILES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
         "timeout_minutes": st.integers(1, 120),
         "max_conflicted_files": st.integers(1, 1000),
         "protected_paths": GLOBS,
+        "paths": TIERS,
+        "approvals": st.fixed_dictionaries(
+            {},
+            optional={
+                "required": st.integers(1, 5),
+                "requester_may_approve": st.booleans(),
+                "codeowners": st.booleans(),
+            },
+        ),
         "resolvers": st.fixed_dictionaries(
             {},
             optional={

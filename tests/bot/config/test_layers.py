@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.config import Layer, parse_layer
-from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, RepositoryConfig
+from bot.config import TIERS, Layer, parse_layer, path_tier, protected_paths
+from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, PathTier, RepositoryConfig, TierName
 from bot.config_layers import (
     PROTECTIONS,
     Effective,
@@ -22,6 +22,7 @@ from bot.config_layers import (
     value_of,
 )
 from bot.errors import ConfigError
+from bot.globs import matches
 from bot.model.forge import ConfigFile, PermissionLevel
 from tests.bot.config.keys import FILES, as_file
 
@@ -61,6 +62,24 @@ STRICTER: Final[dict[str, tuple[str, str, Any, str]]] = {
         ("deploy/**", "b", "infra/**"),
         f"{ORG}, {CONFIG_PATH}",
     ),
+    "paths": (
+        "paths: [{match: docs, tier: approve}, {match: infra, tier: two_approvals}]",
+        "paths: [{match: docs, tier: auto}, {match: src, tier: never}]",
+        (
+            PathTier(match="docs", tier="approve"),
+            PathTier(match="infra", tier="two_approvals"),
+            PathTier(match="src", tier="never"),
+        ),
+        f"{ORG}, {CONFIG_PATH}",
+    ),
+    "approvals.required": ("approvals: {required: 2}", "approvals: {required: 1}", 2, ORG),
+    "approvals.requester_may_approve": (
+        "approvals: {requester_may_approve: false}",
+        "approvals: {requester_may_approve: true}",
+        False,
+        ORG,
+    ),
+    "approvals.codeowners": ("approvals: {codeowners: false}", "approvals: {codeowners: true}", True, CONFIG_PATH),
     "resolvers.direct": ("resolvers: {direct: false}", "resolvers: {direct: true}", False, ORG),
     "resolvers.agent": ("resolvers: {agent: true}", "resolvers: {agent: false}", False, CONFIG_PATH),
     "tests_must_pass": ("tests_must_pass: true", "tests_must_pass: false\ntest_command: make test", True, ORG),
@@ -74,6 +93,38 @@ def test_of_a_protection_the_stricter_value_counts(key: str) -> None:
     whole = both(organisation, repository)
     assert value_of(whole.config, key) == expected
     assert whole.source(key) == source
+
+
+@pytest.mark.parametrize(
+    "organisation",
+    ["approvals: {required: 2}", "permissions: {approve: admin}", "paths: [{match: infra, tier: never}]"],
+)
+def test_a_repository_cannot_do_without_approvals_that_an_organisation_speaks_of(organisation: str) -> None:
+    auto = "paths: [{match: '**', tier: auto}]"
+    assert path_tier(both("model: opus", auto).config, "a.py") == "auto"
+    assert path_tier(both(organisation, auto).config, "a.py") == "approve"
+    assert path_tier(both(auto, "").config, "a.py") == "auto", "an organisation may"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("docs/a.md", "auto"),
+        ("docs/legal/a.md", "two_approvals"),
+        ("src/a.py", "approve"),
+        ("secrets/a", "never"),
+        ("CODEOWNERS", "approve"),
+        ("docs/CLAUDE.md", "approve"),
+    ],
+)
+def test_the_strictest_entry_that_covers_a_path_counts_and_protected_paths_stay_so(path: str, expected: str) -> None:
+    text = (
+        "version: 1\npaths:\n- {match: docs/**, tier: auto}\n- {match: docs/legal/**, tier: two_approvals}\n"
+        "- {match: CODEOWNERS, tier: auto}\n- {match: secrets/, tier: never}\n"
+    )
+    config = read_layers([file(text)]).config
+    assert path_tier(config, path) == expected
+    assert ("secrets/" in protected_paths(config)) is True
 
 
 def test_every_protection_is_tried_here() -> None:
@@ -114,12 +165,27 @@ def _level(name: str) -> PermissionLevel:
 
 
 _TRUST: Final = ("off", "ask", "allow")
+
+
+def tier(entries: tuple[PathTier, ...], path: str) -> TierName:
+    return path_tier(RepositoryConfig(version=1, paths=entries), path)
+
+
 AT_LEAST_AS_STRICT: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "enabled": lambda outer, whole: whole <= outer,
     "budget_usd": lambda outer, whole: whole <= outer,
     "timeout_minutes": lambda outer, whole: whole <= outer,
     "max_conflicted_files": lambda outer, whole: whole <= outer,
     "protected_paths": lambda outer, whole: set(outer) <= set(whole),
+    "paths": lambda outer, whole: all(
+        TIERS.index(tier(whole, path)) >= TIERS.index(entry.tier)
+        for entry in outer
+        for path in ("infra/a", "x.lock", "docs/b", "c")
+        if matches(path, (entry.match,))
+    ),
+    "approvals.required": lambda outer, whole: whole >= outer,
+    "approvals.requester_may_approve": lambda outer, whole: whole <= outer,
+    "approvals.codeowners": lambda outer, whole: whole >= outer,
     "resolvers.direct": lambda outer, whole: whole <= outer,
     "resolvers.agent": lambda outer, whole: whole <= outer,
     "tests_must_pass": lambda outer, whole: whole >= outer,
@@ -158,7 +224,7 @@ def test_each_key_comes_from_whoever_said_it(outer: dict[str, Any], inner: dict[
         if source is None:
             assert value_of(whole.config, key) == value_of(DEFAULT_CONFIG, key)
             assert not any(key in each.stated for each in layers.values())
-        elif ", " not in source:
+        elif ", " not in source and key != "paths":
             assert value_of(whole.config, key) == value_of(layers[source].config, key)
 
 

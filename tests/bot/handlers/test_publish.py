@@ -289,8 +289,8 @@ async def test_the_approval_of_somebody_who_lost_the_right_meanwhile_is_void(ben
     bench.say("/flowforge approve", who=bench.author)
     await bench.work()
     assert bench.head == commit
-    approvals = await rows(bench, "SELECT actor_login FROM approvals ORDER BY serial")
-    assert approvals == [("maintainer",), ("robin",)]
+    approvals = await rows(bench, "SELECT actor_login, via FROM approvals ORDER BY serial")
+    assert approvals == [("maintainer", "comment"), ("maintainer", "withdrawn"), ("robin", "comment")]
     assert ("publish", "done") in await pushes(bench, job)
 
 

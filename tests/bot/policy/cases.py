@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from bot.config_keys import Permissions, RepositoryConfig
+from bot.config_keys import Approvals, PathTier, Permissions, RepositoryConfig
 from bot.errors import ConfigError
 from bot.model.cases import Choice
 from bot.model.forge import Actor, ActorKind, PermissionLevel
@@ -25,7 +25,7 @@ from bot.model.intents import (
     TakeSide,
 )
 from bot.model.jobs import JobState
-from bot.model.proposals import ProposalState
+from bot.model.proposals import ProposalState, ProposedFile
 from bot.model.work import Issue
 from bot.policy.facts import Facts
 from tests.bot.policy.build import (
@@ -49,6 +49,8 @@ from tests.bot.policy.build import (
     job,
 )
 
+GRACE = Actor(id=12, login="grace")
+FILE = ProposedFile(path="src/a.py", kind="content", resolver="agent", reasons=())
 HELP, STATUS, RESOLVE = Help(origin=ORIGIN), Status(origin=ORIGIN), Resolve(origin=ORIGIN)
 CONFIG = ShowConfig(origin=ORIGIN)
 APPROVE, REJECT = Approve(origin=ORIGIN), Reject(origin=ORIGIN)
@@ -147,6 +149,10 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
     "approve by button": (Approve(origin=CLICK, proposal_id=PROPOSAL_ID), WAITING),
     "approve where tests have to pass, and they passed": (APPROVE, replace(WAITING, config=STRICT, tests=PASSED)),
     "approve although tests failed": (APPROVE, replace(WAITING, tests=FAILED)),
+    "approve what somebody else asked for": (
+        Approve(origin=replace(ORIGIN, actor=GRACE)),
+        configured(WAITING, RepositoryConfig(version=1, approvals=Approvals(requester_may_approve=False))),
+    ),
     "reject where tests have to pass": (REJECT, replace(WAITING, config=STRICT)),
     "reject": (REJECT, WAITING),
     "reject by button": (Reject(origin=CLICK, proposal_id=PROPOSAL_ID), WAITING),
@@ -507,6 +513,21 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
         Approve(origin=CLICK, proposal_id=PROPOSAL_ID),
         replace(WAITING, config=STRICT, tests=replace(PASSED, tree=OTHER)),
         UNTESTED.format("none were run on this proposal"),
+    ),
+    "approve what one asked for, where somebody else has to": (
+        "approver",
+        APPROVE,
+        configured(WAITING, RepositoryConfig(version=1, approvals=Approvals(requester_may_approve=False))),
+        "You asked for this job, and here somebody else has to approve it (`approvals.requester_may_approve: false`).",
+    ),
+    "approve a change of paths that are never pushed": (
+        "approver",
+        APPROVE,
+        configured(
+            replace(WAITING, proposal=replace(PROPOSAL, files=(FILE,))),
+            RepositoryConfig(version=1, paths=(PathTier(match="src/**", tier="never"),)),
+        ),
+        "`src/a.py` is left to people (`tier: never`) and never pushed by FlowForge.",
     ),
     "approve another commit": (
         "commit",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bot.model.cases import Choice, Suggestion, Take
 from bot.model.forge import Actor
 from bot.model.jobs import JobKind, JobState
-from bot.model.proposals import SuiteEvidence, SuiteOutcome
+from bot.model.proposals import SuiteEvidence, SuiteOutcome, Tally
 from bot.model.reports import CheckRunContent, ConflictRecord, HandOver, JobView, ResolutionStatus
 from bot.model.resolutions import Confidence, Finding, GateResult, GateVerdict, HunkAnswer, Tier
 from bot.model.runs import RunOutcome, Usage
@@ -118,6 +118,7 @@ def hostile_views(draw: st.DrawFn) -> JobView:
         PROPOSAL, branch=draw(HOSTILE), commit=draw(HOSTILE), diff_sha256=draw(HOSTILE), parents=(draw(HOSTILE), COMMIT)
     )
     hand_over = st.builds(HandOver, reason=LONG, commands=st.lists(LONG, max_size=15).map(tuple))
+    login = draw(HOSTILE)
     copies = draw(st.sampled_from([1, 400]))
     return JobView(
         job=replace(made, request=request),
@@ -131,7 +132,12 @@ def hostile_views(draw: st.DrawFn) -> JobView:
         run_detail=draw(LONG),
         duration_seconds=draw(st.none() | st.floats(0, 10**12)),
         hand_over=draw(st.none() | hand_over),
-        approval=draw(st.none() | st.just(replace(APPROVAL, actor=Actor(id=1, login=draw(HOSTILE))))),
+        approvals=draw(
+            st.sampled_from([0, 1, 200]).map(lambda many: (replace(APPROVAL, actor=Actor(id=1, login=login)),) * many)
+        ),
+        tally=draw(
+            st.none() | st.just(Tally(approved_by=(Actor(id=1, login=login),) * 20, needed=30, missing=(login,)))
+        ),
         publication=draw(st.none() | st.just(replace(PUBLICATION, new=draw(HOSTILE)))),
         superseded_by=draw(st.none() | HOSTILE),
         tests=draw(st.none() | TESTS),

@@ -119,7 +119,7 @@ VIEWS: dict[str, JobView] = {
         tests=SuiteEvidence(tree=TREE, outcome=SuiteOutcome.NOT_CONFIGURED, at=NOW),
     ),
     "resolve_publishing": _offered(JobState.PUBLISHING, job=job(JobState.PUBLISHING, progress="pushing")),
-    "resolve_published": _offered(JobState.PUBLISHED, approval=APPROVAL, publication=PUBLICATION),
+    "resolve_published": _offered(JobState.PUBLISHED, approvals=(APPROVAL,), publication=PUBLICATION),
     "resolve_nothing_to_do": _ended(JobState.NOTHING_TO_DO, endings.CLEAN, "clean"),
     "resolve_reported": _ended(JobState.REPORTED, endings.DRY_RUN, "dry_run", conflicts=OPEN),
     "resolve_unresolved_gate": _ended(

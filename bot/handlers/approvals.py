@@ -1,0 +1,152 @@
+"""Count the approvals of a proposal, and see which need no person."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from bot.config_keys import RepositoryConfig
+from bot.errors import ForgeNotFoundError, ForgeRefusedError
+from bot.handlers.configuration import job_config
+from bot.model.forge import Actor, PermissionLevel, kind_of
+from bot.model.jobs import Job
+from bot.model.proposals import Approval, ApprovalVia, Proposal, Tally
+from bot.policy.approvals import Ownership, counted, goes_by_itself
+from bot.policy.codeowners import LOCATIONS, CodeOwners, Owner, OwnerKind, all_demands
+from bot.policy.publication import PushToHead, route
+from bot.ports.forge import Forge
+from bot.ports.git import Git
+from bot.ports.store import Store
+from bot.report import endings
+from bot.report.diffs import split
+
+_ROLES: Final = {
+    "developer": PermissionLevel.WRITE,
+    "developers": PermissionLevel.WRITE,
+    "maintainer": PermissionLevel.MAINTAIN,
+    "maintainers": PermissionLevel.MAINTAIN,
+    "owner": PermissionLevel.ADMIN,
+    "owners": PermissionLevel.ADMIN,
+}
+"""https://docs.gitlab.com/user/project/codeowners/reference/#add-a-role-as-a-code-owner ."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountApprovals:
+    """How far the approval of a job's proposal has come."""
+
+    store: Store
+    forge: Forge
+    git: Git
+
+    async def __call__(
+        self, job: Job, proposal: Proposal, *, also: Approval | None = None, live: RepositoryConfig | None = None
+    ) -> Tally:
+        """Count what stands, and ``also`` one that is about to be kept.
+
+        The configuration of the job counts, and ``live`` where the one that holds now is known: the stricter of both.
+        """
+        configs = [await job_config(job, registry=self.store.registry), *([] if live is None else [live])]
+        standing = [*await self.store.proposals.approvals(proposal.id), *([] if also is None else [also])]
+        paths = await self._paths(job, proposal)
+        ownership = Ownership()
+        if any(config.approvals.codeowners for config in configs):
+            ownership = await self._ownership(job, paths, [each.actor for each in standing])
+        return counted(
+            standing,
+            proposal,
+            paths=paths,
+            requested_by=job.request.requested_by,
+            configs=configs,
+            ownership=ownership,
+        )
+
+    async def _paths(self, job: Job, proposal: Proposal) -> list[str]:
+        """The paths that somebody decided about: what was in conflict, or of other kinds all that changes."""
+        if proposal.files:
+            return [file.path for file in proposal.files]
+        diff = await self.git.diff(job.request.repository, proposal.head_sha, proposal.commit)
+        return [file.path for file in split(diff.decode("utf-8", "replace"))]
+
+    async def _ownership(self, job: Job, paths: Sequence[str], people: Sequence[Actor]) -> Ownership:
+        repository = job.request.repository
+        kind = kind_of(repository.forge)
+        for location in LOCATIONS[kind]:
+            data = await self.forge.read_file(repository, location, ref=job.request.base_ref)
+            if data is not None:
+                break
+        else:
+            return Ownership()
+        demands = all_demands(CodeOwners(data.decode("utf-8", "replace"), kind=kind), paths)
+        stands_for: dict[Owner, frozenset[int]] = {}
+        unknown: dict[Owner, str] = {}
+        for owner in dict.fromkeys(owner for demand in demands for owner in demand.owners):
+            found = await self._who(job, owner, people)
+            if isinstance(found, str):
+                unknown[owner] = found
+            else:
+                stands_for[owner] = found
+        return Ownership(demands=tuple(demands), stands_for=stands_for, unknown=unknown)
+
+    async def _who(self, job: Job, owner: Owner, people: Sequence[Actor]) -> frozenset[int] | str:
+        """Which of the people an owner stands for, or why nobody can say."""
+        match owner.kind:
+            case OwnerKind.USER:
+                # That the login is still theirs was asked of the forge, with their permission.
+                return frozenset(each.id for each in people if each.login.casefold() == owner.name.casefold())
+            case OwnerKind.TEAM:
+                return await self._members(job, owner.name, people)
+            case OwnerKind.ROLE if owner.name in _ROLES:
+                repository = job.request.repository
+                levels = {each.id: await self.forge.permission(repository, each) for each in people}
+                return frozenset(person for person, level in levels.items() if level >= _ROLES[owner.name])
+            case OwnerKind.EMAIL:
+                return endings.OWNER_BY_ADDRESS
+            case OwnerKind.ROLE | OwnerKind.OTHER:
+                return endings.OWNER_UNCLEAR
+            case _:
+                assert_never(owner.kind)
+
+    async def _members(self, job: Job, team: str, people: Sequence[Actor]) -> frozenset[int] | str:
+        members = set()
+        for person in people:
+            try:
+                known = await self.forge.is_member(job.request.repository, team, person)
+            except (ForgeRefusedError, ForgeNotFoundError):
+                known = None
+            if known is None:
+                return endings.TEAM_UNKNOWN
+            if known:
+                members.add(person.id)
+        return frozenset(members)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproveUnasked:
+    """The approval that the configuration gives by itself to what it has the tier ``auto`` for."""
+
+    store: Store
+    forge: Forge
+
+    async def __call__(self, job: Job, proposal: Proposal) -> Approval | None:
+        """The approval of a proposal that no person has to look at, None where one has to.
+
+        What we cannot push ourselves is for people in any case.
+        """
+        config = await job_config(job, registry=self.store.registry)
+        conflicts = await self.store.proposals.conflicts(job.id)
+        tests = await self.store.proposals.tests(job.id, proposal.tree)
+        if not goes_by_itself(proposal, conflicts, tests, config):
+            return None
+        repository = job.request.repository
+        pull_request = await self.forge.pull_request(repository, job.request.number)
+        access = await self.forge.git_access(repository, write=False)
+        if not isinstance(route(proposal, pull_request=pull_request, clone_url=access.url), PushToHead):
+            return None
+        return Approval(
+            proposal_id=proposal.id,
+            actor=await self.forge.bot_user(repository.forge),
+            via=ApprovalVia.CONFIGURATION,
+            permission="",
+            commit=proposal.commit,
+            diff_sha256=proposal.diff_sha256,
+        )
