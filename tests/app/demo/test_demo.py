@@ -48,12 +48,27 @@ def git(directory: str, *arguments: str) -> str:
     return done.stdout.strip()
 
 
-def test_the_json_document_says_that_all_of_it_held(tmp_path: Path) -> None:
+DOCUMENT = [
+    *("ok", "version", "forge", "runner", "database", "model", "claude_code", "steps", "pull_request", "proposal"),
+    *("conflicts", "tests", "check_run", "comment", "usage", "refusal", "kept"),
+]
+"""The same on every forge."""
+
+CHECKS = {
+    "github": ("action_required", ["approve", "retry", "discard"]),
+    # https://docs.gitlab.com/api/commits/#set-commit-pipeline-status : neither conclusions nor buttons
+    "gitlab": (None, []),
+}
+
+
+@pytest.mark.parametrize("forge", CHECKS)
+def test_the_json_document_says_that_all_of_it_held(tmp_path: Path, forge: str) -> None:
     temporary, kept = tmp_path / "tmp", tmp_path / "kept"
     temporary.mkdir()
-    status, document, said = demo(temporary, "--keep", str(kept))
+    status, document, said = demo(temporary, "--keep", str(kept), "--forge", forge)
     assert status == 0, said
-    assert document["ok"] is True
+    assert (document["ok"], document["forge"]) == (True, forge)
+    assert list(document) == DOCUMENT
     assert [step["name"] for step in document["steps"] if step["ok"]] == [
         "delivered",
         "accepted",
@@ -73,8 +88,9 @@ def test_the_json_document_says_that_all_of_it_held(tmp_path: Path) -> None:
     repository = document["kept"]["repository"]
     assert git(repository, "rev-parse", f"{proposal['commit']}^{{tree}}") == proposal["tree"]
     assert git(repository, "log", "-1", "--format=%P", proposal["commit"]).split() == proposal["parents"]
-    assert document["check_run"]["conclusion"] == "action_required"
-    assert [action["identifier"] for action in document["check_run"]["actions"]] == ["approve", "retry", "discard"]
+    check = document["check_run"]
+    assert (check["conclusion"], [action["identifier"] for action in check["actions"]]) == CHECKS[forge]
+    assert check["title"] == "A resolution waits for approval; its tests passed"
     assert document["usage"]["model_calls"] == len(document["usage"]["request_bytes"]) >= 3
     assert document["refusal"] is None
     transcript = Path(document["kept"]["transcript"]).read_text(encoding="utf-8")

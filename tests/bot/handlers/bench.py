@@ -6,7 +6,7 @@ that never miss a ring. Sandboxes are puppets.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -232,7 +232,7 @@ async def open_bench(
     base: Mapping[str, str] = BASE,
     ours: Mapping[str, str | None] = OURS,
     theirs: Mapping[str, str | None] = THEIRS,
-    overrides: Mapping[str, object] = MappingProxyType({}),
+    overrides: Mapping[str, object] | Callable[[Simulator], Mapping[str, object]] = MappingProxyType({}),
 ) -> AsyncIterator[Bench]:
     """A bench; afterwards, what was said on the wire must be what GitHub describes."""
     (directory / "data").mkdir(parents=True, exist_ok=True)
@@ -248,7 +248,7 @@ async def open_bench(
                 clock=clock,
             ),
         )
-        settings = settings_of(directory, sim, database_url, overrides)
+        settings = settings_of(directory, sim, database_url, overrides(sim) if callable(overrides) else overrides)
         opened = open_flowforge(settings, worker="bench", clock=clock, runner=runner, timer=HandTimer(clock))
         instance = await stack.enter_async_context(opened)
         await stack.enter_async_context(serving(instance.service, listener))

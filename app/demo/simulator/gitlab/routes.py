@@ -125,10 +125,14 @@ class Route:
 
 
 def find_route(routes: Sequence[Route], request: Request) -> tuple[Route, dict[str, str]]:
-    """The route of a request and the parts of its path, unquoted. Raises ``Denial`` 404."""
+    """The route of a request and the parts of its path, unquoted; what can be got has a head, too.
+
+    Raises ``Denial`` 404.
+    """
+    methods = {request.method, "GET" if request.method == "HEAD" else request.method}
     path = request.raw_path.partition("?")[0].rstrip("/")
     for route in routes:
-        if route.method == request.method and (match := route.pattern.fullmatch(path)):
+        if route.method in methods and (match := route.pattern.fullmatch(path)):
             return route, {name: unquote(value) for name, value in match.groupdict().items()}
     raise not_found()
 
