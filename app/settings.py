@@ -46,6 +46,9 @@ _LISTS = (
     "cluster_image_pull_secrets",
 )
 
+_OPTIONAL = ("public_url", "github_app_id", "github_app_slug", "github_private_key", "gitlab_token", "forges")
+"""Those that are not set where they are empty: a Compose file hands on what nobody filled in."""
+
 
 class Environment(StrEnum):
     """Where the process runs; production refuses what is no sandbox."""
@@ -324,6 +327,9 @@ class ServiceSettings(CommonSettings):
                 value = data.get(name)
                 if isinstance(value, str):
                     data[name] = tuple(part.strip() for part in value.split(",") if part.strip())
+            for name in _OPTIONAL:
+                if isinstance(data.get(name), str) and not data[name].strip():
+                    del data[name]
             if isinstance(data.get("forges"), str):
                 data["forges"] = _json(data["forges"])
         return data

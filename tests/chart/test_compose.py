@@ -1,6 +1,7 @@
 """compose.yaml: what Compose makes of it, who sees which secret, and how each service is closed."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from app.settings import Settings
+from app.settings import ServiceSettings, Settings, load_settings
+from bot.errors import SettingsError
 from tests.chart.render import Object
 
 FILE: Final = Path(__file__).parents[2] / "compose.yaml"
@@ -62,10 +64,21 @@ def test_compose_takes_the_file(tool: tuple[str, ...]) -> None:
     assert set(found["secrets"]) == set(COMPOSE["secrets"])
 
 
-def test_compose_asks_for_the_app(tool: tuple[str, ...]) -> None:
-    done = config(tool, {"FLOWFORGE_GITHUB_APP_SLUG": "my-flowforge"})
-    assert done.returncode != 0
-    assert "the App's numeric id" in done.stderr + done.stdout
+def test_a_forge_that_is_not_served_has_empty_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With ``.env`` left alone: what the file hands on is what FlowForge takes for not set."""
+    for name, text in SERVICES["web"]["environment"].items():
+        given = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(text))
+        monkeypatch.setenv(name, given)
+    for name in SERVICES["web"]["secrets"]:
+        (tmp_path / name).write_text("")
+    (tmp_path / "flowforge_database_url").write_text("sqlite://")
+    (tmp_path / "flowforge_redis_url").write_text("redis://redis")
+    with pytest.raises(SettingsError, match="no forge is configured"):
+        load_settings(ServiceSettings, secrets=tmp_path)
+    (tmp_path / "flowforge_gitlab_token").write_text("glpat-a-token\n")
+    (tmp_path / "flowforge_gitlab_webhook_secrets").write_text("sixteen-characters-at-least\n")
+    (forge,) = load_settings(ServiceSettings, secrets=tmp_path).configured_forges
+    assert forge.name == "gitlab"
 
 
 def test_every_environment_name_is_a_setting() -> None:
@@ -80,6 +93,8 @@ def test_each_service_gets_the_secrets_it_reads_and_no_other() -> None:
         "flowforge_redis_url",
         "flowforge_github_private_key",
         "flowforge_github_webhook_secrets",
+        "flowforge_gitlab_token",
+        "flowforge_gitlab_webhook_secrets",
     }
     assert {name: set(item["secrets"]) for name, item in SERVICES.items()} == {
         "postgresql": {"postgres_password"},

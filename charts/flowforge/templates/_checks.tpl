@@ -6,6 +6,9 @@
 {{- if not (has .Values.model.default .Values.model.allowed) -}}
 {{- fail "model.default has to be one of model.allowed" -}}
 {{- end -}}
+{{- if not (or .Values.github.enabled .Values.gitlab.enabled .Values.forges) -}}
+{{- fail "no forge is served: enable github or gitlab, or name one in forges" -}}
+{{- end -}}
 {{- $most := .Values.worker.replicas -}}
 {{- if .Values.worker.keda.enabled -}}
 {{- $most = .Values.worker.keda.maxReplicas -}}

@@ -80,6 +80,11 @@ Whole numbers go through int64, since Helm reads them as floating point and woul
   value: {{ .Values.bindAddress | quote }}
 - name: FLOWFORGE_WORKER_PORT
   value: "8082"
+{{- with .Values.publicUrl }}
+- name: FLOWFORGE_PUBLIC_URL
+  value: {{ . | quote }}
+{{- end }}
+{{- if .Values.github.enabled }}
 - name: FLOWFORGE_GITHUB_API_URL
   value: {{ .Values.github.apiUrl | quote }}
 - name: FLOWFORGE_GITHUB_GIT_URL
@@ -88,6 +93,15 @@ Whole numbers go through int64, since Helm reads them as floating point and woul
   value: {{ .Values.github.appId | int64 | quote }}
 - name: FLOWFORGE_GITHUB_APP_SLUG
   value: {{ .Values.github.appSlug | quote }}
+{{- end }}
+{{- if .Values.gitlab.enabled }}
+- name: FLOWFORGE_GITLAB_URL
+  value: {{ .Values.gitlab.url | quote }}
+{{- end }}
+{{- with .Values.forges }}
+- name: FLOWFORGE_FORGES
+  value: {{ toJson . | quote }}
+{{- end }}
 - name: FLOWFORGE_MODEL
   value: {{ .Values.model.default | quote }}
 - name: FLOWFORGE_ALLOWED_MODELS

@@ -11,10 +11,12 @@ Secrets reach a process as files in one directory, and each process gets only th
 {{- end -}}
 {{- end -}}
 
-{{/* The secrets of a party, by their names in the values, as JSON: (dict "party" "gateway"). */}}
+{{/* The secrets of a party, by their names in the values, as JSON: (dict "root" $ "party" "gateway"). */}}
 {{- define "flowforge.secrets.of" -}}
+{{- $github := ternary (list "githubPrivateKey" "githubWebhookSecrets") list .root.Values.github.enabled -}}
+{{- $gitlab := ternary (list "gitlabToken" "gitlabWebhookSecrets") list .root.Values.gitlab.enabled -}}
 {{- $of := dict
-  "service" (list "databaseUrl" "redisUrl" "githubPrivateKey" "githubWebhookSecrets")
+  "service" (concat (list "databaseUrl" "redisUrl") $github $gitlab)
   "gateway" (list "databaseUrl" "anthropicApiKey")
   "migrate" (list "databaseUrl") -}}
 {{- get $of .party | toJson -}}
@@ -69,6 +71,15 @@ flowforge_{{ snakecase . }}
     sources:
       {{- range include "flowforge.secrets.of" . | fromJsonArray }}
       {{- include "flowforge.secrets.projection" (dict "root" $.root "party" $.party "item" .) | nindent 6 }}
+      {{- end }}
+      {{- if eq .party "service" }}
+      {{- range .root.Values.secrets.files }}
+      - secret:
+          name: {{ .secret }}
+          items:
+            - key: {{ .key }}
+              path: {{ .name }}
+      {{- end }}
       {{- end }}
 {{- end }}
 {{- end -}}
