@@ -126,7 +126,9 @@ def route(proposal: Proposal, *, pull_request: PullRequest, clone_url: str) -> R
         ref = f"refs/heads/{pull_request.head_ref}"
         return PushToHead(ref=ref, expected=proposal.head_sha, new=proposal.commit)
     if pull_request.head_full_name is None:
-        reason = "The repository that this pull request came from was deleted. The result can still be fetched."
+        gone = pull_request.head_repository_id is None
+        what = "was deleted" if gone else "is not for FlowForge to see"
+        reason = f"The repository that this pull request came from {what}. The result can still be fetched."
         return HandOver(reason=reason, commands=_take(proposal, clone_url))
     who = (
         "Its owner, or anybody with write access here, can"

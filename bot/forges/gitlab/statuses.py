@@ -179,8 +179,13 @@ class Statuses:
             found += [one for one in page if one.sha == sha]
         found.sort(key=lambda one: (one.project_id in {None, repository.id}, one.id), reverse=True)
         places = [_Place(project_id=one.project_id or repository.id, pipeline_id=one.id) for one in found]
-        branch = _Place(project_id=opened.source_project_id or repository.id, ref=opened.source_branch)
-        return places or [branch]
+        source = opened.source_project_id
+        branch = [] if source is None else [_Place(project_id=source, ref=opened.source_branch)]
+        if source == repository.id:
+            return places or branch
+        # In a fork that is gone, or not ours to write to, there is no place: then the project itself keeps the status.
+        own = _Place(project_id=repository.id, ref=f"refs/merge-requests/{opened.iid}/head")
+        return [*(places or branch), own]
 
     async def _rows(
         self,

@@ -214,6 +214,13 @@ def test_of_a_deleted_fork_only_the_result_is_left() -> None:
     )
 
 
+def test_a_fork_that_we_may_not_see_is_not_called_deleted() -> None:
+    way = route(PROPOSAL, pull_request=replace(FORK, head_full_name=None), clone_url=CLONE_URL)
+    assert isinstance(way, HandOver)
+    assert "is not for FlowForge to see" in way.reason
+    assert way.commands == COMMANDS[:1]
+
+
 def test_a_push_that_the_forge_refuses_is_handed_over_too() -> None:
     way = hand_over(PROPOSAL, pull_request=PULL_REQUEST, clone_url=CLONE_URL, reason="The branch is protected.")
     assert way.reason == "The branch is protected."

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
+from bot.errors import ForgeRefusedError, ForgeUnavailableError
 from bot.forges.gitlab.forge import GitLabForge
 from bot.forges.gitlab.statuses import BUSY_PAUSES
 from bot.model.ids import make_external_id, make_watch_id
@@ -210,8 +210,9 @@ async def test_a_commit_of_a_fork_gets_its_status_where_we_may_write(
     await forge.create_check_run(REPOSITORY, QUEUED)
     assert statuses.visible()["pipeline_id"] == 31
     del statuses.pipelines[0]
-    with pytest.raises(ForgeNotFoundError):
-        await forge.create_check_run(REPOSITORY, RUNNING)
+    await forge.create_check_run(REPOSITORY, RUNNING)
+    posted = wire.asked[-1]
+    assert (posted.path, posted.body["ref"]) == (f"/projects/{PROJECT}/statuses/{SHA}", "refs/merge-requests/7/head")
 
 
 async def test_a_link_that_is_too_long_names_the_project_by_its_id(forge: GitLabForge, statuses: Statuses) -> None:
