@@ -1,5 +1,6 @@
 """The forge on the demo's stage: a simulated GitHub or GitLab, and what people see and do there."""
 
+import base64
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
@@ -111,6 +112,7 @@ class GitLabHost:
 
     simulator: GitLabSimulator
     webhook_secret: str
+    signing_token: str
     public_url: str
     kind: ForgeKind = ForgeKind.GITLAB
     comment_event: str = "Note Hook"
@@ -121,7 +123,7 @@ class GitLabHost:
             "public_url": self.public_url,
             "gitlab_url": self.simulator.base_url,
             "gitlab_token": SecretStr(self.simulator.token),
-            "gitlab_webhook_secrets": (SecretStr(self.webhook_secret),),
+            "gitlab_webhook_secrets": (SecretStr(self.webhook_secret), SecretStr(self.signing_token)),
         }
 
     def check(self, repository: Repository, job_id: str) -> ShownCheck | None:
@@ -154,7 +156,10 @@ async def open_host(kind: ForgeKind, directory: Path, *, web_url: str) -> AsyncI
             async with Simulator.serve(directory, webhook_secret=secret, webhook_url=webhook_url) as github:
                 yield GitHubHost(simulator=github, webhook_secret=secret)
         case ForgeKind.GITLAB:
-            async with GitLabSimulator.serve(directory, webhook_secret=secret, webhook_url=webhook_url) as gitlab:
-                yield GitLabHost(simulator=gitlab, webhook_secret=secret, public_url=web_url)
+            signing = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode('ascii')}"
+            async with GitLabSimulator.serve(
+                directory, webhook_secret=secret, webhook_url=webhook_url, signing_token=signing
+            ) as gitlab:
+                yield GitLabHost(simulator=gitlab, webhook_secret=secret, signing_token=signing, public_url=web_url)
         case _:
             assert_never(kind)

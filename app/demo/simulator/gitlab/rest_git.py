@@ -13,6 +13,11 @@ from app.demo.simulator.messages import Response, json_response
 from app.demo.simulator.state import Repository, Role
 
 
+async def _resolve(site: GitLabSite, repository: Repository, ref: str) -> str | None:
+    """The commit that a branch, tag, id or ``HEAD`` names: everywhere that is the tip of the default branch."""
+    return await site.git.resolve(repository, repository.default_branch if ref == "HEAD" else ref)
+
+
 async def _blob(site: GitLabSite, call: Call) -> tuple[str, str, bytes]:
     """The commit, the blob's id and the content of the file of the path. Raises ``Denial`` 400 or 404."""
     ref, path = call.request.query.get("ref"), call.params["path"]
@@ -21,7 +26,7 @@ async def _blob(site: GitLabSite, call: Call) -> tuple[str, str, bytes]:
     if posixpath.normpath(path) != path or path.startswith(("/", "..")):
         raise malformed("file_path should be a valid file path")
     repository = call.repository
-    commit = await site.git.resolve(repository, ref if ref and ref != "HEAD" else repository.default_branch)
+    commit = await _resolve(site, repository, ref or "HEAD")
     if commit is None:
         raise not_found("Commit")
     found = await site.git.entry(repository.directory, commit, path)
@@ -55,7 +60,7 @@ async def get_file(site: GitLabSite, call: Call) -> Response:
 async def list_tree(site: GitLabSite, call: Call) -> Response:
     """``GET /projects/:id/repository/tree?path=&ref=``. Source: https://docs.gitlab.com/api/repositories/ ."""
     query, repository = call.request.query, call.repository
-    commit = await site.git.resolve(repository, query.get("ref") or repository.default_branch)
+    commit = await _resolve(site, repository, query.get("ref") or "HEAD")
     if commit is None:
         raise not_found("Tree")
     path = query.get("path", "").strip("/")
@@ -72,7 +77,7 @@ async def list_tree(site: GitLabSite, call: Call) -> Response:
 async def list_commit_pulls(site: GitLabSite, call: Call) -> Response:
     """``GET /projects/:id/repository/commits/:sha/merge_requests``: those that hold the commit."""
     repository = call.repository
-    sha = await site.git.resolve(repository, call.params["sha"])
+    sha = await _resolve(site, repository, call.params["sha"])
     if sha is None:
         raise not_found("Commit")
     directory = repository.directory
@@ -123,7 +128,7 @@ async def _commit(site: GitLabSite, repository: Repository, sha: str) -> Json:
 
 async def get_commit(site: GitLabSite, call: Call) -> Response:
     """``GET /projects/:id/repository/commits/:sha``: a branch or a tag does, too."""
-    sha = await site.git.resolve(call.repository, call.params["sha"])
+    sha = await _resolve(site, call.repository, call.params["sha"])
     if sha is None:
         raise not_found("Commit")
     pipeline = next((one for one in site.world.pipelines_of(call.repository) if one.sha == sha), None)

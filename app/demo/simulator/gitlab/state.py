@@ -181,8 +181,10 @@ class GitLabWorld(World):
         ]
 
     def pipelines_for(self, pull: PullRequest) -> Iterator[Pipeline]:
-        """The pipelines of a merge request, newest first: those for its head, of either project."""
-        refs = {pull.head_ref, f"refs/merge-requests/{pull.number}/head"}
+        """The pipelines of a merge request, newest first: of its branch, and of itself in either project."""
+        both = (pull.repository, pull.head_repository)
         for pipeline in reversed(self.pipelines.values()):
-            if pipeline.repository in {pull.repository, pull.head_repository} and pipeline.ref in refs:
+            of_branch = pipeline.repository is pull.head_repository and pipeline.ref == pull.head_ref
+            of_itself = pipeline.repository in both and pipeline.ref == f"refs/merge-requests/{pull.number}/head"
+            if of_branch or of_itself:
                 yield pipeline

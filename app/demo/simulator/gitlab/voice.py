@@ -1,5 +1,7 @@
 """What GitLab tells the hooks of a project."""
 
+from urllib.parse import urlsplit
+
 from app.demo.simulator.git import CommitInfo
 from app.demo.simulator.gitlab import render_hooks
 from app.demo.simulator.gitlab.render import Json, title_of
@@ -31,7 +33,7 @@ class GitLabVoice:
 
         Source: https://docs.gitlab.com/user/profile/#use-an-automatically-generated-private-commit-email .
         """
-        return f"{number}-{login}@users.noreply.gitlab.com"
+        return f"{number}-{login}@users.noreply.{urlsplit(self._site.world.base_url).hostname}"
 
     def pull_ref(self, number: int) -> str:
         """Where the target project keeps the head of a merge request."""

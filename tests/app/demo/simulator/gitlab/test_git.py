@@ -27,7 +27,7 @@ async def test_files_through_python_gitlab(lab: Lab) -> None:
 
 async def test_trees_and_sizes(lab: Lab) -> None:
     path = f"/projects/{PATH}/repository"
-    listed = (await lab("GET", f"{path}/tree?ref=main")).json()
+    listed = (await lab("GET", f"{path}/tree?ref=HEAD")).json()
     assert [(one["path"], one["type"]) for one in listed] == [("src", "tree"), ("fee.py", "blob")]
     assert [one["name"] for one in (await lab("GET", f"{path}/tree?ref=main&path=src")).json()] == ["ä b.txt"]
     head = await lab("HEAD", f"{path}/files/fee.py?ref=main")
