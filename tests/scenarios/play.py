@@ -11,11 +11,12 @@ import psutil
 
 from app.demo.model.messages import ModelRequest
 from app.demo.model.replies import Held, Message, Reply, Script
+from app.demo.simulator.server import ForgeSimulator
 from app.demo.simulator.state import Account, CheckRun, Comment, PullRequest, Repository, Role
 from app.demo.stage import Stage, open_stage
 from bot.model.forge import ForgeKind, RepositoryRef
 from bot.model.jobs import Job
-from tests.contracts.github import validate_record
+from tests.scenarios.sides import Side, side_of
 
 BASE = {"fees.py": "RATE = 1\n\n\ndef fee(amount):\n    return amount * RATE\n", "README.md": "# fees\n"}
 OURS = {"fees.py": "RATE = 2\n\n\ndef fee(amount):\n    return amount * RATE\n"}
@@ -58,9 +59,17 @@ class Play:
     seen: set[int] = field(default_factory=set)
 
     @property
+    def forge(self) -> ForgeSimulator:
+        return self.stage.host.simulator
+
+    @property
+    def side(self) -> Side:
+        return side_of(self.forge)
+
+    @property
     def ref(self) -> RepositoryRef:
         return RepositoryRef(
-            forge=ForgeKind.GITHUB,
+            forge=self.side.kind,
             id=self.repository.id,
             owner=self.repository.owner.login,
             name=self.repository.name,
@@ -70,24 +79,24 @@ class Play:
     # What people do.
 
     def say(self, body: str, *, who: Account | None = None) -> Comment:
-        return self.stage.forge.people.comment(self.pull, who or self.maintainer, body)
+        return self.forge.people.comment(self.pull, who or self.maintainer, body)
 
     def click(self, action: str, *, who: Account | None = None) -> None:
-        self.stage.forge.people.click(self.check_run(), who or self.maintainer, action)
+        self.side.press(self.check_run(), self.pull, who or self.maintainer, action)
 
     async def push(self, files: Mapping[str, str], *, branch: str) -> str:
-        return await self.stage.forge.people.commit(self.repository, branch, files, author=self.author)
+        return await self.forge.people.commit(self.repository, branch, files, author=self.author)
 
     # What the forge shows.
 
     def check_runs(self) -> list[CheckRun]:
-        return self.stage.forge.check_runs(self.repository)
+        return self.side.reports(self.repository)
 
     def check_run(self) -> CheckRun:
         return self.check_runs()[-1]
 
     def ours(self) -> list[Comment]:
-        bot = self.stage.forge.world.bot
+        bot = self.forge.bot
         return [one for one in self.pull.comments.values() if one.author is bot]
 
     @property
@@ -110,25 +119,25 @@ class Play:
             done = [one for one in self.check_runs() if one.conclusion == conclusion]
             return done[-1] if len(done) >= count else None
 
-        return await self.stage.forge.wait_for(found, timeout=WAIT, what=f"a check run that ends {conclusion}")
+        return await self.forge.wait_for(found, timeout=WAIT, what=f"a check run that ends {conclusion}")
 
     async def until_sticky(self, text: str) -> str:
         def found() -> str | None:
             return self.sticky if text in self.sticky else None
 
-        return await self.stage.forge.wait_for(found, timeout=WAIT, what=f"{text!r} in {self.sticky[:400]!r}")
+        return await self.forge.wait_for(found, timeout=WAIT, what=f"{text!r} in {self.sticky[:400]!r}")
 
     async def until_reply(self, text: str) -> str:
         def found() -> str | None:
             return next((body for body in self.replies() if text in body), None)
 
-        return await self.stage.forge.wait_for(found, timeout=WAIT, what=f"a reply with {text!r}")
+        return await self.forge.wait_for(found, timeout=WAIT, what=f"a reply with {text!r}")
 
     async def until_head(self, sha: str) -> None:
-        await self.stage.forge.wait_for(lambda: self.pull.head_sha == sha, timeout=WAIT, what=f"head {sha}")
+        await self.forge.wait_for(lambda: self.pull.head_sha == sha, timeout=WAIT, what=f"head {sha}")
 
     async def until_branches(self, count: int) -> None:
-        await self.stage.forge.wait_for(
+        await self.forge.wait_for(
             lambda: len(self.branches()) == count,
             timeout=WAIT,
             what=f"{count} branches of ours",
@@ -143,7 +152,7 @@ class Play:
 
     async def deliver(self, body: bytes, **headers: str) -> int:
         """Post a delivery to the web service as anybody on the Internet could; the status of the answer."""
-        url = f"{self.stage.web_url}/webhooks/github"
+        url = f"{self.stage.web_url}/webhooks/{self.side.kind.value}"
         async with httpx.AsyncClient() as http:
             answer = await http.post(url, content=body, headers={"content-type": "application/json", **headers})
         return answer.status_code
@@ -177,15 +186,18 @@ async def playing(
     theirs: Mapping[str, str | None] = THEIRS,
     overrides: dict[str, object] | None = None,
     database_url: str | None = None,
+    forge: ForgeKind = ForgeKind.GITHUB,
 ) -> AsyncIterator[Play]:
-    """Open a stage with one pull request; afterwards, what was said on the wire must be what GitHub describes.
+    """Open a stage with one pull request; afterwards, what was said on the wire must be what the forge describes.
 
     Small conflicts are left to the agent unless ``overrides`` turn direct calls on. The database is a SQLite file
     unless another one is named.
     """
     settings = {"direct_calls": False, **(overrides or {})}
-    async with open_stage(directory, script=script, overrides=settings, database_url=database_url) as stage:
-        people = stage.forge.people
+    async with open_stage(
+        directory, script=script, overrides=settings, database_url=database_url, forge=forge
+    ) as stage:
+        people = stage.host.simulator.people
         author, maintainer, stranger = people.user("robin"), people.user("maintainer"), people.user("stranger")
         repository = await people.repository(
             "acme/fees",
@@ -203,7 +215,7 @@ async def playing(
             maintainer=maintainer,
             stranger=stranger,
         )
-        assert stage.forge.errors == []
-        record = stage.forge.record
-    assert list(validate_record(record)) == []
+        assert stage.host.simulator.errors == []
+        side = side_of(stage.host.simulator)
+    assert side.validate() == []
     assert claude_processes() == []

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from app.demo.model.direct import OnDirect, nothing_decided
 from app.demo.model.resolver import HonestResolver
+from bot.model.forge import ForgeKind
 from bot.model.jobs import JobState
 from tests.scenarios.play import playing
 from tests.scenarios.test_chain import calls, git
@@ -16,8 +17,8 @@ SCRIPT = OnDirect(nothing_decided, HonestResolver())
 OURS["extra.md"] = "Extra\n"
 
 
-async def test_a_rebase_keeps_authors_and_is_approved_with_the_old_head(tmp_path: Path) -> None:
-    async with playing(tmp_path, SCRIPT, base=BASE, ours=OURS, theirs=THEIRS) as play:
+async def test_a_rebase_keeps_authors_and_is_approved_with_the_old_head(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, SCRIPT, base=BASE, ours=OURS, theirs=THEIRS, forge=forge) as play:
         old = await play.push({"notes.md": "# Notes\n\nMore.\n"}, branch="feature")
         base = play.repository.refs["refs/heads/main"]
         before = git(play, "log", "--format=%an %ae %ad %B", "--reverse", f"{old}", "-2")
@@ -46,9 +47,9 @@ async def test_a_rebase_keeps_authors_and_is_approved_with_the_old_head(tmp_path
         await play.until_head(old)
 
 
-async def test_a_commit_that_only_an_agent_could_settle_stops_the_rebase(tmp_path: Path) -> None:
+async def test_a_commit_that_only_an_agent_could_settle_stops_the_rebase(tmp_path: Path, forge: ForgeKind) -> None:
     sides = [{"fees.py": f"RATE = {rate}\n"} for rate in (1, "'ours'", "'theirs'")]
-    async with playing(tmp_path, SCRIPT, base=sides[0], ours=sides[1], theirs=sides[2]) as play:
+    async with playing(tmp_path, SCRIPT, base=sides[0], ours=sides[1], theirs=sides[2], forge=forge) as play:
         before = play.pull.head_sha
         play.say("/flowforge resolve --strategy rebase")
         await play.until_conclusion("action_required")
@@ -59,10 +60,10 @@ async def test_a_commit_that_only_an_agent_could_settle_stops_the_rebase(tmp_pat
         assert play.pull.head_sha == before
 
 
-async def test_a_commit_that_conflicts_in_too_many_files_stops_the_rebase(tmp_path: Path) -> None:
+async def test_a_commit_that_conflicts_in_too_many_files_stops_the_rebase(tmp_path: Path, forge: ForgeKind) -> None:
     base = {**BASE, "lib.cfg": BASE["setup.cfg"], ".flowforge.yml": "version: 1\nmax_conflicted_files: 1\n"}
     sides = [{"setup.cfg": side["setup.cfg"], "lib.cfg": side["setup.cfg"]} for side in (OURS, THEIRS)]
-    async with playing(tmp_path, SCRIPT, base=base, ours=sides[0], theirs=sides[1]) as play:
+    async with playing(tmp_path, SCRIPT, base=base, ours=sides[0], theirs=sides[1], forge=forge) as play:
         play.say("/flowforge resolve --strategy rebase")
         await play.until_conclusion("action_required")
         job = await play.job()
@@ -72,13 +73,13 @@ async def test_a_commit_that_conflicts_in_too_many_files_stops_the_rebase(tmp_pa
         assert play.branches() == set()
 
 
-async def test_a_series_with_a_merge_in_it_is_refused(tmp_path: Path) -> None:
-    async with playing(tmp_path, HonestResolver(), base=BASE, ours=OURS, theirs=THEIRS) as play:
+async def test_a_series_with_a_merge_in_it_is_refused(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HonestResolver(), base=BASE, ours=OURS, theirs=THEIRS, forge=forge) as play:
         head, base = play.pull.head_sha, play.repository.refs["refs/heads/main"]
         tree = git(play, "rev-parse", f"{head}^{{tree}}").strip()
         who = ["-c", "user.name=Robin", "-c", "user.email=robin@example.org"]
         merge = git(play, *who, "commit-tree", tree, "-p", head, "-p", f"{base}~1", "-m", "A merge").strip()
-        await play.stage.forge.people.move_branch(play.repository, "feature", merge, actor=play.author)
+        await play.forge.people.move_branch(play.repository, "feature", merge, actor=play.author)
         play.say("/flowforge resolve --strategy rebase")
         await play.until_sticky("The pull request holds a merge")
         assert play.pull.head_sha == merge

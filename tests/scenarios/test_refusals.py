@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from app.demo.model.resolver import HonestResolver
+from app.demo.simulator.gitlab.server import GitLabSimulator
 from app.demo.simulator.state import Role
 from bot.model.forge import ForgeKind
 from bot.model.jobs import JobState
 from tests.scenarios.play import ANSWER, BASE, Play, playing
+from tests.scenarios.sides import GitLabSide
 
 HONEST = HonestResolver(answers={"fees.py": ANSWER})
 
@@ -19,8 +21,8 @@ def assert_no_model_call(play: Play) -> None:
     assert play.stage.scripted.calls == []
 
 
-async def test_without_write_permission_a_command_is_refused_by_rule(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
+async def test_without_write_permission_a_command_is_refused_by_rule(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
         play.say("/flowforge resolve", who=play.stranger)
         reply = await play.until_reply("Rule: `permission`")
         assert "needs write permission" in reply
@@ -29,29 +31,29 @@ async def test_without_write_permission_a_command_is_refused_by_rule(tmp_path: P
         assert_no_model_call(play)
 
 
-async def test_the_author_of_the_pull_request_has_no_rights_by_that(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
-        play.stage.forge.people.set_role(play.repository, play.author, Role.READ)
+async def test_the_author_of_the_pull_request_has_no_rights_by_that(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
+        play.forge.people.set_role(play.repository, play.author, Role.READ)
         play.say("/flowforge resolve", who=play.author)
         await play.until_reply("Rule: `permission`")
 
 
-async def test_a_login_taken_over_by_somebody_else_has_no_rights(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
-        people = play.stage.forge.people
-        play.stage.forge.webhooks.hold()
+async def test_a_login_taken_over_by_somebody_else_has_no_rights(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
+        people = play.forge.people
+        play.forge.webhooks.hold()
         play.say("/flowforge resolve")
         people.rename_account(play.maintainer, "maintainer-old")
         people.set_role(play.repository, people.user("maintainer"), Role.ADMIN)
-        play.stage.forge.webhooks.release()
+        play.forge.webhooks.release()
         await play.until_reply("Rule: `permission`")
         assert_no_model_call(play)
 
 
-async def test_bots_are_ignored_unless_listed(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
-        bot = play.stage.forge.people.bot("dependabot[bot]")
-        play.stage.forge.people.set_role(play.repository, bot, Role.WRITE)
+async def test_bots_are_ignored_unless_listed(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
+        bot = play.forge.people.bot(play.side.bot_login)
+        play.forge.people.set_role(play.repository, bot, Role.WRITE)
         play.say("/flowforge resolve", who=bot)
         play.say("/flowforge help")
         await play.until_reply("/flowforge rollback")
@@ -59,18 +61,19 @@ async def test_bots_are_ignored_unless_listed(tmp_path: Path) -> None:
         assert len(play.replies()) == 1
 
 
-async def test_a_listed_bot_may_ask(tmp_path: Path) -> None:
-    base = {**BASE, ".flowforge.yml": "version: 1\nbots: [dependabot]\n"}
-    async with playing(tmp_path, HONEST, base=base) as play:
-        bot = play.stage.forge.people.bot("dependabot[bot]")
-        play.stage.forge.people.set_role(play.repository, bot, Role.WRITE)
+async def test_a_listed_bot_may_ask(tmp_path: Path, forge: ForgeKind) -> None:
+    listed = {ForgeKind.GITHUB: "dependabot", ForgeKind.GITLAB: GitLabSide.bot_login}[forge]
+    base = {**BASE, ".flowforge.yml": f"version: 1\nbots: [{listed}]\n"}
+    async with playing(tmp_path, HONEST, base=base, forge=forge) as play:
+        bot = play.forge.people.bot(play.side.bot_login)
+        play.forge.people.set_role(play.repository, bot, Role.WRITE)
         play.say("/flowforge resolve", who=bot)
         await play.until_conclusion("action_required")
 
 
-async def test_an_invalid_configuration_is_shown_with_line_and_key(tmp_path: Path) -> None:
+async def test_an_invalid_configuration_is_shown_with_line_and_key(tmp_path: Path, forge: ForgeKind) -> None:
     base = {**BASE, ".flowforge.yml": "version: 1\nprotected_path: [infra/**]\n"}
-    async with playing(tmp_path, HONEST, base=base) as play:
+    async with playing(tmp_path, HONEST, base=base, forge=forge) as play:
         play.say("/flowforge resolve")
         reply = await play.until_reply("Rule: `configuration`")
         assert "line 2" in reply
@@ -79,24 +82,24 @@ async def test_an_invalid_configuration_is_shown_with_line_and_key(tmp_path: Pat
         assert_no_model_call(play)
 
 
-async def test_the_configuration_of_the_head_does_not_count(tmp_path: Path) -> None:
+async def test_the_configuration_of_the_head_does_not_count(tmp_path: Path, forge: ForgeKind) -> None:
     ours = {"fees.py": "RATE = 2\n\n\ndef fee(amount):\n    return amount * RATE\n", ".flowforge.yml": "nonsense"}
-    async with playing(tmp_path, HONEST, ours=ours) as play:
+    async with playing(tmp_path, HONEST, ours=ours, forge=forge) as play:
         play.say("/flowforge resolve")
         await play.until_conclusion("action_required")
 
 
 @pytest.mark.parametrize("body", ["> /flowforge resolve", "```\n/flowforge resolve\n```", "Say `/flowforge resolve`."])
-async def test_quotes_and_code_are_no_commands(tmp_path: Path, body: str) -> None:
-    async with playing(tmp_path, HONEST) as play:
+async def test_quotes_and_code_are_no_commands(tmp_path: Path, forge: ForgeKind, body: str) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
         play.say(body)
         play.say("/flowforge help")
         await play.until_reply("/flowforge rollback")
         assert play.check_runs() == []
 
 
-async def test_a_misspelt_command_gets_one_answer_with_a_suggestion(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
+async def test_a_misspelt_command_gets_one_answer_with_a_suggestion(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
         play.say("/flowforge reslove\n/flowforge resolve --bugdet 3")
         reply = await play.until_reply("reslove")
         assert "resolve" in reply
@@ -104,18 +107,29 @@ async def test_a_misspelt_command_gets_one_answer_with_a_suggestion(tmp_path: Pa
         assert len(play.replies()) == 1
 
 
+async def test_an_edit_on_gitlab_runs_nothing_as_nobody_can_tell_what_it_added(tmp_path: Path) -> None:
+    async with playing(tmp_path, HONEST, forge=ForgeKind.GITLAB) as play:
+        comment = play.say("Looks good.")
+        play.forge.people.edit_comment(comment, play.maintainer, "Looks good.\n\n/flowforge resolve")
+        play.say("/flowforge help")
+        await play.until_reply("/flowforge rollback")
+        assert len(play.replies()) == 1
+        assert play.check_runs() == []
+        assert_no_model_call(play)
+
+
 async def test_an_edit_runs_what_it_added_as_the_editor(tmp_path: Path) -> None:
     async with playing(tmp_path, HONEST) as play:
         comment = play.say("Looks good.", who=play.maintainer)
-        play.stage.forge.people.edit_comment(comment, play.stranger, "Looks good.\n\n/flowforge resolve")
+        play.forge.people.edit_comment(comment, play.stranger, "Looks good.\n\n/flowforge resolve")
         await play.until_reply("Rule: `permission`")
         assert_no_model_call(play)
 
 
-async def test_a_protected_path_is_left_to_a_person_and_costs_nothing(tmp_path: Path) -> None:
+async def test_a_protected_path_is_left_to_a_person_and_costs_nothing(tmp_path: Path, forge: ForgeKind) -> None:
     path = ".github/workflows/ci.yml"
     sides = [{path: f"on: push\nname: {name}\n"} for name in ("base", "ours", "theirs")]
-    async with playing(tmp_path, HONEST, base=sides[0], ours=sides[1], theirs=sides[2]) as play:
+    async with playing(tmp_path, HONEST, base=sides[0], ours=sides[1], theirs=sides[2], forge=forge) as play:
         play.say("/flowforge resolve")
         sticky = await play.until_sticky("protected")
         assert path in sticky
@@ -123,17 +137,17 @@ async def test_a_protected_path_is_left_to_a_person_and_costs_nothing(tmp_path: 
         assert play.branches() == set()
 
 
-async def test_modify_delete_is_left_to_a_person(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST, theirs={"fees.py": None}) as play:
+async def test_modify_delete_is_left_to_a_person(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, theirs={"fees.py": None}, forge=forge) as play:
         play.say("/flowforge resolve")
         await play.until_sticky("modify/delete")
         assert (await play.job()).state is JobState.UNRESOLVED
         assert_no_model_call(play)
 
 
-async def test_a_fork_we_cannot_push_to_gets_the_commands_and_the_reason(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
-        people = play.stage.forge.people
+async def test_a_fork_we_cannot_push_to_gets_the_commands_and_the_reason(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
+        people = play.forge.people
         fork = await people.fork(play.repository, people.user("outsider"))
         pull = await people.open_pull_request(
             play.repository,
@@ -144,7 +158,9 @@ async def test_a_fork_we_cannot_push_to_gets_the_commands_and_the_reason(tmp_pat
         play.pull = pull
         play.say(f"/flowforge ok {pull.head_sha}\n/flowforge resolve")
         await play.until_conclusion("action_required")
-        sticky = await play.until_sticky("git push")
+        # The token of a GitLab has no right to look into somebody's private fork.
+        told = {ForgeKind.GITHUB: "git push", ForgeKind.GITLAB: "is not for FlowForge to see"}
+        sticky = await play.until_sticky(told[forge])
         assert "git fetch" in sticky
         play.say("/flowforge approve")
         await play.until_reply("Rule: `fork`")
@@ -153,7 +169,7 @@ async def test_a_fork_we_cannot_push_to_gets_the_commands_and_the_reason(tmp_pat
 
 async def test_a_forged_delivery_is_turned_away(tmp_path: Path) -> None:
     async with playing(tmp_path, HONEST) as play:
-        play.stage.forge.webhooks.hold()
+        play.forge.webhooks.hold()
         play.say("/flowforge resolve")
         genuine = play.stage.forge.webhooks.deliveries[-1]
         sender = play.stage.forge.webhooks
@@ -171,16 +187,39 @@ async def test_a_forged_delivery_is_turned_away(tmp_path: Path) -> None:
         assert await play.deliver(b"x" * (26 * 1024 * 1024), **named, **{"x-hub-signature-256": good}) == 413
 
 
-async def test_a_delivery_sent_twice_or_replayed_acts_once(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
-        webhooks = play.stage.forge.webhooks
-        webhooks.duplicate("issue_comment")
+async def test_a_forged_delivery_of_gitlab_is_turned_away(tmp_path: Path) -> None:
+    async with playing(tmp_path, HONEST, forge=ForgeKind.GITLAB) as play:
+        assert isinstance(play.forge, GitLabSimulator)
+        webhooks = play.forge.webhooks
+        webhooks.hold()
+        play.say("/flowforge resolve")
+        genuine = webhooks.deliveries[-1]
+        signed = play.side.headers(genuine)
+        del signed["x-gitlab-token"]
+        by_token = {name: value for name, value in signed.items() if not name.startswith("webhook-")}
+        assert await play.deliver(genuine.body, **by_token) == 401
+        assert await play.deliver(genuine.body, **by_token, **{"x-gitlab-token": "wrong"}) == 401
+        token = {"x-gitlab-token": webhooks.secret}
+        assert await play.deliver(genuine.body, **signed | {"webhook-signature": "v1,AAAA"}, **token) == 401
+        assert await play.deliver(genuine.body + b" ", **signed) == 401
+        assert await play.deliver(genuine.body, **signed | {"webhook-timestamp": "1"}) == 401
+        assert await play.deliver(genuine.body, **signed | {"webhook-id": "another-one"}) == 401
+        kept = await play.stage.instance.store.deliveries.get(ForgeKind.GITLAB, genuine.guid)
+        assert kept is None
+        assert await play.deliver(genuine.body, **by_token, **token) == 202
+        await play.until_conclusion("action_required")
+
+
+async def test_a_delivery_sent_twice_or_replayed_acts_once(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
+        webhooks = play.forge.webhooks
+        webhooks.duplicate(play.side.comment_event)
         play.say("/flowforge resolve")
         await play.until_conclusion("action_required")
-        sent = next(one for one in webhooks.deliveries if one.event == "issue_comment")
-        signature = {"x-hub-signature-256": webhooks.sign(sent.body), "x-github-event": "issue_comment"}
-        assert await play.deliver(sent.body, **signature, **{"x-github-delivery": sent.guid}) == 202
-        assert await play.deliver(sent.body, **signature, **{"x-github-delivery": "replayed-under-a-new-id"}) == 202
+        sent = next(one for one in webhooks.deliveries if one.event == play.side.comment_event)
+        assert await play.deliver(sent.body, **play.side.headers(sent)) == 202
+        replayed = play.side.headers(sent, under="replayed-under-a-new-id")
+        assert await play.deliver(sent.body, **replayed) == 202
         play.say("/flowforge help")
         await play.until_reply("/flowforge rollback")
         assert len(play.check_runs()) == 1

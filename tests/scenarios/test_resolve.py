@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.demo.model.resolver import HonestResolver
+from bot.model.forge import ForgeKind
 from bot.model.jobs import JobState
 from tests.scenarios.play import ANSWER, OURS, Gated, Play, claude_processes, playing
 
@@ -24,19 +25,20 @@ def git(play: Play, *arguments: str) -> str:
     return done.stdout
 
 
-async def test_resolve_approve_rollback(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
+async def test_resolve_approve_rollback(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
         before, base = play.pull.head_sha, play.repository.refs["refs/heads/main"]
         asked = play.say("Please.\n\n/flowforge resolve")
         check = await play.until_conclusion("action_required")
         assert play.reactions(asked) == {"eyes"}
-        assert [action["label"] for action in check.actions] == ["Approve & push", "Retry", "Discard"]
+        buttons = [action["label"] for action in check.actions]
+        assert buttons == (["Approve & push", "Retry", "Discard"] if play.side.buttons else [])
         (branch,) = play.branches()
         commit = play.repository.refs[branch]
         assert git(play, "show", f"{commit}:fees.py") == ANSWER
         assert git(play, "log", "-1", "--format=%P", commit).split() == [before, base]
         assert "Co-authored-by: Claude <noreply@anthropic.com>" in git(play, "log", "-1", "--format=%B", commit)
-        assert f"+{play.maintainer.login}@users.noreply.github.com" in git(play, "log", "-1", "--format=%B", commit)
+        assert f"{play.maintainer.login}@users.noreply.127.0.0.1" in git(play, "log", "-1", "--format=%B", commit)
         sticky = await play.until_sticky(commit[:12])
         assert "fees.py" in sticky
         assert "RATE = 2 + 3" in sticky
@@ -53,8 +55,8 @@ async def test_resolve_approve_rollback(tmp_path: Path) -> None:
         assert len([one for one in play.ours() if "flowforge:sticky" in one.body]) == 1
 
 
-async def test_reject_deletes_the_branch(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
+async def test_reject_deletes_the_branch(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
         before = play.pull.head_sha
         play.say("/flowforge resolve")
         await play.until_conclusion("action_required")
@@ -65,9 +67,9 @@ async def test_reject_deletes_the_branch(tmp_path: Path) -> None:
         assert (await play.job()).state is JobState.REJECTED
 
 
-async def test_cancel_during_a_run_ends_the_process(tmp_path: Path) -> None:
+async def test_cancel_during_a_run_ends_the_process(tmp_path: Path, forge: ForgeKind) -> None:
     script = Gated(script=HONEST)
-    async with playing(tmp_path, script) as play:
+    async with playing(tmp_path, script, forge=forge) as play:
         play.say("/flowforge resolve")
         await play.until_model_called()
         assert claude_processes() != []
@@ -78,8 +80,8 @@ async def test_cancel_during_a_run_ends_the_process(tmp_path: Path) -> None:
         assert play.branches() == set()
 
 
-async def test_retry_after_a_rejection_starts_afresh(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
+async def test_retry_after_a_rejection_starts_afresh(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
         play.say("/flowforge resolve")
         await play.until_conclusion("action_required")
         play.say("/flowforge reject")
@@ -89,21 +91,21 @@ async def test_retry_after_a_rejection_starts_afresh(tmp_path: Path) -> None:
         assert len(play.branches()) == 1
 
 
-async def test_a_head_that_moved_makes_the_proposal_stale(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
+async def test_a_head_that_moved_makes_the_proposal_stale(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
         play.say("/flowforge resolve")
         await play.until_conclusion("action_required")
         shown = play.check_run()
         moved = await play.push({"README.md": "# fees, better\n"}, branch="feature")
-        play.stage.forge.people.send_requested_action(shown, play.maintainer, "approve")
+        play.side.press_late(shown, play.pull, play.maintainer, "approve")
         await play.until_sticky(f"to `{moved[:12]}`")
         assert play.pull.head_sha == moved
         assert (await play.job()).state is JobState.SUPERSEDED
         await play.until_branches(0)
 
 
-async def test_a_base_that_moved_makes_the_approval_stale(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
+async def test_a_base_that_moved_makes_the_approval_stale(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
         before = play.pull.head_sha
         play.say("/flowforge resolve")
         await play.until_conclusion("action_required")
@@ -117,8 +119,8 @@ async def test_a_base_that_moved_makes_the_approval_stale(tmp_path: Path) -> Non
         await play.until_branches(0)
 
 
-async def test_something_on_top_turns_the_rollback_into_a_proposed_revert(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
+async def test_something_on_top_turns_the_rollback_into_a_proposed_revert(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
         play.say("/flowforge resolve")
         await play.until_conclusion("action_required")
         play.say("/flowforge approve")
@@ -135,8 +137,8 @@ async def test_something_on_top_turns_the_rollback_into_a_proposed_revert(tmp_pa
         await play.until_head(commit)
 
 
-async def test_dry_run_shows_the_conflicts_and_calls_no_model(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
+async def test_dry_run_shows_the_conflicts_and_calls_no_model(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
         play.say("/flowforge resolve --dry-run")
         await play.until_sticky("dry run")
         assert "fees.py" in play.sticky
@@ -144,9 +146,9 @@ async def test_dry_run_shows_the_conflicts_and_calls_no_model(tmp_path: Path) ->
         assert play.stage.scripted.calls == []
 
 
-async def test_two_commands_at_once_join_or_take_over_and_say_so(tmp_path: Path) -> None:
+async def test_two_commands_at_once_join_or_take_over_and_say_so(tmp_path: Path, forge: ForgeKind) -> None:
     script = Gated(script=HONEST)
-    async with playing(tmp_path, script) as play:
+    async with playing(tmp_path, script, forge=forge) as play:
         play.say("/flowforge resolve")
         await play.until_model_called()
         first = await play.job()
@@ -167,15 +169,15 @@ async def test_two_commands_at_once_join_or_take_over_and_say_so(tmp_path: Path)
 
 
 @pytest.mark.parametrize("command", ["/flowforge help", "@flowforge help"])
-async def test_help_comes_from_the_table(tmp_path: Path, command: str) -> None:
-    async with playing(tmp_path, HONEST) as play:
+async def test_help_comes_from_the_table(tmp_path: Path, forge: ForgeKind, command: str) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
         play.say(command)
         reply = await play.until_reply("/flowforge rollback")
         assert "/flowforge approve" in reply
 
 
-async def test_the_instructions_reach_the_agent_as_data_only(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
+async def test_the_instructions_reach_the_agent_as_data_only(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
         play.say("/flowforge resolve $(touch /tmp/owned) `id` @/etc/passwd")
         await play.until_conclusion("action_required")
         assert play.stage.scripted is not None
