@@ -4,7 +4,7 @@ The first App on GitHub and the first GitLab have settings of their own and go b
 Further Apps and hosts are entries of one JSON list, whose secrets are files: what is in the list may be shown.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from app.sealed import SUFFIX, read_key, unseal
+from bot.errors import SettingsError
 from bot.forges.github import deliveries as github_deliveries
 from bot.forges.gitlab import deliveries as gitlab_deliveries
 from bot.model.forge import ForgeKind, ForgeName, is_forge_name, kind_of
@@ -48,6 +50,9 @@ class GitLabHost:
 
 ForgeSettings = GitHubApp | GitLabHost
 
+KeyOf = Callable[[Path], Path]
+"""Where the key is with which the sealed files of a directory were sealed."""
+
 
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
@@ -65,8 +70,8 @@ class _Entry(BaseModel):
             )
         return self
 
-    def _secrets(self) -> tuple[SecretStr, ...]:
-        text = _read(self.name, "webhook_secrets_file", self.webhook_secrets_file)
+    def _secrets(self, key_of: KeyOf) -> tuple[SecretStr, ...]:
+        text = _read(self.name, "webhook_secrets_file", self.webhook_secrets_file, key_of)
         return split_secrets(text.replace("\n", ","))
 
 
@@ -80,7 +85,7 @@ class GitHubEntry(_Entry):
     app_slug: str = Field(description="the App's slug")
     private_key_file: Path = Field(description="file with the App's private key, PEM")
 
-    def loaded(self) -> GitHubApp:
+    def loaded(self, key_of: KeyOf) -> GitHubApp:
         """With its secrets read. Raises ``ValueError`` naming the file that cannot be read."""
         return GitHubApp(
             name=self.name,
@@ -88,8 +93,8 @@ class GitHubEntry(_Entry):
             git_url=self.url.rstrip("/"),
             app_id=self.app_id,
             app_slug=self.app_slug,
-            private_key=SecretStr(_read(self.name, "private_key_file", self.private_key_file)),
-            webhook_secrets=self._secrets(),
+            private_key=SecretStr(_read(self.name, "private_key_file", self.private_key_file, key_of)),
+            webhook_secrets=self._secrets(key_of),
         )
 
 
@@ -100,13 +105,13 @@ class GitLabEntry(_Entry):
     url: str = Field(default=GITLAB_URL, description="the host, as people see it")
     token_file: Path = Field(description="file with the access token")
 
-    def loaded(self) -> GitLabHost:
+    def loaded(self, key_of: KeyOf) -> GitLabHost:
         """With its secrets read. Raises ``ValueError`` naming the file that cannot be read."""
         return GitLabHost(
             name=self.name,
             url=self.url.rstrip("/"),
-            token=SecretStr(_read(self.name, "token_file", self.token_file)),
-            webhook_secrets=self._secrets(),
+            token=SecretStr(_read(self.name, "token_file", self.token_file, key_of)),
+            webhook_secrets=self._secrets(key_of),
         )
 
 
@@ -165,9 +170,13 @@ def _check_secrets(forge: ForgeSettings) -> None:
         raise ValueError(f"{where}: a webhook secret must have at least {_MIN_SECRET} characters")
 
 
-def _read(name: str, key: str, path: Path) -> str:
+def _read(name: str, key: str, path: Path, key_of: KeyOf) -> str:
     try:
-        text = path.read_text(encoding="utf-8").strip()
+        sealed = path.suffix == SUFFIX
+        text = unseal(path, read_key(key_of(path.parent))) if sealed else path.read_text(encoding="utf-8")
+        text = text.strip()
+    except SettingsError as error:
+        raise ValueError(f"FLOWFORGE_FORGES: {key} of {name}: {error}") from None
     except (OSError, UnicodeDecodeError):
         raise ValueError(f"FLOWFORGE_FORGES: the file of {key} of {name} cannot be read") from None
     if not text:

@@ -351,7 +351,7 @@ class ServiceSettings(CommonSettings):
     @cached_property
     def configured_forges(self) -> tuple[ForgeSettings, ...]:
         """Every forge that is served, by the settings of the first of each kind and by the list of the others."""
-        return (*self._first_github(), *self._first_gitlab(), *(entry.loaded() for entry in self.forges))
+        return (*self._first_github(), *self._first_gitlab(), *(entry.loaded(key_file) for entry in self.forges))
 
     def _first_github(self) -> tuple[ForgeSettings, ...]:
         id_, slug, key = self.github_app_id, self.github_app_slug, self.github_private_key

@@ -1,5 +1,6 @@
 """``flowforge github setup``."""
 
+import json
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,8 +13,9 @@ from app.doctor.display import show
 from app.doctor.main import examine
 from app.doctor.schema import is_well
 from app.running import run_to_end
+from app.sealed import SUFFIX
 from app.settings import ServiceSettings, load_settings, secrets_directory
-from app.setup.github import Plan, Registered, set_up
+from app.setup.github import Plan, Registered, entry, set_up
 from app.setup.manifest import check_address
 from app.setup.places import open_keeper
 from app.system import SystemClock
@@ -21,6 +23,10 @@ from app.telemetry import configure_logging
 from bot.errors import ForgeError, SettingsError
 from bot.forges.github.registration import DOT_COM, api_url
 from bot.forges.github.transport import open_http
+from bot.model.forge import ForgeKind, is_forge_name, kind_of
+
+_MOUNTED: Final = Path("/etc/flowforge/secrets")
+"""Where the chart mounts the secrets that it knows."""
 
 _LINK: Final = """\
 Open this link in a browser on this machine. It works once, for ten minutes:
@@ -42,6 +48,13 @@ def github() -> None:
 @click.option("--host", default=DOT_COM, show_default=True, metavar="URL", help="The GitHub, for an Enterprise Server.")
 @click.option("--name", metavar="NAME", help="The App's name; GitHub's page lets you change it, too.")
 @click.option(
+    "--forge",
+    default=ForgeKind.GITHUB.value,
+    show_default=True,
+    metavar="NAME",
+    help="For a further App or host: its name with us, such as github-ghes.",
+)
+@click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
@@ -58,6 +71,7 @@ def setup(
     organization: str | None,
     host: str,
     name: str | None,
+    forge: str,
     output: Path | None,
     kubernetes_secret: str | None,
     kubeconfig: Path | None,
@@ -71,6 +85,8 @@ def setup(
     directory = output or secrets_directory()
     if kubernetes_secret is None and directory is None:
         raise click.UsageError("say where the secrets go: --output DIR or --kubernetes-secret NAMESPACE/NAME")
+    if not is_forge_name(forge) or kind_of(forge) is not ForgeKind.GITHUB:
+        raise click.UsageError("--forge has to be `github`, or `github-` and words of lower-case letters and digits")
     if kubernetes_secret is not None and output is not None:
         raise click.UsageError("--output and --kubernetes-secret exclude each other")
     try:
@@ -79,11 +95,19 @@ def setup(
             organization=organization,
             service=check_address(url, what="--url"),
             name=name,
+            forge=forge,
         )
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     registered = run_to_end(_registered(plan, directory, kubernetes_secret, kubeconfig, port))
     click.echo(f"The App {registered.slug} is registered. Install it: {registered.install}")
+    if forge != ForgeKind.GITHUB:
+        where, suffix = (directory, SUFFIX) if kubernetes_secret is None and directory else (_MOUNTED, "")
+        click.echo("Add this to FLOWFORGE_FORGES, then run flowforge doctor:")
+        if kubernetes_secret is not None:
+            click.echo("(Mount the Secret's two new keys at the paths that it names.)")
+        click.echo(json.dumps(entry(plan, registered, where.absolute(), suffix), indent=2))
+        return
     if kubernetes_secret is not None:
         click.echo("Then, in the cluster: kubectl exec deploy/flowforge-worker -- flowforge doctor")
         return

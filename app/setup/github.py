@@ -5,6 +5,7 @@ import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -18,12 +19,12 @@ from app.setup.manifest import manifest
 from app.setup.session import SetupSession
 from bot.errors import FlowForgeError, SettingsError
 from bot.forges.github.registration import DOT_COM, Registration, api_url, register
+from bot.model.forge import ForgeKind, ForgeName
 from bot.ports.system import Clock
 
 HOST: Final = "127.0.0.1"
 """The page is for this machine alone."""
 
-SECRETS: Final = ("flowforge_github_private_key", "flowforge_github_webhook_secrets")
 APP: Final = ("flowforge_github_app_id", "flowforge_github_app_slug")
 SERVER: Final = ("flowforge_github_api_url", "flowforge_github_git_url")
 
@@ -37,18 +38,21 @@ class Plan:
         organization: whose App it will be, None for the person's own.
         service: the address at which GitHub reaches our web service.
         name: the App's name, None for the usual one.
+        forge: the name of its GitHub with us, ``github`` for the first.
     """
 
     host: str
     organization: str | None
     service: str
     name: str | None
+    forge: ForgeName = ForgeKind.GITHUB.value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
     """The App, and where to install it."""
 
+    id: int
     slug: str
     install: str
 
@@ -61,7 +65,7 @@ class GitHubSetup:
         self.session = SetupSession(clock)
         self.done: asyncio.Future[Registered] = asyncio.get_running_loop().create_future()
         self._plan = plan
-        self._manifest = manifest(service=plan.service, back=back, name=plan.name)
+        self._manifest = manifest(service=plan.service, back=back, forge=plan.forge, name=plan.name)
         self._keeper = keeper
         self._http = http
         self._clock = clock
@@ -96,13 +100,13 @@ class GitHubSetup:
     async def _register(self, code: str) -> Registered:
         made = await register(self._http, base_url=api_url(self._plan.host), code=code, clock=self._clock)
         try:
-            await self._keeper.keep(kept(made, self._plan.host))
+            await self._keeper.keep(kept(made, self._plan))
         except SettingsError as error:
             raise SettingsError(
                 f"GitHub made the App {made.slug}, but its secrets could not be kept: {error}. They are lost: delete "
                 f"the App at {made.page} and start again"
             ) from None
-        return Registered(slug=made.slug, install=_install_page(self._plan.host, made))
+        return Registered(id=made.id, slug=made.slug, install=_install_page(self._plan.host, made))
 
 
 async def set_up(
@@ -122,7 +126,7 @@ async def set_up(
         SettingsError: the secrets could not be kept, the port is taken, or nobody came in time.
         ForgeError: GitHub gave no secrets.
     """
-    await keeper.check([*SECRETS, *APP, *(SERVER if plan.host != DOT_COM else ())])
+    await keeper.check(names(plan))
     try:
         listener = bind(HOST, port)
     except OSError as error:
@@ -149,18 +153,45 @@ def new_app_page(plan: Plan) -> str:
     return f"{plan.host}/{whose}settings/apps/new"
 
 
-def kept(made: Registration, host: str) -> Kept:
-    """The settings that a registered App makes."""
+def names(plan: Plan) -> list[str]:
+    """The names of all that a registered App makes."""
+    if plan.forge != ForgeKind.GITHUB:
+        return [key_name(plan.forge), secrets_name(plan.forge)]
+    return [key_name(plan.forge), secrets_name(plan.forge), *APP, *(SERVER if plan.host != DOT_COM else ())]
+
+
+def key_name(forge: ForgeName) -> str:
+    """The name of the private key; that of the first App is a setting's."""
+    return f"flowforge_{forge.replace('-', '_')}_private_key"
+
+
+def secrets_name(forge: ForgeName) -> str:
+    """The name of the webhook secret; that of the first App is a setting's."""
+    return f"flowforge_{forge.replace('-', '_')}_webhook_secrets"
+
+
+def kept(made: Registration, plan: Plan) -> Kept:
+    """The settings that a registered App makes. What is no secret of a further App stands in ``entry``."""
+    secret = {key_name(plan.forge): made.private_key, secrets_name(plan.forge): made.webhook_secret}
+    if plan.forge != ForgeKind.GITHUB:
+        return Kept(plain={}, secret=secret)
     plain = {"flowforge_github_app_id": str(made.id), "flowforge_github_app_slug": made.slug}
-    if host != DOT_COM:
-        plain |= {"flowforge_github_api_url": api_url(host), "flowforge_github_git_url": host}
-    return Kept(
-        plain=plain,
-        secret={
-            "flowforge_github_private_key": made.private_key,
-            "flowforge_github_webhook_secrets": made.webhook_secret,
-        },
-    )
+    if plan.host != DOT_COM:
+        plain |= {"flowforge_github_api_url": api_url(plan.host), "flowforge_github_git_url": plan.host}
+    return Kept(plain=plain, secret=secret)
+
+
+def entry(plan: Plan, registered: Registered, directory: Path, suffix: str) -> dict[str, Any]:
+    """A further App as an entry of ``FLOWFORGE_FORGES``: its secrets are files of ``directory``."""
+    return {
+        "name": plan.forge,
+        "kind": ForgeKind.GITHUB.value,
+        "url": plan.host,
+        "app_id": registered.id,
+        "app_slug": registered.slug,
+        "private_key_file": str(directory / f"{key_name(plan.forge)}{suffix}"),
+        "webhook_secrets_file": str(directory / f"{secrets_name(plan.forge)}{suffix}"),
+    }
 
 
 def _install_page(host: str, made: Registration) -> str:

@@ -7,9 +7,7 @@ from urllib.parse import urlsplit
 
 from bot.config_yaml import read_yaml
 from bot.errors import SettingsError
-
-HOOK_PATH: Final = "/webhooks/github"
-"""Where the web service takes GitHub's deliveries."""
+from bot.model.forge import ForgeName
 
 _FILE: Final = "app-manifest.yml"
 _PLACES: Final = (Path(__file__).parents[1] / _FILE, Path(__file__).parents[2] / _FILE)
@@ -19,11 +17,12 @@ _MOST_NAME: Final = 34
 """https://docs.github.com/en/apps/creating-github-apps/registering-a-github-app/registering-a-github-app"""
 
 
-def manifest(*, service: str, back: str, name: str | None = None) -> dict[str, Any]:
+def manifest(*, service: str, back: str, forge: ForgeName, name: str | None = None) -> dict[str, Any]:
     """What GitHub is told of the App.
 
     Args:
         service: the address at which GitHub reaches the web service.
+        forge: the name that the App's GitHub gets with us: its deliveries go to an address of its own.
         back: where GitHub sends the person's browser with the code.
         name: the App's name, in place of the usual one; they are unique on a GitHub.
 
@@ -34,7 +33,7 @@ def manifest(*, service: str, back: str, name: str | None = None) -> dict[str, A
         raise SettingsError(f"the App's name may have {_MOST_NAME} characters")
     file = next(place for place in _PLACES if place.is_file())
     told: dict[str, Any] = read_yaml(file.read_bytes(), file=_FILE).data
-    hook = {**told["hook_attributes"], "url": f"{service}{HOOK_PATH}"}
+    hook = {**told["hook_attributes"], "url": f"{service}/webhooks/{forge}"}
     return {**told, "name": name or told["name"], "url": service, "hook_attributes": hook, "redirect_url": back}
 
 

@@ -62,6 +62,8 @@ async def test_the_command_prints_a_link_and_then_looks_the_installation_over(tm
         (["--url", "https://me:pw@flowforge.example.org", "--output", "s"], "--url must be a scheme and a host"),
         ([*URL, "--host", "https://ghe.example; form-action *", "--output", "s"], "--host must be a scheme and a host"),
         ([*URL, "--output", "s", "--name", "x" * 35], "may have 34 characters"),
+        ([*URL, "--output", "s", "--forge", "gitlab-two"], "--forge has to be `github`"),
+        ([*URL, "--output", "s", "--forge", "github-../x"], "--forge has to be `github`"),
         ([*URL, "--kubernetes-secret", "only-a-name"], "has to be NAMESPACE/NAME"),
     ],
 )

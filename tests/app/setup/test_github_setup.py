@@ -16,7 +16,7 @@ import pytest
 from app.demo.simulator.server import Simulator
 from app.forge_settings import GitHubApp
 from app.settings import ServiceSettings, load_settings
-from app.setup.github import Plan, Registered, set_up
+from app.setup.github import Plan, Registered, entry, set_up
 from app.setup.keeping import Keeper, Kept, SealedFiles
 from app.setup.session import ANSWER_LIFE, LINK_LIFE
 from bot.errors import FlowForgeError, ForgeNotFoundError, ForgeUnavailableError, SettingsError
@@ -78,8 +78,14 @@ class BrokenKeeper:
 
 
 @asynccontextmanager
-async def running(tmp_path: Path, *, keeper: Keeper | None = None, organization: str | None = None,
-                  name: str | None = None) -> AsyncIterator[Running]:  # fmt: skip
+async def running(
+    tmp_path: Path,
+    *,
+    keeper: Keeper | None = None,
+    organization: str | None = None,
+    name: str | None = None,
+    forge: str = "github",
+) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         sim = await stack.enter_async_context(
             Simulator.serve(tmp_path / "sim", webhook_secret="s" * 16, enterprise=True)
@@ -87,7 +93,7 @@ async def running(tmp_path: Path, *, keeper: Keeper | None = None, organization:
         http = await stack.enter_async_context(open_http(sim.base_url))
         browser = await stack.enter_async_context(Browser())
         clock, links = HandSetClock(), asyncio.Queue[str]()
-        plan = Plan(host=sim.base_url, organization=organization, service=SERVICE, name=name)
+        plan = Plan(host=sim.base_url, organization=organization, service=SERVICE, name=name, forge=forge)
         keeper = keeper or SealedFiles(tmp_path / "secrets", tmp_path / "secrets.key")
         work = asyncio.create_task(set_up(plan, keeper=keeper, http=http, clock=clock, say_link=links.put_nowait))
         here = Running(sim=sim, directory=tmp_path / "secrets", clock=clock, browser=browser, work=work)
@@ -122,7 +128,9 @@ async def test_a_person_registers_the_app_and_no_secret_is_ever_shown(
         shown.append(browser.page)
         assert "acme-s-forge" in browser.page.text
         done = await here.work
-        assert done == Registered(slug="acme-s-forge", install=f"{sim.base_url}/apps/acme-s-forge/installations/new")
+        assert done == Registered(
+            id=sim.app.id, slug="acme-s-forge", install=f"{sim.base_url}/apps/acme-s-forge/installations/new"
+        )
         assert done.install in browser.page.text
 
         files = sorted(here.directory.iterdir())
@@ -306,3 +314,33 @@ async def test_nobody_who_comes_ends_the_wait(tmp_path: Path) -> None:
     async with httpx.AsyncClient() as http:
         with pytest.raises(SettingsError, match="nobody came back from GitHub in time"):
             await set_up(plan, keeper=keeper, http=http, clock=clock, say_link=late)
+
+
+async def test_a_further_app_has_its_own_address_secrets_and_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, forge="github-ghes") as here:
+        await here.browser.open(here.link)
+        told = json.loads(here.browser.form().fields["manifest"])
+        assert told["hook_attributes"]["url"] == f"{SERVICE}/webhooks/github-ghes"
+        await here.browser.press()
+        assert await here.browser.press() == 200
+        done = await here.work
+        plan = Plan(host=here.sim.base_url, organization=None, service=SERVICE, name=None, forge="github-ghes")
+        forges = [entry(plan, done, here.directory, ".sealed")]
+        assert sorted(file.name for file in here.directory.iterdir()) == [
+            "flowforge_github_ghes_private_key.sealed",
+            "flowforge_github_ghes_webhook_secrets.sealed",
+        ]
+        others = {"DATABASE_URL": "sqlite://", "REDIS_URL": "redis://r", "ENVIRONMENT": "development"}
+        for name, value in {**others, "FORGES": json.dumps(forges)}.items():
+            monkeypatch.setenv(f"FLOWFORGE_{name}", value)
+        (configured,) = load_settings(ServiceSettings).configured_forges
+        assert isinstance(configured, GitHubApp)
+        assert (configured.name, configured.app_id, configured.api_url) == ("github-ghes", done.id, here.sim.api_url)
+        assert configured.private_key.get_secret_value().strip() == here.sim.app.private_key_pem.strip()
+        assert [one.get_secret_value() for one in configured.webhook_secrets] == [here.sim.webhooks.secret]
+        # Without the key, the file is named and nothing of it shown.
+        (tmp_path / "secrets.key").unlink()
+        with pytest.raises(SettingsError, match="private_key_file of github-ghes"):
+            load_settings(ServiceSettings)
