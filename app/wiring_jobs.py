@@ -14,6 +14,7 @@ from bot.handlers.cases import GatherCases
 from bot.handlers.collect import CollectRun
 from bot.handlers.conclude import Conclude
 from bot.handlers.direct import AskDirect
+from bot.handlers.drafts import Drafts
 from bot.handlers.forks import CheckHead
 from bot.handlers.launch import LaunchRun
 from bot.handlers.prepare import FetchMerge, PrepareMerge
@@ -56,7 +57,7 @@ def bind_jobs(
         prepare=_prepare(parts, work),
         fetch_work=FetchWork(store=store, forge=forge, git=git, refresh=refresh),
         begin_work=BeginWork(store=store, git=git, launch=work.launch, server=work.limits),
-        take_work=TakeWork(store=store, archives=work.archives, standing=work.standing),
+        take_work=TakeWork(store=store, archives=work.archives, standing=work.standing, propose=work.propose),
         collect=CollectRun(store=store, clock=clock, unresolved=work.unresolved),
         validate=ValidateResult(
             store=store,
@@ -78,7 +79,21 @@ def bind_jobs(
             count=CountApprovals(store=store, forge=forge, git=git),
             remember=work.remember,
         ),
-        roll_back=RollBack(store=store, forge=forge, git=git, propose=work.propose, remember=work.remember),
+        roll_back=RollBack(
+            store=store,
+            forge=forge,
+            git=git,
+            propose=work.propose,
+            remember=work.remember,
+            drafts=Drafts(
+                store=store,
+                forge=forge,
+                git=git,
+                standing=work.standing,
+                refresh=refresh,
+                drop=DropBranch(store=store, forge=forge, git=git),
+            ),
+        ),
         refresh=refresh,
         conclude=Conclude(
             store=store,

@@ -50,6 +50,7 @@ class CommandName(StrEnum):
     CANCEL = "cancel"
     ROLLBACK = "rollback"
     OK = "ok"
+    IMPLEMENT = "implement"
     PLAN = "plan"
     EXPLAIN = "explain"
 
@@ -304,8 +305,10 @@ COMMANDS: Final = (
     CommandSpec(
         name=CommandName.ROLLBACK,
         aliases=("undo",),
-        summary="Undo the last push: restore the old head, or propose a revert when commits came on top.",
+        summary="Undo the last push: restore the old head, or propose a revert when commits came on top; "
+        "on an issue, close the draft pull request and delete its branch.",
         examples=("/flowforge rollback",),
+        where=_BOTH,
     ),
     CommandSpec(
         name=CommandName.OK,
@@ -324,6 +327,14 @@ COMMANDS: Final = (
             ),
         ),
         examples=("/flowforge ok 9ae0f6c1d2",),
+    ),
+    CommandSpec(
+        name=CommandName.IMPLEMENT,
+        summary="Do what the issue asks for, on a branch of its own, and open a draft pull request with the result.",
+        arguments=(_INSTRUCTIONS,),
+        options=_SPENDING,
+        where=_ISSUE,
+        examples=("/flowforge implement", "/flowforge implement --budget 3 keep the old names working"),
     ),
     CommandSpec(
         name=CommandName.PLAN,

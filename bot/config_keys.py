@@ -51,6 +51,7 @@ class Permissions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     cancel: Annotated[Level, Meta(description="Who may stop a job.")] = "write"
     rollback: Annotated[WriterLevel, Meta(description="Who may undo a push.")] = "write"
     ok: Annotated[WriterLevel, Meta(description="Who may let the bot work on the head of a fork.")] = "write"
+    implement: Annotated[WriterLevel, Meta(description="Who may have an issue implemented.")] = "write"
     plan: Annotated[WriterLevel, Meta(description="Who may ask for a plan.")] = "write"
     explain: Annotated[WriterLevel, Meta(description="Who may ask for an explanation.")] = "write"
 

@@ -34,6 +34,7 @@ from bot.model.intents import (
     Cancel,
     Explain,
     Help,
+    Implement,
     Intent,
     Misspelt,
     Ok,
@@ -49,6 +50,7 @@ from bot.model.intents import (
     TakeSide,
 )
 from bot.model.reports import CheckActionName
+from bot.model.work import SeenText
 
 _TAKES: Final[Mapping[str, Choice]] = MappingProxyType(
     {
@@ -188,6 +190,8 @@ def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0
             return Rollback(origin=origin)
         case CommandName.OK:
             return Ok(origin=origin, sha=command.required("sha"))
+        case CommandName.IMPLEMENT:
+            return Implement(origin=origin, **_wishes(command))
         case CommandName.PLAN:
             return Plan(origin=origin, **_wishes(command))
         case CommandName.EXPLAIN:
@@ -197,9 +201,7 @@ def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0
 
 
 def _of_mark(event: LabelAdded | Assigned) -> list[Intent]:
-    """Our label on a pull request, or our name among those who are to see to it, asks to resolve its conflicts."""
-    if not event.on_pull_request:
-        return []
+    """Our label, or our name among those who are to see to it: resolve the conflicts, or do what the issue says."""
     said = f"label {event.label}" if isinstance(event, LabelAdded) else f"assigned to {event.assignee.login}"
     origin = Origin(
         key=f"{event.repository.forge}:mark:{event.repository.id}#{event.number}:{event.delivery_id}",
@@ -208,8 +210,10 @@ def _of_mark(event: LabelAdded | Assigned) -> list[Intent]:
         number=event.number,
         actor=event.actor,
         quoted=said[:QUOTED_CHARACTERS],
+        thread=ThreadKind.PULL if event.on_pull_request else ThreadKind.ISSUE,
+        seen=SeenText(title=event.title, body=event.body),
     )
-    return [Resolve(origin=origin)]
+    return [Resolve(origin=origin)] if event.on_pull_request else [Implement(origin=origin)]
 
 
 class _Wishes(TypedDict):

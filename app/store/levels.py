@@ -10,7 +10,6 @@ from app.store.engine import Database, insert
 from app.store.tables import jobs
 from app.store.watch_tables import levels
 from bot.model.forge import RepositoryRef
-from bot.model.jobs import ON_ISSUES
 from bot.model.levels import LevelKind, LevelLease, PullKey
 from bot.ports.system import Clock
 
@@ -33,7 +32,7 @@ class SqlLevels:
             jobs.c.forge == repository.forge,
             jobs.c.repository_id == repository.id,
             jobs.c.finished_at.is_(None),
-            jobs.c.kind.not_in(ON_ISSUES),
+            jobs.c.number > 0,
         )
         if base_ref is not None:
             under_way = under_way.where(jobs.c.base_ref == base_ref)

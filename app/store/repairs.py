@@ -15,7 +15,7 @@ from app.store.tables import jobs, proposals, report_targets
 from app.store.types import Values
 from app.store.watch_tables import levels, watched_pulls, watched_repositories
 from bot.model.forge import RepositoryRef, Thread
-from bot.model.jobs import ON_ISSUES, Job, JobState
+from bot.model.jobs import Job, JobState
 from bot.model.levels import LevelKind, PullKey
 from bot.model.proposals import Proposal, ProposalKind, ProposalState
 from bot.model.reports import Surface, pull_owner
@@ -120,7 +120,7 @@ class SqlRepairs:
             jobs.c.finished_at.is_(None),
             jobs.c.waits_for.is_(None),
             jobs.c.cancel_requested.is_(None),
-            jobs.c.kind.not_in(ON_ISSUES),
+            jobs.c.number > 0,
         )
         asked = select(levels.c.key).where(levels.c.kind == LevelKind.PR_SYNC, levels.c.generation > levels.c.done)
         async with self._database.reading() as connection:

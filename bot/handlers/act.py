@@ -18,6 +18,7 @@ from bot.model.intents import (
     Explain,
     Help,
     Ignored,
+    Implement,
     Intent,
     Misspelt,
     Ok,
@@ -140,7 +141,7 @@ class ActOnIntent:
                 return await self.deeds.rollback(intent, facts)
             case Ok():
                 await self.deeds.ok(intent, facts)
-            case Plan() | Explain():
+            case Implement() | Plan() | Explain():
                 version = "" if loaded is None else loaded.version
                 return await self.deeds.work(intent, facts, config_version=version)
             case _:

@@ -191,6 +191,8 @@ class AdvanceJob:
     async def _publish(self, lease: JobLease) -> JobLease:
         """A rollback that puts the old head back has no proposal; everything else publishes one."""
         job = lease.job
+        if job.request.kind is JobKind.IMPLEMENT:
+            return await self.roll_back.drafts.open(lease)
         if job.request.kind is JobKind.ROLLBACK and await self.store.proposals.of_job(job.id) is None:
             undone = await self.store.proposals.publication(job.request.target_job_id or "")
             if undone is not None:

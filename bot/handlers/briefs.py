@@ -6,7 +6,7 @@ from typing import Final, assert_never
 
 from bot.errors import StoreError
 from bot.model.forge import Actor, ActorKind, PermissionLevel, RepositoryRef, Thread
-from bot.model.intents import Explain, Plan, Strategy, Work
+from bot.model.intents import Explain, Implement, Origin, Plan, Strategy, Work
 from bot.model.jobs import JobKind, JobRequest
 from bot.model.text import cut_text
 from bot.model.work import Brief, Said, SeenText, Source, ThreadComment
@@ -47,9 +47,9 @@ class GatherBrief:
         source, author, live = _live(facts)
         seen = origin.seen or live
         notes = [work.EDITED] if (seen.title, seen.body) != (live.title, live.body) else []
-        comments = await self.forge.comments(
-            origin.repository, Thread(kind=origin.thread, number=origin.number), limit=MAX_COMMENTS
-        )
+        # What was said before a mark without a time, nobody can tell from what was said or changed after it.
+        timeless = origin.seen is not None and origin.seen.at is None
+        comments = [] if timeless else await self._comments(origin)
         own = origin.comment_id
         earlier = [one for one in comments if one.id != own and one.author.kind is ActorKind.USER]
         if seen.at is not None:
@@ -63,6 +63,10 @@ class GatherBrief:
         body = _said(source, author, seen.body, levels, room=_BODY_ROOM)
         said = [*([body] if seen.body.strip() else []), *_newest(counted, levels)]
         return Brief(title=cut_text(seen.title, _TITLE_ROOM), said=tuple(said), notes=tuple(notes))
+
+    async def _comments(self, origin: Origin) -> list[ThreadComment]:
+        thread = Thread(kind=origin.thread, number=origin.number)
+        return await self.forge.comments(origin.repository, thread, limit=MAX_COMMENTS)
 
     async def _levels(self, repository: RepositoryRef, authors: Sequence[Actor]) -> dict[int, PermissionLevel]:
         """What people may do now; those who come after too many others may do nothing here."""
@@ -135,6 +139,8 @@ def work_request(intent: Work, facts: Facts, brief: Brief, server: ServerLimits,
 def kind_of(intent: Work) -> JobKind:
     """The kind of job that an intent becomes."""
     match intent:
+        case Implement():
+            return JobKind.IMPLEMENT
         case Plan():
             return JobKind.PLAN
         case Explain():

@@ -9,7 +9,7 @@ from bot.errors import ForgeNotFoundError, ForgeRefusedError, LeaseRejectedError
 from bot.handlers.propose import DropBranch
 from bot.handlers.reporting import RefreshReports
 from bot.model.forge import RepositoryRef
-from bot.model.jobs import Job, JobState
+from bot.model.jobs import Job, JobKind, JobState
 from bot.model.proposals import Proposal, ProposalState
 from bot.ports.store import Store
 from bot.ports.system import Clock, Queue
@@ -52,7 +52,8 @@ class Conclude:
         try:
             proposal = await self._settled(job)
             await self.refresh(job.id)
-            if proposal is not None and job.state in _BRANCH_GOES:
+            open_draft = job.request.kind is JobKind.IMPLEMENT and job.state is JobState.PUBLISHED
+            if proposal is not None and job.state in _BRANCH_GOES and not open_draft:
                 await self.drop(job.request.repository, proposal)
             await self.clear(job.request.repository, job.request.number, newest=job)
         except Exception:

@@ -33,7 +33,7 @@ from bot.model.intents import (
     TakeSide,
     Work,
 )
-from bot.model.jobs import ON_ISSUES, Job, JobKind, JobLease, JobRequest, JobState
+from bot.model.jobs import Job, JobKind, JobLease, JobRequest, JobState
 from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalState
 from bot.model.reports import HandOver
 from bot.policy.conflicts import check_unmoved, taken_path, with_take
@@ -98,7 +98,7 @@ class Deeds:
     async def retry(self, intent: Retry, facts: Facts, *, config_version: str) -> str | None:
         """Queue the newest job's request anew, on the pull request as it is now."""
         latest, pull_request = facts.latest, facts.pull_request
-        if latest is not None and latest.request.kind in ON_ISSUES:
+        if latest is not None and latest.request.on_issue:
             return await self._queue(
                 intent.origin, asked_anew(latest.request, intent.origin, config_version), facts.active
             )
@@ -132,8 +132,10 @@ class Deeds:
     async def rollback(self, intent: Rollback, facts: Facts) -> str | None:
         """Queue a job that undoes the last publication."""
         published, pull_request = facts.published, facts.pull_request
-        if published is None or pull_request is None:
+        if published is None or (pull_request is None and facts.issue is None):
             return None
+        # What was opened for an issue starts from the branch that it would go into.
+        was = published.request
         request = JobRequest(
             kind=JobKind.ROLLBACK,
             origin_key=intent.origin.key,
@@ -147,9 +149,9 @@ class Deeds:
             model=published.request.model,
             dry_run=False,
             config_version=published.request.config_version,
-            head_ref=pull_request.head_ref,
-            head_sha=pull_request.head_sha,
-            base_ref=pull_request.base_ref,
+            head_ref=was.head_ref if pull_request is None else pull_request.head_ref,
+            head_sha=published.head_sha if pull_request is None else pull_request.head_sha,
+            base_ref=was.base_ref if pull_request is None else pull_request.base_ref,
             target_job_id=published.id,
         )
         return await self._queue(intent.origin, request, facts.active)

@@ -17,7 +17,7 @@ from bot.ports.forge import Forge
 from bot.ports.git import CommitSpec, Git, PickedCommit, WrittenCommit
 from bot.ports.store import Store
 from bot.ports.system import Clock
-from bot.report.commit_message import credited, merge_message, revert_message, unfinished_message
+from bot.report.commit_message import change_message, credited, merge_message, revert_message, unfinished_message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +80,23 @@ class Propose:
     ) -> JobLease:
         """Propose the commits that end in ``last``; they replace those of the pull request's branch."""
         return await self._offer(lease, ProposalKind.REBASE, last, (parent,), _files(resolutions))
+
+    async def change(self, lease: JobLease, changes: Mapping[str, tuple[str, bytes]]) -> JobLease:
+        """Propose one commit on top of what the job started from: the files as an agent left them."""
+        job = lease.job
+        us = await self._ourselves(job)
+        spec = CommitSpec(
+            base_tree=await self.git.tree_of(job.request.repository, job.head_sha),
+            changes=changes,
+            parents=(job.head_sha,),
+            message=change_message(job, sorted(changes), email=self._credit(job)),
+            author_name=us.login,
+            author_email=self._email(job, us),
+            when=await self._when(job, (job.head_sha,)),
+        )
+        commit = await self.git.write_commit(job.request.repository, spec)
+        files = tuple(ProposedFile(path=path, kind="change", resolver="agent", reasons=()) for path in sorted(changes))
+        return await self._offer(lease, ProposalKind.CHANGE, commit, spec.parents, files)
 
     async def partial(self, job: Job, resolutions: Sequence[Resolution], left: Sequence[str]) -> None:
         """Put what is safe of a merge on a branch, for a person to finish; nobody can approve it.
@@ -168,7 +185,7 @@ class Propose:
             job_id=job.id,
             kind=kind,
             state=ProposalState.OPEN,
-            branch=f"flowforge/{job.request.number}-{job.short_id}",
+            branch=f"flowforge/{job.request.thread.number}-{job.short_id}",
             commit=commit.commit,
             tree=commit.tree,
             parents=parents,

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
@@ -11,7 +11,7 @@ from bot.handlers.approvals import CountApprovals
 from bot.handlers.bring import BringCommits
 from bot.handlers.configuration import job_config
 from bot.model.forge import RepositoryRef
-from bot.model.jobs import ANSWERS, ON_ISSUES, TERMINAL, Job, JobState
+from bot.model.jobs import ANSWERS, TERMINAL, Job, JobState
 from bot.model.proposals import Proposal, ProposalKind, SuiteEvidence, Tally
 from bot.model.reports import (
     CheckRunContent,
@@ -79,8 +79,12 @@ class RefreshReports:
             return
         view = await self.view(job)
         request = job.request
-        if request.kind not in ON_ISSUES:
+        if not request.on_issue:
             await self._want(job, _check_owner(job), Surface.CHECK_RUN, render_check_run(view))
+        elif view.proposal is not None and job.state is JobState.PUBLISHED:
+            # On what is in the pull request: there was no commit to show anything on before.
+            content = replace(render_check_run(view), head_sha=view.proposal.commit)
+            await self._want(job, job.id, Surface.CHECK_RUN, content)
         if request.kind in ANSWERS and job.state is JobState.REPORTED:
             await self._want(job, f"answer:{job.id}", Surface.REPLY, render_answer(view))
         newest = await self.store.jobs.latest(request.repository, request.number)
@@ -94,7 +98,7 @@ class RefreshReports:
     async def progress(self, job_id: str) -> None:
         """Show a running job's progress; when something was shown a moment ago, the newest of it after a while."""
         job = await self.store.jobs.get(job_id)
-        if job is None or job.state is not JobState.RUNNING or job.request.kind in ON_ISSUES:
+        if job is None or job.state is not JobState.RUNNING or job.request.on_issue:
             return
         now = self.clock.now()
         due = self._shown_at.get(job_id, now - PROGRESS_EVERY) + PROGRESS_EVERY
@@ -110,7 +114,7 @@ class RefreshReports:
 
         A check run belongs to its commit for good, so a job has one for each head that it was about.
         """
-        if job.head_sha != head_sha and job.request.kind not in ON_ISSUES:
+        if job.head_sha != head_sha and not job.request.on_issue:
             await self._want(job, _check_owner(job), Surface.CHECK_RUN, render_left(await self.view(job), head_sha))
 
     async def view(self, job: Job) -> JobView:
@@ -163,13 +167,13 @@ class RefreshReports:
                 raise
             return "", ""  # it was undone since, and is nowhere any more
         head = await self.git.diff(repository, proposal.head_sha, proposal.commit)
-        if proposal.kind is ProposalKind.REVERT:
+        if proposal.kind in {ProposalKind.REVERT, ProposalKind.CHANGE}:
             return head.decode("utf-8", "replace"), ""
         base = await self.git.diff(repository, proposal.base_sha, proposal.commit)
         return head.decode("utf-8", "replace"), base.decode("utf-8", "replace")
 
     async def _hand_over(self, job: Job, proposal: Proposal | None) -> HandOver | None:
-        if proposal is None or job.state not in {JobState.AWAITING_APPROVAL, JobState.REFUSED}:
+        if proposal is None or job.request.on_issue or job.state not in {JobState.AWAITING_APPROVAL, JobState.REFUSED}:
             return None
         try:
             pull_request = await self.forge.pull_request(job.request.repository, job.request.number)

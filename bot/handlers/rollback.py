@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bot.errors import GitError, LeaseRejectedError, PushRefusedError
+from bot.handlers.drafts import Drafts
 from bot.handlers.propose import Propose
 from bot.handlers.remember import RememberFiles
 from bot.model.conflicts import CleanMerge
@@ -23,6 +24,7 @@ class RollBack:
     git: Git
     propose: Propose
     remember: RememberFiles
+    drafts: Drafts
 
     async def __call__(self, lease: JobLease) -> JobLease:
         """Move the job to ``published`` (undone), ``awaiting_approval`` (a revert) or ``unresolved``."""
@@ -35,6 +37,9 @@ class RollBack:
                 rule="nothing_published",
                 message=endings.NOTHING_PUBLISHED,
             )
+        if job.request.on_issue:
+            publishing = await self.store.jobs.move(lease, JobState.PUBLISHING, progress="closing the pull request")
+            return await self.drafts.withdraw(publishing, undone)
         if job.state is JobState.PREPARING:
             return await self._propose_revert(lease, undone)
         repository = job.request.repository
@@ -48,6 +53,8 @@ class RollBack:
     async def restore(self, lease: JobLease, undone: Publication) -> JobLease:
         """Push the old head over exactly the commit that we pushed; when it is there already, record that."""
         job = lease.job
+        if job.request.on_issue:
+            return await self.drafts.withdraw(lease, undone)
         repository = job.request.repository
         access = await self.forge.git_access(repository, write=True)
         back = Publication(

@@ -9,7 +9,7 @@ from bot.errors import IngestError, SandboxError, TreeRefusedError
 from bot.handlers.approvals import ApproveUnasked
 from bot.handlers.configuration import job_config
 from bot.handlers.launch import MAX_FILES, LaunchRun
-from bot.model.jobs import JobLease, JobState
+from bot.model.jobs import JobKind, JobLease, JobState
 from bot.model.proposals import Proposal, SuiteEvidence, SuiteOutcome
 from bot.model.runs import CommandBrief, Run, RunKind, RunOutcome, RunState, SuiteAnswer
 from bot.policy.limits import MAX_LOST, ServerLimits, limits_of_tests
@@ -98,6 +98,9 @@ class RunTests:
         return await self._offer(lease, proposal)
 
     async def _offer(self, lease: JobLease, proposal: Proposal) -> JobLease:
+        if lease.job.request.kind is JobKind.IMPLEMENT:
+            # Nothing of anybody's is touched by a draft: what becomes of it, people decide there.
+            return await self.store.jobs.move(lease, JobState.PUBLISHING, progress="opening the pull request")
         unasked = await self.approve(lease.job, proposal)
         if unasked is None:
             return await self.store.jobs.move(lease, JobState.AWAITING_APPROVAL, progress="waiting for approval")

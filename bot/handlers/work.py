@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from bot.config import protected_paths
 from bot.errors import GitError, IngestError
 from bot.handlers.configuration import job_config
 from bot.handlers.launch import MAX_FILES, LaunchRun
+from bot.handlers.propose import Propose
 from bot.handlers.reporting import RefreshReports
 from bot.handlers.standing import CheckStanding
-from bot.model.jobs import ON_ISSUES, Job, JobKind, JobLease, JobState
+from bot.handlers.validate import with_oddities
+from bot.model.jobs import ANSWERS, Job, JobKind, JobLease, JobState
+from bot.model.resolutions import GateVerdict
 from bot.model.runs import RunKind, RunOutcome, RunState, WorkAnswer, WorkBrief
 from bot.model.text import cut_text
 from bot.model.work import Brief, Said, Source
@@ -21,9 +25,15 @@ from bot.ports.git import Git
 from bot.ports.runner import RunArchives
 from bot.ports.store import Store
 from bot.report import endings, work
+from bot.validation.authored import judge
+from bot.validation.texts import MAX_PROVABLE_BYTES
 
 TASKS: Final[Mapping[JobKind, str]] = MappingProxyType(
     {
+        JobKind.IMPLEMENT: (
+            "Do what this issue asks for, in the files of this repository. Where there are instructions, they say how, "
+            "or how much of it."
+        ),
         JobKind.PLAN: (
             "Say how this issue would be settled in this repository: which files change and how, which tests show that "
             "it works, and what is unclear. Somebody may have the plan carried out later."
@@ -53,7 +63,7 @@ class FetchWork:
         job = lease.job
         closed = work.CLOSED if await self._issue_closed(job) else None
         base_ref, head_ref = f"refs/heads/{job.request.base_ref}", f"refs/heads/{job.request.base_ref}"
-        if job.request.kind not in ON_ISSUES:
+        if not job.request.on_issue:
             pull_request = await self.forge.pull_request(job.request.repository, job.request.number)
             closed = None if pull_request.open else endings.CLOSED
             base_ref, head_ref = (
@@ -77,7 +87,7 @@ class FetchWork:
         )
 
     async def _issue_closed(self, job: Job) -> bool:
-        if job.request.kind not in ON_ISSUES:
+        if not job.request.on_issue:
             return False
         return not (await self.forge.issue(job.request.repository, job.request.thread.number)).open
 
@@ -118,7 +128,8 @@ class BeginWork:
         )
         brief = await self._brief(job)
         archive = await asyncio.to_thread(self.launch.archives.pack_work, brief, files)
-        task = await self.launch.create(job, archive, limits, RunKind.LOOK)
+        kind = RunKind.LOOK if job.request.kind in ANSWERS else RunKind.CHANGE
+        task = await self.launch.create(job, archive, limits, kind)
         await self.launch.start(task, job)
         return await self.store.jobs.move(lease, JobState.RUNNING, progress="the agent is starting")
 
@@ -126,7 +137,7 @@ class BeginWork:
         request, about = job.request, job.request.brief or Brief(title="", said=())
         return WorkBrief(
             task=TASKS[request.kind],
-            may_change=False,
+            may_change=request.kind not in ANSWERS,
             number=request.thread.number,
             title=about.title,
             head=request.head_ref,
@@ -138,7 +149,7 @@ class BeginWork:
     async def _changes(self, job: Job) -> list[Said]:
         """What the pull request changes, as a diff against where it left its base."""
         repository = job.request.repository
-        if job.request.kind in ON_ISSUES or job.base_sha is None:
+        if job.request.on_issue or job.base_sha is None:
             return []
         bases = await self.git.merge_bases(repository, ours=job.head_sha, theirs=job.base_sha)
         if not bases:
@@ -154,10 +165,14 @@ class TakeWork:
     store: Store
     archives: RunArchives
     standing: CheckStanding
+    propose: Propose
 
     async def __call__(self, lease: JobLease) -> JobLease:
-        """Move the job to ``reported``, or to ``unresolved`` where nothing can be taken."""
+        """Move the job to ``reported``, on to its tests, or to ``unresolved`` where nothing can be taken."""
         job = lease.job
+        run = await self.store.runs.latest(job.id)
+        if run is not None and run.kind is RunKind.TEST:
+            return await self.propose.tested(lease)
         answer = await self._answer(job)
         if isinstance(answer, str):
             return await self.store.jobs.move(lease, JobState.UNRESOLVED, rule="ingest", message=answer)
@@ -165,8 +180,42 @@ class TakeWork:
         refusal = await self.standing.of_work(job)
         if refusal is not None:
             return await self.store.jobs.move(lease, JobState.REFUSED, rule=refusal.rule, message=refusal.message)
+        if job.request.kind not in ANSWERS:
+            return await self._changed(lease, answer)
         # Whatever an agent that may only look has changed in its sandbox ends there.
         return await self.store.jobs.move(lease, JobState.REPORTED, rule="answered", message="")
+
+    async def _changed(self, lease: JobLease, answer: WorkAnswer) -> JobLease:
+        """Have the gate look at a change; what it lets through is proposed."""
+        job = lease.job
+        if not answer.changed and not answer.deleted:
+            return await self.store.jobs.move(
+                lease, JobState.NOTHING_TO_DO, rule="no_change", message=work.NOTHING_CHANGED
+            )
+        config = await job_config(job, registry=self.store.registry)
+        repository = job.request.repository
+        tree = await self.propose.git.tree_of(repository, job.head_sha)
+        before: dict[str, bytes | None] = {}
+        modes: dict[str, str] = {}
+        for path in answer.changed:
+            entry = await self.propose.git.entry(repository, tree, path)
+            modes[path] = "100644" if entry is None else entry.mode
+            before[path] = (
+                None
+                if entry is None
+                else await self.propose.git.read_blob(repository, entry.oid, limit=MAX_PROVABLE_BYTES)
+            )
+        result = await asyncio.to_thread(
+            judge, before, answer.changed, answer.deleted, modes=modes, protected=protected_paths(config)
+        )
+        result = with_oddities(result, answer.oddities)
+        await self.store.proposals.save_gate(job.id, job.attempt, result)
+        if result.verdict is GateVerdict.REFUSED:
+            return await self.store.jobs.move(
+                lease, JobState.UNRESOLVED, rule="gate", message=work.never_pushed(result)
+            )
+        changes = {path: (modes[path], content) for path, content in answer.changed.items()}
+        return await self.propose.change(lease, changes)
 
     async def _answer(self, job: Job) -> WorkAnswer | str:
         """What the agent left, or the sentence that says why there is nothing."""

@@ -140,6 +140,16 @@ class Ok:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Implement:
+    """Do what an issue asks for, on a branch of its own."""
+
+    origin: Origin
+    instructions: str = ""
+    budget_usd: float | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Say in words how an issue would be settled."""
 
@@ -159,7 +169,7 @@ class Explain:
     model: str | None = None
 
 
-Work = Plan | Explain
+Work = Implement | Plan | Explain
 """What an agent does by what people wrote."""
 
 

@@ -17,6 +17,7 @@ class JobKind(StrEnum):
 
     RESOLVE = "resolve"
     ROLLBACK = "rollback"
+    IMPLEMENT = "implement"
     PLAN = "plan"
     EXPLAIN = "explain"
 
@@ -24,11 +25,8 @@ class JobKind(StrEnum):
 ANSWERS: frozenset[JobKind] = frozenset({JobKind.PLAN, JobKind.EXPLAIN})
 """The kinds that end in words; nothing is proposed."""
 
-WORK: frozenset[JobKind] = ANSWERS
+WORK: frozenset[JobKind] = ANSWERS | {JobKind.IMPLEMENT}
 """The kinds that an agent does by what people wrote: there is no merge, and no conflict."""
-
-ON_ISSUES: frozenset[JobKind] = frozenset({JobKind.PLAN})
-"""The kinds whose number is an issue's."""
 
 
 class JobState(StrEnum):
@@ -95,8 +93,11 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
                 JobState.AWAITING_APPROVAL,
                 JobState.PUBLISHING,
                 JobState.UNRESOLVED,
-                # words alone
+                # words alone, or no change at all
                 JobState.REPORTED,
+                JobState.NOTHING_TO_DO,
+                # a pull request of our own
+                JobState.PUBLISHING,
             },
         )
         | _ENDS,
@@ -138,9 +139,14 @@ class JobRequest:
     brief: Brief | None = None
 
     @property
+    def on_issue(self) -> bool:
+        """Whether it is about an issue: then there is no head, and nothing to show a check run on."""
+        return self.number < 0
+
+    @property
     def thread(self) -> Thread:
         """Where people talk about it."""
-        return Thread(kind=ThreadKind.ISSUE if self.number < 0 else ThreadKind.PULL, number=abs(self.number))
+        return Thread(kind=ThreadKind.ISSUE if self.on_issue else ThreadKind.PULL, number=abs(self.number))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,13 +11,14 @@ class ProposalKind(StrEnum):
     """What the commit does.
 
     A partial one carries what is safe of a merge for a person to finish; it is never pushed to the pull request. A
-    rebase is a chain of commits, ``commit`` the last of them.
+    rebase is a chain of commits, ``commit`` the last of them. A change is for a pull request of our own.
     """
 
     MERGE = "merge"
     REVERT = "revert"
     PARTIAL = "partial"
     REBASE = "rebase"
+    CHANGE = "change"
 
 
 class ProposalState(StrEnum):

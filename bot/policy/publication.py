@@ -109,7 +109,7 @@ def _parents_fit(proposal: Proposal) -> bool:
             return proposal.parents == (proposal.head_sha,)
         case ProposalKind.REBASE:
             return len(proposal.parents) == 1
-        case ProposalKind.PARTIAL:
+        case ProposalKind.PARTIAL | ProposalKind.CHANGE:
             return True
         case _:
             assert_never(proposal.kind)

@@ -21,6 +21,7 @@ from bot.model.intents import (
     Explain,
     Help,
     Ignored,
+    Implement,
     Intent,
     Misspelt,
     Ok,
@@ -107,6 +108,8 @@ def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911, PLR0912, C
             return CommandName.ROLLBACK
         case Ok():
             return CommandName.OK
+        case Implement():
+            return CommandName.IMPLEMENT
         case Plan():
             return CommandName.PLAN
         case Explain():
@@ -440,7 +443,7 @@ RULES: Final = (
         check=_enabled,
     ),
     Rule(name="pull-request", says="The pull request has to be open.", check=_pull_request),
-    Rule(name="issue", says="A plan needs an issue, and the issue has to be open.", check=check_issue),
+    Rule(name="issue", says="`implement` and `plan` need an issue, and the issue has to be open.", check=check_issue),
     Rule(
         name="fork",
         says="On a pull request from a fork nothing runs before its head has an `ok` from somebody who may write here "

@@ -10,7 +10,7 @@ from typing import Final
 
 from bot.commands import PREFIX
 from bot.model.intents import Resolve
-from bot.model.jobs import ON_ISSUES, Job, JobKind, JobRequest, JobState
+from bot.model.jobs import Job, JobKind, JobRequest, JobState
 from bot.policy.facts import Facts
 from bot.policy.limits import chosen_budget, chosen_model
 
@@ -65,7 +65,7 @@ def decide_second(intent: Resolve, active: Job, facts: Facts) -> Second:
 def decide_work(request: JobRequest, active: Job) -> Second:
     """What allowed work does to the job that is under way. On a pull request, it takes no other kind's place."""
     kind, before = request.kind, active.request
-    if active.state is JobState.PUBLISHING or (kind not in ON_ISSUES and before.kind is not kind):
+    if active.state is JobState.PUBLISHING or (before.kind is not kind and not request.on_issue):
         message = (
             f"Job `{active.short_id}` is under way (`{active.state}`). Decide on it or wait for its end, then ask "
             f"again; `{PREFIX} cancel` stops it."
@@ -85,6 +85,7 @@ def decide_work(request: JobRequest, active: Job) -> Second:
 
 _KINDS: Final = {
     JobKind.ROLLBACK: "it was a rollback",
+    JobKind.IMPLEMENT: "it was something else",
     JobKind.PLAN: "it was a plan",
     JobKind.EXPLAIN: "it was an explanation",
 }

@@ -1,13 +1,13 @@
 """Where things may be asked for: on which issue, and on which pull request."""
 
-from bot.model.intents import Explain, Intent, Plan, Refused, Resolve, ShowConfig, TakeSide
+from bot.model.intents import Explain, Implement, Intent, Plan, Refused, Resolve, ShowConfig, TakeSide
 from bot.policy.facts import Facts
 
 
 def check_pull_request(intent: Intent, facts: Facts) -> Refused | None:
     """Whether an intent has its place on this pull request; what is about an issue is not asked here."""
     pull_request = facts.pull_request
-    if isinstance(intent, Plan):
+    if isinstance(intent, Implement | Plan):
         return None
     if pull_request is None:
         if facts.issue is not None and not isinstance(intent, Resolve | TakeSide | Explain):
@@ -24,7 +24,7 @@ def check_pull_request(intent: Intent, facts: Facts) -> Refused | None:
 
 def check_issue(intent: Intent, facts: Facts) -> Refused | None:
     """Whether an intent that is about an issue has its place on this one."""
-    if not isinstance(intent, Plan):
+    if not isinstance(intent, Implement | Plan):
         return None
     if facts.issue is None:
         return Refused(rule="issue", message="This works on issues only; this is none.")

@@ -53,6 +53,22 @@ def unfinished_message(job: Job, resolved: Sequence[str], left: Sequence[str], *
     )
 
 
+def change_message(job: Job, paths: Sequence[str], *, email: str) -> str:
+    """The message of a commit that does what an issue asks for."""
+    return "\n".join(
+        [
+            f"Work on issue {job.request.thread.number}",
+            "",
+            "Changed by FlowForge:",
+            _listing(paths),
+            "",
+            _trailer(job, email),
+            _CLAUDE,
+            "",
+        ]
+    )
+
+
 def revert_message(job: Job, undone: str, *, email: str) -> str:
     """The message of a commit that takes a published resolution back."""
     return f"Revert the merge {undone[:12]}\n\nTaken back by FlowForge.\n\n{_trailer(job, email)}\n"

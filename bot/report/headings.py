@@ -19,6 +19,7 @@ class WorkWords:
 
 WORK_WORDS: Final[Mapping[JobKind, WorkWords]] = MappingProxyType(
     {
+        JobKind.IMPLEMENT: WorkWords(name="change", doing="working on the issue", done="a draft pull request is open"),
         JobKind.PLAN: WorkWords(name="plan", doing="making a plan", done="the plan is made"),
         JobKind.EXPLAIN: WorkWords(name="explanation", doing="reading the pull request", done="explained"),
     }

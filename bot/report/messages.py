@@ -357,6 +357,7 @@ CHECK_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "switches": "lines that weaken a safeguard are pointed out",
         "provenance": "what comes from neither side is named",
         "dropped_side": "what was left out of a side is shown",
+        "deleted": "no file deleted",
     },
 )
 

@@ -86,8 +86,8 @@ def more(count: int, say: Callable[[int], str]) -> list[str]:
     return [say(count)] if count > 0 else []
 
 
-def gate(result: GateResult | None) -> str:
-    """What the checks say, in words."""
+def gate(result: GateResult | None, *, heading: str = messages.CHECKS_FAILED) -> str:
+    """What the checks say, in words; ``heading`` stands above what they hold against a result."""
     if result is None:
         return ""
     if result.verdict is GateVerdict.PASS:
@@ -99,7 +99,7 @@ def gate(result: GateResult | None) -> str:
     bad = [finding for finding in result.findings if finding.verdict is not GateVerdict.PASS]
     rest = [finding for finding in result.findings if finding.verdict is GateVerdict.PASS]
     fold = details(messages.more_notes(len(rest)), _findings(rest, _MAX_NOTES)) if rest else ""
-    return joined([messages.CHECKS_FAILED, _findings(bad, _MAX_FINDINGS), fold])
+    return joined([heading, _findings(bad, _MAX_FINDINGS), fold])
 
 
 def _findings(findings: Sequence[Finding], limit: int) -> str:

@@ -5,15 +5,17 @@ from typing import Final, assert_never
 from bot.commands import PREFIX
 from bot.model.jobs import JobState
 from bot.model.reports import CommentContent, JobView
+from bot.model.resolutions import GateResult, GateVerdict
 from bot.model.runs import RunOutcome
 from bot.redact import redact
-from bot.report import endings, messages, sections
+from bot.report import endings, messages, sections, suite
 from bot.report.headings import WORK_WORDS
-from bot.report.markdown import defused
+from bot.report.markdown import defused, plain
 from bot.report.sections import joined, name, said
 
 _ANSWER_ROOM: Final = 30_000
 _SUMMARY_ROOM: Final = 6_000
+_TITLE_ROOM: Final = 200
 _READ: Final = 20_000
 
 EDITED: Final = "The description was edited after this was asked for; what it said then counts."
@@ -23,6 +25,12 @@ SAID: Final = "The answer stands in a comment of its own."
 QUEUED: Final = f"It starts as soon as a worker is free. `{PREFIX} cancel` takes it back."
 WORKING: Final = f"`{PREFIX} cancel` stops the work."
 RETRY: Final = f"`{PREFIX} retry` tries again."
+NOTHING_CHANGED: Final = "The agent changed nothing. It says:"
+LOOK_HERE: Final = "**Look at this before you merge:**"
+UNDO: Final = f"`{PREFIX} rollback` closes it and deletes its branch."
+WITHDRAWN: Final = "The pull request is closed, and its branch is deleted."
+CLOSED_ONLY: Final = "The pull request is closed. Its branch is left alone: somebody added to it."
+MERGED: Final = "The pull request is merged already: revert it on the forge."
 BY_A_MODEL: Final = "Written by a model that read what people wrote: check what it says before you rely on it."
 
 
@@ -53,6 +61,49 @@ def run_ended(outcome: RunOutcome) -> str:
             return endings.run_ended(outcome)
 
 
+def never_pushed(result: GateResult) -> str:
+    """What the checks will not let on any branch; nothing of the change was pushed."""
+    bad = [finding for finding in result.findings if finding.verdict is GateVerdict.REFUSED]
+    return f"The checks let nothing of this change on a branch ({len(bad):,} of their findings say why). {RETRY}"
+
+
+def opened(number: int) -> str:
+    """Where the work can be seen."""
+    return f"The work stands in draft pull request #{number}: look at it there, then mark it ready, or close it."
+
+
+def draft_title(view: JobView) -> str:
+    """The title of a pull request of our own: the issue's, in which nothing means anything."""
+    brief = view.job.request.brief
+    title = plain(brief.title if brief is not None else "", _TITLE_ROOM)
+    return title or f"Work on issue {view.job.request.thread.number}"
+
+
+def draft_body(view: JobView) -> str:
+    """The description of a pull request of our own: what it is for, what was done, what to look at, what it took."""
+    request = view.job.request
+    login = name(request.requested_by.login)
+    parts = [
+        f"Closes #{request.thread.number}",
+        f"A proposal by {messages.NAME}, which {login} asked for. Nobody has looked at it yet.",
+        "",
+        defused(redact(view.job.answer[:_READ]), _SUMMARY_ROOM),
+        *_notes(view),
+        _look_here(view.gate),
+        suite.section(view),
+        f"`{PREFIX} rollback` on the issue closes this and deletes its branch.",
+        sections.footer(view),
+    ]
+    return joined(parts) + "\n"
+
+
+def _look_here(result: GateResult | None) -> str:
+    """What the checks name for whoever decides."""
+    if result is None or result.verdict is GateVerdict.PASS:
+        return sections.gate(result)
+    return sections.gate(result, heading=LOOK_HERE)
+
+
 def answer_marker(view: JobView) -> str:
     """The hidden line that finds the answer again."""
     return f"<!-- flowforge:answer job={view.job.id} -->"
@@ -74,7 +125,7 @@ def render_answer(view: JobView) -> CommentContent:
     return CommentContent(marker=marker, body=joined(parts) + "\n")
 
 
-def body(view: JobView) -> list[str]:  # noqa: PLR0911 - what each state says
+def body(view: JobView) -> list[str]:  # noqa: C901, PLR0911 - what each state says
     """The paragraphs between the heading and the diffs, some of them empty."""
     job = view.job
     match job.state:
@@ -85,7 +136,16 @@ def body(view: JobView) -> list[str]:  # noqa: PLR0911 - what each state says
         case JobState.REPORTED:
             return [SAID]
         case JobState.UNRESOLVED:
-            return [said(job.message, messages.FAILED), sections.run_detail(view), _unless_said(view, RETRY)]
+            return [
+                said(job.message, messages.FAILED),
+                sections.run_detail(view),
+                sections.gate(view.gate),
+                _unless_said(view, RETRY),
+            ]
+        case JobState.PUBLISHED:
+            return [_published(view), *_notes(view), UNDO]
+        case JobState.NOTHING_TO_DO:
+            return [said(job.message, ""), defused(redact(job.answer[:_READ]), _SUMMARY_ROOM)]
         case JobState.REFUSED:
             return [said(job.message, messages.REFUSED), messages.rule(name(job.rule)) if job.rule else ""]
         case JobState.FAILED:
@@ -95,16 +155,15 @@ def body(view: JobView) -> list[str]:  # noqa: PLR0911 - what each state says
         case JobState.SUPERSEDED:
             newer = "" if view.superseded_by is None else messages.superseded_by(name(view.superseded_by))
             return [said(job.message, messages.SUPERSEDED), newer]
-        case (
-            JobState.AWAITING_APPROVAL
-            | JobState.PUBLISHING
-            | JobState.PUBLISHED
-            | JobState.NOTHING_TO_DO
-            | JobState.REJECTED
-        ):
+        case JobState.AWAITING_APPROVAL | JobState.PUBLISHING | JobState.REJECTED:
             return [said(job.message, "")]
         case _:
             assert_never(job.state)
+
+
+def _published(view: JobView) -> str:
+    """The one sentence in which a pull request of our own is linked."""
+    return view.job.message or ""
 
 
 def _asked(view: JobView) -> str:

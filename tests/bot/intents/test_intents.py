@@ -32,6 +32,7 @@ from bot.model.intents import (
     Approve,
     Cancel,
     Help,
+    Implement,
     Intent,
     Misspelt,
     Origin,
@@ -412,9 +413,16 @@ def test_a_mark_on_a_pull_request_asks_to_resolve_it_once_a_delivery(event: Labe
             number=5,
             actor=ADA,
             quoted=said,
+            seen=SeenText(title=event.title, body=event.body),
         )
     )
-    assert intents(replace(event, on_pull_request=False)) == []
+
+
+def test_a_mark_on_an_issue_asks_to_implement_it_as_it_stands() -> None:
+    [intent] = intents(replace(LABEL, on_pull_request=False))
+    assert isinstance(intent, Implement)
+    assert (intent.origin.subject, intent.instructions) == (-5, "")
+    assert intent.origin.seen == SeenText(title="A change", body="/flowforge cancel")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from bot.model.intents import (
     Cancel,
     Explain,
     Help,
+    Implement,
     Intent,
     Misspelt,
     Ok,
@@ -57,7 +58,7 @@ APPROVE, REJECT = Approve(origin=ORIGIN), Reject(origin=ORIGIN)
 RETRY, CANCEL, ROLLBACK = Retry(origin=ORIGIN), Cancel(origin=ORIGIN), Rollback(origin=ORIGIN)
 TAKE = TakeSide(origin=ORIGIN, choice=Choice.OURS, path="src/a b.py")
 OK = Ok(origin=ORIGIN, sha=HEAD[:7])
-PLAN, EXPLAIN = Plan(origin=ORIGIN), Explain(origin=ORIGIN)
+PLAN, EXPLAIN, IMPLEMENT = Plan(origin=ORIGIN), Explain(origin=ORIGIN), Implement(origin=ORIGIN)
 MISSPELT = Misspelt(origin=ORIGIN, message="What?")
 EVERY: tuple[Intent, ...] = (
     HELP,
@@ -71,6 +72,7 @@ EVERY: tuple[Intent, ...] = (
     CANCEL,
     ROLLBACK,
     OK,
+    IMPLEMENT,
     PLAN,
     EXPLAIN,
     MISSPELT,
@@ -168,6 +170,7 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
     "cancel while the file is invalid": (CANCEL, replace(BROKEN, active=RUNNING.active)),
     "cancel while switched off": (CANCEL, configured(RUNNING, RepositoryConfig(version=1, enabled=False))),
     "rollback": (ROLLBACK, PUBLISHED),
+    "implement": (IMPLEMENT, ON_ISSUE),
     "plan": (PLAN, ON_ISSUE),
     "plan while another job runs": (PLAN, replace(RUNNING, pull_request=None, issue=ISSUE)),
     "retry of a plan": (RETRY, replace(ENDED, pull_request=None, issue=ISSUE)),
@@ -298,6 +301,12 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
         PLAN,
         replace(ON_ISSUE, issue=replace(ISSUE, open=False)),
         "This issue is closed. Reopen it first.",
+    ),
+    "implement by a reader": (
+        "permission",
+        IMPLEMENT,
+        replace(ON_ISSUE, permission=PermissionLevel.TRIAGE),
+        "`/flowforge implement` needs write permission on this repository; you have triage.",
     ),
     "plan by a reader": (
         "permission",

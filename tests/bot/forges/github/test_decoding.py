@@ -29,6 +29,7 @@ from bot.model.events import (
     Unused,
 )
 from bot.model.forge import Actor, ActorKind, ForgeKind, RepositoryRef
+from bot.model.work import SeenText
 from tests.bot.forges.github import samples
 
 ID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
@@ -50,6 +51,9 @@ def decode(event: str, payload: Any) -> Event:
     )
 
 
+SEEN = SeenText(title="A change", body="", at=datetime(2026, 11, 23, 14, tzinfo=UTC))
+
+
 def test_a_new_comment() -> None:
     assert decode("issue_comment", samples.issue_comment(body="/flowforge resolve\r\nplease")) == CommentPosted(
         delivery_id=ID,
@@ -59,6 +63,7 @@ def test_a_new_comment() -> None:
         comment_id=42,
         body="/flowforge resolve\r\nplease",
         actor=OCTOCAT,
+        seen=SEEN,
     )
 
 
@@ -80,6 +85,7 @@ def test_an_edited_comment_carries_both_texts_and_who_edited() -> None:
         body="new",
         body_before="old",
         actor=Actor(id=2, login="hubot"),
+        seen=SEEN,
     )
 
 

@@ -1,0 +1,120 @@
+"""The gate for changes that nobody merged: an agent wrote them because people asked for them in words.
+
+The checks are those of merges, with the file as it was in the place of both sides. What they find is either never
+pushed, or named where people decide about the change.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from bot.model.conflicts import ConflictKind
+from bot.model.resolutions import (
+    Candidate,
+    Confidence,
+    Finding,
+    GateResult,
+    GateVerdict,
+    HunkRationale,
+    Resolution,
+    SideTexts,
+)
+from bot.validation import credentials, markers, new_lines, paths, sensitive, size, switches, unicode, weakened_tests
+from bot.validation.gate import Check, FileCheck
+from bot.validation.texts import at_most
+from bot.validation.traced import traced
+
+CHECKS: Final[tuple[tuple[str, Check], ...]] = (
+    (paths.NAME, paths.check),
+    (size.NAME, size.check),
+    (markers.NAME, markers.check),
+    (unicode.NAME, unicode.check),
+    (credentials.NAME, credentials.check),
+)
+
+FILE_CHECKS: Final[tuple[tuple[str, FileCheck], ...]] = (
+    (sensitive.NAME, sensitive.check),
+    (weakened_tests.NAME, weakened_tests.check),
+    (switches.NAME, switches.check),
+    (new_lines.NAME, new_lines.check),
+)
+
+DELETED: Final = "deleted"
+NAMES: Final = (*(name for name, _ in CHECKS), *(name for name, _ in FILE_CHECKS), DELETED)
+
+_NEVER: Final = frozenset({paths.NAME, unicode.NAME})
+"""Whatever these find is never pushed, not even for people to look at: workflows run as soon as they are there, and
+nobody can look at what cannot be seen."""
+
+_WORDS: Final = (
+    ("neither side has it", "it was not there before"),
+    ("neither side has", "was not there before"),
+    ("no side has it", "it was not there before"),
+    ("is on neither side", "was not there before"),
+    ("are from neither side", "were not there before"),
+    ("is on every side, and not in the result", "was there before, and is gone"),
+    ("and no side has fewer than", "and there were"),
+    ("from neither side", "that were not there before"),
+)
+"""What the checks say of sides, said of a file as it was."""
+
+
+def judge(
+    before: Mapping[str, bytes | None],
+    changed: Mapping[str, bytes],
+    deleted: Sequence[str],
+    *,
+    modes: Mapping[str, str],
+    protected: Sequence[str],
+) -> GateResult:
+    """What the checks say to a change; ``before`` has each changed file as it was, None for a new one.
+
+    A finding that is ``REFUSED`` must never be pushed; one that needs a person is to be shown with the change. Call it
+    off the event loop.
+    """
+    hunks = (HunkRationale(index=0, resolved=True, reason="", confidence=Confidence.MEDIUM),)
+    candidate = Candidate(
+        conflicts=(),
+        sides={path: SideTexts(ancestor=old, ours=old, theirs=old) for path, old in before.items()},
+        marked={},
+        resolutions=tuple(
+            Resolution(
+                path=path,
+                kind=ConflictKind.CONTENT,
+                resolver="agent",
+                mode=modes[path],
+                content=content,
+                hunks=hunks,
+            )
+            for path, content in changed.items()
+        ),
+        changed=changed,
+        modes=modes,
+        protected_paths=tuple(protected),
+    )
+    found = [finding for _, check in CHECKS for finding in check(candidate)]
+    for file in traced(candidate):
+        for name, check_file in FILE_CHECKS:
+            noted = name == new_lines.NAME
+            found += [
+                finding
+                for finding in at_most(check_file(file))
+                # That lines of a change are new says nothing.
+                if not (noted and finding.verdict is GateVerdict.PASS)
+            ]
+    found += [
+        Finding(check=DELETED, verdict=GateVerdict.REFUSED, path=path, message="A file is gone that was there before.")
+        for path in deleted
+    ]
+    findings = tuple(map(_of_change, found))
+    verdicts = {finding.verdict for finding in findings}
+    worst = next((one for one in (GateVerdict.REFUSED, GateVerdict.NEEDS_PERSON) if one in verdicts), GateVerdict.PASS)
+    return GateResult(verdict=worst, findings=findings, checks=NAMES)
+
+
+def _of_change(finding: Finding) -> Finding:
+    message = finding.message
+    for of_sides, of_before in _WORDS:
+        message = message.replace(of_sides, of_before)
+    never = finding.check in _NEVER and finding.verdict is GateVerdict.NEEDS_PERSON
+    return replace(finding, message=message, verdict=GateVerdict.REFUSED if never else finding.verdict)
