@@ -23,6 +23,8 @@ class Side(Protocol):
     bot_login: str
     """The name of another bot than ours."""
     comment_event: str
+    shared: str
+    """The repository that speaks for all of its organisation or group."""
     buttons: bool
     """Whether reports have buttons; without them people give commands."""
 
@@ -53,6 +55,7 @@ class GitHubSide:
     kind = ForgeKind.GITHUB
     bot_login = "dependabot[bot]"
     comment_event = "issue_comment"
+    shared = "acme/.flowforge"
     buttons = True
 
     def __init__(self, forge: Simulator) -> None:
@@ -84,6 +87,7 @@ class GitLabSide:
     kind = ForgeKind.GITLAB
     bot_login = "project_7_bot_0a1b2c"
     comment_event = "Note Hook"
+    shared = "acme/flowforge"
     buttons = False
 
     def __init__(self, forge: GitLabSimulator) -> None:

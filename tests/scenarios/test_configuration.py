@@ -4,6 +4,7 @@ from pathlib import Path
 
 from app.demo.model.resolver import HonestResolver
 from app.demo.simulator.state import Role
+from bot.model.forge import ForgeKind
 from bot.model.jobs import JobState
 from tests.scenarios.play import ANSWER, BASE, Play, playing
 
@@ -12,20 +13,20 @@ HONEST = HonestResolver(answers={"fees.py": ANSWER})
 
 async def organisation(play: Play, text: str) -> None:
     """Make the organisation's own repository, with that file."""
-    await play.stage.forge.people.repository("acme/.flowforge", files={"flowforge.yml": text})
+    await play.forge.people.repository(play.side.shared, files={"flowforge.yml": text})
 
 
-async def test_what_the_organisation_says_binds_its_repositories(tmp_path: Path) -> None:
+async def test_what_the_organisation_says_binds_its_repositories(tmp_path: Path, forge: ForgeKind) -> None:
     base = {**BASE, ".flowforge.yml": "version: 1\nbudget_usd: 50\nmodel: sonnet\n"}
-    async with playing(tmp_path, HONEST, base=base) as play:
+    async with playing(tmp_path, HONEST, base=base, forge=forge) as play:
         await organisation(play, "version: 1\nbudget_usd: 2\nprotected_paths: [fees.py]\nmodel: opus\n")
         play.say("/flowforge config", who=play.stranger)
         reply = await play.until_reply("| Key | Value |")
-        assert "| `budget_usd` | `2.0` | `acme/.flowforge/flowforge.yml` |" in reply
+        assert f"| `budget_usd` | `2.0` | `{play.side.shared}/flowforge.yml` |" in reply
         assert '| `model` | `"sonnet"` | `.flowforge.yml` |' in reply
         play.say("/flowforge resolve --budget 3")
         refusal = await play.until_reply("Rule: `budget`")
-        assert "`budget_usd` in `acme/.flowforge/flowforge.yml`" in refusal
+        assert f"`budget_usd` in `{play.side.shared}/flowforge.yml`" in refusal
 
 
 async def test_a_job_runs_by_what_the_organisation_said_when_it_was_accepted(tmp_path: Path) -> None:
@@ -37,12 +38,12 @@ async def test_a_job_runs_by_what_the_organisation_said_when_it_was_accepted(tmp
         assert play.branches() == set()
 
 
-async def test_an_invalid_file_of_the_organisation_is_named_and_nothing_runs(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST) as play:
+async def test_an_invalid_file_of_the_organisation_is_named_and_nothing_runs(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
         await organisation(play, "version: 1\n\nbudget: 2\n")
         play.say("/flowforge resolve")
         refusal = await play.until_reply("Rule: `configuration`")
-        assert "`acme/.flowforge/flowforge.yml` on the default branch, line 3" in refusal
+        assert f"`{play.side.shared}/flowforge.yml` on the default branch, line 3" in refusal
         assert "`budget_usd`" in refusal
         assert play.check_runs() == []
 
