@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.app.store.backends import Backend
+from tests.app.store.backends import PostgresBackend, SqliteBackend
 from tests.crash.matrix import Recording, record
 from tests.crash.stories import Story
 from tests.crash.world import Host, open_host
@@ -32,15 +32,17 @@ def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
 
 
 @pytest.fixture(scope="session")
-def recording_of(host: Host, database_backend: Backend, shared: Path) -> Callable[[Story], Awaitable[Recording]]:
-    """Gives the recording of a story on this database; whichever process needs it first makes it."""
+def recording_of(
+    host: Host, sqlite_backend: SqliteBackend, postgres_backend: PostgresBackend, shared: Path
+) -> Callable[[Story], Awaitable[Recording]]:
+    """Gives the recording of a story, played once on each database; whichever process needs it first makes it."""
 
     async def give(story: Story) -> Recording:
-        place = shared / f"{type(database_backend).__name__}-{story.name}.json"
+        place = shared / f"{story.name}.json"
         with place.with_suffix(".lock").open("a") as lock:
             await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
             if not place.exists():
-                _write(place, await record(host, database_backend, story))
+                _write(place, await record(host, sqlite_backend, story, other=postgres_backend))
             return _read(place)
 
     return give

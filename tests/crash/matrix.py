@@ -44,13 +44,13 @@ class Verdict:
     said: str = ""
 
 
-async def record(host: Host, backend: Backend, story: Story) -> Recording:
-    """Play a story twice without a death.
+async def record(host: Host, backend: Backend, story: Story, *, other: Backend | None = None) -> Recording:
+    """Play a story twice without a death: on one database, or on two, which have to come to the same.
 
     Raises:
         AssertionError: the two differ, or one did not come to an end; then no trial could be judged.
     """
-    first, second = [await play(host, backend, story) for _ in range(2)]
+    first, second = [await play(host, one, story) for one in (backend, other or backend)]
     for ending in (first, second):
         if ending.stuck is not None:
             raise AssertionError(f"{story.name}: {ending.stuck}\n{ending.said[-4000:]}")
