@@ -130,10 +130,11 @@ class Statuses:
             return known
         places = await self._places(repository, content.head_sha, opened)
         # Progress is shown in the sticky note; here it would be a new status every few seconds.
+        home = _home(newest, places)
         still = newest is not None and newest.job == wanted.job and newest.state == wanted.state == "running"
-        if newest is not None and still and _is_in(newest, places[0]):
+        if newest is not None and still and _is_in(newest, home):
             return known
-        if newest is not None and newest.state in _UNFINISHED and not _can_become(newest, wanted, places[0]):
+        if newest is not None and newest.state in _UNFINISHED and not _can_become(newest, wanted, home):
             await self._end(content.head_sha, wanted.name, newest)
         await self._post(places, wanted)
         return known
@@ -328,6 +329,11 @@ def _is_past(rows: list[_Row], job: str) -> bool:
     """Whether another job took the place of one that was shown: its first status came after all of this one's."""
     ours = [row.id for row in rows if row.job == job]
     return bool(ours) and rows[-1].id > max(ours)
+
+
+def _home(newest: _Row | None, places: list[_Place]) -> _Place:
+    """Where the newest status should be: the best place of the project that took it, for another may not take any."""
+    return next((one for one in places if newest is not None and one.project_id == newest.project_id), places[0])
 
 
 def _is_in(row: _Row, place: _Place) -> bool:

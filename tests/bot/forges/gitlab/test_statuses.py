@@ -215,6 +215,22 @@ async def test_a_commit_of_a_fork_gets_its_status_where_we_may_write(
     assert (posted.path, posted.body["ref"]) == (f"/projects/{PROJECT}/statuses/{SHA}", "refs/merge-requests/7/head")
 
 
+async def test_the_status_of_a_fork_stays_where_it_was_taken(
+    forge: GitLabForge, statuses: Statuses, wire: Wire
+) -> None:
+    denied = reply({"message": "404 Project Not Found"}, 404)
+    fork = {**MERGE_REQUEST, "source_project_id": 8}
+    statuses.pipelines.clear()
+    wire.on("GET", f"/projects/{PROJECT}/repository/commits/{SHA}/merge_requests", reply([fork]))
+    wire.on("GET", f"/projects/8/repository/commits/{SHA}/statuses", denied)
+    wire.on("POST", f"/projects/8/statuses/{SHA}", denied)
+    wire.on("GET", f"/projects/{PROJECT}/merge_requests/7/pipelines", reply([]))
+    for title in ("Resolving", "Resolving: 1 of 3", "Resolving: 2 of 3"):
+        await forge.create_check_run(REPOSITORY, replace(RUNNING, title=title))
+    await forge.create_check_run(REPOSITORY, ended(CheckConclusion.SUCCESS))
+    assert [row["status"] for row in statuses.rows] == ["success"]
+
+
 async def test_a_link_that_is_too_long_names_the_project_by_its_id(forge: GitLabForge, statuses: Statuses) -> None:
     deep = replace(REPOSITORY, owner="/".join(["harbour" * 8] * 3))
     await forge.create_check_run(deep, DONE)
