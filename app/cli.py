@@ -30,6 +30,8 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "verify": "app.local.commands",
         "mergetool": "app.local.commands",
         "config": "app.local.config",
+        "pause": "app.pausing",
+        "resume": "app.pausing",
     },
 )
 """Every command, in the order of the help, and the module that has it under its name."""

@@ -43,6 +43,8 @@ class CommandName(StrEnum):
     RESOLVE = "resolve"
     STATUS = "status"
     CONFIG = "config"
+    PAUSE = "pause"
+    RESUME = "resume"
     APPROVE = "approve"
     TAKE = "take"
     REJECT = "reject"
@@ -217,6 +219,31 @@ COMMANDS: Final = (
         summary="Show the configuration that holds here, key by key, and which file says so.",
         permission=CommandName.STATUS,
         examples=("/flowforge config",),
+    ),
+    CommandSpec(
+        name=CommandName.PAUSE,
+        summary="Let nothing begin and nothing be pushed in this repository, until `resume`. What runs goes on until "
+        "it would push; `cancel`, `reject` and `status` work on.",
+        arguments=(
+            Parameter(
+                name="reason",
+                kind=ValueKind.TEXT,
+                summary="Why, in your words; refusals show it.",
+                placeholder="reason…",
+                pattern=f"[^{_UNSEEN}]*",
+                allowed="text without control characters and without characters that cannot be seen",
+                max_length=200,
+            ),
+        ),
+        examples=("/flowforge pause", "/flowforge pause release week"),
+        where=frozenset({Place.PULL_REQUEST, Place.ISSUE}),
+    ),
+    CommandSpec(
+        name=CommandName.RESUME,
+        summary="End the pause of this repository.",
+        permission=CommandName.PAUSE,
+        examples=("/flowforge resume",),
+        where=frozenset({Place.PULL_REQUEST, Place.ISSUE}),
     ),
     CommandSpec(
         name=CommandName.APPROVE,

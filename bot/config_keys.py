@@ -50,6 +50,7 @@ class Permissions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     retry: Annotated[WriterLevel, Meta(description="Who may have a job done again.")] = "write"
     cancel: Annotated[Level, Meta(description="Who may stop a job.")] = "write"
     rollback: Annotated[WriterLevel, Meta(description="Who may undo a push.")] = "write"
+    pause: Annotated[WriterLevel, Meta(description="Who may pause the repository, and end that.")] = "maintain"
     ok: Annotated[WriterLevel, Meta(description="Who may let the bot work on the head of a fork.")] = "write"
     implement: Annotated[WriterLevel, Meta(description="Who may have an issue implemented.")] = "write"
     plan: Annotated[WriterLevel, Meta(description="Who may ask for a plan.")] = "write"
@@ -183,6 +184,13 @@ class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             "refused.",
         ),
     ] = True
+    paused: Annotated[
+        bool,
+        Meta(
+            description="When true, no job begins and nothing is pushed; what runs goes on until then. "
+            "`/flowforge pause` needs no commit.",
+        ),
+    ] = False
     permissions: Annotated[
         Permissions,
         Meta(description="The least permission on the repository that each command asks for."),

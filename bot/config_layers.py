@@ -54,6 +54,7 @@ _LESS_TRUST: Final = Stricter(
 
 PROTECTIONS: Final[Mapping[str, Stricter]] = {
     "enabled": _ONLY_IF_ALL,
+    "paused": _IF_ANY,
     "permissions": _RAISED,
     "budget_usd": _LOWER,
     "timeout_minutes": _LOWER,

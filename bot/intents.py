@@ -39,9 +39,11 @@ from bot.model.intents import (
     Misspelt,
     Ok,
     Origin,
+    PauseHere,
     Plan,
     Reject,
     Resolve,
+    ResumeHere,
     Retry,
     Rollback,
     ShowConfig,
@@ -176,6 +178,10 @@ def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0
             return Status(origin=origin)
         case CommandName.CONFIG:
             return ShowConfig(origin=origin)
+        case CommandName.PAUSE:
+            return PauseHere(origin=origin, reason=command.word("reason") or "")
+        case CommandName.RESUME:
+            return ResumeHere(origin=origin)
         case CommandName.APPROVE:
             return Approve(origin=origin, sha=command.word("sha"), old_head=command.word("old-head"))
         case CommandName.TAKE:

@@ -16,6 +16,7 @@ from app.store.ledger import SqlModelLedger
 from app.store.leftovers import SqlLeftovers
 from app.store.levels import SqlLevels
 from app.store.limits import DEFAULT, Limits
+from app.store.pauses import SqlPauses
 from app.store.proposals import SqlProposals
 from app.store.recorded import SqlRecorded
 from app.store.registry import SqlRegistry
@@ -57,6 +58,7 @@ class SqlStore:
         self.ledger = SqlModelLedger(database)
         self.audit = SqlAudit(database, clock)
         self.levels = SqlLevels(database, clock)
+        self.pauses = SqlPauses(database, clock)
         self.watch = SqlWatch(database, clock, self.reports)
         self.sweeps = SqlSweeps(database, clock)
         self.repairs = SqlRepairs(database)

@@ -23,10 +23,12 @@ from bot.model.intents import (
     Misspelt,
     Ok,
     Origin,
+    PauseHere,
     Plan,
     Refused,
     Reject,
     Resolve,
+    ResumeHere,
     Retry,
     Rollback,
     ShowConfig,
@@ -42,6 +44,7 @@ from bot.policy.limits import ServerLimits
 from bot.policy.rules import decide
 from bot.ports.forge import Forge
 from bot.ports.store import Store
+from bot.report import pauses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +123,10 @@ class ActOnIntent:
                 await self.replies.status(intent.origin, facts.latest)
             case ShowConfig() if loaded is not None and loaded.effective is not None:
                 await self.replies.config(intent.origin, loaded.effective)
+            case PauseHere():
+                await self._pause(intent)
+            case ResumeHere():
+                await self._resume(intent.origin)
             case ShowConfig():
                 raise StoreError("policy allowed to show a configuration that is not there")
             case Resolve():
@@ -201,8 +208,18 @@ class ActOnIntent:
             sources={} if loaded is None or loaded.effective is None else loaded.effective.sources,
             head_may_run=pull_request is None or await self._head_may_run(intent, pull_request, loaded),
             issue=issue,
+            pause=await store.pauses.of(repository),
         )
         return loaded, facts
+
+    async def _pause(self, intent: PauseHere) -> None:
+        origin = intent.origin
+        await self.store.pauses.begin(origin.repository, by=origin.actor, reason=intent.reason)
+        await self.replies.say(origin, pauses.BEGUN, reaction="eyes")
+
+    async def _resume(self, origin: Origin) -> None:
+        ended = await self.store.pauses.end(origin.repository, by=origin.actor)
+        await self.replies.say(origin, pauses.ENDED if ended else pauses.NONE, reaction="eyes")
 
     async def _head_may_run(self, intent: Intent, pull_request: PullRequest, loaded: LoadedConfig | None) -> bool:
         if not isinstance(intent, Resolve | Retry | TakeSide):

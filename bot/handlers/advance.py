@@ -29,11 +29,13 @@ from bot.handlers.rollback import RollBack
 from bot.handlers.validate import ValidateResult
 from bot.handlers.work import BeginWork, FetchWork, TakeWork
 from bot.model.jobs import TERMINAL, WORK, Job, JobKind, JobLease, JobState
+from bot.model.pauses import Pause
 from bot.model.runs import RunState
+from bot.policy.pausing import said
 from bot.ports.runner import Obstacle
 from bot.ports.store import Store
 from bot.ports.system import Clock
-from bot.report import endings
+from bot.report import endings, pauses
 
 LEASE_SECONDS: Final = 300.0
 """Longer than any step: a step that outlives it is fenced off."""
@@ -42,6 +44,9 @@ _MAX_ATTEMPTS: Final = 5
 _MAX_ATTEMPTS_AT_PUSH: Final = 12
 _FIRST_RETRY: Final = timedelta(seconds=5)
 _LONGEST_RETRY: Final = timedelta(minutes=5)
+_PAUSABLE: Final = frozenset({JobState.QUEUED, JobState.PUBLISHING})
+"""From these a job does not go on in a pause: it would begin, or push."""
+
 _STILL: Final = TERMINAL | {JobState.AWAITING_APPROVAL}
 
 _AFRESH: Final = frozenset({JobState.QUEUED, JobState.PREPARING, JobState.VALIDATING})
@@ -114,8 +119,7 @@ class AdvanceJob:
                 return
             if job.state in _STILL or self._is_put_off(job):
                 return
-            if _waits_for_sandbox(job) and (reason := self.obstacle()) is not None:
-                await self._hold_back(lease, reason)
+            if await self._has_to_wait(lease):
                 return
             if not begun:
                 lease, begun = await self._begin(lease, worker=worker), True
@@ -210,6 +214,26 @@ class AdvanceJob:
             return
         message = endings.CANCELLED if wanted is JobState.CANCELLED else endings.SUPERSEDED
         await self.store.jobs.move(lease, wanted, rule=wanted.value, message=job.message or message)
+
+    async def _has_to_wait(self, lease: JobLease) -> bool:
+        """Whether nothing may be done for the job just now; it is due again in a while."""
+        job = lease.job
+        pause = await self.store.pauses.of(job.request.repository) if job.state in _PAUSABLE else None
+        if pause is not None:
+            await self._paused(lease, pause)
+        elif _waits_for_sandbox(job) and (reason := self.obstacle()) is not None:
+            await self._hold_back(lease, reason)
+        else:
+            return False
+        return True
+
+    async def _paused(self, lease: JobLease, pause: Pause) -> None:
+        """Nothing begins and nothing is pushed now: look again in a while. That is no attempt."""
+        due = self.clock.now() + HELD_BACK_FOR
+        await self.store.jobs.hold_back(lease, not_before=due, progress=pauses.WAITING, reason=said(pause))
+        if lease.job.progress != pauses.WAITING:
+            with contextlib.suppress(ForgeError, GitError):
+                await self.refresh(lease.job.id)
 
     async def _hold_back(self, lease: JobLease, reason: str) -> None:
         """No sandbox may be started: wait, for as long as it takes. That is no attempt, and no sandbox was lost."""

@@ -72,6 +72,21 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PauseHere:
+    """Let nothing begin and nothing be pushed in this repository."""
+
+    origin: Origin
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeHere:
+    """End a pause of this repository."""
+
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShowConfig:
     """Say which configuration holds, and where it was said."""
 
@@ -186,6 +201,8 @@ Intent = (
     | Resolve
     | Status
     | ShowConfig
+    | PauseHere
+    | ResumeHere
     | Approve
     | TakeSide
     | Reject

@@ -7,6 +7,7 @@ from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, RepositoryConfig
 from bot.errors import ConfigError
 from bot.model.forge import PermissionLevel, PullRequest
 from bot.model.jobs import Job
+from bot.model.pauses import Pause
 from bot.model.proposals import Proposal, SuiteEvidence
 from bot.model.reports import ConflictRecord
 from bot.model.text import code_span
@@ -45,6 +46,7 @@ class Facts:
     conflicts: tuple[ConflictRecord, ...] = ()
     tests: SuiteEvidence | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    pause: Pause | None = None
     head_may_run: bool = True
     issue: Issue | None = None
 

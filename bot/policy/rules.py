@@ -25,10 +25,12 @@ from bot.model.intents import (
     Intent,
     Misspelt,
     Ok,
+    PauseHere,
     Plan,
     Refused,
     Reject,
     Resolve,
+    ResumeHere,
     Retry,
     Rollback,
     ShowConfig,
@@ -44,6 +46,7 @@ from bot.policy.conflicts import check_old_head, check_partial, check_take
 from bot.policy.facts import Facts
 from bot.policy.forks import check_fork, check_ok
 from bot.policy.limits import chosen_model
+from bot.policy.pausing import check_paused
 from bot.policy.publication import check_tests
 from bot.policy.work import check_issue, check_pull_request
 
@@ -94,6 +97,10 @@ def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911, PLR0912, C
             return CommandName.STATUS
         case ShowConfig():
             return CommandName.CONFIG
+        case PauseHere():
+            return CommandName.PAUSE
+        case ResumeHere():
+            return CommandName.RESUME
         case Approve():
             return CommandName.APPROVE
         case TakeSide():
@@ -192,7 +199,7 @@ def _enabled(intent: Intent, facts: Facts) -> Decision | None:
 
 def _only_looks_or_stops(intent: Intent) -> bool:
     """What stays possible whatever the configuration says: money must be stoppable."""
-    return isinstance(intent, Help | Status | Misspelt | Cancel | Reject)
+    return isinstance(intent, Help | Status | Misspelt | Cancel | Reject | PauseHere | ResumeHere)
 
 
 def _pull_request(intent: Intent, facts: Facts) -> Decision | None:
@@ -441,6 +448,11 @@ RULES: Final = (
         name="enabled",
         says="With `enabled: false`, only `help`, `status`, `config`, `cancel` and `reject` work.",
         check=_enabled,
+    ),
+    Rule(
+        name="paused",
+        says="In a pause nothing begins and nothing is pushed; looking, stopping and throwing away works on.",
+        check=check_paused,
     ),
     Rule(name="pull-request", says="The pull request has to be open.", check=_pull_request),
     Rule(name="issue", says="`implement` and `plan` need an issue, and the issue has to be open.", check=check_issue),

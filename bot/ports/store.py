@@ -14,6 +14,7 @@ from bot.model.reports import ConflictRecord, ReportContent, ReportTarget, Surfa
 from bot.model.resolutions import GateResult
 from bot.model.turns import KeptWaiting
 from bot.ports.levels import Levels
+from bot.ports.pauses import Pauses
 from bot.ports.recorded import Recorded
 from bot.ports.retention import Retention
 from bot.ports.runs import ModelLedger, Runs
@@ -467,6 +468,11 @@ class Store(Protocol):
     @property
     def levels(self) -> Levels:
         """What has to be looked at again."""
+        ...
+
+    @property
+    def pauses(self) -> Pauses:
+        """What is paused."""
         ...
 
     @property

@@ -11,7 +11,7 @@ from app.cli import main
 
 COMMANDS = (
     *("demo", "serve", "web", "worker", "gateway", "migrate", "doctor", "github", "gitlab"),
-    *("audit", "resolve", "verify", "mergetool", "config", "recorded"),
+    *("audit", "resolve", "verify", "mergetool", "config", "pause", "resume", "recorded"),
 )
 
 

@@ -111,3 +111,26 @@ async def test_whoever_lost_the_right_does_not_count_any_more(tmp_path: Path) ->
         play.say("/flowforge approve", who=play.author)
         await play.until_sticky("Approvals: 1 of 2, by `robin`.")
         assert (await play.job()).state is JobState.AWAITING_APPROVAL
+
+
+async def test_in_a_pause_nothing_begins_and_nothing_is_pushed_until_it_ends(tmp_path: Path) -> None:
+    async with playing(tmp_path, HONEST) as play:
+        store = play.stage.instance.store
+        play.say("/flowforge pause", who=play.author)
+        assert "needs maintain permission" in await play.until_reply("Rule: `permission`")
+        play.say("/flowforge pause release week")
+        await play.until_reply("is paused in this repository")
+        play.say("/flowforge resolve")
+        assert "`release week`" in await play.until_reply("Rule: `paused`")
+        assert play.check_runs() == []
+        play.say("/flowforge resume")
+        await play.until_reply("The pause of this repository is over.")
+        play.say("/flowforge resolve --budget 1")
+        await play.until_conclusion("action_required")
+        await store.pauses.begin(None, by=None, reason="")
+        play.stage.forge.people.click(play.check_runs()[-1], play.maintainer, "approve")
+        await play.until_reply("paused everywhere by `an operator`")
+        assert (await play.job()).state is JobState.AWAITING_APPROVAL
+        assert await store.pauses.end(None, by=None)
+        play.say("/flowforge approve")
+        await play.until_conclusion("success")

@@ -68,6 +68,7 @@ async def fill(store: SqlStore) -> Publication:
     await store.proposals.approve(approval_of(made))
     push = push_of(job, made)
     await store.proposals.begin_push(push)
+    await store.pauses.begin(None, by=None, reason="release")
     await store.forks.ok(
         ForkOk(key="i", repository=REPOSITORY, number=1, head_sha="c" * 40, actor=ALICE, permission="write")
     )

@@ -41,7 +41,11 @@ def test_every_permission_of_the_configuration_belongs_to_a_command() -> None:
         spec.permission_key for spec in COMMANDS
     }
     borrowed = {spec.name: spec.permission for spec in COMMANDS if spec.permission is not None}
-    assert borrowed == {CommandName.TAKE: CommandName.RESOLVE, CommandName.CONFIG: CommandName.STATUS}
+    assert borrowed == {
+        CommandName.TAKE: CommandName.RESOLVE,
+        CommandName.CONFIG: CommandName.STATUS,
+        CommandName.RESUME: CommandName.PAUSE,
+    }
 
 
 @EACH
@@ -51,7 +55,9 @@ def test_the_default_permission_is_that_of_the_configuration(spec: CommandSpec) 
     asks_as_resolve = spec.name in {CommandName.RESOLVE, CommandName.TAKE}
     assert (spec.needed_permission(strict) is PermissionLevel.ADMIN) is asks_as_resolve
     looks_only = spec.name in {CommandName.HELP, CommandName.STATUS, CommandName.CONFIG}
-    assert spec.default_permission is (PermissionLevel.READ if looks_only else PermissionLevel.WRITE)
+    stops_all = spec.name in {CommandName.PAUSE, CommandName.RESUME}
+    most = PermissionLevel.MAINTAIN if stops_all else PermissionLevel.WRITE
+    assert spec.default_permission is (PermissionLevel.READ if looks_only else most)
 
 
 @EACH

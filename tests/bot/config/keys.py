@@ -26,6 +26,7 @@ FILES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"version": st.just(1)},
     optional={
         "enabled": st.booleans(),
+        "paused": st.booleans(),
         "permissions": st.fixed_dictionaries(
             {},
             optional={name: LEVELS if name in ANY_LEVEL else WRITER_LEVELS for name in Permissions.__struct_fields__},

@@ -51,6 +51,7 @@ def test_a_repository_decides_for_itself_and_the_organisation_where_it_says_noth
 
 STRICTER: Final[dict[str, tuple[str, str, Any, str]]] = {
     "enabled": ("enabled: false", "enabled: true", False, ORG),
+    "paused": ("paused: true", "paused: false", True, ORG),
     "permissions.approve": ("permissions: {approve: maintain}", "permissions: {approve: write}", "maintain", ORG),
     "permissions.cancel": ("permissions: {cancel: read}", "permissions: {cancel: admin}", "admin", CONFIG_PATH),
     "budget_usd": ("budget_usd: 2", "budget_usd: 50", 2.0, ORG),
@@ -173,6 +174,7 @@ def tier(entries: tuple[PathTier, ...], path: str) -> TierName:
 
 AT_LEAST_AS_STRICT: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "enabled": lambda outer, whole: whole <= outer,
+    "paused": lambda outer, whole: whole >= outer,
     "budget_usd": lambda outer, whole: whole <= outer,
     "timeout_minutes": lambda outer, whole: whole <= outer,
     "max_conflicted_files": lambda outer, whole: whole <= outer,

@@ -16,9 +16,11 @@ from bot.model.intents import (
     Intent,
     Misspelt,
     Ok,
+    PauseHere,
     Plan,
     Reject,
     Resolve,
+    ResumeHere,
     Retry,
     Rollback,
     ShowConfig,
@@ -26,6 +28,7 @@ from bot.model.intents import (
     TakeSide,
 )
 from bot.model.jobs import JobState
+from bot.model.pauses import Pause
 from bot.model.proposals import ProposalState, ProposedFile
 from bot.model.work import Issue
 from bot.policy.facts import Facts
@@ -54,6 +57,8 @@ GRACE = Actor(id=12, login="grace")
 FILE = ProposedFile(path="src/a.py", kind="content", resolver="agent", reasons=())
 HELP, STATUS, RESOLVE = Help(origin=ORIGIN), Status(origin=ORIGIN), Resolve(origin=ORIGIN)
 CONFIG = ShowConfig(origin=ORIGIN)
+PAUSE, RESUME = PauseHere(origin=ORIGIN, reason="release"), ResumeHere(origin=ORIGIN)
+HERE = Pause(by="ada", reason="release `week`", at=datetime(2026, 11, 29, 9, 5, tzinfo=UTC), everywhere=False)
 APPROVE, REJECT = Approve(origin=ORIGIN), Reject(origin=ORIGIN)
 RETRY, CANCEL, ROLLBACK = Retry(origin=ORIGIN), Cancel(origin=ORIGIN), Rollback(origin=ORIGIN)
 TAKE = TakeSide(origin=ORIGIN, choice=Choice.OURS, path="src/a b.py")
@@ -64,6 +69,8 @@ EVERY: tuple[Intent, ...] = (
     HELP,
     STATUS,
     CONFIG,
+    PAUSE,
+    RESUME,
     RESOLVE,
     APPROVE,
     TAKE,
@@ -121,6 +128,12 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
     "help on an issue": (HELP, replace(QUIET, pull_request=None, config=None)),
     "help to a reader": (HELP, replace(QUIET, permission=PermissionLevel.READ)),
     "status": (STATUS, RUNNING),
+    "a pause": (PAUSE, replace(QUIET, permission=PermissionLevel.MAINTAIN)),
+    "a pause while the file is invalid": (PAUSE, replace(BROKEN, permission=PermissionLevel.MAINTAIN)),
+    "the end of a pause": (RESUME, replace(QUIET, permission=PermissionLevel.MAINTAIN, pause=HERE)),
+    "status in a pause": (STATUS, replace(RUNNING, pause=HERE)),
+    "cancel in a pause": (CANCEL, replace(RUNNING, pause=HERE)),
+    "reject in a pause": (REJECT, replace(WAITING, pause=HERE)),
     "the configuration": (CONFIG, replace(QUIET, permission=PermissionLevel.READ)),
     "the configuration while switched off": (CONFIG, configured(QUIET, RepositoryConfig(version=1, enabled=False))),
     "the configuration of a closed pull request": (
@@ -221,6 +234,36 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
         RESOLVE,
         replace(QUIET, permission=PermissionLevel.READ),
         "`/flowforge resolve` needs write permission on this repository; you have read.",
+    ),
+    "resolve in a pause": (
+        "paused",
+        RESOLVE,
+        replace(QUIET, pause=HERE),
+        (
+            "FlowForge is paused here by `ada` since 2026-11-29 09:05 UTC: `release 'week'`. Nothing begins or is "
+            "pushed. `/flowforge resume` ends it."
+        ),
+    ),
+    "approve in a pause of everything": (
+        "paused",
+        APPROVE,
+        replace(WAITING, pause=replace(HERE, everywhere=True, reason="")),
+        (
+            "FlowForge is paused everywhere by `ada` since 2026-11-29 09:05 UTC. Nothing begins or is pushed. Whoever "
+            "runs this server ends it."
+        ),
+    ),
+    "resolve where the file pauses": (
+        "paused",
+        RESOLVE,
+        configured(QUIET, RepositoryConfig(version=1, paused=True)),
+        "FlowForge is paused here (`paused: true` in `.flowforge.yml`): nothing begins or is pushed.",
+    ),
+    "pausing needs more than writing": (
+        "permission",
+        PAUSE,
+        replace(QUIET, permission=PermissionLevel.WRITE),
+        "`/flowforge pause` needs maintain permission on this repository; you have write.",
     ),
     "a stranger resolves": (
         "permission",

@@ -1,0 +1,17 @@
+"""Pauses: somebody said that nothing new is to begin, and nothing to be pushed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Who paused what since when, and why. ``everywhere`` is a pause of the whole instance, not of one repository.
+
+    ``reason`` is untrusted text, empty where none was given.
+    """
+
+    by: str
+    reason: str
+    at: datetime
+    everywhere: bool
