@@ -9,6 +9,7 @@ from app.demo.simulator.record import Exchange, SentWebhook
 from app.demo.simulator.state import Role
 from bot.model.jobs import Job, JobState
 from bot.model.proposals import ProposalState, Publication, PushPurpose
+from bot.report import pauses
 from tests.bot.handlers.bench import Bench
 
 RECEIVE = "/acme/fees.git/git-receive-pack"
@@ -273,6 +274,22 @@ async def test_another_proposed_commit_than_the_approved_one_is_not_pushed(bench
     await bench.work()
     assert bench.head == before
     assert "not what was approved" in bench.stickies[0]
+
+
+# --- a pause
+
+
+async def test_what_was_approved_before_a_pause_is_pushed_after_it(bench: Bench) -> None:
+    _, commit = await approved(bench)
+    before = bench.head
+    await bench.store.pauses.begin(None, by=None, reason="")
+    await bench.work()
+    job = await bench.job()
+    assert (bench.head, job.state, job.progress) == (before, JobState.PUBLISHING, pauses.WAITING)
+    await bench.store.pauses.end(None, by=None)
+    bench.clock.advance(600)
+    await bench.work()
+    assert (bench.head, (await bench.job()).state) == (commit, JobState.PUBLISHED)
 
 
 # --- who approved
