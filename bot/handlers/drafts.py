@@ -55,7 +55,8 @@ class Drafts:
             )
         await self.store.proposals.end_push(publication, status="done")
         await self.store.proposals.settle(proposal.id, ProposalState.PUBLISHED)
-        return await self.store.jobs.move(lease, JobState.PUBLISHED, rule="draft", message=work.opened(number))
+        message = work.opened(repository.forge, number)
+        return await self.store.jobs.move(lease, JobState.PUBLISHED, rule="draft", message=message)
 
     async def withdraw(self, lease: JobLease, undone: Publication) -> JobLease:
         """Close the pull request, and delete its branch unless somebody added to it."""

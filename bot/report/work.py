@@ -3,6 +3,7 @@
 from typing import Final, assert_never
 
 from bot.commands import PREFIX
+from bot.model.forge import ForgeKind, ForgeName, kind_of
 from bot.model.jobs import JobState
 from bot.model.reports import CommentContent, JobView
 from bot.model.resolutions import GateResult, GateVerdict
@@ -67,9 +68,10 @@ def never_pushed(result: GateResult) -> str:
     return f"The checks let nothing of this change on a branch ({len(bad):,} of their findings say why). {RETRY}"
 
 
-def opened(number: int) -> str:
-    """Where the work can be seen."""
-    return f"The work stands in draft pull request #{number}: look at it there, then mark it ready, or close it."
+def opened(forge: ForgeName, number: int) -> str:
+    """Where the work can be seen. On GitLab ``#`` would lead to an issue of that number."""
+    mark = "!" if kind_of(forge) is ForgeKind.GITLAB else "#"
+    return f"The work stands in draft pull request {mark}{number}: look at it there, then mark it ready, or close it."
 
 
 def draft_title(view: JobView) -> str:

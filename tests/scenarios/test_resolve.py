@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from app.demo.model.resolver import HonestResolver
-from app.demo.simulator.gitlab.server import GitLabSimulator
 from bot.model.forge import ForgeKind
 from bot.model.jobs import JobState
 from tests.scenarios.play import ANSWER, OURS, Gated, Play, claude_processes, playing
@@ -54,25 +53,6 @@ async def test_resolve_approve_rollback(tmp_path: Path, forge: ForgeKind) -> Non
         await play.until_head(before)
         await play.until_sticky("back where it was")
         assert len([one for one in play.ours() if "flowforge:sticky" in one.body]) == 1
-
-
-async def test_a_rocket_under_the_note_approves_what_the_note_shows(tmp_path: Path) -> None:
-    async with playing(tmp_path, HONEST, forge=ForgeKind.GITLAB) as play:
-        assert isinstance(play.forge, GitLabSimulator)
-        before = play.pull.head_sha
-        play.say("/flowforge resolve")
-        await play.until_conclusion("action_required")
-        (branch,) = play.branches()
-        commit = play.repository.refs[branch]
-        await play.until_sticky(commit[:12])
-        (sticky,) = (one for one in play.ours() if "<!-- flowforge:sticky" in one.body)
-        play.forge.people.award(sticky, play.maintainer, "heart")
-        play.forge.people.award(sticky, play.stranger, "rocket")
-        await play.until_reply("Rule: `permission`")
-        assert play.pull.head_sha == before
-        play.forge.people.award(sticky, play.maintainer, "rocket")
-        await play.until_head(commit)
-        await play.until_conclusion("success")
 
 
 async def test_reject_deletes_the_branch(tmp_path: Path, forge: ForgeKind) -> None:
