@@ -238,7 +238,8 @@ class SqlProposals:
             serial = await _open_push(connection, publication)
             if serial is not None:
                 change = update(git_operations).where(git_operations.c.serial == serial)
-                await connection.execute(change.values(status=status, detail=detail, ended_at=now))
+                ended = {"status": status, "detail": detail, "pull_number": publication.pull_number, "ended_at": now}
+                await connection.execute(change.values(ended))
             elif begun or await _ended_so(connection, publication, status):
                 return
             else:
@@ -255,6 +256,8 @@ class SqlProposals:
                     "ref": publication.ref,
                     "old": publication.old,
                     "new": publication.new,
+                    "fork": publication.fork,
+                    "pull": "" if publication.pull_number is None else str(publication.pull_number),
                     "detail": detail,
                 },
             )
@@ -272,6 +275,8 @@ class SqlProposals:
             "ref": publication.ref,
             "old_commit": publication.old,
             "new_commit": publication.new,
+            "fork": publication.fork,
+            "pull_number": publication.pull_number,
             "detail": "",
             "started_at": self._clock.now(),
         }
@@ -300,6 +305,8 @@ class SqlProposals:
             ref=row.ref,
             old=row.old_commit,
             new=row.new_commit,
+            fork=row.fork,
+            pull_number=row.pull_number,
         )
 
 
@@ -328,6 +335,7 @@ def _same_push(publication: Publication) -> Any:
         (git_operations.c.job_id == publication.job_id)
         & (git_operations.c.operation == publication.purpose)
         & (git_operations.c.ref == publication.ref)
+        & (git_operations.c.fork == publication.fork)
         & (git_operations.c.old_commit == publication.old)
         & (git_operations.c.new_commit == publication.new)
     )

@@ -401,6 +401,10 @@ git_operations: Final = Table(
     Column("detail", AnyText, nullable=False),
     Column("started_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
+    # the fork that holds the ref, empty for the repository itself
+    Column("fork", AnyText, nullable=False, server_default=""),
+    # the pull request that was opened from the ref
+    Column("pull_number", Integer),
     # Proposals.begin_push, end_push, publication
     Index("ix_git_operations_job", "job_id", "serial"),
 )

@@ -11,6 +11,8 @@ from bot.model.forge import GitAccess
 
 # "The requested URL returned error: 403" from git itself, "HTTP 403" from its remote helper.
 _HTTP_FORBIDDEN: Final = re.compile(r"(?:returned error:|HTTP) 403\b")
+# A forge says so of a repository that it does not want to show, as well.
+_HTTP_NOT_FOUND: Final = re.compile(r"^fatal: repository '.*' not found", re.MULTILINE)
 _REJECTED: Final = re.compile(
     r"^!\t[^\t]*\t\[(?P<who>rejected|remote rejected|remote failure)\] \((?P<why>.*)\)$",
     re.MULTILINE,
@@ -58,6 +60,8 @@ def refusal(move: RefMove, done: Completed, access: GitAccess) -> GitError:
         return PushRefusedError(f"the forge refuses to move {move.ref}: {why}\n{_remote_words(words)}".rstrip())
     if _HTTP_FORBIDDEN.search(words):
         return PushRefusedError(f"the forge refuses to move {move.ref}: HTTP 403\n{_remote_words(words)}".rstrip())
+    if _HTTP_NOT_FOUND.search(words):
+        return PushRefusedError(f"the forge refuses to move {move.ref}: HTTP 404\n{_remote_words(words)}".rstrip())
     return GitError(f"git push failed: {why or words}")
 
 

@@ -12,7 +12,6 @@ from bot.model.jobs import Job
 from bot.model.proposals import Approval, ApprovalVia, Proposal, Tally
 from bot.policy.approvals import Ownership, counted, goes_by_itself
 from bot.policy.codeowners import LOCATIONS, CodeOwners, Owner, OwnerKind, all_demands
-from bot.policy.publication import PushToHead, route
 from bot.ports.forge import Forge
 from bot.ports.git import Git
 from bot.ports.store import Store
@@ -139,9 +138,8 @@ class ApproveUnasked:
             return None
         repository = job.request.repository
         pull_request = await self.forge.pull_request(repository, job.request.number)
-        access = await self.forge.git_access(repository, write=False)
-        if not isinstance(route(proposal, pull_request=pull_request, clone_url=access.url), PushToHead):
-            return None
+        if pull_request.from_fork:
+            return None  # where it goes is for a person to see first
         return Approval(
             proposal_id=proposal.id,
             actor=await self.forge.bot_user(repository.forge),

@@ -35,11 +35,9 @@ from bot.model.intents import (
 )
 from bot.model.jobs import Job, JobKind, JobLease, JobRequest, JobState
 from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalState
-from bot.model.reports import HandOver
 from bot.policy.conflicts import check_unmoved, taken_path, with_take
 from bot.policy.facts import Facts
 from bot.policy.limits import ServerLimits, chosen_budget, chosen_model
-from bot.policy.publication import route
 from bot.policy.second import Join, Supersede, decide_second, decide_work
 from bot.ports.forge import Forge
 from bot.ports.store import Store
@@ -182,11 +180,6 @@ class Deeds:
         if job is None or proposal is None or pull_request is None:
             return None
         if job.state is JobState.PUBLISHING:
-            return job.id
-        access = await self.forge.git_access(intent.origin.repository, write=False)
-        way = route(proposal, pull_request=pull_request, clone_url=access.url)
-        if isinstance(way, HandOver):
-            await self.replies.hand_over(intent.origin, way)
             return job.id
         fresh = await self.check_fresh(job, proposal, pull_request)
         if isinstance(fresh, Refused):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bot.config_keys import RepositoryConfig
 from bot.model.forge import PermissionLevel, PullRequest
 from bot.ports.forge import Forge
-from bot.ports.store import Forks
+from bot.ports.forks import Forks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from bot.config_keys import RepositoryConfig
 from bot.config_layers import Effective
 from bot.model.intents import Origin, Refused
 from bot.model.jobs import Job
-from bot.model.reports import HandOver, ReactionContent, Surface
+from bot.model.reports import ReactionContent, Surface
 from bot.ports.forge import Forge
 from bot.ports.store import Store
 from bot.ports.system import Queue
@@ -54,11 +54,6 @@ class Replies:
     async def refuse(self, origin: Origin, refusal: Refused) -> None:
         """Say no, name the rule, say why."""
         await self.say(origin, f"{refusal.message}\n\nRule: `{refusal.rule}`", reaction="confused")
-
-    async def hand_over(self, origin: Origin, way: HandOver) -> None:
-        """Say why we cannot push, and how a person can."""
-        commands = "\n".join(way.commands)
-        await self.say(origin, f"{way.reason}\n\n```sh\n{commands}\n```\n\nRule: `fork`", reaction="confused")
 
     async def help(self, origin: Origin, config: RepositoryConfig) -> None:
         """Show the commands, with the permissions that they need in this repository."""

@@ -25,7 +25,8 @@ from bot.model.reports import (
     pull_owner,
 )
 from bot.model.runs import RESOLVING_KINDS
-from bot.policy.publication import hand_over, route
+from bot.policy.ladder import OpenPullRequest, PushToHead, ladder
+from bot.policy.publication import hand_over
 from bot.ports.background import background
 from bot.ports.forge import Forge
 from bot.ports.git import Git
@@ -33,6 +34,7 @@ from bot.ports.store import Store
 from bot.ports.system import Clock, Queue
 from bot.report.check_run import render_check_run, render_left
 from bot.report.comment import render_sticky
+from bot.report.forks import where_it_goes
 from bot.report.work import render_answer
 
 PROGRESS_EVERY: Final = timedelta(seconds=15)
@@ -139,6 +141,7 @@ class RefreshReports:
             run_detail="" if run is None else run.detail,
             duration_seconds=None if end is None else (end - job.created_at).total_seconds(),
             hand_over=await self._hand_over(job, proposal),
+            where_it_goes=await self._where_it_goes(job, proposal),
             approvals=() if proposal is None else await store.proposals.approvals(proposal.id),
             tally=None if proposal is None else await self._tally(job, proposal),
             publication=await store.proposals.publication(job.id),
@@ -173,17 +176,28 @@ class RefreshReports:
         return head.decode("utf-8", "replace"), base.decode("utf-8", "replace")
 
     async def _hand_over(self, job: Job, proposal: Proposal | None) -> HandOver | None:
-        if proposal is None or job.request.on_issue or job.state not in {JobState.AWAITING_APPROVAL, JobState.REFUSED}:
+        if proposal is None or job.request.on_issue or job.state is not JobState.REFUSED:
             return None
         try:
             pull_request = await self.forge.pull_request(job.request.repository, job.request.number)
             access = await self.forge.git_access(job.request.repository, write=False)
         except (ForgeNotFoundError, ForgeRefusedError):
             return None  # out of our reach, and so is the report
-        if job.state is JobState.REFUSED:
-            return hand_over(proposal, pull_request=pull_request, clone_url=access.url, reason=job.message or "")
-        way = route(proposal, pull_request=pull_request, clone_url=access.url)
-        return way if isinstance(way, HandOver) else None
+        return hand_over(proposal, pull_request=pull_request, clone_url=access.url, reason=job.message or "")
+
+    async def _where_it_goes(self, job: Job, proposal: Proposal | None) -> str:
+        if proposal is None or job.state is not JobState.AWAITING_APPROVAL:
+            return ""
+        try:
+            pull_request = await self.forge.pull_request(job.request.repository, job.request.number)
+        except (ForgeNotFoundError, ForgeRefusedError):
+            return ""  # out of our reach, and so is the report
+        if not pull_request.from_fork:
+            return ""
+        ways = ladder(proposal, pull_request)
+        fork = next((rung.fork for rung in ways.rungs if isinstance(rung, PushToHead)), None)
+        beside = any(isinstance(rung, OpenPullRequest) for rung in ways.rungs)
+        return where_it_goes(fork=fork, skipped=ways.skipped, beside=beside)
 
     async def _want(
         self,

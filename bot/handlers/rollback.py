@@ -7,12 +7,13 @@ from bot.handlers.drafts import Drafts
 from bot.handlers.propose import Propose
 from bot.handlers.remember import RememberFiles
 from bot.model.conflicts import CleanMerge
-from bot.model.jobs import JobLease, JobState
+from bot.model.forge import GitAccess
+from bot.model.jobs import Job, JobLease, JobState
 from bot.model.proposals import Publication, PushPurpose
 from bot.ports.forge import Forge
 from bot.ports.git import Git
 from bot.ports.store import Store
-from bot.report import endings
+from bot.report import endings, forks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +43,10 @@ class RollBack:
             return await self.drafts.withdraw(publishing, undone)
         if job.state is JobState.PREPARING:
             return await self._propose_revert(lease, undone)
+        if undone.pull_number is not None:
+            return await self._close(lease, undone, undone.pull_number)
         repository = job.request.repository
-        access = await self.forge.git_access(repository, write=True)
+        access = await self._access(job, undone)
         live = await self.git.remote_ref(repository, access, undone.ref)
         if live not in (undone.new, undone.old):
             return await self._propose_revert(lease, undone)
@@ -55,8 +58,10 @@ class RollBack:
         job = lease.job
         if job.request.on_issue:
             return await self.drafts.withdraw(lease, undone)
+        if undone.pull_number is not None:
+            return await self._close(lease, undone, undone.pull_number)
         repository = job.request.repository
-        access = await self.forge.git_access(repository, write=True)
+        access = await self._access(job, undone)
         back = Publication(
             purpose=PushPurpose.ROLL_BACK,
             job_id=job.id,
@@ -64,6 +69,7 @@ class RollBack:
             ref=undone.ref,
             old=undone.new,
             new=undone.old,
+            fork=undone.fork,
         )
         if await self.git.remote_ref(repository, access, undone.ref) != undone.old:
             if not await self.store.proposals.begin_push(back):
@@ -82,14 +88,47 @@ class RollBack:
         await self.remember.forget(job)
         return await self.store.jobs.move(lease, JobState.PUBLISHED, rule="rolled_back", message=endings.ROLLED_BACK)
 
+    async def _access(self, job: Job, undone: Publication) -> GitAccess:
+        """A credential for where it was pushed."""
+        repository = job.request.repository
+        access = await self.forge.git_access(repository, write=True)
+        return access.at(undone.fork, instead_of=repository.full_name) if undone.fork else access
+
+    async def _close(self, lease: JobLease, undone: Publication, number: int) -> JobLease:
+        """Close the pull request that was opened beside the head, and delete its branch unless somebody built on it."""
+        job = lease.job
+        repository = job.request.repository
+        beside = await self.forge.pull_request(repository, number)
+        if beside.merged:
+            message = forks.beside_merged(number)
+            return await self.store.jobs.move(lease, JobState.REFUSED, rule="merged", message=message)
+        if lease.job.state is not JobState.PUBLISHING:
+            lease = await self.store.jobs.move(lease, JobState.PUBLISHING, progress=f"closing #{number}")
+        await self.forge.close_pull_request(repository, number)
+        access = await self.forge.git_access(repository, write=True)
+        back = Publication(
+            purpose=PushPurpose.ROLL_BACK, job_id=job.id, proposal_id=None, ref=undone.ref, old=undone.new, new=""
+        )
+        status, message = "done", forks.beside_closed(number)
+        if await self.git.remote_ref(repository, access, undone.ref) is not None:
+            await self.store.proposals.begin_push(back)
+            try:
+                await self.git.push(repository, access, ref=back.ref, new=None, expected=back.old)
+            except (LeaseRejectedError, PushRefusedError):
+                status, message = "refused", forks.beside_closed_only(number)
+        await self.store.proposals.end_push(back, status=status)
+        await self.remember.forget(job)
+        return await self.store.jobs.move(lease, JobState.PUBLISHED, rule="rolled_back", message=message)
+
     async def _propose_revert(self, lease: JobLease, undone: Publication) -> JobLease:
         job = lease.job
         repository = job.request.repository
         access = await self.forge.git_access(repository, write=False)
-        refs = await self.git.fetch(repository, access, [undone.ref])
-        head = refs.get(undone.ref)
+        ref = self.forge.pull_ref(repository, job.request.number) if undone.fork else undone.ref
+        refs = await self.git.fetch(repository, access, [ref])
+        head = refs.get(ref)
         if head is None:
-            raise GitError(f"{undone.ref} does not exist any more")
+            raise GitError(f"{ref} does not exist any more")
         if job.state is JobState.PREPARING:
             # Begun before by a worker that died: the job is pinned to what was on top then.
             preparing, head = lease, job.head_sha

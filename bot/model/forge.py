@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -160,6 +160,17 @@ class GitAccess:
 
     url: str
     authorization: str
+
+    def at(self, full_name: str, *, instead_of: str) -> "GitAccess":
+        """The same credential for another repository of the same forge; both are named as in the forge's URLs.
+
+        Raises:
+            ValueError: the address does not name ``instead_of``.
+        """
+        before, found, after = self.url.rpartition(instead_of)
+        if not found:
+            raise ValueError(f"the address of {instead_of} does not name it")
+        return replace(self, url=f"{before}{full_name}{after}")
 
     def __repr__(self) -> str:
         return f"GitAccess(url={self.url!r}, authorization=<hidden>)"

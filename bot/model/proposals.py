@@ -159,7 +159,9 @@ class PushPurpose(StrEnum):
 class Publication:
     """A push: ``ref`` goes from ``old`` (empty: the ref is new) to ``new`` (empty: the ref is deleted).
 
-    ``proposal_id`` is None for a rollback, which puts back what was there before.
+    ``proposal_id`` is None for a rollback, which puts back what was there before. ``fork`` is the ``owner/name`` of the
+    fork that holds ``ref``, empty for the repository of the pull request. ``pull_number`` is the pull request that was
+    opened from ``ref`` because the head could not be pushed to.
     """
 
     purpose: PushPurpose
@@ -168,3 +170,5 @@ class Publication:
     ref: str
     old: str
     new: str
+    fork: str = ""
+    pull_number: int | None = None

@@ -192,9 +192,9 @@ class JobView:
     """All that a report about a job is rendered from.
 
     The diffs are unified diffs of the proposal's tree against each parent, untrusted text. ``superseded_by`` is the
-    short id of the job that took this one's place. ``tests`` is what they said about the proposal's tree;
-    ``tests_must_pass`` says that without a pass nothing may be approved. ``approvals`` are those that stand; ``tally``
-    says how many more are needed, while the proposal waits for them.
+    short id of the job that took this one's place. ``where_it_goes`` says what an approval does for a fork. ``tests``
+    is what they said about the proposal's tree; ``tests_must_pass`` says that without a pass nothing may be approved.
+    ``approvals`` are those that stand; ``tally`` says how many more are needed, while the proposal waits for them.
     """
 
     job: Job
@@ -212,6 +212,7 @@ class JobView:
     tally: Tally | None = None
     publication: Publication | None = None
     superseded_by: str | None = None
+    where_it_goes: str = ""
     tests: SuiteEvidence | None = None
     tests_must_pass: bool = False
 

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import assert_never
 
 from bot.commands import PREFIX
@@ -12,18 +11,6 @@ from bot.model.intents import Allowed, Refused
 from bot.model.proposals import Approval, Proposal, ProposalKind, SuiteEvidence, SuiteOutcome
 from bot.model.reports import HandOver
 from bot.model.text import code_span
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushToHead:
-    """Move ``ref`` (a full name, in the repository of the pull request) from ``expected`` to ``new``, with a lease."""
-
-    ref: str
-    expected: str
-    new: str
-
-
-Route = PushToHead | HandOver
 
 
 def check_fresh(
@@ -115,43 +102,18 @@ def _parents_fit(proposal: Proposal) -> bool:
             assert_never(proposal.kind)
 
 
-def route(proposal: Proposal, *, pull_request: PullRequest, clone_url: str) -> Route:
-    """How an approved proposal gets to the head branch.
-
-    ``clone_url`` is the address of the repository that holds the pull request, as people clone it. Branches of forks
-    are never pushed to: the App is not installed there. The forge's ``maintainer_can_modify`` speaks of people
-    (https://docs.github.com/en/pull-requests/collaborating-with-pull-requests/working-with-forks/allowing-changes-to-a-pull-request-branch-created-from-a-fork).
-    """
-    if not pull_request.from_fork:
-        ref = f"refs/heads/{pull_request.head_ref}"
-        return PushToHead(ref=ref, expected=proposal.head_sha, new=proposal.commit)
-    if pull_request.head_full_name is None:
-        gone = pull_request.head_repository_id is None
-        what = "was deleted" if gone else "is not for FlowForge to see"
-        reason = f"The repository that this pull request came from {what}. The result can still be fetched."
-        return HandOver(reason=reason, commands=_take(proposal, clone_url))
-    who = (
-        "Its owner, or anybody with write access here, can"
-        if pull_request.maintainer_can_modify
-        else "Only people with write access to the fork can"
-    )
-    reason = (
-        f"The pull request comes from the fork {code_span(pull_request.head_full_name)}, where FlowForge cannot push. "
-        f"{who}, with the pull request's branch checked out:"
-    )
-    return hand_over(proposal, pull_request=pull_request, clone_url=clone_url, reason=reason)
-
-
 def hand_over(proposal: Proposal, *, pull_request: PullRequest, clone_url: str, reason: str) -> HandOver:
     """Give the push to people: the commands that bring exactly the approved commit to the head branch.
 
     Names of branches are chosen by strangers; each word is quoted for a POSIX shell. The last command pushes the commit
     by its id and without force, so a head that moved meanwhile is not overwritten. A rebase can only be pushed by
-    force, which is bound to the old head for the same end.
+    force, which is bound to the old head for the same end. Of a fork that is gone only the commit itself is left.
     """
+    if pull_request.head_full_name is None:
+        return HandOver(reason=reason, commands=_take(proposal, clone_url))
     base_name = pull_request.repository.full_name
     before, _, after = clone_url.rpartition(base_name)
-    head_url = f"{before}{pull_request.head_full_name or base_name}{after}"
+    head_url = f"{before}{pull_request.head_full_name}{after}"
     ref = f"refs/heads/{pull_request.head_ref}"
     rebase = proposal.kind is ProposalKind.REBASE
     lease = (f"--force-with-lease={ref}:{proposal.head_sha}",) if rebase else ()

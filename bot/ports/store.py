@@ -6,13 +6,13 @@ from typing import Protocol
 
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.forge import Actor, ForgeName, RepositoryRef, ThreadKind
-from bot.model.forks import ForkOk
 from bot.model.intents import Origin
 from bot.model.jobs import Job, JobLease, JobRequest, JobState
 from bot.model.proposals import Approval, Proposal, ProposalState, Publication, SuiteEvidence
 from bot.model.reports import ConflictRecord, ReportContent, ReportTarget, Surface
 from bot.model.resolutions import GateResult
 from bot.model.turns import KeptWaiting
+from bot.ports.forks import Forks
 from bot.ports.levels import Levels
 from bot.ports.pauses import Pauses
 from bot.ports.recorded import Recorded
@@ -316,18 +316,6 @@ class Proposals(Protocol):
 
     async def publication(self, job_id: str) -> Publication | None:
         """The push by which a job moved the head branch, if it is done; pushing a proposal's branch does not count."""
-        ...
-
-
-class Forks(Protocol):
-    """Who answered for which head of a pull request from a fork."""
-
-    async def ok(self, ok: ForkOk) -> None:
-        """Keep an ``ok``, append-only, with an audit event. Once, if told twice."""
-        ...
-
-    async def has_ok(self, repository: RepositoryRef, number: int, head_sha: str) -> bool:
-        """Whether somebody gave one for exactly this commit as the head of this pull request."""
         ...
 
 

@@ -6,11 +6,11 @@ from bot.commands import PREFIX, CommandName
 from bot.model.jobs import WORK, JobKind, JobState
 from bot.model.proposals import Proposal, ProposalKind
 from bot.model.reports import JobView
-from bot.report import approvals, messages, sections, suite, work
+from bot.report import approvals, forks, messages, sections, suite, work
 from bot.report.by_hand import by_hand
 from bot.report.markdown import code
 from bot.report.resolved import resolved
-from bot.report.sections import SHORT, joined, name, said, short
+from bot.report.sections import SHORT, name, said, short
 
 
 def body(view: JobView) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - what each state says
@@ -27,6 +27,7 @@ def body(view: JobView) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - what eac
             return [
                 sections.merging(view),
                 _offer(view),
+                said(view.where_it_goes, ""),
                 suite.section(view),
                 approvals.section(view.tally),
                 *_evidence(view),
@@ -82,16 +83,12 @@ def _offer(view: JobView) -> str:
     if proposal is None:
         return ""
     head = name(view.job.request.head_ref)
-    if view.hand_over is None and proposal.kind is ProposalKind.REBASE:
+    if proposal.kind is ProposalKind.REBASE:
         return messages.proposed_rebase(short(proposal.commit), head, short(proposal.head_sha))
-    if view.hand_over is not None:
-        return messages.proposed_to_fork(short(proposal.commit))
     return messages.proposed(short(proposal.commit), head, name(proposal.diff_sha256[:SHORT]))
 
 
 def _next_after_offer(view: JobView) -> str:
-    if view.hand_over is not None:
-        return joined([sections.hand_over(view), "\n".join(messages.HAND_OVER_COMMANDS)])
     if view.proposal is None:
         return ""
     if view.blocked_by_tests:
@@ -115,8 +112,12 @@ def _published(view: JobView) -> str:
     parts = []
     if _is_rollback(view) and job.message:
         parts.append(said(job.message, ""))
-    if view.publication is not None:
-        parts.append(messages.published(short(view.publication.new), head))
+    publication = view.publication
+    if publication is not None and publication.pull_number is not None and not _is_rollback(view):
+        parts += [said(job.message, ""), forks.opened(publication.pull_number)]
+    elif publication is not None and not (_is_rollback(view) and not publication.new):
+        where = name(f"{publication.fork}:{job.request.head_ref}") if publication.fork else head
+        parts.append(messages.published(short(publication.new), where))
     parts.append(approvals.given(view.approvals))
     if not _is_rollback(view):
         parts.append(messages.ROLLBACK)

@@ -71,11 +71,6 @@ def proposed_rebase(commit: str, head: str, old: str) -> str:
     )
 
 
-def proposed_to_fork(commit: str) -> str:
-    """A proposal that we cannot push."""
-    return f"Commit {commit} is the resolution."
-
-
 def published(commit: str, head: str) -> str:
     """What was pushed."""
     return f"Commit {commit} was pushed to {head}."

@@ -124,14 +124,6 @@ def shell(commands: Sequence[str]) -> str:
     return fence("\n".join(command for command in commands[:_MAX_COMMANDS] if size(command) <= _COMMAND_ROOM), "sh")
 
 
-def hand_over(view: JobView) -> str:
-    """Why we cannot push, and how a person can."""
-    way = view.hand_over
-    if way is None:
-        return ""
-    return joined([said(way.reason, ""), shell(way.commands)])
-
-
 def diff_folds(view: JobView, room: int) -> diffs.Rendered:
     """The proposal against each of its parents, in folds of at most ``room`` units together, and how to see it all."""
     proposal = view.proposal
@@ -154,7 +146,7 @@ def takes_a_plain_yes(view: JobView) -> bool:
     proposal = view.proposal
     if proposal is None or view.job.state is not JobState.AWAITING_APPROVAL:
         return False
-    return view.hand_over is None and proposal.kind is not ProposalKind.REBASE and not view.blocked_by_tests
+    return proposal.kind is not ProposalKind.REBASE and not view.blocked_by_tests
 
 
 def shows_every_change(view: JobView) -> bool:

@@ -36,7 +36,7 @@ def section(view: JobView) -> str:
 
 
 def _meaning(view: JobView) -> str:
-    if view.job.state is not JobState.AWAITING_APPROVAL or view.hand_over is not None:
+    if view.job.state is not JobState.AWAITING_APPROVAL:
         return ""
     if view.blocked_by_tests:
         return BLOCKED

@@ -145,7 +145,7 @@ async def test_modify_delete_is_left_to_a_person(tmp_path: Path, forge: ForgeKin
         assert_no_model_call(play)
 
 
-async def test_a_fork_we_cannot_push_to_gets_the_commands_and_the_reason(tmp_path: Path, forge: ForgeKind) -> None:
+async def test_a_fork_we_cannot_push_to_gets_a_draft_beside_it_and_the_reason(tmp_path: Path, forge: ForgeKind) -> None:
     async with playing(tmp_path, HONEST, forge=forge) as play:
         people = play.forge.people
         fork = await people.fork(play.repository, people.user("outsider"))
@@ -154,17 +154,28 @@ async def test_a_fork_we_cannot_push_to_gets_the_commands_and_the_reason(tmp_pat
             author=people.user("outsider"),
             head="feature",
             head_repository=fork,
+            maintainer_can_modify=False,
         )
         play.pull = pull
         play.say(f"/flowforge ok {pull.head_sha}\n/flowforge resolve")
         await play.until_conclusion("action_required")
-        # The token of a GitLab has no right to look into somebody's private fork.
-        told = {ForgeKind.GITHUB: "git push", ForgeKind.GITLAB: "is not for FlowForge to see"}
-        sticky = await play.until_sticky(told[forge])
-        assert "git fetch" in sticky
+        await play.until_sticky("opens a draft")
+        before = pull.head_sha
         play.say("/flowforge approve")
-        await play.until_reply("Rule: `fork`")
-        assert fork.refs["refs/heads/feature"] == pull.head_sha
+        sticky = await play.until_sticky("So #")
+        # The token of a GitLab has no right to look into somebody's private fork.
+        told = {ForgeKind.GITHUB: "does not let maintainers change", ForgeKind.GITLAB: "is not for FlowForge to see"}
+        assert told[forge] in sticky
+        [beside] = [one for one in play.repository.pull_requests() if one.author is play.forge.bot]
+        assert (beside.draft, beside.base_ref, beside.title) == (
+            True,
+            "main",
+            f"A change (#{pull.number} with its conflicts resolved)",
+        )
+        assert fork.refs["refs/heads/feature"] == pull.head_sha == before
+        play.say("/flowforge rollback")
+        await play.until_sticky("is closed, and its branch is deleted")
+        assert not beside.open
 
 
 async def test_a_forged_delivery_is_turned_away(tmp_path: Path) -> None:

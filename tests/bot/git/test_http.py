@@ -89,7 +89,7 @@ async def test_what_the_forge_repeats_of_the_credential_is_in_no_message(
     for caught in (on_fetch, on_push):
         chain = [caught.value, caught.value.__cause__, caught.value.__context__]
         assert not any(TOKEN in repr(error) for error in chain)
-    assert isinstance(on_push.value, PushRefusedError) == (status == 403)
+    assert isinstance(on_push.value, PushRefusedError) == (status in {403, 404})
 
 
 async def test_a_redirect_is_not_followed(git: GitMirrors, remote: Remote, forge: HttpForge) -> None:

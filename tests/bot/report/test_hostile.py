@@ -1,5 +1,6 @@
 """Reports of jobs whose every text is hostile: nothing harms, everything fits, our own parts stay whole."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -13,6 +14,7 @@ from bot.model.proposals import SuiteEvidence, SuiteOutcome, Tally
 from bot.model.reports import CheckRunContent, ConflictRecord, HandOver, JobView, ResolutionStatus
 from bot.model.resolutions import Confidence, Finding, GateResult, GateVerdict, HunkAnswer, Tier
 from bot.model.runs import RunOutcome, Usage
+from bot.report import forks
 from bot.report.check_run import render_check_run
 from bot.report.comment import render_sticky, sticky_marker
 from bot.report.markdown import size
@@ -322,10 +324,18 @@ def test_no_more_annotations_than_one_request_takes() -> None:
     assert render_check_run(replace(view, gate=replace(view.gate, findings=(nowhere,)))).annotations == ()
 
 
-def test_without_a_way_to_push_there_is_no_button_that_says_so() -> None:
-    labels = [action.label for action in render_check_run(VIEWS["resolve_awaiting_approval_fork"]).actions]
-    assert labels == ["Retry", "Discard"]
-    assert "/flowforge approve" not in render_sticky(VIEWS["resolve_awaiting_approval_fork"]).body
+def test_the_body_of_a_pull_request_for_a_fork_mentions_nobody_and_links_only_the_original() -> None:
+    view = VIEWS["resolve_published_beside"]
+    assert view.proposal is not None
+    hostile = "ben`\n\n@acme/all fixes #1 <!-- x --> [a](http://evil)"
+    body = forks.beside_body(view.job, view.proposal, author=hostile, reasons=["No."])
+    outside = re.sub(r"``.*?``|`[^`]*`", "", body)
+    assert "@acme" not in outside
+    assert set(re.findall(r"#\d+", outside)) == {"#12"}
+    assert "evil" not in outside
+    title = forks.beside_title(view.job, "Round\n/flowforge approve " + "x" * 400)
+    assert "\n" not in title
+    assert len(title) <= 256
 
 
 def test_what_is_not_even_named_cannot_be_approved() -> None:

@@ -12,7 +12,7 @@ from bot.model.proposals import (
 from bot.model.reports import JobView
 from bot.model.runs import RunOutcome, Usage
 from bot.model.sync import Branch, EndReason, Moved
-from bot.report import endings
+from bot.report import endings, forks
 from bot.report.expiry import expired
 from tests.bot.report.parts import (
     APPROVAL,
@@ -89,13 +89,27 @@ SUITE_FAILED = replace(
     + "AssertionError: 1 != 2 @anna fixes #1\n```\n<!-- flowforge:sticky -->\n\nFAILED (failures=1)\n",
 )
 
+CLOSED_FORK = "The author of the pull request does not let maintainers change `ben/shop`."
+INTO_FORK = forks.where_it_goes(fork="ben/shop", skipped=(), beside=True)
+BESIDE_FORK = forks.where_it_goes(fork=None, skipped=[CLOSED_FORK], beside=True)
+
 VIEWS: dict[str, JobView] = {
     "resolve_queued": JobView(job=job(JobState.QUEUED, base_sha=None)),
     "resolve_preparing": JobView(job=job(JobState.PREPARING, progress="fetching")),
     "resolve_running": JobView(job=job(JobState.RUNNING, progress="the agent edits src/cart.py (turn 4)"), usage=USAGE),
     "resolve_validating": JobView(job=job(JobState.VALIDATING, progress="checking the result"), usage=USAGE),
     "resolve_awaiting_approval": _offered(JobState.AWAITING_APPROVAL),
-    "resolve_awaiting_approval_fork": _offered(JobState.AWAITING_APPROVAL, hand_over=FORK),
+    "resolve_awaiting_approval_fork": _offered(JobState.AWAITING_APPROVAL, where_it_goes=INTO_FORK),
+    "resolve_awaiting_approval_closed_fork": _offered(JobState.AWAITING_APPROVAL, where_it_goes=BESIDE_FORK),
+    "resolve_published_fork": _offered(
+        JobState.PUBLISHED, approvals=(APPROVAL,), publication=replace(PUBLICATION, fork="ben/shop")
+    ),
+    "resolve_published_beside": _offered(
+        JobState.PUBLISHED,
+        job=job(JobState.PUBLISHED, message=CLOSED_FORK),
+        approvals=(APPROVAL,),
+        publication=replace(PUBLICATION, ref="refs/heads/flowforge/for-12-01234567", old="", pull_number=14),
+    ),
     "resolve_tests_passed": _offered(JobState.AWAITING_APPROVAL, tests=SUITE, tests_must_pass=True),
     "resolve_tests_failed": _offered(JobState.AWAITING_APPROVAL, tests=SUITE_FAILED),
     "resolve_tests_failed_must_pass": _offered(JobState.AWAITING_APPROVAL, tests=SUITE_FAILED, tests_must_pass=True),
@@ -112,7 +126,6 @@ VIEWS: dict[str, JobView] = {
             log_tail="",
             detail=endings.tests_ended(RunOutcome.INFRA_RETRYABLE, "the sandbox was ended by signal 9"),
         ),
-        hand_over=FORK,
     ),
     "resolve_tests_missing": _offered(
         JobState.AWAITING_APPROVAL,
@@ -183,6 +196,15 @@ VIEWS: dict[str, JobView] = {
         JobState.REFUSED,
         job=job(JobState.REFUSED, message=endings.push_refused("protected branch"), rule="push_refused"),
         hand_over=replace(FORK, reason="protected branch"),
+    ),
+    "resolve_refused_fork": _offered(
+        JobState.REFUSED,
+        job=job(
+            JobState.REFUSED,
+            message=forks.handed_over([forks.refused_by_forge("ben/shop", "HTTP 403"), forks.no_branch("HTTP 422")]),
+            rule="push_refused",
+        ),
+        hand_over=FORK,
     ),
     "resolve_failed": _ended(JobState.FAILED, endings.tried_too_often("the mirror could not be fetched"), "internal"),
     "resolve_cancelled": _ended(JobState.CANCELLED, endings.CANCELLED, "cancelled"),
