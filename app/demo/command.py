@@ -9,7 +9,7 @@ import rich_click as click
 from app.demo.database import DatabaseKind
 from app.demo.main import DemoOptions, run_demo
 from app.demo.sandboxes import SandboxOptions
-from app.demo.steps import Step
+from app.demo.steps import Scenario, Step
 from app.running import run_to_end
 from app.settings import RunnerKind
 from bot.model.forge import ForgeKind
@@ -50,6 +50,12 @@ from bot.model.forge import ForgeKind
     default=ForgeKind.GITHUB.value,
     help="Which forge is simulated.",
 )
+@click.option(
+    "--scenario",
+    type=click.Choice([one.value for one in Scenario]),
+    default=Scenario.CONFLICT.value,
+    help="What is shown: a pull request in conflict, or an issue that becomes a draft pull request.",
+)
 @click.option("--direct", is_flag=True, help="Let small conflicts go to the model in one call, without an agent's run.")
 @click.option(
     "--runner",
@@ -69,6 +75,7 @@ def demo(**options: Any) -> None:
     """Run the main job on embedded parts: SQLite, its own Redis, a simulated forge, the real Claude Code."""
     options["database"] = DatabaseKind(options["database"])
     options["forge"] = ForgeKind(options["forge"])
+    options["scenario"] = Scenario(options["scenario"])
     options["until"] = None if options["until"] is None else Step(options["until"])
     names = {name: options.pop(name) for name in ("image", "runtime", "context", "gateway_host")}
     options["sandboxes"] = SandboxOptions(runner=RunnerKind(options.pop("runner")), **names)

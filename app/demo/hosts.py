@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from app.demo.simulator.gitlab.server import GitLabSimulator
 from app.demo.simulator.server import ForgeSimulator, Simulator
-from app.demo.simulator.state import Account, PullRequest, Repository
+from app.demo.simulator.state import Account, PullRequest
 from bot.model.forge import ForgeKind
 
 _ENDED: Final = frozenset({"success", "failed", "canceled"})
@@ -55,7 +55,7 @@ class Host(Protocol):
         """The settings by which FlowForge serves it."""
         ...
 
-    def check(self, repository: Repository, job_id: str) -> ShownCheck | None:
+    def check(self, pull: PullRequest, job_id: str) -> ShownCheck | None:
         """What is shown of a job now."""
         ...
 
@@ -85,9 +85,9 @@ class GitHubHost:
             "github_webhook_secrets": (SecretStr(self.webhook_secret),),
         }
 
-    def check(self, repository: Repository, job_id: str) -> ShownCheck | None:
+    def check(self, pull: PullRequest, job_id: str) -> ShownCheck | None:
         """The job's newest check run."""
-        ours = [run for run in self.simulator.check_runs(repository) if run.external_id.startswith(job_id)]
+        ours = [run for run in self.simulator.check_runs(pull.repository) if run.external_id.startswith(job_id)]
         if not ours:
             return None
         newest = ours[-1]
@@ -126,12 +126,14 @@ class GitLabHost:
             "gitlab_webhook_secrets": (SecretStr(self.webhook_secret), SecretStr(self.signing_token)),
         }
 
-    def check(self, repository: Repository, job_id: str) -> ShownCheck | None:
-        """The job's newest status; that nothing runs and nothing ended means that it waits for a person."""
-        ours = [status for status in self.simulator.statuses(repository) if job_id in (status.target_url or "")]
+    def check(self, pull: PullRequest, job_id: str) -> ShownCheck | None:
+        """The job's newest status, also in a fork. That nothing runs and nothing ended means that it waits."""
+        places = dict.fromkeys([pull.repository, pull.head_repository])
+        shown = [status for place in places for status in self.simulator.statuses(place)]
+        ours = [status for status in shown if job_id in (status.target_url or "")]
         if not ours:
             return None
-        newest = ours[-1]
+        newest = max(ours, key=lambda status: status.id)
         return ShownCheck(
             status=newest.status,
             conclusion=None,

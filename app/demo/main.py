@@ -20,13 +20,17 @@ from rich.markup import escape
 from rich.prompt import Confirm
 
 from app import __version__
+from app.demo import sample
 from app.demo.database import DatabaseKind, DemoDatabase, open_database
 from app.demo.display import Display
+from app.demo.model.replies import Script
 from app.demo.model.resolver import HonestResolver
+from app.demo.model.worker import HonestWorker
 from app.demo.sandboxes import Place, SandboxOptions, place_of
 from app.demo.stage import ANTHROPIC_URL, Stage, Upstream, open_stage, read_answers, real_upstream
-from app.demo.steps import Progress, Step
-from app.demo.story import Scene, Source, Story, set_up
+from app.demo.steps import ISSUE_STEPS, Progress, Scenario, Step
+from app.demo.story import PullScene, Scene, Source, Story, set_up
+from app.demo.story_issue import IssueScene, IssueStory, set_up_issue, what_was_done
 from app.telemetry import configure_logging
 from bot.errors import BadInputError
 from bot.model.forge import PRODUCTS, ForgeKind
@@ -55,6 +59,7 @@ class DemoOptions:
     until: Step | None = None
     direct: bool = False
     forge: ForgeKind = ForgeKind.GITHUB
+    scenario: Scenario = Scenario.CONFLICT
     database: DatabaseKind = DatabaseKind.SQLITE
     sandboxes: SandboxOptions = field(default_factory=SandboxOptions)
 
@@ -99,6 +104,8 @@ async def _confirm_cluster(display: Display, what: str) -> bool:
 
 
 def _source(options: DemoOptions) -> Source:
+    if options.scenario is not Scenario.CONFLICT and (options.bundle or options.repo):
+        raise BadInputError(f"--scenario {options.scenario.value} has a repository of its own: no --bundle, no --repo")
     if options.bundle is not None and options.repo is not None:
         raise BadInputError("--bundle and --repo exclude each other")
     if options.repo is not None:
@@ -158,7 +165,7 @@ async def _run(
     answers = read_answers(options.answers)
     upstream = real_upstream()
     model = "anthropic" if upstream is not None and options.answers is None else "scripted"
-    script = HonestResolver(answers=answers) if model == "scripted" else None
+    script = _script(options.scenario, answers) if model == "scripted" else None
     overrides: dict[str, object] = {"direct_calls": options.direct}
     async with open_stage(
         directory, script=script, overrides=overrides, place=place, database_url=database.url, forge=options.forge
@@ -171,8 +178,9 @@ async def _run(
             sandboxes=place.said,
             database=database.said,
         )
-        scene = await set_up(stage, source)
-        progress = Progress(until=options.until)
+        issue = options.scenario is Scenario.ISSUE
+        scene = await set_up_issue(stage) if issue else await set_up(stage, source)
+        progress = Progress(until=options.until, steps=ISSUE_STEPS if issue else tuple(Step))
         try:
             await _play(options, stage, scene, progress, display)
             refusal = _refusal(scene, progress)
@@ -194,6 +202,13 @@ async def _run(
         return EXIT_OK if document["ok"] else EXIT_NOT_RESOLVED
 
 
+def _script(scenario: Scenario, answers: dict[str, str]) -> Script:
+    """What the scripted model does."""
+    if scenario is Scenario.ISSUE:
+        return HonestWorker(files=sample.YEN, words=what_was_done)
+    return HonestResolver(answers=answers)
+
+
 def _who_answers(options: DemoOptions, upstream: Upstream | None) -> str:
     """Which model answers, and why. Of an address only the origin is told: the rest may hold credentials."""
     if options.answers is not None:
@@ -210,10 +225,14 @@ def _who_answers(options: DemoOptions, upstream: Upstream | None) -> str:
 async def _play(
     options: DemoOptions,
     stage: Stage,
-    scene: Scene,
+    scene: PullScene | IssueScene,
     progress: Progress,
     display: Display,
 ) -> None:
+    if isinstance(scene, IssueScene):
+        with display.watching(progress, progress.wanted):
+            await IssueStory(stage=stage, scene=scene, progress=progress).play()
+        return
     async with contextlib.AsyncExitStack() as stack:
 
         async def confirm(shown: Scene) -> bool:
@@ -269,6 +288,7 @@ def _document(
         "ok": progress.complete,
         "version": __version__,
         "forge": stage.host.kind.value,
+        "scenario": scene.scenario.value,
         "runner": stage.instance.runner.name,
         "database": database.value,
         "model": model,

@@ -47,6 +47,16 @@ class MinorUnits(unittest.TestCase):
             self.assertEqual(minor_units("3", currency), 3 * 10**digits)
 """
 
+_YEN_TEST: Final = """import unittest
+
+from payments.currencies import minor_units
+
+
+class Yen(unittest.TestCase):
+    def test_yen_have_no_smaller_unit(self):
+        self.assertEqual(minor_units("3", "JPY"), 3)
+"""
+
 README: Final = "# payments\n\nA small library, made up for this demo.\n"
 
 
@@ -68,3 +78,10 @@ OURS: Final = files(version="1.0.1", currency='    "JPY": 0,\n', change="- Settl
 THEIRS: Final = files(
     version="1.1.0", currency='    "CHF": 2,\n    "SEK": 2,\n', change="- Settle in francs and kronor.\n"
 )
+
+YEN: Final = {
+    "payments/currencies.py": _CURRENCIES.format(more='    "JPY": 0,\n'),
+    "CHANGELOG.md": _CHANGELOG.format(more="- Settle in yen.\n"),
+    "tests/test_yen.py": _YEN_TEST,
+}
+"""What an issue asks for: another currency, and a test of it."""

@@ -3,6 +3,14 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import monotonic
+from typing import Final
+
+
+class Scenario(StrEnum):
+    """What the demo shows."""
+
+    CONFLICT = "conflict"
+    ISSUE = "issue"
 
 
 class Step(StrEnum):
@@ -34,14 +42,20 @@ MEANING = {
 }
 
 
+ISSUE_STEPS: Final = tuple(step for step in Step if step not in {Step.APPROVED, Step.PUSHED})
+"""A draft pull request is itself what waits for a person: nothing else is approved or pushed."""
+
+
 @dataclass(slots=True)
 class Progress:
     """Which steps were reached, and when, in milliseconds since the comment was posted.
 
-    ``not_needed`` are those of an agent's run where every conflict was settled without one.
+    ``steps`` are those of what is shown. ``not_needed`` are those of an agent's run where every conflict was settled
+    without one.
     """
 
     until: Step | None = None
+    steps: tuple[Step, ...] = tuple(Step)
     reached: dict[Step, int] = field(default_factory=dict)
     not_needed: set[Step] = field(default_factory=set)
     line: str = ""
@@ -65,7 +79,7 @@ class Progress:
     @property
     def wanted(self) -> list[Step]:
         """The steps up to ``until``."""
-        steps = list(Step)
+        steps = list(self.steps)
         return steps if self.until is None else steps[: steps.index(self.until) + 1]
 
     @property

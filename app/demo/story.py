@@ -11,14 +11,14 @@ from app.demo import sample
 from app.demo.hosts import ShownCheck
 from app.demo.simulator.state import Account, Comment, PullRequest, Repository, Role
 from app.demo.stage import Stage
-from app.demo.steps import Progress, Step
+from app.demo.steps import Progress, Scenario, Step
 from bot.errors import BadInputError
 from bot.model.forge import RepositoryRef
 from bot.model.jobs import TERMINAL, Job, JobState
 from bot.model.proposals import Proposal, SuiteEvidence
 from bot.model.reports import ConflictRecord
 from bot.model.resolutions import GateVerdict
-from bot.model.runs import RESOLVING_KINDS, RunOutcome, RunState, Usage
+from bot.model.runs import RESOLVING_KINDS, Run, RunOutcome, RunState, Usage
 from bot.report.headings import heading
 
 FULL_NAME: Final = "acme/payments"
@@ -26,8 +26,8 @@ HEAD: Final = "more-currencies"
 COMMAND: Final = "/flowforge resolve"
 
 _ACCEPTED: Final = 202
-_LOOK_SECONDS: Final = 0.02
-_STEP_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 0.02
+STEP_SECONDS: Final = 60.0
 
 T = TypeVar("T")
 
@@ -46,11 +46,10 @@ class Scene:
     """What the story has come to; the JSON document and the screen are made of it."""
 
     repository: Repository
-    pull: PullRequest
-    author: Account
     maintainer: Account
-    head_before: str
     base: str
+    head_before: str | None = None
+    scenario: Scenario = Scenario.CONFLICT
     job: Job | None = None
     conflicts: tuple[ConflictRecord, ...] = ()
     proposal: Proposal | None = None
@@ -62,7 +61,15 @@ class Scene:
     head_after_rollback: str | None = None
 
 
-async def set_up(stage: Stage, source: Source) -> Scene:
+@dataclass(slots=True, kw_only=True)
+class PullScene(Scene):
+    """A scene around a pull request in conflict."""
+
+    pull: PullRequest
+    author: Account
+
+
+async def set_up(stage: Stage, source: Source) -> PullScene:
     """Create the repository and the pull request. Raises ``BadInputError`` when the source has no such branches."""
     people = stage.host.simulator.people
     author, maintainer = people.user("robin"), people.user("maintainer")
@@ -80,7 +87,7 @@ async def set_up(stage: Stage, source: Source) -> Scene:
             raise BadInputError(f"cannot take {source.head} and {source.base} from {source.path}: {error}") from error
         head = "pull-request"
     pull = await people.open_pull_request(repository, author=author, head=head, title="Settle in more currencies")
-    return Scene(
+    return PullScene(
         repository=repository,
         pull=pull,
         author=author,
@@ -95,7 +102,7 @@ class Story:
     """Plays the main job and marks each step as it is seen from outside: on the forge, and in the database."""
 
     stage: Stage
-    scene: Scene
+    scene: PullScene
     progress: Progress
     confirm: Callable[[Scene], Awaitable[bool]]
 
@@ -119,14 +126,7 @@ class Story:
 
     @property
     def _ref(self) -> RepositoryRef:
-        repository = self.scene.repository
-        return RepositoryRef(
-            forge=self.stage.host.kind,
-            id=repository.id,
-            owner=repository.owner.login,
-            name=repository.name,
-            installation_id=0,
-        )
+        return ref_of(self.stage, self.scene.repository)
 
     async def _ask(self) -> None:
         scene, forge = self.scene, self.stage.host.simulator
@@ -139,7 +139,7 @@ class Story:
 
         await forge.wait_for(delivered, what="the delivery")
         self.progress.mark(Step.DELIVERED)
-        answer: Job | str = await self._look(self._find_answer(comment), "a job, or a refusal")
+        answer: Job | str = await look(self._find_answer(comment), "a job, or a refusal")
         if isinstance(answer, Job):
             scene.job = answer
             self.progress.mark(Step.ACCEPTED)
@@ -166,30 +166,16 @@ class Story:
                 return True
             if job is None or (job.state in TERMINAL and self._reported(job)):
                 return False
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(LOOK_SECONDS)
         return True
 
     async def _observe(self) -> None:
         """Look at everything once, and mark what is new."""
-        scene, store = self.scene, self.stage.instance.store
-        job = None if scene.job is None else await store.jobs.get(scene.job.id)
+        run = await observe(self.stage, self.scene, self.progress)
+        job = self.scene.job
         if job is None:
             return
-        scene.job = job
-        self.progress.line = job.progress
         self._look_at_forge(job)
-        run = await store.runs.latest(job.id, kinds=RESOLVING_KINDS)
-        gate = await store.proposals.gate(job.id)
-        scene.proposal = await store.proposals.of_job(job.id)
-        scene.tests = None if scene.proposal is None else await store.proposals.tests(job.id, scene.proposal.tree)
-        scene.usage = await store.runs.usage(job.id)
-        if run is not None and run.state is not RunState.CREATED:
-            self.progress.mark(Step.RUN_STARTED)
-        if run is not None and run.outcome is RunOutcome.SUCCEEDED:
-            self.progress.mark(Step.AGENT_DONE)
-        if gate is not None and gate.verdict is GateVerdict.PASS:
-            self.progress.mark(Step.GATE_PASSED)
-        scene.conflicts = await store.proposals.conflicts(job.id)
         if job.state is JobState.AWAITING_APPROVAL and self._shows_proposal():
             if run is None:
                 self.progress.skip(Step.RUN_STARTED, Step.AGENT_DONE)
@@ -197,7 +183,7 @@ class Story:
 
     def _look_at_forge(self, job: Job) -> None:
         scene = self.scene
-        scene.check = self.stage.host.check(scene.repository, job.id)
+        scene.check = self.stage.host.check(scene.pull, job.id)
         if scene.check is not None:
             self.progress.mark(Step.STATUS_SHOWN)
         scene.comment = self._sticky()
@@ -224,14 +210,14 @@ class Story:
             return
         self.stage.host.approve(scene.pull, scene.maintainer, scene.job.id)
         proposal = scene.proposal
-        await self._look(lambda: self.stage.instance.store.proposals.approvals(proposal.id), "the approval")
+        await look(lambda: self.stage.instance.store.proposals.approvals(proposal.id), "the approval")
         self.progress.mark(Step.APPROVED)
         with contextlib.suppress(TimeoutError):
-            await forge.wait_for(lambda: scene.pull.head_sha == proposal.commit, timeout=_STEP_SECONDS, what="the push")
+            await forge.wait_for(lambda: scene.pull.head_sha == proposal.commit, timeout=STEP_SECONDS, what="the push")
         scene.head_after_approve = scene.pull.head_sha
         if scene.pull.head_sha == proposal.commit:
             self.progress.mark(Step.PUSHED)
-            await self._look(self._published, "the record of the push")
+            await look(self._published, "the record of the push")
 
     async def _published(self) -> Job | None:
         job = None if self.scene.job is None else await self.stage.instance.store.jobs.get(self.scene.job.id)
@@ -245,27 +231,62 @@ class Story:
         with contextlib.suppress(TimeoutError):
             await forge.wait_for(
                 lambda: scene.pull.head_sha == scene.head_before,
-                timeout=_STEP_SECONDS,
+                timeout=STEP_SECONDS,
                 what="the rollback",
             )
         scene.head_after_rollback = scene.pull.head_sha
         if scene.pull.head_sha == scene.head_before:
             self.progress.mark(Step.ROLLED_BACK)
-            await self._look(self._rollback_reported, "the report of the rollback")
+            await look(self._rollback_reported, "the report of the rollback")
 
     async def _rollback_reported(self) -> Job | None:
         job = await self.stage.instance.store.jobs.latest(self._ref, self.scene.pull.number)
         said = job is not None and heading(job.request.kind, job.state) in self._sticky()
         return job if job is not None and job.state in TERMINAL and said else None
 
-    async def _look(self, find: Callable[[], Awaitable[T | None]], what: str) -> T:
-        """The demo is an outsider, whom nobody tells: it looks until it sees."""
-        try:
-            async with asyncio.timeout(_STEP_SECONDS):
+
+def ref_of(stage: Stage, repository: Repository) -> RepositoryRef:
+    """A repository as the rows know it."""
+    return RepositoryRef(
+        forge=stage.host.kind,
+        id=repository.id,
+        owner=repository.owner.login,
+        name=repository.name,
+        installation_id=0,
+    )
+
+
+async def observe(stage: Stage, scene: Scene, progress: Progress) -> Run | None:
+    """Look at the rows of the scene's job once, and mark what is new; the run that does its work."""
+    store = stage.instance.store
+    job = None if scene.job is None else await store.jobs.get(scene.job.id)
+    if job is None:
+        return None
+    scene.job = job
+    progress.line = job.progress
+    run = await store.runs.latest(job.id, kinds=RESOLVING_KINDS)
+    gate = await store.proposals.gate(job.id)
+    scene.proposal = await store.proposals.of_job(job.id)
+    scene.tests = None if scene.proposal is None else await store.proposals.tests(job.id, scene.proposal.tree)
+    scene.usage = await store.runs.usage(job.id)
+    scene.conflicts = await store.proposals.conflicts(job.id)
+    if run is not None and run.state is not RunState.CREATED:
+        progress.mark(Step.RUN_STARTED)
+    if run is not None and run.outcome is RunOutcome.SUCCEEDED:
+        progress.mark(Step.AGENT_DONE)
+    if gate is not None and gate.verdict is GateVerdict.PASS:
+        progress.mark(Step.GATE_PASSED)
+    return run
+
+
+async def look(find: Callable[[], Awaitable[T | None]], what: str) -> T:
+    """The demo is an outsider, whom nobody tells: it looks until it sees."""
+    try:
+        async with asyncio.timeout(STEP_SECONDS):
+            found = await find()
+            while found is None:
+                await asyncio.sleep(LOOK_SECONDS)
                 found = await find()
-                while found is None:
-                    await asyncio.sleep(_LOOK_SECONDS)
-                    found = await find()
-                return found
-        except TimeoutError:
-            raise TimeoutError(f"{what} did not come within {_STEP_SECONDS:.0f} s") from None
+            return found
+    except TimeoutError:
+        raise TimeoutError(f"{what} did not come within {STEP_SECONDS:.0f} s") from None

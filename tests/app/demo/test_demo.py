@@ -49,7 +49,19 @@ def git(directory: str, *arguments: str) -> str:
 
 
 DOCUMENT = [
-    *("ok", "version", "forge", "runner", "database", "model", "claude_code", "steps", "pull_request", "proposal"),
+    *(
+        "ok",
+        "version",
+        "forge",
+        "scenario",
+        "runner",
+        "database",
+        "model",
+        "claude_code",
+        "steps",
+        "pull_request",
+        "proposal",
+    ),
     *("conflicts", "tests", "check_run", "comment", "usage", "refusal", "kept"),
 ]
 """The same on every forge."""
@@ -97,6 +109,29 @@ def test_the_json_document_says_that_all_of_it_held(tmp_path: Path, forge: str) 
     assert '"subtype":"init"' in transcript
     assert "scripted model" in said
     assert files_in(temporary) == []
+
+
+@pytest.mark.parametrize("forge", CHECKS)
+def test_an_issue_becomes_a_draft_pull_request_and_is_taken_back(tmp_path: Path, forge: str) -> None:
+    status, document, said = demo(tmp_path, "--forge", forge, "--scenario", "issue")
+    assert status == 0, said
+    assert list(document) == DOCUMENT
+    assert (document["forge"], document["scenario"]) == (forge, "issue")
+    assert [step["name"] for step in document["steps"] if step["ok"]] == [
+        "delivered",
+        "accepted",
+        "status_shown",
+        "run_started",
+        "agent_done",
+        "gate_passed",
+        "proposed",
+        "rolled_back",
+    ]
+    pull, proposal = document["pull_request"], document["proposal"]
+    assert (pull["head_before"], pull["head_after_approve"]) == (None, proposal["commit"])
+    assert proposal["parents"] == [pull["base"]]
+    assert document["tests"]["outcome"] == "passed"
+    assert (document["conflicts"], document["refusal"]) == ([], None)
 
 
 def bundle(directory: Path, base: dict[str, str], ours: dict[str, str], theirs: dict[str, str]) -> Path:
