@@ -54,6 +54,7 @@ class CommandName(StrEnum):
     OK = "ok"
     IMPLEMENT = "implement"
     PLAN = "plan"
+    GO = "go"
     EXPLAIN = "explain"
 
 
@@ -370,6 +371,15 @@ COMMANDS: Final = (
         options=_SPENDING,
         where=_ISSUE,
         examples=("/flowforge plan", "/flowforge plan without a new dependency"),
+    ),
+    CommandSpec(
+        name=CommandName.GO,
+        summary="Do what the last plan says, and open a draft pull request with the result.",
+        arguments=(_INSTRUCTIONS,),
+        options=_SPENDING,
+        where=_ISSUE,
+        permission=CommandName.IMPLEMENT,
+        examples=("/flowforge go", "/flowforge go but leave the second step out"),
     ),
     CommandSpec(
         name=CommandName.EXPLAIN,

@@ -33,6 +33,7 @@ from bot.model.intents import (
     Approve,
     Cancel,
     Explain,
+    Go,
     Help,
     Implement,
     Intent,
@@ -200,6 +201,8 @@ def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0
             return Implement(origin=origin, **_wishes(command))
         case CommandName.PLAN:
             return Plan(origin=origin, **_wishes(command))
+        case CommandName.GO:
+            return Go(origin=origin, **_wishes(command))
         case CommandName.EXPLAIN:
             return Explain(origin=origin, **_wishes(command))
         case _:

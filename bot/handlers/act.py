@@ -16,6 +16,7 @@ from bot.model.intents import (
     Cancel,
     Decision,
     Explain,
+    Go,
     Help,
     Ignored,
     Implement,
@@ -148,7 +149,7 @@ class ActOnIntent:
                 return await self.deeds.rollback(intent, facts)
             case Ok():
                 await self.deeds.ok(intent, facts)
-            case Implement() | Plan() | Explain():
+            case Implement() | Plan() | Go() | Explain():
                 version = "" if loaded is None else loaded.version
                 return await self.deeds.work(intent, facts, config_version=version)
             case _:

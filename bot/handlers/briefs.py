@@ -6,8 +6,8 @@ from typing import Final, assert_never
 
 from bot.errors import StoreError
 from bot.model.forge import Actor, ActorKind, PermissionLevel, RepositoryRef, Thread
-from bot.model.intents import Explain, Implement, Origin, Plan, Strategy, Work
-from bot.model.jobs import JobKind, JobRequest
+from bot.model.intents import Explain, Go, Implement, Origin, Plan, Strategy, Work
+from bot.model.jobs import Job, JobKind, JobRequest
 from bot.model.text import cut_text
 from bot.model.work import Brief, Said, SeenText, Source, ThreadComment
 from bot.policy.facts import Facts
@@ -44,6 +44,8 @@ class GatherBrief:
             StoreError: policy let the intent through without an issue or a pull request.
         """
         origin = intent.origin
+        if isinstance(intent, Go) and facts.latest is not None:
+            return planned(facts.latest)
         source, author, live = _live(facts)
         seen = origin.seen or live
         notes = [work.EDITED] if (seen.title, seen.body) != (live.title, live.body) else []
@@ -106,6 +108,16 @@ def _said(source: Source, author: Actor, text: str, levels: Mapping[int, Permiss
     return Said(source=source, text=cut_text(text, room), author=author.login, permission=level.name.lower())
 
 
+def planned(job: Job) -> Brief:
+    """What carrying out a plan is about: what the plan was about, as it stood then, and the plan."""
+    about = job.request.brief or Brief(title="", said=())
+    if job.request.kind is not JobKind.PLAN:
+        return about  # this very intent made the job already
+    wish = [Said(source=Source.EARLIER, text=job.request.instructions)] if job.request.instructions else []
+    plan = Said(source=Source.PLAN, text=job.answer)
+    return Brief(title=about.title, said=(*about.said, *wish, plan), notes=about.notes)
+
+
 def work_request(intent: Work, facts: Facts, brief: Brief, server: ServerLimits, config_version: str) -> JobRequest:
     """The request for a job that does what people asked for in words.
 
@@ -139,7 +151,7 @@ def work_request(intent: Work, facts: Facts, brief: Brief, server: ServerLimits,
 def kind_of(intent: Work) -> JobKind:
     """The kind of job that an intent becomes."""
     match intent:
-        case Implement():
+        case Implement() | Go():
             return JobKind.IMPLEMENT
         case Plan():
             return JobKind.PLAN

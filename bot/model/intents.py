@@ -175,6 +175,16 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Go:
+    """Do what the last plan on an issue says."""
+
+    origin: Origin
+    instructions: str = ""
+    budget_usd: float | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explain:
     """Say in words what a pull request does, or answer a question about it."""
 
@@ -184,7 +194,7 @@ class Explain:
     model: str | None = None
 
 
-Work = Implement | Plan | Explain
+Work = Implement | Plan | Go | Explain
 """What an agent does by what people wrote."""
 
 

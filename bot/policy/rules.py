@@ -19,6 +19,7 @@ from bot.model.intents import (
     Cancel,
     Decision,
     Explain,
+    Go,
     Help,
     Ignored,
     Implement,
@@ -119,6 +120,8 @@ def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911, PLR0912, C
             return CommandName.IMPLEMENT
         case Plan():
             return CommandName.PLAN
+        case Go():
+            return CommandName.GO
         case Explain():
             return CommandName.EXPLAIN
         case Misspelt():
@@ -455,7 +458,11 @@ RULES: Final = (
         check=check_paused,
     ),
     Rule(name="pull-request", says="The pull request has to be open.", check=_pull_request),
-    Rule(name="issue", says="`implement` and `plan` need an issue, and the issue has to be open.", check=check_issue),
+    Rule(
+        name="issue",
+        says="`implement`, `plan` and `go` need an open issue, `go` a plan.",
+        check=check_issue,
+    ),
     Rule(
         name="fork",
         says="On a pull request from a fork nothing runs before its head has an `ok` from somebody who may write here "

@@ -1,13 +1,15 @@
 """Where things may be asked for: on which issue, and on which pull request."""
 
-from bot.model.intents import Explain, Implement, Intent, Plan, Refused, Resolve, ShowConfig, TakeSide
+from bot.commands import PREFIX
+from bot.model.intents import Explain, Go, Implement, Intent, Plan, Refused, Resolve, ShowConfig, TakeSide
+from bot.model.jobs import Job, JobKind, JobState
 from bot.policy.facts import Facts
 
 
 def check_pull_request(intent: Intent, facts: Facts) -> Refused | None:
     """Whether an intent has its place on this pull request; what is about an issue is not asked here."""
     pull_request = facts.pull_request
-    if isinstance(intent, Implement | Plan):
+    if isinstance(intent, Implement | Plan | Go):
         return None
     if pull_request is None:
         if facts.issue is not None and not isinstance(intent, Resolve | TakeSide | Explain):
@@ -24,10 +26,23 @@ def check_pull_request(intent: Intent, facts: Facts) -> Refused | None:
 
 def check_issue(intent: Intent, facts: Facts) -> Refused | None:
     """Whether an intent that is about an issue has its place on this one."""
-    if not isinstance(intent, Implement | Plan):
+    if not isinstance(intent, Implement | Plan | Go):
         return None
     if facts.issue is None:
         return Refused(rule="issue", message="This works on issues only; this is none.")
     if not facts.issue.open:
         return Refused(rule="issue", message="This issue is closed. Reopen it first.")
+    if isinstance(intent, Go) and not _begun(intent, facts) and plan_of(facts.latest) is None:
+        message = f"The last thing done here is no plan. `{PREFIX} plan` makes one, `{PREFIX} implement` needs none."
+        return Refused(rule="issue", message=message)
     return None
+
+
+def plan_of(latest: Job | None) -> Job | None:
+    """The job that made the plan that a ``go`` is about: the newest one, and no other."""
+    made = latest is not None and latest.request.kind is JobKind.PLAN and latest.state is JobState.REPORTED
+    return latest if made else None
+
+
+def _begun(intent: Go, facts: Facts) -> bool:
+    return facts.latest is not None and facts.latest.request.origin_key == intent.origin.key

@@ -4,7 +4,7 @@ from typing import Final, assert_never
 
 from bot.commands import PREFIX
 from bot.model.forge import ForgeKind, ForgeName, kind_of
-from bot.model.jobs import JobState
+from bot.model.jobs import JobKind, JobState
 from bot.model.reports import CommentContent, JobView
 from bot.model.resolutions import GateResult, GateVerdict
 from bot.model.runs import RunOutcome
@@ -23,6 +23,7 @@ EDITED: Final = "The description was edited after this was asked for; what it sa
 CLOSED: Final = "The issue was closed meanwhile, so nothing was done."
 NO_ANSWER: Final = f"The agent gave no usable answer. `{PREFIX} retry` tries again."
 SAID: Final = "The answer stands in a comment of its own."
+GO: Final = f"`{PREFIX} go` has it carried out; `{PREFIX} plan` with more words makes another one."
 QUEUED: Final = f"It starts as soon as a worker is free. `{PREFIX} cancel` takes it back."
 WORKING: Final = f"`{PREFIX} cancel` stops the work."
 RETRY: Final = f"`{PREFIX} retry` tries again."
@@ -122,6 +123,7 @@ def render_answer(view: JobView) -> CommentContent:
         defused(redact(view.job.answer[:_READ]), _ANSWER_ROOM),
         *_notes(view),
         BY_A_MODEL,
+        GO if view.job.request.kind is JobKind.PLAN else "",
         sections.footer(view),
     ]
     return CommentContent(marker=marker, body=joined(parts) + "\n")
@@ -136,7 +138,7 @@ def body(view: JobView) -> list[str]:  # noqa: C901, PLR0911 - what each state s
         case JobState.PREPARING | JobState.RUNNING | JobState.VALIDATING:
             return [f"{_asked(view)} {WORKING}"]
         case JobState.REPORTED:
-            return [SAID]
+            return [SAID, GO if job.request.kind is JobKind.PLAN else ""]
         case JobState.UNRESOLVED:
             return [
                 said(job.message, messages.FAILED),

@@ -9,7 +9,7 @@ from app.store.database import SqlStore
 from app.store.job_rows import START_GRACE
 from bot.errors import FencingLostError, StoreError
 from bot.model.jobs import JobState
-from bot.model.runs import RESOLVING_KINDS, ModelGrant, RunKind, RunOutcome, RunState, Usage
+from bot.model.runs import MODEL_KINDS, RESOLVING_KINDS, ModelGrant, RunKind, RunOutcome, RunState, Usage
 from tests.app.store.words import (
     ALICE,
     LIMITS,
@@ -330,7 +330,7 @@ async def test_the_token_of_a_run_without_a_model_is_worth_nothing_at_the_gatewa
 ) -> None:
     run = await new_run(store, await new_job(store), token="token", kind=kind)
     grant = await store.ledger.grant(sha256("token"))
-    if kind in {RunKind.AGENT, RunKind.DIRECT}:
+    if kind in MODEL_KINDS:
         assert grant is not None
         assert grant.run_id == run.id
     else:

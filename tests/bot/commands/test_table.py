@@ -44,6 +44,7 @@ def test_every_permission_of_the_configuration_belongs_to_a_command() -> None:
     assert borrowed == {
         CommandName.TAKE: CommandName.RESOLVE,
         CommandName.CONFIG: CommandName.STATUS,
+        CommandName.GO: CommandName.IMPLEMENT,
         CommandName.RESUME: CommandName.PAUSE,
     }
 

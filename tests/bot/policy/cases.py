@@ -11,6 +11,7 @@ from bot.model.intents import (
     Approve,
     Cancel,
     Explain,
+    Go,
     Help,
     Implement,
     Intent,
@@ -63,6 +64,7 @@ APPROVE, REJECT = Approve(origin=ORIGIN), Reject(origin=ORIGIN)
 RETRY, CANCEL, ROLLBACK = Retry(origin=ORIGIN), Cancel(origin=ORIGIN), Rollback(origin=ORIGIN)
 TAKE = TakeSide(origin=ORIGIN, choice=Choice.OURS, path="src/a b.py")
 OK = Ok(origin=ORIGIN, sha=HEAD[:7])
+GO = Go(origin=ORIGIN)
 PLAN, EXPLAIN, IMPLEMENT = Plan(origin=ORIGIN), Explain(origin=ORIGIN), Implement(origin=ORIGIN)
 MISSPELT = Misspelt(origin=ORIGIN, message="What?")
 EVERY: tuple[Intent, ...] = (
@@ -81,6 +83,7 @@ EVERY: tuple[Intent, ...] = (
     OK,
     IMPLEMENT,
     PLAN,
+    GO,
     EXPLAIN,
     MISSPELT,
 )
@@ -339,6 +342,12 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
     ),
     "explain of an issue": ("pull-request", EXPLAIN, ON_ISSUE, "This works on pull requests only."),
     "plan of a pull request": ("issue", PLAN, QUIET, "This works on issues only; this is none."),
+    "go without a plan": (
+        "issue",
+        GO,
+        ON_ISSUE,
+        "The last thing done here is no plan. `/flowforge plan` makes one, `/flowforge implement` needs none.",
+    ),
     "plan of a closed issue": (
         "issue",
         PLAN,
