@@ -64,6 +64,8 @@ _BRANCH: Final = "refs/heads/"
 # https://docs.gitlab.com/user/project/settings/project_access_tokens/#bot-users-for-projects
 _BOT: Final = re.compile(r"(?:project|group)_[0-9]+_bot(?:_?[0-9a-f]+)?|service_account_.+")
 
+_CONFIDENTIAL: Final = "the issue is confidential, and a merge request made of it would be public"
+
 _Payload = TypeVar("_Payload", bound=msgspec.Struct)
 
 
@@ -165,7 +167,9 @@ def _note(delivery: Delivery, document: object) -> Event:
         return _unused(delivery, "only comments under merge requests and issues count")
     if note.system:
         return _unused(delivery, "GitLab itself wrote the comment")
-    if note.internal:
+    if numbered.confidential:
+        return _unused(delivery, _CONFIDENTIAL)
+    if note.internal or note.confidential:
         return _unused(delivery, "the comment is internal, and an answer would be public")
     if note.action != "create" and not (note.action is None and note.created_at == note.updated_at):
         # GitLab gives the new text only, so nobody can tell which of its commands the edit added, or were obeyed.
@@ -198,7 +202,7 @@ def _emoji(delivery: Delivery, document: object) -> Event:
         return _unused(delivery, "an emoji that is taken back asks for nothing")
     if note is None or payload.merge_request is None or note.noteable_type != "MergeRequest":
         return _unused(delivery, "only emoji under comments of merge requests count")
-    if note.system or note.internal:
+    if note.system or note.internal or note.confidential:
         return _unused(delivery, "the comment is none that everybody sees")
     return Reacted(
         delivery_id=delivery.delivery_id,
@@ -243,6 +247,8 @@ def _issue(delivery: Delivery, document: object) -> Event:
     base_ref = payload.project.default_branch
     if base_ref is None:
         return _unused(delivery, "the project has no branch")
+    if payload.object_attributes.confidential:
+        return _unused(delivery, _CONFIDENTIAL)
     changes = payload.changes
     if payload.object_attributes.action == "open":
         # An issue may be born with labels and assignees: GitLab then tells of nothing but its birth.

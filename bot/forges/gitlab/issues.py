@@ -4,6 +4,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from bot.errors import ForgeNotFoundError
 from bot.forges.gitlab import answers
 from bot.forges.gitlab.client import GitLabClient
 from bot.forges.gitlab.notes import notes_of
@@ -21,6 +22,7 @@ class _Issue(Struct, frozen=True):
     updated_at: datetime
     description: str | None = None
     author: answers.User | None = None
+    confidential: bool = False
 
 
 class _Project(Struct, frozen=True):
@@ -39,14 +41,25 @@ class _Note(Struct, frozen=True):
     author: answers.User | None = None
     system: bool = False
     internal: bool = False
+    confidential: bool = False
+
+    @property
+    def for_everybody(self) -> bool:
+        """Whether a person wrote it, and for all who see the thread; internal notes were called confidential first."""
+        return not (self.system or self.internal or self.confidential)
 
 
 async def issue(client: GitLabClient, repository: RepositoryRef, number: int) -> Issue:
     """The issue, and the branch that its project works on.
 
     https://docs.gitlab.com/api/issues/#retrieve-a-project-issue
+
+    Raises:
+        ForgeNotFoundError: there is none, or it is confidential: a merge request would tell everybody what it says.
     """
     found = await client.get(f"/projects/{repository.id}/issues/{number}", _Issue)
+    if found.confidential:
+        raise ForgeNotFoundError(f"issue {number} is confidential, and a merge request would tell what it says")
     project = await client.get(f"/projects/{repository.id}", _Project)
     return Issue(
         number=found.iid,
@@ -62,13 +75,18 @@ async def issue(client: GitLabClient, repository: RepositoryRef, number: int) ->
 async def comments(
     client: GitLabClient, repository: RepositoryRef, thread: Thread, *, limit: int
 ) -> list[ThreadComment]:
-    """The newest notes that people wrote for everybody to read: https://docs.gitlab.com/api/notes/ ."""
+    """The newest notes that people wrote for everybody to read, the oldest of them first.
+
+    Read from the newest on, and no further than needed: a thread may be long. https://docs.gitlab.com/api/notes/
+    """
     newest: list[ThreadComment] = []
     url = notes_of(repository, thread)
-    pages = client.pages(url, list[_Note], sort="asc", order_by="created_at", activity_filter="only_comments")
+    pages = client.pages(url, list[_Note], sort="desc", order_by="created_at", activity_filter="only_comments")
     async for page in pages:
-        newest = [*newest, *(_comment(one) for one in page if not one.system and not one.internal)][-limit:]
-    return newest
+        newest += [_comment(one) for one in page if one.for_everybody]
+        if len(newest) >= limit:
+            break
+    return newest[:limit][::-1]
 
 
 def _comment(note: _Note) -> ThreadComment:

@@ -78,15 +78,19 @@ class InProject(Struct, frozen=True, kw_only=True):
 
 
 class Numbered(Struct, frozen=True):
-    """An issue or a merge request, by its number in the project."""
+    """An issue or a merge request, by its number in the project. Only issues can be ``confidential``."""
 
     iid: Number
     title: str = ""
     description: str | None = None
+    confidential: bool | None = None
 
 
 class Note(Struct, frozen=True, kw_only=True):
-    """A comment. ``action`` is missing before GitLab 16; ``internal`` ones are for members of the project only."""
+    """A comment. ``action`` is missing before GitLab 16.
+
+    ``internal`` ones are for members of the project only; they were called ``confidential`` first.
+    """
 
     id: Id
     note: str
@@ -94,6 +98,7 @@ class Note(Struct, frozen=True, kw_only=True):
     author_id: Id | None = None
     system: bool = False
     internal: bool | None = None
+    confidential: bool | None = None
     action: str | None = None
     created_at: str = ""
     updated_at: str = ""
@@ -124,6 +129,7 @@ class AwardedNote(Struct, frozen=True, kw_only=True):
     noteable_type: str | None = None
     system: bool = False
     internal: bool | None = None
+    confidential: bool | None = None
 
 
 class EmojiEvent(InProject, frozen=True, kw_only=True):
@@ -219,6 +225,7 @@ class Issue(Struct, frozen=True, kw_only=True):
     title: str
     description: str | None = None
     action: str | None = None
+    confidential: bool | None = None
 
 
 class IssueEvent(InProject, frozen=True, kw_only=True):

@@ -35,6 +35,7 @@ REPOSITORY = RepositoryRef(
     installation_id=0,
 )
 MIRA = Actor(id=311, login="mwinter")
+CONFIDENTIAL = "the issue is confidential, and a merge request made of it would be public"
 
 
 def decode(event: str, payload: Any) -> Event:
@@ -83,6 +84,8 @@ def test_a_comment_of_an_older_gitlab_that_names_no_action_is_new_while_it_was_n
         (samples.note(action="purge"), "only new comments count: what an edit added, GitLab does not say"),
         (samples.note(system=True), "GitLab itself wrote the comment"),
         (samples.note(internal=True), "the comment is internal, and an answer would be public"),
+        (samples.note(confidential=True), "the comment is internal, and an answer would be public"),
+        (samples.note(on="Issue") | {"issue": samples.issue_state() | {"confidential": True}}, CONFIDENTIAL),
         (samples.note(on="Commit"), "only comments under merge requests and issues count"),
         (samples.note(on="Snippet"), "only comments under merge requests and issues count"),
         (samples.note(on="Issue", noteable_type="MergeRequest"), "only comments under merge requests and issues count"),
@@ -235,6 +238,15 @@ def test_an_issue_is_assigned_later_or_from_its_birth() -> None:
 @pytest.mark.parametrize("action", ["open", "update", "close", "reopen", None])
 def test_an_issue_that_nobody_gave_to_anybody_is_not_used(action: str | None) -> None:
     assert isinstance(decode("issue_hook", samples.issue(action)), Unused)
+
+
+@pytest.mark.parametrize("action", ["open", "update"])
+def test_what_a_confidential_issue_asks_for_would_be_seen_by_everybody(action: str) -> None:
+    added = {"labels": {"previous": [], "current": labels("flowforge")}}
+    payload = samples.issue(action, labels=labels("flowforge"), changes=added)
+    assert isinstance(decode("issue_hook", payload), LabelAdded)
+    told = changed(payload, "object_attributes.confidential", True)
+    assert decode("issue_hook", told) == Unused(delivery_id=ID, reason=CONFIDENTIAL)
 
 
 def test_an_issue_of_a_project_without_a_branch_is_not_used() -> None:
@@ -419,7 +431,7 @@ def spots(value: Any, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 READ = {
     "author_id", "event_type", "name",
     "assignees", "default_branch", "description", "labels", "previous", "title",
-    "action", "after", "before", "changes", "created_at", "current", "draft", "id", "iid", "internal", "issue",
+    "action", "after", "before", "changes", "confidential", "created_at", "current", "draft", "id", "iid", "internal", "issue",
     "last_commit", "merge_request", "note", "noteable_type", "object_attributes", "object_kind", "oldrev",
     "path_with_namespace", "project", "ref", "state", "system", "target_branch", "target_project_id", "updated_at",
     "user", "user_id", "user_username", "username",

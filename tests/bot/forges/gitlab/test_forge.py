@@ -357,3 +357,32 @@ async def test_the_groups_around_a_project_say_what_holds_the_outermost_first(fo
         wire.on("GET", f"{at}/tree", reply([{"path": "flowforge.yml", "type": "blob", "mode": "100644"}]))
     assert await forge.shared_config(REPOSITORY) == (ConfigFile(path="harbour/flowforge/flowforge.yml", data=b"a\n"),)
     assert wire.count("HEAD", "/projects/harbour%2Ftools%2Fflowforge/repository/files/flowforge.yml") == 1
+
+
+# --- issues ---------------------------------------------------------------------------------------
+
+
+def note(id_: int, **more: Any) -> dict[str, Any]:
+    time = "2026-11-29T08:15:00Z"
+    return {"id": id_, "body": f"no. {id_}", "created_at": time, "updated_at": time, "author": OWN, **more}
+
+
+async def test_a_thread_is_read_from_its_newest_note_and_no_further_than_needed(forge: GitLabForge, wire: Wire) -> None:
+    hidden = [note(9, internal=True), note(8, confidential=True), note(7, system=True)]
+    url = f"{PROJECT}/issues/7/notes"
+    wire.on("GET", url, reply([*hidden, note(6)], x_next_page="2"), reply([note(5), note(4)], x_next_page="3"))
+    assert [one.id for one in await forge.comments(REPOSITORY, ISSUE, limit=2)] == [5, 6]
+    assert wire.count("GET", url) == 2
+    assert {(one.query["sort"], one.query["order_by"]) for one in wire.asked if one.path == url} == {
+        ("desc", "created_at")
+    }
+
+
+async def test_a_confidential_issue_is_not_there_for_work_that_everybody_sees(forge: GitLabForge, wire: Wire) -> None:
+    found = {"iid": 7, "title": "It leaks", "state": "opened", "updated_at": "2026-11-29T08:15:00Z", "author": OWN}
+    wire.on("GET", PROJECT, reply({"default_branch": "main"}))
+    wire.on("GET", f"{PROJECT}/issues/7", reply(found), reply(found | {"confidential": True}))
+    assert (await forge.issue(REPOSITORY, 7)).default_branch == "main"
+    with pytest.raises(ForgeNotFoundError, match="issue 7 is confidential") as raised:
+        await forge.issue(REPOSITORY, 7)
+    assert "leaks" not in str(raised.value)
