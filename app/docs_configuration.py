@@ -176,6 +176,11 @@ def _shared() -> tuple[str, ...]:
             "and the groups around it are read as well, the outermost first. Without the file nothing changes."
         ),
         (
+            "Make that repository before somebody else does, and protect its default branch: whoever may write there "
+            "decides what holds wherever a repository says nothing itself. Many organisations let every member make "
+            "repositories, and groups on GitLab every Developer."
+        ),
+        (
             "FlowForge reads it with a token for that one repository, so the App has to be installed on it: where "
             "the App "
             "is installed on selected repositories only, select it too. `/flowforge config` shows whether it was read."

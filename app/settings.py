@@ -331,7 +331,7 @@ class ServiceSettings(CommonSettings):
                 if isinstance(data.get(name), str) and not data[name].strip():
                     del data[name]
             if isinstance(data.get("forges"), str):
-                data["forges"] = _json(data["forges"])
+                data["forges"] = read_list(data["forges"])
         return data
 
     @model_validator(mode="after")
@@ -404,30 +404,16 @@ def _none_missing(forge: str, **values: object) -> None:
         raise ValueError(f"{', '.join(lacking)} must be set too: {forge} needs all of its settings, or none")
 
 
-def _json(text: str) -> object:
+def read_list(text: str) -> object:
+    """What ``FLOWFORGE_FORGES`` holds. Raises ``ValueError`` where it is no JSON; nothing of it is shown."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("FLOWFORGE_FORGES is no JSON") from None
 
 
 class Settings(ServiceSettings, GatewaySettings):
     """All settings, for one process that plays every part. ``docs/settings.md`` is generated from this class."""
-
-
-class GitLabSetupSettings(FileSettings):
-    """What ``flowforge gitlab setup`` reads: nothing of a database, of a model or of another forge."""
-
-    gitlab_url: str = Field(default="https://gitlab.com", description="base URL of GitLab, as people see it")
-    gitlab_token: SecretStr = Field(description="a token of the project, of the group or of a person")
-    gitlab_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(), description="the webhook secrets that the service takes already, separated by commas"
-    )
-
-    @field_validator("gitlab_webhook_secrets", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
 class LocalSettings(BaseSettings):

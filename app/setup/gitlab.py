@@ -13,8 +13,8 @@ from bot.forges.gitlab import setup
 from bot.forges.gitlab.client import GitLabClient
 from bot.forges.gitlab.deliveries import SIGNING_PREFIX
 
-HOOK_PATH: Final = "/webhooks/gitlab"
-"""Where the web service takes GitLab's deliveries."""
+HOOKS_PATH: Final = "/webhooks/"
+"""Where the web service takes deliveries; a forge's name follows."""
 
 SECRETS: Final = "flowforge_gitlab_webhook_secrets"
 

@@ -12,15 +12,18 @@ from rich.console import Console
 from app.doctor.display import show
 from app.doctor.model import Check
 from app.doctor.schema import is_well
+from app.forge_settings import GitLabHost
 from app.running import run_to_end
-from app.settings import GitLabSetupSettings, load_settings, secrets_directory
-from app.setup.gitlab import HOOK_PATH, Wish, look, set_up
+from app.settings import load_settings, secrets_directory
+from app.setup.gitlab import HOOKS_PATH, Wish, look, set_up
 from app.setup.manifest import check_address
 from app.setup.places import open_keeper
+from app.setup.settings import FurtherForgesSettings, GitLabSetupSettings
 from app.system import SystemClock
 from app.telemetry import configure_logging
 from bot.errors import SettingsError
 from bot.forges.gitlab.client import GitLabClient
+from bot.model.forge import ForgeKind, ForgeName, is_forge_name, kind_of
 
 
 @click.group()
@@ -30,6 +33,7 @@ def gitlab() -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Options:
+    forge: ForgeName
     path: str
     service: str
     labels: Sequence[str]
@@ -42,6 +46,13 @@ class _Options:
 @gitlab.command()
 @click.argument("target", metavar="PROJECT|GROUP")
 @click.option("--url", required=True, metavar="URL", help="Where GitLab reaches the web service.")
+@click.option(
+    "--forge",
+    default=ForgeKind.GITLAB.value,
+    show_default=True,
+    metavar="NAME",
+    help="For a further GitLab: its name in FLOWFORGE_FORGES, such as gitlab-acme.",
+)
 @click.option("--label", "labels", multiple=True, default=("flowforge",), show_default=True, help="A label to make.")
 @click.option("--check", is_flag=True, help="Change nothing; say what is missing, and have GitLab send a test.")
 @click.option(
@@ -58,6 +69,7 @@ def setup(
     *,
     target: str,
     url: str,
+    forge: str,
     labels: Sequence[str],
     check: bool,
     output: Path | None,
@@ -66,14 +78,18 @@ def setup(
 ) -> None:
     """Make the webhook and the labels of a project or group, or bring them up to date, and verify them.
 
-    FLOWFORGE_GITLAB_TOKEN is the token; a Maintainer's of the project, or an Owner's of the group, has the rights.
+    FLOWFORGE_GITLAB_TOKEN is the token, or what the entry of a further GitLab has; a Maintainer's of the project, or an
+    Owner's of the group, has the rights.
     """
     configure_logging("ERROR")
+    if not is_forge_name(forge) or kind_of(forge) is not ForgeKind.GITLAB:
+        raise click.UsageError("--forge has to be `gitlab`, or `gitlab-` and words of lower-case letters and digits")
     try:
         service = check_address(url, what="--url")
     except SettingsError as error:
         raise click.UsageError(str(error)) from None
     options = _Options(
+        forge=forge,
         path=target,
         service=service,
         labels=labels,
@@ -89,19 +105,28 @@ def setup(
 
 async def _checks(options: _Options) -> list[Check]:
     directory = options.output or secrets_directory()
-    settings = load_settings(GitLabSetupSettings, secrets=directory if directory and directory.is_dir() else None)
-    known = [secret.get_secret_value() for secret in settings.gitlab_webhook_secrets]
+    host = _host(options.forge, directory if directory and directory.is_dir() else None)
+    known = [secret.get_secret_value() for secret in host.webhook_secrets]
     wish = Wish(
         path=options.path,
-        address=f"{options.service}{HOOK_PATH}",
+        address=f"{options.service}{HOOKS_PATH}{host.name}",
         labels=options.labels,
         secret=known[0] if known else None,
     )
     async with AsyncExitStack() as stack:
-        token = settings.gitlab_token.get_secret_value()
-        client = GitLabClient(base_url=settings.gitlab_url, token=token, clock=SystemClock())
+        client = GitLabClient(base_url=host.url, token=host.token.get_secret_value(), clock=SystemClock())
         stack.callback(client.close)
         if options.only_look:
             return await look(client, wish)
         keeper = None if known else open_keeper(stack, directory, options.secret, options.kubeconfig)
         return await set_up(client, wish, keeper)
+
+
+def _host(forge: ForgeName, secrets: Path | None) -> GitLabHost:
+    """The GitLab of that name. The first one may have no webhook secret yet; further ones have theirs in files."""
+    if forge != ForgeKind.GITLAB:
+        return load_settings(FurtherForgesSettings, secrets=secrets).gitlab(forge)
+    first = load_settings(GitLabSetupSettings, secrets=secrets)
+    return GitLabHost(
+        name=forge, url=first.gitlab_url, token=first.gitlab_token, webhook_secrets=first.gitlab_webhook_secrets
+    )

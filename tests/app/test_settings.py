@@ -288,6 +288,7 @@ def test_what_is_wrong_in_the_list_is_named_and_not_shown(
     assert "in the open" not in said
 
 
-def test_a_list_that_is_no_json_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    put(monkeypatch, SERVICE, forges='[{"name": "TOP-SECRET"')
+@pytest.mark.parametrize("text", ['[{"name": "TOP-SECRET"', "[" * 100_000])
+def test_a_list_that_is_no_json_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    put(monkeypatch, SERVICE, forges=text)
     assert refusal() == "settings: Value error, FLOWFORGE_FORGES is no JSON"

@@ -18,7 +18,7 @@ from app.demo.simulator.state import Repository, Role
 from app.docs import ROOT
 from app.doctor.model import Check, State
 from app.sealed import default_key_file
-from app.setup.gitlab import HOOK_PATH, Wish, look, set_up
+from app.setup.gitlab import HOOKS_PATH, Wish, look, set_up
 from app.setup.keeping import SealedFiles
 from app.system import SystemClock
 from bot.forges.gitlab.client import GitLabClient
@@ -57,7 +57,7 @@ class Desk:
     keeper: SealedFiles
 
     def wish(self, path: str = PROJECT, secret: str | None = None) -> Wish:
-        return Wish(path=path, address=f"{self.service.url}{HOOK_PATH}", labels=["flowforge"], secret=secret)
+        return Wish(path=path, address=f"{self.service.url}{HOOKS_PATH}gitlab", labels=["flowforge"], secret=secret)
 
     async def set_up(self, path: str = PROJECT) -> dict[str, Check]:
         """As the command does it; the service is told the secret, as it is by its settings."""
@@ -215,6 +215,32 @@ async def test_the_command_ends_with_a_report(desk: Desk, tmp_path: Path) -> Non
     assert (status, hook.signing_token in said, "webhook" in said) == (0, False, True)
     desk.service.secret = hook.signing_token
     assert (await run("--check"))[0] == 0
+
+
+async def test_a_further_gitlab_gets_a_hook_to_its_own_door_with_its_own_secret(desk: Desk, tmp_path: Path) -> None:
+    desk.service.secret = "the secret of gitlab-acme alone"
+    (tmp_path / "token").write_text(desk.sim.token)
+    (tmp_path / "hooks").write_text(f"{desk.service.secret}\nan older one, still taken\n")
+    entry = {"name": "gitlab-acme", "kind": "gitlab", "url": desk.sim.base_url}
+    files = {"token_file": str(tmp_path / "token"), "webhook_secrets_file": str(tmp_path / "hooks")}
+
+    async def run(forge: str, **more: str) -> tuple[int, str]:
+        arguments = ["gitlab", "setup", PROJECT, "--url", desk.service.url, "--forge", forge]
+        environment = {"FLOWFORGE_FORGES": json.dumps([entry | files | more])}
+        done = await asyncio.to_thread(CliRunner(env=environment).invoke, main, arguments)
+        assert desk.sim.token not in done.output
+        assert desk.service.secret not in done.output
+        return done.exit_code, done.output
+
+    assert "is no GitLab in FLOWFORGE_FORGES" in (await run("gitlab-other"))[1]
+    assert "--forge has to be `gitlab`" in (await run("github"))[1]
+    assert (
+        "the file of token_file of gitlab-acme cannot be read" in (await run("gitlab-acme", token_file="/nowhere"))[1]
+    )
+    assert desk.hooks() == []
+    status, said = await run("gitlab-acme")
+    (hook,) = desk.hooks()
+    assert (status, hook.url) == (0, f"{desk.service.url}/webhooks/gitlab-acme"), said
 
 
 def test_the_page_names_the_events_that_a_hook_sends() -> None:

@@ -431,8 +431,8 @@ def spots(value: Any, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 READ = {
     "author_id", "event_type", "name",
     "assignees", "default_branch", "description", "labels", "previous", "title",
-    "action", "after", "before", "changes", "confidential", "created_at", "current", "draft", "id", "iid", "internal", "issue",
-    "last_commit", "merge_request", "note", "noteable_type", "object_attributes", "object_kind", "oldrev",
+    "action", "after", "before", "changes", "confidential", "created_at", "current", "draft", "id", "iid", "internal",
+    "issue", "last_commit", "merge_request", "note", "noteable_type", "object_attributes", "object_kind", "oldrev",
     "path_with_namespace", "project", "ref", "state", "system", "target_branch", "target_project_id", "updated_at",
     "user", "user_id", "user_username", "username",
 }  # fmt: skip
