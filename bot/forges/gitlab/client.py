@@ -99,15 +99,19 @@ class GitLabClient:
         return (await self._call("head", path, query, idempotent=True)).headers
 
     async def pages(self, path: str, page: type[list[_T]], /, **query: str | int | bool) -> AsyncIterator[list[_T]]:
-        """Read a list page by page, by number as long as there is a next one; never by a link of the answer."""
+        """Read a list page by page, by number as long as there is a next one; never by a link of the answer.
+
+        A page has as many entries as GitLab gives, unless ``query`` says ``per_page``.
+        """
         number = 1
+        size = int(query.get("per_page", PAGE_SIZE))
         while True:
-            numbered = {**query, "per_page": PAGE_SIZE, "page": number}
+            numbered = {**query, "per_page": size, "page": number}
             answer = await self._call("get", path, numbered, idempotent=True)
             found = _converted(answer, page, path)
             yield found
             following = answer.headers.get("x-next-page")
-            if following == "" or (following is None and len(found) < PAGE_SIZE):
+            if following == "" or (following is None and len(found) < size):
                 return
             number += 1
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 from bot.errors import ForgeNotFoundError
 from bot.forges.gitlab import answers
 from bot.forges.gitlab.client import GitLabClient
-from bot.forges.gitlab.notes import notes_of
+from bot.forges.gitlab.notes import NOTES_PAGE, notes_of
 from bot.forges.gitlab.people import GHOST, actor_of
 from bot.model.forge import RepositoryRef, Thread
 from bot.model.work import Issue, ThreadComment
@@ -81,7 +81,8 @@ async def comments(
     """
     newest: list[ThreadComment] = []
     url = notes_of(repository, thread)
-    pages = client.pages(url, list[_Note], sort="desc", order_by="created_at", activity_filter="only_comments")
+    order: dict[str, str | int] = {"sort": "desc", "order_by": "created_at", "activity_filter": "only_comments"}
+    pages = client.pages(url, list[_Note], **order, per_page=NOTES_PAGE)
     async for page in pages:
         newest += [_comment(one) for one in page if one.for_everybody]
         if len(newest) >= limit:

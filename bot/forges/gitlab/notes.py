@@ -17,6 +17,12 @@ EMOJI: Final = MappingProxyType(
 https://docs.github.com/en/rest/reactions/reactions#about-reactions
 """
 
+NOTES_PAGE: Final = 20
+"""Notes to a page: a stranger may write many, each of a million characters, and a page is held in memory.
+
+https://docs.gitlab.com/administration/instance_limits/#size-of-comments-and-descriptions-of-issues-merge-requests-and-epics
+"""
+
 _TAKEN: Final = "already been taken"
 
 
@@ -43,7 +49,8 @@ async def find(
     Whoever copies the marker into a comment gains nothing. https://docs.gitlab.com/api/notes/
     """
     url = notes_of(repository, thread)
-    pages = client.pages(url, list[answers.Note], sort="asc", order_by="created_at", activity_filter="only_comments")
+    order: dict[str, str | int] = {"sort": "asc", "order_by": "created_at", "activity_filter": "only_comments"}
+    pages = client.pages(url, list[answers.Note], **order, per_page=NOTES_PAGE)
     async for page in pages:
         for note in page:
             ours = not note.system and note.author is not None and note.author.id == own_id

@@ -1,6 +1,9 @@
 """Merge requests: read, listed, and those of our own made, found again and closed."""
 
+from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from bot.errors import ForgeNotFoundError, ForgeRefusedError
 from bot.forges.gitlab import answers
@@ -16,6 +19,19 @@ LONGEST_TITLE: Final = 255
 
 DRAFT: Final = "Draft: "
 """What makes a merge request a draft: https://docs.gitlab.com/user/project/merge_requests/drafts/ ."""
+
+
+class _Listed(Struct, frozen=True, kw_only=True):
+    """Of all open merge requests only what is needed: the description of each may have a million characters.
+
+    https://docs.gitlab.com/api/merge_requests/#list-project-merge-requests
+    """
+
+    iid: int
+    state: str
+    target_branch: str
+    updated_at: datetime
+    sha: str | None = None
 
 
 async def read(client: GitLabClient, repository: RepositoryRef, number: int) -> PullRequest:
@@ -53,10 +69,8 @@ async def open_ones(client: GitLabClient, repository: RepositoryRef) -> list[See
     branch is asked for once, and where it is now is taken for that.
     """
     url = f"/projects/{repository.id}/merge_requests"
-    found: dict[int, answers.MergeRequest] = {}
-    async for page in client.pages(
-        url, list[answers.MergeRequest], state="opened", scope="all", order_by="created_at", sort="asc"
-    ):
+    found: dict[int, _Listed] = {}
+    async for page in client.pages(url, list[_Listed], state="opened", scope="all", order_by="created_at", sort="asc"):
         found |= {one.iid: one for one in page}
     tips: dict[str, str | None] = {}
     for branch in {one.target_branch for one in found.values()}:
