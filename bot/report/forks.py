@@ -46,8 +46,8 @@ def no_branch(why: str) -> str:
 
 
 def opened(number: int) -> str:
-    """It is in a pull request of its own; to stand behind the reasons."""
-    return f"So #{number} has the author's commits and the merge; it is a draft until you look at it."
+    """It is in a pull request of its own; to stand behind the reasons. The original's timeline has the link to it."""
+    return f"So `#{number}` has the author's commits and the merge; it is a draft until you look at it."
 
 
 def handed_over(reasons: Sequence[str]) -> str:

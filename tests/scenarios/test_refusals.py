@@ -162,7 +162,7 @@ async def test_a_fork_we_cannot_push_to_gets_a_draft_beside_it_and_the_reason(tm
         await play.until_sticky("opens a draft")
         before = pull.head_sha
         play.say("/flowforge approve")
-        sticky = await play.until_sticky("So #")
+        sticky = await play.until_sticky("So `#")
         # The token of a GitLab has no right to look into somebody's private fork.
         told = {ForgeKind.GITHUB: "does not let maintainers change", ForgeKind.GITLAB: "is not for FlowForge to see"}
         assert told[forge] in sticky
