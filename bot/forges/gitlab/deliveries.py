@@ -66,6 +66,12 @@ _BOT: Final = re.compile(r"(?:project|group)_[0-9]+_bot(?:_?[0-9a-f]+)?|service_
 
 _CONFIDENTIAL: Final = "the issue is confidential, and a merge request made of it would be public"
 
+_TEST: Final = "somebody has GitLab tell again of what another person did"
+"""Who tests a hook gets it sent the newest comment or emoji of the project, whoever's it is, with oneself as the user.
+
+https://docs.gitlab.com/user/project/integrations/webhooks/#test-a-webhook
+"""
+
 _Payload = TypeVar("_Payload", bound=msgspec.Struct)
 
 
@@ -165,15 +171,8 @@ def _note(delivery: Delivery, document: object) -> Event:
     numbered = {"MergeRequest": payload.merge_request, "Issue": payload.issue}.get(note.noteable_type or "")
     if numbered is None:
         return _unused(delivery, "only comments under merge requests and issues count")
-    if note.system:
-        return _unused(delivery, "GitLab itself wrote the comment")
-    if numbered.confidential:
-        return _unused(delivery, _CONFIDENTIAL)
-    if note.internal or note.confidential:
-        return _unused(delivery, "the comment is internal, and an answer would be public")
-    if note.action != "create" and not (note.action is None and note.created_at == note.updated_at):
-        # GitLab gives the new text only, so nobody can tell which of its commands the edit added, or were obeyed.
-        return _unused(delivery, "only new comments count: what an edit added, GitLab does not say")
+    if (reason := _asks_nothing(payload, numbered)) is not None:
+        return _unused(delivery, reason)
     return CommentPosted(
         delivery_id=delivery.delivery_id,
         repository=_repository(delivery, payload.project),
@@ -184,6 +183,23 @@ def _note(delivery: Delivery, document: object) -> Event:
         actor=_actor(payload.user),
         seen=SeenText(title=numbered.title, body=numbered.description or "", at=_moment(note.created_at)),
     )
+
+
+def _asks_nothing(payload: payloads.NoteEvent, under: payloads.Numbered) -> str | None:
+    """Why a comment is not obeyed, None where it may be."""
+    note = payload.object_attributes
+    if note.system:
+        return "GitLab itself wrote the comment"
+    if under.confidential:
+        return _CONFIDENTIAL
+    if note.internal or note.confidential:
+        return "the comment is internal, and an answer would be public"
+    if note.action != "create" and not (note.action is None and note.created_at == note.updated_at):
+        # GitLab gives the new text only, so nobody can tell which of its commands the edit added, or were obeyed.
+        return "only new comments count: what an edit added, GitLab does not say"
+    if note.author_id not in {None, payload.user.id}:
+        return _TEST
+    return None
 
 
 def _moment(text: str) -> datetime | None:
@@ -200,6 +216,8 @@ def _emoji(delivery: Delivery, document: object) -> Event:
     note, award = payload.note, payload.object_attributes
     if (award.action or payload.event_type) != "award":
         return _unused(delivery, "an emoji that is taken back asks for nothing")
+    if award.user_id not in {None, payload.user.id}:
+        return _unused(delivery, _TEST)
     if note is None or payload.merge_request is None or note.noteable_type != "MergeRequest":
         return _unused(delivery, "only emoji under comments of merge requests count")
     if note.system or note.internal or note.confidential:

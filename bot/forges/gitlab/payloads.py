@@ -118,6 +118,7 @@ class Award(Struct, frozen=True):
     id: Id
     name: Annotated[str, Meta(min_length=1, max_length=255)]
     action: str | None = None
+    user_id: Id | None = None
 
 
 class AwardedNote(Struct, frozen=True, kw_only=True):

@@ -142,7 +142,7 @@ def note(
         "internal": False,
         "note": body,
         "noteable_type": on,
-        "author_id": 311,
+        "author_id": (sender or user())["id"],
         "created_at": TIME,
         "updated_at": TIME,
         "project_id": PROJECT_ID,

@@ -240,6 +240,14 @@ def test_an_issue_that_nobody_gave_to_anybody_is_not_used(action: str | None) ->
     assert isinstance(decode("issue_hook", samples.issue(action)), Unused)
 
 
+def test_who_tests_a_hook_says_nothing_of_what_others_said() -> None:
+    told = "somebody has GitLab tell again of what another person did"
+    assert decode("note_hook", samples.note(author_id=5)) == Unused(delivery_id=ID, reason=told)
+    rocket = samples.emoji()
+    assert isinstance(decode("emoji_hook", rocket), Reacted)
+    assert decode("emoji_hook", changed(rocket, "object_attributes.user_id", 5)) == Unused(delivery_id=ID, reason=told)
+
+
 @pytest.mark.parametrize("action", ["open", "update"])
 def test_what_a_confidential_issue_asks_for_would_be_seen_by_everybody(action: str) -> None:
     added = {"labels": {"previous": [], "current": labels("flowforge")}}
