@@ -54,7 +54,7 @@ from bot.model.forge import ForgeKind
     "--scenario",
     type=click.Choice([one.value for one in Scenario]),
     default=Scenario.CONFLICT.value,
-    help="What is shown: a pull request in conflict, or an issue that becomes a draft pull request.",
+    help="What is shown: a pull request in conflict, an issue that becomes one, or one from a fork.",
 )
 @click.option("--direct", is_flag=True, help="Let small conflicts go to the model in one call, without an agent's run.")
 @click.option(

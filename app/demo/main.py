@@ -179,7 +179,7 @@ async def _run(
             database=database.said,
         )
         issue = options.scenario is Scenario.ISSUE
-        scene = await set_up_issue(stage) if issue else await set_up(stage, source)
+        scene = await set_up_issue(stage) if issue else await set_up(stage, source, options.scenario)
         progress = Progress(until=options.until, steps=ISSUE_STEPS if issue else tuple(Step))
         try:
             await _play(options, stage, scene, progress, display)

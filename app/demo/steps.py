@@ -11,6 +11,7 @@ class Scenario(StrEnum):
 
     CONFLICT = "conflict"
     ISSUE = "issue"
+    FORK = "fork"
 
 
 class Step(StrEnum):

@@ -24,6 +24,7 @@ from bot.report.headings import heading
 FULL_NAME: Final = "acme/payments"
 HEAD: Final = "more-currencies"
 COMMAND: Final = "/flowforge resolve"
+OK: Final = "/flowforge ok"
 
 _ACCEPTED: Final = 202
 LOOK_SECONDS: Final = 0.02
@@ -69,14 +70,17 @@ class PullScene(Scene):
     author: Account
 
 
-async def set_up(stage: Stage, source: Source) -> PullScene:
+async def set_up(stage: Stage, source: Source, scenario: Scenario = Scenario.CONFLICT) -> PullScene:
     """Create the repository and the pull request. Raises ``BadInputError`` when the source has no such branches."""
     people = stage.host.simulator.people
     author, maintainer = people.user("robin"), people.user("maintainer")
-    roles = {author: Role.WRITE, maintainer: Role.MAINTAIN}
+    roles = {maintainer: Role.MAINTAIN} | ({} if scenario is Scenario.FORK else {author: Role.WRITE})
+    head_repository = None
     if source.path is None:
         repository = await people.repository(FULL_NAME, files=sample.BASE, roles=roles)
-        await people.commit(repository, HEAD, sample.OURS, author=author, message="Settle in yen")
+        if scenario is Scenario.FORK:
+            head_repository = await people.fork(repository, author)
+        await people.commit(head_repository or repository, HEAD, sample.OURS, author=author, message="Settle in yen")
         await people.commit(repository, "main", sample.THEIRS, author=maintainer, message="Settle in francs and kronor")
         head = HEAD
     else:
@@ -86,7 +90,9 @@ async def set_up(stage: Stage, source: Source) -> PullScene:
         except Exception as error:
             raise BadInputError(f"cannot take {source.head} and {source.base} from {source.path}: {error}") from error
         head = "pull-request"
-    pull = await people.open_pull_request(repository, author=author, head=head, title="Settle in more currencies")
+    pull = await people.open_pull_request(
+        repository, author=author, head=head, head_repository=head_repository, title="Settle in more currencies"
+    )
     return PullScene(
         repository=repository,
         pull=pull,
@@ -94,6 +100,7 @@ async def set_up(stage: Stage, source: Source) -> PullScene:
         maintainer=maintainer,
         head_before=pull.head_sha,
         base=repository.refs["refs/heads/main"],
+        scenario=scenario,
     )
 
 
@@ -131,6 +138,9 @@ class Story:
     async def _ask(self) -> None:
         scene, forge = self.scene, self.stage.host.simulator
         self.progress.begin()
+        if scene.scenario is Scenario.FORK:
+            await self._vouch()
+        before = len(self._replies())
         comment = forge.people.comment(scene.pull, scene.maintainer, COMMAND)
 
         def delivered() -> bool:
@@ -139,20 +149,29 @@ class Story:
 
         await forge.wait_for(delivered, what="the delivery")
         self.progress.mark(Step.DELIVERED)
-        answer: Job | str = await look(self._find_answer(comment), "a job, or a refusal")
+        answer: Job | str = await look(self._find_answer(comment, before), "a job, or a refusal")
         if isinstance(answer, Job):
             scene.job = answer
             self.progress.mark(Step.ACCEPTED)
         else:
             scene.comment = answer
 
-    def _find_answer(self, comment: Comment) -> Callable[[], Awaitable[Job | str | None]]:
+    async def _vouch(self) -> None:
+        """Nothing runs on a stranger's commit before somebody who may write here named it."""
+        scene, forge = self.scene, self.stage.host.simulator
+        forge.people.comment(scene.pull, scene.maintainer, f"{OK} {scene.pull.head_sha}")
+        await forge.wait_for(self._replies, timeout=STEP_SECONDS, what="the answer to an ok")
+
+    def _replies(self) -> list[str]:
+        bot = self.stage.host.simulator.world.bot
+        return [one.body for one in self.scene.pull.comments.values() if one.author is bot]
+
+    def _find_answer(self, comment: Comment, before: int) -> Callable[[], Awaitable[Job | str | None]]:
         async def find() -> Job | str | None:
             job = await self.stage.instance.store.jobs.latest(self._ref, self.scene.pull.number)
             if job is not None and job.request.comment_id == comment.id:
                 return job
-            bot = self.stage.host.simulator.world.bot
-            replies = [one.body for one in self.scene.pull.comments.values() if one.author is bot]
+            replies = self._replies()[before:]
             return replies[-1] if replies else None
 
         return find
