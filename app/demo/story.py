@@ -232,11 +232,17 @@ class Story:
         await look(lambda: self.stage.instance.store.proposals.approvals(proposal.id), "the approval")
         self.progress.mark(Step.APPROVED)
         with contextlib.suppress(TimeoutError):
-            await forge.wait_for(lambda: scene.pull.head_sha == proposal.commit, timeout=STEP_SECONDS, what="the push")
-        scene.head_after_approve = scene.pull.head_sha
-        if scene.pull.head_sha == proposal.commit:
+            await forge.wait_for(lambda: self._head() == proposal.commit, timeout=STEP_SECONDS, what="the push")
+        scene.head_after_approve = self._head()
+        if scene.head_after_approve == proposal.commit:
             self.progress.mark(Step.PUSHED)
             await look(self._published, "the record of the push")
+
+    def _head(self) -> str:
+        """The head of the pull request, or of the draft that was opened beside it for a fork that is closed to us."""
+        bot = self.stage.host.simulator.world.bot
+        beside = [one for one in self.scene.repository.pull_requests() if one.author is bot and one.open]
+        return (beside[-1] if beside else self.scene.pull).head_sha
 
     async def _published(self) -> Job | None:
         job = None if self.scene.job is None else await self.stage.instance.store.jobs.get(self.scene.job.id)
@@ -249,12 +255,12 @@ class Story:
         forge.people.comment(scene.pull, scene.maintainer, "/flowforge rollback")
         with contextlib.suppress(TimeoutError):
             await forge.wait_for(
-                lambda: scene.pull.head_sha == scene.head_before,
+                lambda: self._head() == scene.head_before,
                 timeout=STEP_SECONDS,
                 what="the rollback",
             )
-        scene.head_after_rollback = scene.pull.head_sha
-        if scene.pull.head_sha == scene.head_before:
+        scene.head_after_rollback = self._head()
+        if scene.head_after_rollback == scene.head_before:
             self.progress.mark(Step.ROLLED_BACK)
             await look(self._rollback_reported, "the report of the rollback")
 

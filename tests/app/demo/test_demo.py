@@ -134,6 +134,18 @@ def test_an_issue_becomes_a_draft_pull_request_and_is_taken_back(tmp_path: Path,
     assert (document["conflicts"], document["refusal"]) == ([], None)
 
 
+@pytest.mark.parametrize("forge", CHECKS)
+def test_a_pull_request_from_a_fork_is_vouched_for_and_its_merge_arrives_beside_it(tmp_path: Path, forge: str) -> None:
+    status, document, said = demo(tmp_path, "--forge", forge, "--scenario", "fork")
+    assert status == 0, said
+    assert list(document) == DOCUMENT
+    assert (document["forge"], document["scenario"], document["refusal"]) == (forge, "fork", None)
+    assert all(step["ok"] for step in document["steps"])
+    pull, proposal = document["pull_request"], document["proposal"]
+    assert proposal["parents"] == [pull["head_before"], pull["base"]]
+    assert (pull["head_after_approve"], pull["head_after_rollback"]) == (proposal["commit"], pull["head_before"])
+
+
 def bundle(directory: Path, base: dict[str, str], ours: dict[str, str], theirs: dict[str, str]) -> Path:
     repository = directory / "source"
     repository.mkdir()
