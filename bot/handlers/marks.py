@@ -34,6 +34,8 @@ class SeeMarks:
             case Reacted():
                 # Whoever copies our words into a comment offers nothing.
                 return event.author_id == bot
+            case LabelAdded() if any(assignee.id == bot for assignee in event.assignees):
+                return True
             case LabelAdded():
                 await self.registry.repository(repository)
                 loaded = await load_config(

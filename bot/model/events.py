@@ -91,7 +91,7 @@ class LabelAdded:
 
     ``title`` and ``body`` are as they stood at that moment: what is edited later is not obeyed. ``base_ref`` is the
     branch whose configuration counts: a pull request's base, the default branch for an issue. ``more`` are further
-    labels, on forges that tell of several at once.
+    labels and ``assignees`` who was assigned with them, on forges that tell of several at once.
     """
 
     delivery_id: str
@@ -104,6 +104,7 @@ class LabelAdded:
     base_ref: str
     actor: Actor
     more: tuple[str, ...] = ()
+    assignees: tuple[Actor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

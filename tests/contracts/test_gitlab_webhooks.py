@@ -168,5 +168,6 @@ async def test_a_mark_counts_where_it_is_meant_for_us(stage: BothStage, store: S
     assert isinstance(assigned, Assigned)
     assert await see_marks(replace(label, label="bug", more=("FlowForge",)))
     assert not await see_marks(replace(label, label="bug"))
+    assert await see_marks(replace(label, label="bug", assignees=(label.actor, assigned.assignee)))
     assert await see_marks(replace(assigned, assignee=label.actor, more=(assigned.assignee,)))
     assert not await see_marks(replace(assigned, assignee=label.actor))

@@ -287,7 +287,7 @@ def _marked(
     on_pull_request: bool,
     base_ref: str,
 ) -> Event | None:
-    """What was added of labels, else of assignees, None where nothing was. One event may tell of several labels."""
+    """What was added of labels, else of assignees; one event may tell of several, and of both. None: nothing was."""
     told = payload.object_attributes
     labels = changes.labels.added()
     assignees = changes.assignees.added()
@@ -299,6 +299,7 @@ def _marked(
             on_pull_request=on_pull_request,
             label=labels[0],
             more=tuple(labels[1:]),
+            assignees=tuple(_actor(user) for user in assignees),
             title=told.title,
             body=told.description or "",
             base_ref=base_ref,

@@ -240,6 +240,12 @@ def test_an_issue_that_nobody_gave_to_anybody_is_not_used(action: str | None) ->
     assert isinstance(decode("issue_hook", samples.issue(action)), Unused)
 
 
+def test_an_issue_that_is_born_with_labels_and_an_assignee_tells_of_both() -> None:
+    event = decode("issue_hook", samples.issue("open", labels=labels("bug"), assignees=[samples.user("helper", 99)]))
+    assert isinstance(event, LabelAdded)
+    assert (event.label, event.assignees) == ("bug", (Actor(id=99, login="helper"),))
+
+
 def test_who_tests_a_hook_says_nothing_of_what_others_said() -> None:
     told = "somebody has GitLab tell again of what another person did"
     assert decode("note_hook", samples.note(author_id=5)) == Unused(delivery_id=ID, reason=told)
