@@ -107,6 +107,7 @@ def parts() -> tuple[str, ...]:
         ),
         header + "\n".join(_setting(key, schema, _REGENERATE) for key in keys(schema, _REGENERATE)),
         *_TESTS,
+        *_quiet_hours(schema, header),
         *_shared(),
         "## Protected paths",
         (
@@ -160,6 +161,24 @@ def _approvals(schema: dict[str, Any], header: str) -> tuple[str, ...]:
             "  codeowners: true\npaths:\n  - match: docs/**\n    tier: auto\n  - match: infra/**\n    tier: "
             "two_approvals\n"
             "  - match: licences/**\n    tier: never\n```"
+        ),
+    )
+
+
+def _quiet_hours(schema: dict[str, Any], header: str) -> tuple[str, ...]:
+    entry = ("quiet_hours", 0)
+    return (
+        "## quiet_hours",
+        (
+            "Within them FlowForge begins nothing by itself: a push that brings pull requests into conflict is looked "
+            "at, but told of, and resolved where `on_conflict` says so, when the hours end, as far as there still is a "
+            "conflict then. A proposal of the tier `auto` that is ready within them waits for a person. Commands, "
+            "buttons, labels and assignments are people's, and are obeyed at any hour."
+        ),
+        header + "\n".join(_setting(key, schema, entry) for key in keys(schema, entry)),
+        (
+            "```yaml\nversion: 1\nquiet_hours:\n  - timezone: Europe/Berlin\n    hours: 18:00-08:00\n"
+            "  - timezone: Europe/Berlin\n    hours: 08:00-18:00\n    days: [sat, sun]\n```"
         ),
     )
 

@@ -70,7 +70,7 @@ def bind_watch(parts: Parts, act: ActOnIntent, queue: ArqQueue, notice: NoticeCh
         queue=queue,
         clock=parts.clock,
         notice=notice,
-        tell=TellConflicts(store=store, forge=forge, batch=batch, queue=queue, act=act),
+        tell=TellConflicts(store=store, forge=forge, batch=batch, queue=queue, act=act, clock=parts.clock),
     )
 
 

@@ -141,7 +141,11 @@ def _work(parts: Parts, launcher: RunLauncher, guard: Obstacle) -> _Work:
         git=git,
         clock=clock,
         tests=RunTests(
-            store=store, launch=launch, approve=ApproveUnasked(store=store, forge=forge), clock=clock, server=limits
+            store=store,
+            launch=launch,
+            approve=ApproveUnasked(store=store, forge=forge, clock=clock),
+            clock=clock,
+            server=limits,
         ),
     )
     settle = SettleMerge(

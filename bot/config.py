@@ -8,6 +8,7 @@ import difflib
 import functools
 import hashlib
 import re
+import zoneinfo
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, get_args
@@ -61,6 +62,7 @@ def parse_layer(data: bytes, *, path: str = CONFIG_PATH) -> Layer:
     stated = frozenset(map(dotted, _stated(document.data, (), _schema())))
     layer = Layer(path=path, config=config, stated=stated, document=document)
     _check_commands(layer)
+    _check_zones(layer)
     return layer
 
 
@@ -108,6 +110,15 @@ def _check_commands(layer: Layer) -> None:
             split_command(command)
         except ValueError as error:
             raise layer.error(f"{code_span(dotted(where))} cannot be run: {error}.", where) from None
+
+
+def _check_zones(layer: Layer) -> None:
+    for index, entry in enumerate(layer.config.quiet_hours):
+        try:
+            zoneinfo.ZoneInfo(entry.timezone)
+        except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+            message = f"{code_span(entry.timezone)} is no time zone. Write one such as `Europe/Berlin`, or `UTC`."
+            raise layer.error(message, ("quiet_hours", index, "timezone")) from None
 
 
 def config_version(data: bytes) -> str:

@@ -5,7 +5,7 @@ The parser, the error messages, the JSON Schema and ``docs/configuration.md`` fo
 
 import shlex
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -34,6 +34,10 @@ ForkPullRequests = Literal["ask", "allow", "off"]
 WriterLevel = Literal["write", "maintain", "admin"]
 """What may be asked for commands that change something or cost money: never less than write."""
 
+
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: Final[tuple[Day, ...]] = get_args(Day)
+"""The days of the week, Monday first."""
 
 TierName = Literal["auto", "approve", "two_approvals", "never"]
 """How much has to be asked before a path is pushed, from the least to the most."""
@@ -173,6 +177,30 @@ class Approvals(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = False
 
 
+class QuietHours(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Hours at which the bot begins nothing by itself."""
+
+    timezone: Annotated[
+        str,
+        Meta(
+            description="The time zone of the hours, such as `Europe/Berlin`.",
+            pattern=r"^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$",
+            max_length=64,
+        ),
+    ] = "UTC"
+    hours: Annotated[
+        str,
+        Meta(
+            description="From when to when, such as `18:00-08:00`; an end that is not later is on the next day.",
+            pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$",
+        ),
+    ]
+    days: Annotated[
+        tuple[Day, ...],
+        Meta(description="The days on which they begin; all of them when none is named.", max_length=7),
+    ] = ()
+
+
 class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One version of a repository's configuration."""
 
@@ -273,6 +301,15 @@ class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             "nothing.",
         ),
     ] = "report"
+    quiet_hours: Annotated[
+        tuple[QuietHours, ...],
+        Meta(
+            description="When the bot begins nothing by itself: it tells of no conflict, starts no job for "
+            "`on_conflict: resolve`, and pushes nothing that nobody approved. All of it is made up for when they end; "
+            "what people ask for is done at any hour.",
+            max_length=20,
+        ),
+    ] = ()
     label: Annotated[
         _Label | None,
         Meta(

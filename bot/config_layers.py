@@ -68,6 +68,7 @@ PROTECTIONS: Final[Mapping[str, Stricter]] = {
     "resolvers.agent": _ONLY_IF_ALL,
     "tests_must_pass": _IF_ANY,
     "fork_pull_requests": _LESS_TRUST,
+    "quiet_hours": _ADD_UP,
 }
 """The keys, dotted, whose stricter value counts; a mapping stands for all of its keys. Of others the inner counts."""
 

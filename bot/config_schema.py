@@ -55,7 +55,8 @@ def expectation(schema: Schema, root: Schema) -> str:
             some = "the" if set(schema["required"]) == set(schema["properties"]) else "any of the"
             return f"a mapping with {some} keys {', '.join(map(code_span, schema['properties']))}"
         case _:
-            return f"{schema['description']}, at most {schema['maxLength']} characters"
+            most = f", at most {schema['maxLength']} characters" if "maxLength" in schema else ""
+            return f"{schema['description']}{most}"
 
 
 def _one_of(values: list[Any]) -> str:

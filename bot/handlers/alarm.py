@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from bot.config_keys import DEFAULT_CONFIG, RepositoryConfig
 from bot.errors import ForgeNotFoundError
@@ -11,9 +12,10 @@ from bot.model.forge import RepositoryRef
 from bot.model.intents import Origin, Resolve
 from bot.model.reports import pull_owner
 from bot.model.watch import ConflictWatch, MergeState, Pair, WatchedPull
+from bot.policy.quiet import quiet_until
 from bot.ports.forge import Forge
 from bot.ports.store import Store
-from bot.ports.system import Queue
+from bot.ports.system import Clock, Queue
 from bot.ports.watch import WatchGit
 from bot.report.watch import render_watch
 
@@ -31,20 +33,29 @@ class TellConflicts:
     batch: WatchGit
     queue: Queue
     act: ActOnIntent
+    clock: Clock
 
-    async def __call__(self, repository: RepositoryRef, base_ref: str, *, heads: Mapping[int, str]) -> None:
-        """Tell what is not told yet. The forge is asked about a pull request only when there is something to tell."""
+    async def __call__(self, repository: RepositoryRef, base_ref: str, *, heads: Mapping[int, str]) -> datetime | None:
+        """Tell what is not told yet; when to come again, where quiet hours keep something until then.
+
+        The forge is asked about a pull request only when there is something to tell.
+        """
         pulls = await self.store.watch.troubled(repository, base_ref)
         begun = [pull for pull in pulls if _has_begun(pull) and heads.get(pull.number) == pull.head_sha]
         ended = [pull for pull in pulls if pull.told_head is not None and pull.state is MergeState.CLEAN]
         for pull in ended:
             await self._close(repository, pull)
         if not begun:
-            return
+            return None
         loaded = await load_config(repository, base_ref=base_ref, forge=self.forge, registry=self.store.registry)
+        config = loaded.config or DEFAULT_CONFIG
+        quiet = quiet_until(config, self.clock.now())
+        if quiet is not None:
+            return quiet
         for pull in begun:
-            if await self._is_silenced(repository, pull, loaded.config or DEFAULT_CONFIG):
+            if await self._is_silenced(repository, pull, config):
                 await self.store.watch.judged(repository, [replace(pull, alarm=False)])
+        return None
 
     async def _close(self, repository: RepositoryRef, pull: WatchedPull) -> None:
         if pull.told_head is None or pull.base_sha is None:

@@ -12,9 +12,11 @@ from bot.model.jobs import Job
 from bot.model.proposals import Approval, ApprovalVia, Proposal, Tally
 from bot.policy.approvals import Ownership, counted, goes_by_itself
 from bot.policy.codeowners import LOCATIONS, CodeOwners, Owner, OwnerKind, all_demands
+from bot.policy.quiet import quiet_until
 from bot.ports.forge import Forge
 from bot.ports.git import Git
 from bot.ports.store import Store
+from bot.ports.system import Clock
 from bot.report import endings
 from bot.report.diffs import split
 
@@ -125,16 +127,17 @@ class ApproveUnasked:
 
     store: Store
     forge: Forge
+    clock: Clock
 
     async def __call__(self, job: Job, proposal: Proposal) -> Approval | None:
         """The approval of a proposal that no person has to look at, None where one has to.
 
-        What we cannot push ourselves is for people in any case.
+        What we cannot push ourselves is for people in any case, and so is all that is ready in quiet hours.
         """
         config = await job_config(job, registry=self.store.registry)
         conflicts = await self.store.proposals.conflicts(job.id)
         tests = await self.store.proposals.tests(job.id, proposal.tree)
-        if not goes_by_itself(proposal, conflicts, tests, config):
+        if not goes_by_itself(proposal, conflicts, tests, config) or quiet_until(config, self.clock.now()):
             return None
         repository = job.request.repository
         pull_request = await self.forge.pull_request(repository, job.request.number)

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from bot.errors import FlowForgeError, GitError
@@ -59,41 +59,41 @@ class WatchBase:
         kind, deadline = LevelKind.BASE_SYNC, time.monotonic() + TICK_SECONDS
         while (lease := await self.store.levels.take(kind, key, until=self.clock.now() + _LEASE)) is not None:
             try:
-                finished = await self._sync(key, deadline)
+                again = await self._sync(key, deadline)
             except FlowForgeError as error:
                 wait = min(_FIRST_RETRY * 2 ** min(lease.attempts, 10), _LONGEST_RETRY)
                 await self.store.levels.later(lease, not_before=self.clock.now() + wait, error=str(error))
                 raise
-            if finished:
+            if again is None:
                 await self.store.levels.complete(lease)
             else:
-                await self.store.levels.later(lease, not_before=self.clock.now())
+                await self.store.levels.later(lease, not_before=again)
             if time.monotonic() >= deadline:
                 await self.queue.ring(kind, key)
                 return
 
-    async def _sync(self, key: str, deadline: float) -> bool:
-        """Compare once; False when time ran out before the end."""
+    async def _sync(self, key: str, deadline: float) -> datetime | None:
+        """Compare once; when to go on, where time ran out before the end or quiet hours keep something back."""
         about = parse_base_key(key)
         repository = None if about is None else await self._repository(key)
         if about is None or repository is None:
-            return True
+            return None
         await self._list(repository, about.base_ref)
         pulls = await self.store.watch.open_pulls(repository, about.base_ref)
         if not pulls:
-            return True
+            return None
         refs = await self._fetch(repository, about.base_ref, pulls)
         base = refs.get(f"refs/heads/{about.base_ref}")
         if base is None:
-            return True
+            return None
         live = {pull.number: refs.get(self.forge.pull_ref(repository, pull.number)) for pull in pulls}
         heads = {number: head for number, head in live.items() if head is not None}
         seconds = deadline - time.monotonic()
         finished = await compare(
             self.store, self.batch, repository, about.base_ref, base=base, heads=heads, seconds=seconds
         )
-        await self.tell(repository, about.base_ref, heads=heads)
-        return finished
+        quiet = await self.tell(repository, about.base_ref, heads=heads)
+        return quiet if finished else self.clock.now()
 
     async def _repository(self, key: str) -> RepositoryRef | None:
         about = parse_base_key(key)

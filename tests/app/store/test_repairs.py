@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
+from structlog.testing import capture_logs
 
 from app.store.database import SqlStore
 from bot.model.jobs import Job, JobState
@@ -24,17 +24,16 @@ DAY = timedelta(days=1)
 # --- leases
 
 
-async def test_a_dead_workers_job_is_taken_back_once_and_said_to_be(
-    store: SqlStore, clock: HandClock, capsys: pytest.CaptureFixture[str]
-) -> None:
+async def test_a_dead_workers_job_is_taken_back_once_and_said_to_be(store: SqlStore, clock: HandClock) -> None:
     job = await new_job(store)
     await claimed(store, job.id, owner="the dead one", seconds=60)
     clock.advance(59)
     assert await store.repairs.take_back_jobs(clock.now(), limit=9) == 0
     clock.advance(1)
-    assert await store.repairs.take_back_jobs(clock.now(), limit=9) == 1
-    assert await store.repairs.take_back_jobs(clock.now(), limit=9) == 0
-    assert "the dead one" in capsys.readouterr().out
+    with capture_logs() as said:
+        assert await store.repairs.take_back_jobs(clock.now(), limit=9) == 1
+        assert await store.repairs.take_back_jobs(clock.now(), limit=9) == 0
+    assert [line["held_by"] for line in said] == ["the dead one"]
     assert await store.jobs.due(clock.now(), limit=9) == [job.id]
     await claimed(store, job.id, owner="another")
 

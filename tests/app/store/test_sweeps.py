@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-import pytest
+from structlog.testing import capture_logs
 
 from app.store.database import SqlStore
 from bot.model.forge import ForgeKind
@@ -43,14 +43,14 @@ async def test_it_is_due_again_after_its_pause_and_not_while_somebody_is_at_it(
 
 
 async def test_a_dead_workers_pass_is_done_by_another_and_said_to_be(
-    store: SqlStore, neighbour: SqlStore, clock: HandClock, capsys: pytest.CaptureFixture[str]
+    store: SqlStore, neighbour: SqlStore, clock: HandClock
 ) -> None:
     ghost = await taken(store, clock, owner="the dead one")
     clock.advance(30)
-    heir = await taken(neighbour, clock, pause=3600)
+    with capture_logs() as said:
+        heir = await taken(neighbour, clock, pause=3600)
     assert heir.fencing == ghost.fencing + 1
-    assert "a sweep was left behind" in (said := capsys.readouterr().out)
-    assert "the dead one" in said
+    assert [(line["event"], line["held_by"]) for line in said] == [("a sweep was left behind", "the dead one")]
     assert not await store.sweeps.finish(ghost, bookmark="of a ghost")
     await store.sweeps.failed(ghost, error="of a ghost")
     assert await neighbour.sweeps.finish(heir, bookmark="of the heir")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.config import TIERS, Layer, parse_layer, path_tier, protected_paths
-from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, PathTier, RepositoryConfig, TierName
+from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, PathTier, QuietHours, RepositoryConfig, TierName
 from bot.config_layers import (
     PROTECTIONS,
     Effective,
@@ -71,6 +71,12 @@ STRICTER: Final[dict[str, tuple[str, str, Any, str]]] = {
             PathTier(match="infra", tier="two_approvals"),
             PathTier(match="src", tier="never"),
         ),
+        f"{ORG}, {CONFIG_PATH}",
+    ),
+    "quiet_hours": (
+        'quiet_hours: [{hours: "18:00-08:00"}]',
+        'quiet_hours: [{hours: "12:00-13:00", days: [mon]}]',
+        (QuietHours(hours="18:00-08:00"), QuietHours(hours="12:00-13:00", days=("mon",))),
         f"{ORG}, {CONFIG_PATH}",
     ),
     "approvals.required": ("approvals: {required: 2}", "approvals: {required: 1}", 2, ORG),

@@ -241,6 +241,24 @@ async def test_the_configuration_may_want_silence(databases: SqliteBackend, tmp_
         assert bench.check_runs == []
 
 
+async def test_in_quiet_hours_nothing_begins_by_itself_and_nothing_is_lost(
+    databases: SqliteBackend, tmp_path: Path
+) -> None:
+    config = 'version: 1\non_conflict: resolve\nquiet_hours: [{timezone: Europe/Berlin, hours: "14:00-17:00"}]\n'
+    async with watching(tmp_path, await databases.fresh(), config=config) as (bench, (_, second, _)):
+        await push(bench, edit("b.txt", "theirs"))
+        await bench.work()
+        assert (await states(bench))[second.number] is CONFLICT
+        assert await bench.store.jobs.latest(bench.ref, second.number) is None
+        assert bench.check_runs == []
+        bench.clock.time = bench.clock.time.replace(hour=16, minute=0)  # 17:00 in Berlin
+        await bench.work()
+        job = await bench.store.jobs.latest(bench.ref, second.number)
+        assert job is not None
+        assert (job.state, job.request.requested_by.login) == (JobState.RUNNING, bench.sim.bot.login)
+        assert bench.errors == []
+
+
 async def test_a_job_at_work_is_left_to_itself(watched: tuple[Bench, list[PullRequest]]) -> None:
     bench, (_, second, _) = watched
     bench.sim.people.comment(second, bench.maintainer, "/flowforge resolve")
