@@ -18,7 +18,7 @@ from bot.model.forge import (
 from bot.model.reports import CheckRunContent, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
-from bot.model.work import Issue, ThreadComment
+from bot.model.work import FailingCheck, Issue, ThreadComment
 from bot.ports.forge import Forge
 
 
@@ -87,6 +87,14 @@ class ForgeRouter:
     async def issue(self, repository: RepositoryRef, number: int) -> Issue:
         """Ask the repository's forge."""
         return await self._of(repository.forge).issue(repository, number)
+
+    async def line_comments(self, repository: RepositoryRef, number: int, *, limit: int) -> list[ThreadComment]:
+        """On the repository's forge."""
+        return await self._of(repository.forge).line_comments(repository, number, limit=limit)
+
+    async def failing_checks(self, repository: RepositoryRef, head_sha: str) -> list[FailingCheck]:
+        """On the repository's forge."""
+        return await self._of(repository.forge).failing_checks(repository, head_sha)
 
     async def comments(self, repository: RepositoryRef, thread: Thread, *, limit: int) -> list[ThreadComment]:
         """Ask the repository's forge."""

@@ -43,12 +43,26 @@ class ThreadComment:
     updated_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailingCheck:
+    """A check of others that failed on a commit, as the forge shows it now. Untrusted text.
+
+    ``conclusion`` is the forge's own word. ``text`` is what it says about itself, its remarks on lines, or the end of
+    its log, as far as the forge tells; empty where it does not.
+    """
+
+    name: str
+    conclusion: str
+    text: str
+
+
 class Source(StrEnum):
     """Where words in a brief come from. The values are what models and people read."""
 
     ISSUE = "the issue"
     PULL_REQUEST = "the pull request"
     COMMENT = "a comment"
+    CHECK = "a check that failed"
     DIFF = "the changes of the pull request"
     PLAN = "the plan that was made before"
     EARLIER = "what was asked for and done before"

@@ -17,7 +17,7 @@ from bot.model.forge import (
 from bot.model.reports import CheckRunContent, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
-from bot.model.work import Issue, ThreadComment
+from bot.model.work import FailingCheck, Issue, ThreadComment
 
 
 class Forge(Protocol):
@@ -95,6 +95,18 @@ class Forge(Protocol):
 
     async def comments(self, repository: RepositoryRef, thread: Thread, *, limit: int) -> list[ThreadComment]:
         """The newest comments of an issue or a pull request, at most so many, the oldest of them first."""
+        ...
+
+    async def line_comments(self, repository: RepositoryRef, number: int, *, limit: int) -> list[ThreadComment]:
+        """The newest comments on lines of a pull request, each beginning with its place, the oldest of them first.
+
+        As far as the forge tells, without those that are resolved or about lines that are gone. None on a forge where
+        ``comments`` has them.
+        """
+        ...
+
+    async def failing_checks(self, repository: RepositoryRef, head_sha: str) -> list[FailingCheck]:
+        """The checks of others that failed on a commit, as far as we may see them; some, where there are very many."""
         ...
 
     async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:

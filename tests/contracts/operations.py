@@ -122,6 +122,12 @@ OPERATIONS = (
     ),
     Operation(method="GET", template=_REPO + "/pulls/{number:int}", answers={200: m.PullRequest}),
     Operation(
+        method="GET",
+        template=_REPO + "/pulls/{number:int}/comments",
+        query={"sort": Literal["created", "updated"], "direction": Literal["asc", "desc"], **PAGED},
+        answers={200: list[m.PullRequestReviewComment]},
+    ),
+    Operation(
         method="POST",
         template=_REPO + "/pulls",
         body=m.ReposOwnerRepoPullsPostBody,
@@ -191,6 +197,9 @@ OPERATIONS = (
             **PAGED,
         },
         answers={200: m.ReposOwnerRepoCommitsRefCheckRunsGetResponse200},
+    ),
+    Operation(
+        method="GET", template=_REPO + "/commits/{ref:rest}/statuses", query=PAGED, answers={200: list[m.Status]}
     ),
 )
 

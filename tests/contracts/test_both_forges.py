@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from app.demo.simulator.gitlab.server import GitLabSimulator
+from app.demo.simulator.server import Simulator
 from app.demo.simulator.state import Role
 from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
 from bot.model.forge import Actor, ActorKind, ForgeKind, PermissionLevel, Thread, ThreadKind
@@ -295,3 +297,36 @@ async def test_a_reaction_given_twice_is_there_once(stage: BothStage) -> None:
     await stage.forge.react(stage.ref, stage.thread, comment.id, "eyes")
     await stage.forge.react(stage.ref, stage.thread, comment.id, "rocket")
     assert [reaction.content for reaction in comment.reactions] == ["eyes", "rocket"]
+
+
+# --- what others found out ------------------------------------------------------------------------
+
+
+async def test_checks_of_others_that_failed_are_told_with_what_they_say(stage: BothStage) -> None:
+    sim, pull = stage.sim, stage.pull
+    await stage.forge.create_check_run(
+        stage.ref, replace(stage.check(JOB), status=CheckStatus.COMPLETED, conclusion=CheckConclusion.FAILURE)
+    )
+    assert await stage.forge.failing_checks(stage.ref, pull.head_sha) == []
+    log = "\x1b[31mE\x1b[0m fee.py:1 rate is 2\n"
+    if isinstance(sim, Simulator):
+        sim.people.run_check(pull, "lint", "success")
+        sim.people.run_check(pull, "tests", "success")
+        sim.people.run_check(pull, "tests", "failure", summary="1 failed", remarks={"fee.py": "rate is 2"})
+        assert [one.name for one in await stage.forge.failing_checks(stage.ref, pull.head_sha)] == ["tests"]
+        sim.people.accept_permissions(stage.repository.owner, {**sim.app.permissions, "statuses": "read"})
+        sim.people.set_status(pull, "ci/old", "success", "")
+        sim.people.set_status(pull, "ci/old", "error", "no machine")
+        sim.people.set_status(pull, "ci/new", "failure", "")
+        sim.people.set_status(pull, "ci/new", "success", "")
+        tests, outside = await stage.forge.failing_checks(stage.ref, pull.head_sha)
+        assert (tests.name, tests.conclusion) == ("tests", "failure")
+        assert tests.text == "tests\n1 failed\nfee.py:1: failure rate is 2"
+        assert (outside.name, outside.conclusion, outside.text) == ("ci/old", "error", "no machine")
+    else:
+        assert isinstance(sim, GitLabSimulator)
+        sim.people.run_pipeline(pull, {"tests": "failed", "lint": "success"}, trace="x" * 70_000 + log)
+        [tests] = await stage.forge.failing_checks(stage.ref, pull.head_sha)
+        assert (tests.name, tests.conclusion) == ("tests", "failed")
+        assert tests.text.endswith("xE fee.py:1 rate is 2")
+        assert len(tests.text) < 5_000

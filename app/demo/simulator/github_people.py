@@ -1,12 +1,13 @@
 """What people do on the simulated GitHub only: buttons of check runs, and the App's installations."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from app.demo.simulator import acts_apps
 from app.demo.simulator.github_voice import announce_check
 from app.demo.simulator.people import People
 from app.demo.simulator.site import GitHubSite
-from app.demo.simulator.state import Account, CheckRun, Installation, Repository
+from app.demo.simulator.state import Account, CheckRun, GitHubStatus, Installation, PullRequest, Remark, Repository
 
 
 class GitHubPeople(People):
@@ -38,6 +39,71 @@ class GitHubPeople(People):
         """Send the webhook of a button without looking whether the button exists, as a hostile page might."""
         requested: dict[str, object] = {"requested_action": {"identifier": identifier}}
         announce_check(self._site, "requested_action", check, actor, requested)
+
+    def run_check(
+        self,
+        pull: PullRequest,
+        name: str,
+        conclusion: str,
+        *,
+        summary: str = "",
+        remarks: Mapping[str, str] = MappingProxyType({}),
+    ) -> CheckRun:
+        """Let another App's check of a pull request's head end; its remarks by path, on the first lines there."""
+        world, now = self._site.world, self._site.world.now()
+        check = CheckRun(
+            id=world.new_id(),
+            suite_id=world.new_id(),
+            repository=pull.repository,
+            name=name,
+            head_sha=pull.head_sha,
+            external_id="",
+            details_url=f"{world.base_url}/apps/actions",
+            status="completed",
+            conclusion=conclusion,
+            started_at=now,
+            completed_at=now,
+            title=name,
+            summary=summary,
+            foreign=True,
+        )
+        check.annotations = [
+            {"path": path, "start_line": 1, "end_line": 1, "annotation_level": "failure", "message": text}
+            for path, text in remarks.items()
+        ]
+        world.check_runs[check.id] = check
+        announce_check(self._site, "completed", check, pull.author)
+        return check
+
+    def remark(self, pull: PullRequest, author: Account, path: str, line: int | None, body: str) -> None:
+        """Comment on a line in a review; nobody is told by a webhook that the bot is subscribed to."""
+        world = self._site.world
+        pull.remarks.append(
+            Remark(
+                id=world.new_id(),
+                author=author,
+                path=path,
+                line=line,
+                body=body,
+                commit=pull.head_sha,
+                created_at=world.now(),
+            )
+        )
+
+    def set_status(self, pull: PullRequest, context: str, state: str, description: str) -> None:
+        """Let somebody's machine report a commit status on a pull request's head."""
+        self._site.world.statuses.append(
+            GitHubStatus(
+                id=self._site.world.new_id(),
+                repository=pull.repository,
+                sha=pull.head_sha,
+                context=context,
+                state=state,
+                description=description,
+                creator=pull.author,
+                created_at=self._site.world.now(),
+            )
+        )
 
     def rerequest(self, check: CheckRun, actor: Account) -> None:
         """Ask for a check run again."""

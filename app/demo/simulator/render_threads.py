@@ -9,13 +9,16 @@ from urllib.parse import quote
 
 from app.demo.simulator.render import Json, account, api, app, html, node_id, repository, stamp
 from app.demo.simulator.state import (
+    OTHER_APP_ID,
     Account,
     CheckRun,
     Comment,
+    GitHubStatus,
     GitHubWorld,
     Issue,
     PullRequest,
     Reaction,
+    Remark,
     Repository,
     Role,
 )
@@ -69,6 +72,34 @@ def comment(world: GitHubWorld, one: Comment) -> Json:
         "author_association": association(one.issue.repository, one.author),
         "performed_via_github_app": app(world) if one.via_app else None,
         "reactions": reactions(url, one.reactions),
+    }
+
+
+def remark(world: GitHubWorld, pull: PullRequest, one: Remark) -> Json:
+    """A comment of a review on a line."""
+    where = api(world, pull.repository)
+    page = f"{thread_page(world, pull)}#discussion_r{one.id}"
+    about = f"{where}/pulls/{pull.number}"
+    return {
+        "id": one.id,
+        "node_id": node_id("PullRequestReviewComment", one.id),
+        "url": f"{where}/pulls/comments/{one.id}",
+        "html_url": page,
+        "pull_request_url": about,
+        "pull_request_review_id": one.id,
+        "diff_hunk": "@@ -1 +1 @@",
+        "path": one.path,
+        "line": one.line,
+        "side": "RIGHT",
+        "subject_type": "line",
+        "commit_id": one.commit,
+        "original_commit_id": one.commit,
+        "user": account(world, one.author),
+        "body": one.body,
+        "created_at": stamp(one.created_at),
+        "updated_at": stamp(one.created_at),
+        "author_association": association(pull.repository, one.author),
+        "_links": {"self": {"href": page}, "html": {"href": page}, "pull_request": {"href": about}},
     }
 
 
@@ -273,8 +304,29 @@ def check_run(world: GitHubWorld, one: CheckRun) -> Json:
             "annotations_url": f"{url}/annotations",
         },
         "check_suite": {"id": one.suite_id},
-        "app": app(world),
+        "app": _app_of(world, one),
         "pull_requests": check_pulls(world, one),
+    }
+
+
+def _app_of(world: GitHubWorld, one: CheckRun) -> Json:
+    return app(world) | ({"id": OTHER_APP_ID, "slug": "actions", "name": "Actions"} if one.foreign else {})
+
+
+def commit_status(world: GitHubWorld, one: GitHubStatus) -> Json:
+    """A commit status."""
+    return {
+        "id": one.id,
+        "node_id": node_id("StatusContext", one.id),
+        "url": f"{api(world, one.repository)}/statuses/{one.sha}",
+        "avatar_url": None,
+        "state": one.state,
+        "context": one.context,
+        "description": one.description,
+        "target_url": None,
+        "creator": account(world, one.creator),
+        "created_at": stamp(one.created_at),
+        "updated_at": stamp(one.created_at),
     }
 
 
@@ -291,7 +343,7 @@ def check_suite(world: GitHubWorld, one: CheckRun) -> Json:
         "before": None,
         "after": one.head_sha,
         "pull_requests": check_pulls(world, one),
-        "app": app(world),
+        "app": _app_of(world, one),
         "created_at": stamp(one.started_at),
         "updated_at": stamp(one.completed_at or one.started_at),
     }

@@ -6,9 +6,9 @@ from app.demo.simulator import render_threads
 from app.demo.simulator.github_voice import announce_check
 from app.demo.simulator.limits import check_run_fields, moment_of, text_of
 from app.demo.simulator.messages import Refusal, Response, json_response, not_found, page_of
-from app.demo.simulator.routes import CHECKS, CHECKS_WRITE, Call, Route
+from app.demo.simulator.routes import CHECKS, CHECKS_WRITE, STATUSES, Call, Route
 from app.demo.simulator.site import GitHubSite
-from app.demo.simulator.state import CheckRun
+from app.demo.simulator.state import OTHER_APP_ID, CheckRun
 
 
 async def create_check_run(site: GitHubSite, call: Call) -> Response:
@@ -118,7 +118,7 @@ async def list_check_runs(site: GitHubSite, call: Call) -> Response:
         and check.head_sha == sha
         and query.get("check_name") in {None, check.name}
         and query.get("status") in {None, check.status}
-        and query.get("app_id") in {None, str(site.world.app.id)}
+        and query.get("app_id") in {None, str(OTHER_APP_ID if check.foreign else site.world.app.id)}
     ]
     if query.get("filter", "latest") == "latest":
         found = list({check.name: check for check in reversed(found)}.values())[::-1]
@@ -126,6 +126,20 @@ async def list_check_runs(site: GitHubSite, call: Call) -> Response:
         call.request, site.world.base_url, [render_threads.check_run(site.world, check) for check in found]
     )
     return json_response({"total_count": len(found), "check_runs": page}, headers=headers)
+
+
+async def list_statuses(site: GitHubSite, call: Call) -> Response:
+    """``GET /repos/{owner}/{repo}/commits/{ref}/statuses``, newest first."""
+    sha = await site.git.resolve(call.repository, call.params["ref"])
+    if sha is None:
+        raise Refusal(422, f"No commit found for SHA: {call.params['ref']}")
+    found = [
+        render_threads.commit_status(site.world, one)
+        for one in reversed(site.world.statuses)
+        if one.repository is call.repository and one.sha == sha
+    ]
+    page, headers = page_of(call.request, site.world.base_url, found)
+    return json_response(page, headers=headers)
 
 
 _CHECK = "/repos/{owner}/{repo}/check-runs/{check_run_id:int}"
@@ -136,4 +150,5 @@ ROUTES = (
     Route("PATCH", _CHECK, CHECKS_WRITE, update_check_run),
     Route("GET", _CHECK + "/annotations", CHECKS, list_annotations),
     Route("GET", "/repos/{owner}/{repo}/commits/{ref:rest}/check-runs", CHECKS, list_check_runs),
+    Route("GET", "/repos/{owner}/{repo}/commits/{ref:rest}/statuses", STATUSES, list_statuses),
 )

@@ -29,6 +29,18 @@ async def get_pull(site: GitHubSite, call: Call) -> Response:
     return json_response(body)
 
 
+async def list_remarks(site: GitHubSite, call: Call) -> Response:
+    """``GET /repos/{owner}/{repo}/pulls/{number}/comments?sort=&direction=``, oldest first unless asked otherwise."""
+    pull = call.repository.threads.get(call.number("number"))
+    if not isinstance(pull, PullRequest):
+        raise not_found()
+    found = [render_threads.remark(site.world, pull, one) for one in pull.remarks]
+    if call.request.query.get("direction") == "desc":
+        found.reverse()
+    page, headers = page_of(call.request, site.world.base_url, found)
+    return json_response(page, headers=headers)
+
+
 async def list_pulls(site: GitHubSite, call: Call) -> Response:
     """``GET /repos/{owner}/{repo}/pulls?state=&head=owner:branch&base=&direction=``, by when they were opened."""
     query = call.request.query
@@ -201,6 +213,7 @@ _ISSUE = "/repos/{owner}/{repo}/issues/{number:int}"
 ROUTES = (
     Route("GET", "/repos/{owner}/{repo}/pulls", PULLS, list_pulls),
     Route("GET", "/repos/{owner}/{repo}/pulls/{number:int}", PULLS, get_pull),
+    Route("GET", "/repos/{owner}/{repo}/pulls/{number:int}/comments", PULLS, list_remarks),
     Route("POST", "/repos/{owner}/{repo}/pulls", PULLS_WRITE, create_pull),
     Route("PATCH", "/repos/{owner}/{repo}/pulls/{number:int}", PULLS_WRITE, update_pull),
     Route("GET", _ISSUE, TALK, get_issue),

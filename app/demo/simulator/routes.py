@@ -38,6 +38,7 @@ PULLS = OnRepository((("pull_requests", "read"),))
 PULLS_WRITE = OnRepository((("pull_requests", "write"),))
 CHECKS = OnRepository((("checks", "read"),))
 CHECKS_WRITE = OnRepository((("checks", "write"),))
+STATUSES = OnRepository((("statuses", "read"),))
 TALK = OnRepository((("issues", "read"), ("pull_requests", "read")))
 TALK_WRITE = OnRepository((("issues", "write"), ("pull_requests", "write")))
 

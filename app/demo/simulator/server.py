@@ -307,9 +307,12 @@ class Simulator(ForgeSimulator):
     def check_runs(
         self, repository: Repository, *, head_sha: str | None = None, name: str | None = None
     ) -> list[CheckRun]:
-        """The check runs of a repository, oldest first."""
+        """The check runs of our App in a repository, oldest first."""
         return [
             check
             for check in self.world.check_runs.values()
-            if check.repository is repository and head_sha in {None, check.head_sha} and name in {None, check.name}
+            if not check.foreign
+            and check.repository is repository
+            and head_sha in {None, check.head_sha}
+            and name in {None, check.name}
         ]

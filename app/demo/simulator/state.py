@@ -16,6 +16,9 @@ T = TypeVar("T")
 
 ZERO_OID = "0" * 40
 
+OTHER_APP_ID = 15_368
+"""The id of the App that foreign check runs are of."""
+
 
 class AccountKind(StrEnum):
     """The ``type`` of an account in GitHub's answers."""
@@ -161,6 +164,7 @@ class PullRequest(Issue):
     merge_commit_sha: str | None = None
     mergeable: bool | None = None
     merge_pair: tuple[str, str] | None = None
+    remarks: "list[Remark]" = field(default_factory=list)
 
     @property
     def from_fork(self) -> bool:
@@ -169,8 +173,24 @@ class PullRequest(Issue):
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
+class Remark:
+    """A comment of a review on a line, on GitHub; ``line`` is None when the line is gone."""
+
+    id: int
+    author: Account
+    path: str
+    line: int | None
+    body: str
+    commit: str
+    created_at: datetime
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
 class CheckRun:
-    """A check run. ``actions`` are its buttons, which GitHub shows to people but never returns by the API."""
+    """A check run. ``actions`` are its buttons, which GitHub shows to people but never returns by the API.
+
+    ``foreign`` ones are of another App than ours.
+    """
 
     id: int
     suite_id: int
@@ -188,6 +208,21 @@ class CheckRun:
     text: str | None = None
     annotations: list[dict[str, object]] = field(default_factory=list)
     actions: list[dict[str, str]] = field(default_factory=list)
+    foreign: bool = False
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class GitHubStatus:
+    """A commit status."""
+
+    id: int
+    repository: Repository
+    sha: str
+    context: str
+    state: str
+    description: str
+    creator: Account
+    created_at: datetime
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -289,6 +324,7 @@ class GitHubWorld(World):
     check_runs: dict[int, CheckRun] = field(default_factory=dict)
     suites: dict[tuple[int, str], int] = field(default_factory=dict)
     teams: dict[str, set[int]] = field(default_factory=dict)
+    statuses: list[GitHubStatus] = field(default_factory=list)
 
     def installation_for(self, repository: Repository) -> Installation | None:
         """The installation that reaches a repository, if any."""

@@ -38,6 +38,7 @@ class Act(StrEnum):
     FETCH = "fetch"
     PUSH = "push"
     MEMBERS = "members"
+    STATUSES = "statuses"
 
 
 PERMISSIONS: Final[Mapping[Act, Mapping[str, str]]] = MappingProxyType(
@@ -62,6 +63,8 @@ OPTIONAL_PERMISSIONS: Final[Mapping[Act, Mapping[str, str]]] = MappingProxyType(
     {
         # Who is in a team that CODEOWNERS names. Without it, teams there have no members for us.
         Act.MEMBERS: MappingProxyType({"members": "read"}),
+        # What fails on a head without being a check run. Without it, a fix does not know of those.
+        Act.STATUSES: MappingProxyType({"statuses": "read"}),
     },
 )
 """The permissions of acts that an App may do without; app-manifest.yml says what for."""

@@ -1,5 +1,6 @@
 """Issues, and what people say under them and under pull requests."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from msgspec import Struct
@@ -46,6 +47,16 @@ class _Comment(Struct, frozen=True):
     user: answers.User | None = None
 
 
+class _LineComment(_Comment, frozen=True, kw_only=True):
+    """https://docs.github.com/en/rest/pulls/comments#list-review-comments-on-a-pull-request .
+
+    ``line`` is null when the line it was about is gone.
+    """
+
+    path: str
+    line: int | None = None
+
+
 async def issue(client: GitHubClient, repository: RepositoryRef, number: int) -> Issue:
     """The issue, and the branch that its repository works on.
 
@@ -82,6 +93,22 @@ async def comments(client: GitHubClient, repository: RepositoryRef, number: int,
     async for page in client.pages(repository, Act.REPORT, url, list[_Comment], number=number):
         newest = [*newest, *map(_comment, page)][-limit:]
     return newest
+
+
+async def line_comments(
+    client: GitHubClient, repository: RepositoryRef, number: int, *, limit: int
+) -> list[ThreadComment]:
+    """The newest comments of reviews on lines that are still there; whether one is resolved, REST does not tell.
+
+    https://docs.github.com/en/rest/pulls/comments#list-review-comments-on-a-pull-request
+    """
+    newest: list[ThreadComment] = []
+    url = "/pulls/{number}/comments?sort=created&direction=desc{&per_page,page}"
+    async for page in client.pages(repository, Act.READ, url, list[_LineComment], number=number):
+        newest += [replace(_comment(one), body=f"{one.path}:{one.line}\n{one.body or ''}") for one in page if one.line]
+        if len(newest) >= limit:
+            break
+    return newest[:limit][::-1]
 
 
 def _comment(found: _Comment) -> ThreadComment:

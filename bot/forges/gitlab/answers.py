@@ -121,6 +121,7 @@ class Status(Struct, frozen=True):
     description: str | None = None
     author: User | None = None
     pipeline_id: int | None = None
+    allow_failure: bool = False
 
 
 class Numbered(Struct, frozen=True):

@@ -31,6 +31,8 @@ USER_AGENT: Final = "FlowForge"
 BACKOFF: Final = (0.5, 1.0, 2.0)
 """Seconds between the tries of a request that may be repeated."""
 
+_PIECE: Final = 64 * 1024
+
 _T = TypeVar("_T")
 Sleep = Callable[[float], Awaitable[None]]
 Query = Mapping[str, str | int | bool]
@@ -115,25 +117,37 @@ class GitLabClient:
                 return
             number += 1
 
+    async def end_of(self, path: str, *, most: int) -> str:
+        """The last bytes of a text, such as a job's log, at most so many; no more of it is ever held."""
+        answer = await self._call("get", path, {}, idempotent=True, tail=most)
+        return answer.body.decode("utf-8", "replace")
+
     async def send(self, method: str, path: str, answer: type[_T], *, data: dict[str, Any], idempotent: bool) -> _T:
         """Write something. Unless ``idempotent``, a failure that leaves open whether it was written is not repeated."""
         return _converted(await self._call(method, path, {}, data=data, idempotent=idempotent), answer, path)
 
     async def _call(
-        self, method: str, path: str, query: Query, *, data: dict[str, Any] | None = None, idempotent: bool
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        *,
+        data: dict[str, Any] | None = None,
+        idempotent: bool,
+        tail: int = 0,
     ) -> Answer:
         for pause in BACKOFF if idempotent else ():
             try:
-                return await self._once(method, path, query, data)
+                return await self._once(method, path, query, data, tail)
             except PassingError:
                 await self._sleep(pause)
-        return await self._once(method, path, query, data)
+        return await self._once(method, path, query, data, tail)
 
-    async def _once(self, method: str, path: str, query: Query, data: dict[str, Any] | None) -> Answer:
+    async def _once(self, method: str, path: str, query: Query, data: dict[str, Any] | None, tail: int) -> Answer:
         with self._limits.asking():
             try:
                 answer = await asyncio.get_running_loop().run_in_executor(
-                    self._threads, self._exchange, method, path, _texts(query), data
+                    self._threads, self._exchange, method, path, _texts(query), data, tail
                 )
             except _FailedError as failed:
                 raise self._failed(method, path, failed) from None
@@ -141,8 +155,13 @@ class GitLabClient:
         self._meter.answered(method.upper(), "2xx")
         return answer
 
-    def _exchange(self, method: str, path: str, query: dict[str, Any], data: dict[str, Any] | None) -> Answer:
-        """One exchange, in a thread. Exceptions of libraries end here: they carry the request with its token."""
+    def _exchange(
+        self, method: str, path: str, query: dict[str, Any], data: dict[str, Any] | None, tail: int
+    ) -> Answer:
+        """One exchange, in a thread; of its body the last ``tail`` bytes, with 0 all of it.
+
+        Exceptions of libraries end here: they carry the request with its token.
+        """
         try:
             response = self._gitlab.http_request(
                 method,
@@ -152,13 +171,15 @@ class GitLabClient:
                 obey_rate_limit=False,
                 retry_transient_errors=False,
                 max_retries=0,
+                streamed=bool(tail),
             )
+            body = _end(response, tail) if tail else response.content
         except gitlab.GitlabError as error:
             body = error.response_body if isinstance(error.response_body, bytes) else b""
             raise _FailedError(error.response_code, body, self._session.answered) from None
         except (requests.RequestException, UnicodeError) as error:
             raise _FailedError(None, type(error).__name__.encode(), {}) from None
-        return Answer(body=response.content, headers=self._session.answered)
+        return Answer(body=body, headers=self._session.answered)
 
     def _failed(self, method: str, path: str, failed: "_FailedError") -> ForgeError:
         what = f"{method.upper()} {path}"
@@ -183,6 +204,14 @@ class _FailedError(Exception):
         self.status = status
         self.body = body
         self.headers = headers
+
+
+def _end(response: requests.Response, most: int) -> bytes:
+    kept = b""
+    with response:
+        for piece in response.iter_content(_PIECE):
+            kept = (kept + piece)[-most:]
+    return kept
 
 
 def _texts(query: Query) -> dict[str, Any]:

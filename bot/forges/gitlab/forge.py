@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit
 
 from bot.errors import ForgeRefusedError
-from bot.forges.gitlab import answers, files, hooks, issues, notes, people, pulls
+from bot.forges.gitlab import answers, checks, files, hooks, issues, notes, people, pulls
 from bot.forges.gitlab.client import GitLabClient, Sleep
 from bot.forges.gitlab.deliveries import DeliveryDecoder
 from bot.forges.gitlab.statuses import Statuses
@@ -27,7 +27,7 @@ from bot.model.forge import (
 from bot.model.reports import CheckRunContent, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
-from bot.model.work import Issue, ThreadComment
+from bot.model.work import FailingCheck, Issue, ThreadComment
 from bot.ports.system import Clock
 
 _NOT_IMPLEMENTED: Final = 501
@@ -124,6 +124,15 @@ class GitLabForge:
     async def comments(self, repository: RepositoryRef, thread: Thread, *, limit: int) -> list[ThreadComment]:
         """See ``bot.forges.gitlab.issues``."""
         return await issues.comments(self._client, repository, thread, limit=limit)
+
+    async def line_comments(self, repository: RepositoryRef, number: int, *, limit: int) -> list[ThreadComment]:
+        """None: they are notes of the merge request like any other."""
+        del repository, number, limit
+        return []
+
+    async def failing_checks(self, repository: RepositoryRef, head_sha: str) -> list[FailingCheck]:
+        """See ``bot.forges.gitlab.checks``."""
+        return await checks.failing(self._client, repository, head_sha, own_id=await self._own_id(repository))
 
     async def open_pull_requests(self, repository: RepositoryRef) -> list[SeenPull]:
         """See ``bot.forges.gitlab.pulls``."""

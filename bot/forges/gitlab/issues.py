@@ -42,6 +42,7 @@ class _Note(Struct, frozen=True):
     system: bool = False
     internal: bool = False
     confidential: bool = False
+    resolved: bool = False
 
     @property
     def for_everybody(self) -> bool:
@@ -75,7 +76,7 @@ async def issue(client: GitLabClient, repository: RepositoryRef, number: int) ->
 async def comments(
     client: GitLabClient, repository: RepositoryRef, thread: Thread, *, limit: int
 ) -> list[ThreadComment]:
-    """The newest notes that people wrote for everybody to read, the oldest of them first.
+    """The newest notes that people wrote for everybody to read and nobody resolved, the oldest of them first.
 
     Read from the newest on, and no further than needed: a thread may be long. https://docs.gitlab.com/api/notes/
     """
@@ -84,7 +85,7 @@ async def comments(
     order: dict[str, str | int] = {"sort": "desc", "order_by": "created_at", "activity_filter": "only_comments"}
     pages = client.pages(url, list[_Note], **order, per_page=NOTES_PAGE)
     async for page in pages:
-        newest += [_comment(one) for one in page if one.for_everybody]
+        newest += [_comment(one) for one in page if one.for_everybody and not one.resolved]
         if len(newest) >= limit:
             break
     return newest[:limit][::-1]

@@ -388,3 +388,11 @@ async def test_a_confidential_issue_is_not_there_for_work_that_everybody_sees(fo
     with pytest.raises(ForgeNotFoundError, match="issue 7 is confidential") as raised:
         await forge.issue(REPOSITORY, 7)
     assert "leaks" not in str(raised.value)
+
+
+async def test_notes_on_lines_are_read_until_somebody_resolves_them(forge: GitLabForge, wire: Wire) -> None:
+    on_line = {"type": "DiffNote", "resolvable": True}
+    notes = [note(6, resolved=True, **on_line), note(5, resolved=False, **on_line), note(4)]
+    wire.on("GET", f"{PROJECT}/merge_requests/7/notes", reply(notes))
+    assert [one.id for one in await forge.comments(REPOSITORY, PULL, limit=9)] == [4, 5]
+    assert await forge.line_comments(REPOSITORY, 7, limit=9) == []
