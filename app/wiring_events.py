@@ -37,7 +37,7 @@ def bind_route(parts: Parts, advance: AdvanceJob, queue: ArqQueue, refresh: Refr
         check_fresh=advance.publish.check_fresh,
         count=advance.publish.count,
         conclude=advance.conclude,
-        gather=GatherBrief(forge=forge),
+        gather=GatherBrief(forge=forge, jobs=store.jobs),
     )
     act = ActOnIntent(
         store=store,

@@ -56,6 +56,7 @@ class CommandName(StrEnum):
     PLAN = "plan"
     GO = "go"
     EXPLAIN = "explain"
+    FIX = "fix"
 
 
 class Place(StrEnum):
@@ -387,6 +388,13 @@ COMMANDS: Final = (
         arguments=(_INSTRUCTIONS,),
         options=_SPENDING,
         examples=("/flowforge explain", "/flowforge explain why the cache is cleared twice"),
+    ),
+    CommandSpec(
+        name=CommandName.FIX,
+        summary="Mend what the failing checks and the comments of this pull request say, and propose a commit.",
+        arguments=(_INSTRUCTIONS,),
+        options=_SPENDING,
+        examples=("/flowforge fix", "/flowforge fix --budget 3 only the linter"),
     ),
 )
 """The table."""

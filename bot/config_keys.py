@@ -59,6 +59,7 @@ class Permissions(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     implement: Annotated[WriterLevel, Meta(description="Who may have an issue implemented.")] = "write"
     plan: Annotated[WriterLevel, Meta(description="Who may ask for a plan.")] = "write"
     explain: Annotated[WriterLevel, Meta(description="Who may ask for an explanation.")] = "write"
+    fix: Annotated[WriterLevel, Meta(description="Who may have a pull request mended.")] = "write"
 
 
 _Glob = Annotated[

@@ -33,6 +33,7 @@ from bot.model.intents import (
     Approve,
     Cancel,
     Explain,
+    Fix,
     Go,
     Help,
     Implement,
@@ -205,6 +206,8 @@ def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0
             return Go(origin=origin, **_wishes(command))
         case CommandName.EXPLAIN:
             return Explain(origin=origin, **_wishes(command))
+        case CommandName.FIX:
+            return Fix(origin=origin, **_wishes(command))
         case _:
             assert_never(command.name)
 

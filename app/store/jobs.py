@@ -207,7 +207,7 @@ class SqlJobs:
         return await self._newest(
             repository,
             number,
-            jobs.c.kind.in_((JobKind.RESOLVE, JobKind.IMPLEMENT)),
+            jobs.c.kind.in_((JobKind.RESOLVE, JobKind.IMPLEMENT, JobKind.FIX)),
             jobs.c.state == JobState.PUBLISHED,
             ~rolled_back,
         )

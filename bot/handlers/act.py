@@ -16,6 +16,7 @@ from bot.model.intents import (
     Cancel,
     Decision,
     Explain,
+    Fix,
     Go,
     Help,
     Ignored,
@@ -149,7 +150,7 @@ class ActOnIntent:
                 return await self.deeds.rollback(intent, facts)
             case Ok():
                 await self.deeds.ok(intent, facts)
-            case Implement() | Plan() | Go() | Explain():
+            case Implement() | Plan() | Go() | Explain() | Fix():
                 version = "" if loaded is None else loaded.version
                 return await self.deeds.work(intent, facts, config_version=version)
             case _:
@@ -223,7 +224,7 @@ class ActOnIntent:
         await self.replies.say(origin, pauses.ENDED if ended else pauses.NONE, reaction="eyes")
 
     async def _head_may_run(self, intent: Intent, pull_request: PullRequest, loaded: LoadedConfig | None) -> bool:
-        if not isinstance(intent, Resolve | Retry | TakeSide):
+        if not isinstance(intent, Resolve | Retry | TakeSide | Fix):
             return True
         config = None if loaded is None else loaded.config
         return await self.check_head(pull_request, pull_request.head_sha, config or DEFAULT_CONFIG)

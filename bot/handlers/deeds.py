@@ -10,7 +10,7 @@ from typing import Final
 
 from bot.errors import StoreError
 from bot.handlers.approvals import CountApprovals
-from bot.handlers.briefs import GatherBrief, work_request
+from bot.handlers.briefs import GatherBrief, names_something_to_mend, work_request
 from bot.handlers.conclude import Conclude
 from bot.handlers.publish import CheckFresh
 from bot.handlers.replies import Replies
@@ -22,6 +22,9 @@ from bot.model.intents import (
     Allowed,
     Approve,
     Cancel,
+    Fix,
+    Go,
+    Implement,
     Ok,
     Origin,
     Refused,
@@ -35,6 +38,7 @@ from bot.model.intents import (
 )
 from bot.model.jobs import Job, JobKind, JobLease, JobRequest, JobState
 from bot.model.proposals import Approval, ApprovalVia, Proposal, ProposalState
+from bot.model.work import Brief
 from bot.policy.conflicts import check_unmoved, taken_path, with_take
 from bot.policy.facts import Facts
 from bot.policy.limits import ServerLimits, chosen_budget, chosen_model
@@ -42,7 +46,7 @@ from bot.policy.second import Join, Supersede, decide_second, decide_work
 from bot.ports.forge import Forge
 from bot.ports.store import Store
 from bot.ports.system import Ids, Queue
-from bot.report import endings
+from bot.report import endings, work
 
 _LEASE_SECONDS: Final = 60.0
 
@@ -82,7 +86,12 @@ class Deeds:
 
     async def work(self, intent: Work, facts: Facts, *, config_version: str) -> str | None:
         """Queue what people asked for in words; while another job is active, join it, take its place, or wait."""
-        request = work_request(intent, facts, await self.gather(intent, facts), self.server, config_version)
+        brief = await self.gather(intent, facts)
+        idle = await self._idle(intent, facts, brief)
+        if idle is not None:
+            await self.replies.refuse(intent.origin, idle)
+            return None
+        request = work_request(intent, facts, brief, self.server, config_version)
         supersede = None
         if facts.active is not None and facts.active.request.origin_key != request.origin_key:
             second = decide_work(request, facts.active)
@@ -92,6 +101,33 @@ class Deeds:
             await self.replies.say(intent.origin, second.message)
             supersede = facts.active
         return await self._queue(intent.origin, request, supersede)
+
+    async def _idle(self, intent: Work, facts: Facts, brief: Brief) -> Refused | None:
+        """Why there is nothing to do: nothing is known to be broken, or a draft of ours has it already."""
+        match intent:
+            case Fix() if not intent.instructions and not names_something_to_mend(brief):
+                return Refused(rule="nothing", message=work.NOTHING_TO_FIX)
+            case Implement() | Go() if facts.published is not None and facts.active is None:
+                number = await self._open_draft(facts.published, intent.origin)
+                if number is not None:
+                    message = work.still_open(intent.origin.repository.forge, number)
+                    return Refused(rule="draft", message=message)
+            case _:
+                pass
+        return None
+
+    async def _open_draft(self, published: Job, origin: Origin) -> int | None:
+        """The number of the pull request that a job opened and that is still open."""
+        if published.request.origin_key == origin.key:
+            return None
+        publication = await self.store.proposals.publication(published.id)
+        if publication is None:
+            return None
+        repository = origin.repository
+        number = await self.forge.find_pull_request(repository, publication.ref.removeprefix("refs/heads/"))
+        if number is None or not (await self.forge.pull_request(repository, number)).open:
+            return None
+        return number
 
     async def retry(self, intent: Retry, facts: Facts, *, config_version: str) -> str | None:
         """Queue the newest job's request anew, on the pull request as it is now."""

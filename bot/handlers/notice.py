@@ -1,5 +1,6 @@
 """What events say about open pull requests and their bases: kept, and looked into by those who compare states."""
 
+import re
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -12,6 +13,9 @@ from bot.ports.system import Queue
 
 OWN_BRANCHES: Final = "flowforge/"
 """What we push there is for no pull request to be merged into."""
+
+OWN_BRANCH: Final = re.compile(re.escape(OWN_BRANCHES) + r"([1-9][0-9]{0,9})-([0-9a-f]{8})")
+"""The names that ``Propose`` gives, and no others: the number of what it is about, and the job's short id."""
 
 ALL_BASES: Final = "*"
 """In place of a base branch, none of which may be called so: list the pull requests, and look at all their bases."""

@@ -189,7 +189,9 @@ class Publish:
                 await self.remember(lease.job, approved_by)
             case ProposalKind.REVERT:
                 await self.remember.forget(lease.job)
-            case ProposalKind.PARTIAL | ProposalKind.CHANGE:
+            case ProposalKind.CHANGE:
+                pass  # no conflict was settled
+            case ProposalKind.PARTIAL:
                 raise GitError(f"job {lease.job.short_id} is to push what is never pushed to a pull request")
             case _:
                 assert_never(proposal.kind)

@@ -7,7 +7,7 @@ from bot.config import level
 from bot.handlers.configuration import job_config
 from bot.model.forge import Actor, ActorKind, PermissionLevel, PullRequest
 from bot.model.intents import Refused
-from bot.model.jobs import Job
+from bot.model.jobs import Job, JobKind
 from bot.ports.forge import Forge
 from bot.ports.store import Store
 from bot.report import endings
@@ -34,10 +34,14 @@ class CheckStanding:
         return Refused(rule="permission", message=endings.may_no_longer_ask(job.request.requested_by.login))
 
     async def of_work(self, job: Job) -> Refused | None:
-        """The same for work that people asked for in words; closed or not, the words are for whoever asked."""
+        """The same for work that people asked for in words; closed or not, mere words are for whoever asked."""
         repository = job.request.repository
         if not await self.store.registry.installation_active(repository.forge, repository.installation_id):
             return Refused(rule="installation", message=endings.GONE)
+        if job.request.kind is JobKind.FIX:
+            pull_request = await self.forge.pull_request(repository, job.request.number)
+            if not pull_request.open:
+                return Refused(rule="closed", message=endings.CLOSED)
         if await self.allowed(job, job.request.requested_by, CommandName(job.request.kind), CommandName.RETRY):
             return None
         return Refused(rule="permission", message=endings.may_no_longer_ask(job.request.requested_by.login))

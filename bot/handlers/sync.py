@@ -13,7 +13,7 @@ from bot.handlers.act import ActOnIntent
 from bot.handlers.deeds import BusyError, again
 from bot.model.forge import Actor, ActorKind, PullRequest, RepositoryRef
 from bot.model.intents import Allowed, Ignored, Origin, Refused, Resolve
-from bot.model.jobs import Job, JobKind, JobState
+from bot.model.jobs import ON_HEAD, Job, JobState
 from bot.model.levels import LevelKind, PullKey, parse_pull_key
 from bot.model.sync import Afresh, Branch, Close, End, EndReason, Keep, Moved
 from bot.model.watch import BaseCommit
@@ -139,7 +139,7 @@ class SyncPull:
 
     async def _live_base(self, job: Job, pull_request: PullRequest) -> str | None:
         """The tip of the base branch, where anything hangs on it."""
-        if not pull_request.open or job.base_sha is None or job.request.kind is JobKind.ROLLBACK:
+        if not pull_request.open or job.base_sha is None or job.request.kind in ON_HEAD:
             return None
         if (pull_request.head_sha, pull_request.base_ref) != (job.head_sha, job.request.base_ref):
             return None  # that alone is enough

@@ -42,6 +42,10 @@ TASKS: Final[Mapping[JobKind, str]] = MappingProxyType(
             "Explain the pull request to somebody who is to review it: what it does and how, and what deserves a "
             "look. Where there are instructions they are a question about it: answer that instead."
         ),
+        JobKind.FIX: (
+            "Mend this pull request: what the checks that failed report, and what the comments about it rightly ask "
+            "for. Where there are instructions, they say what to mend, or how."
+        ),
     }
 )
 """What the agent is asked to do, by the kind of work."""
@@ -77,6 +81,9 @@ class FetchWork:
         refs = await self.git.fetch(job.request.repository, access, list(dict.fromkeys((head_ref, base_ref))))
         if missing := [ref for ref in (head_ref, base_ref) if ref not in refs]:
             raise GitError(f"the forge has no {' and no '.join(dict.fromkeys(missing))}")
+        if job.request.kind is JobKind.FIX and refs[head_ref] != job.request.head_sha:
+            # What failed, and of a fork's head whether it may run, was looked up for another commit.
+            return await self.store.jobs.move(lease, JobState.SUPERSEDED, rule="moved", message=work.HEAD_MOVED)
         await self.refresh.leave(job, refs[head_ref])
         return await self.store.jobs.move(
             lease,

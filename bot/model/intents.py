@@ -194,7 +194,17 @@ class Explain:
     model: str | None = None
 
 
-Work = Implement | Plan | Go | Explain
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """Mend what the failing checks and the comments of a pull request say."""
+
+    origin: Origin
+    instructions: str = ""
+    budget_usd: float | None = None
+    model: str | None = None
+
+
+Work = Implement | Plan | Go | Explain | Fix
 """What an agent does by what people wrote."""
 
 

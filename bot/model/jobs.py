@@ -20,13 +20,17 @@ class JobKind(StrEnum):
     IMPLEMENT = "implement"
     PLAN = "plan"
     EXPLAIN = "explain"
+    FIX = "fix"
 
 
 ANSWERS: frozenset[JobKind] = frozenset({JobKind.PLAN, JobKind.EXPLAIN})
 """The kinds that end in words; nothing is proposed."""
 
-WORK: frozenset[JobKind] = ANSWERS | {JobKind.IMPLEMENT}
+WORK: frozenset[JobKind] = ANSWERS | {JobKind.IMPLEMENT, JobKind.FIX}
 """The kinds that an agent does by what people wrote: there is no merge, and no conflict."""
+
+ON_HEAD: frozenset[JobKind] = frozenset({JobKind.ROLLBACK, JobKind.FIX})
+"""The kinds that are about the head of a pull request alone: where its base is does not matter to them."""
 
 
 class JobState(StrEnum):

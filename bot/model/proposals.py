@@ -11,7 +11,8 @@ class ProposalKind(StrEnum):
     """What the commit does.
 
     A partial one carries what is safe of a merge for a person to finish; it is never pushed to the pull request. A
-    rebase is a chain of commits, ``commit`` the last of them. A change is for a pull request of our own.
+    rebase is a chain of commits, ``commit`` the last of them. A change is one
+    commit on top of what it was made for: for a pull request of our own, or to mend one of others'.
     """
 
     MERGE = "merge"

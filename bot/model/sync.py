@@ -30,6 +30,7 @@ class EndReason(StrEnum):
 
     PROPOSAL_VOID = "proposal_void"
     ROLLBACK_VOID = "rollback_void"
+    FIX_VOID = "fix_void"
     TOO_OFTEN = "too_often"
     PUSHED_BY_HAND = "pushed_by_hand"
 

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Sequence
 from typing import assert_never
 
-from bot.commands import PREFIX
+from bot.commands import PREFIX, CommandName
 from bot.config_keys import CONFIG_PATH, RepositoryConfig
 from bot.model.forge import PullRequest
 from bot.model.intents import Allowed, Refused
@@ -27,13 +27,13 @@ def check_fresh(
 
     ``live_head`` and ``live_base`` are where the two branches are on the forge right now, None for one that is gone;
     ``tree``, ``parents`` and ``diff_sha256`` are read and computed anew from the commit that would be pushed. The base
-    does not matter to a revert, which is made of the head alone. A partial proposal is never fresh.
+    does not matter to a revert or a change, which are made of the head alone. A partial proposal is never fresh.
     """
-    revert = proposal.kind is ProposalKind.REVERT
+    of_head = proposal.kind in {ProposalKind.REVERT, ProposalKind.CHANGE}
     pinned = (
         ("The head", proposal.head_sha, pull_request.head_sha),
         ("The head", proposal.head_sha, live_head),
-        ("The base branch", proposal.base_sha, proposal.base_sha if revert else live_base),
+        ("The base branch", proposal.base_sha, proposal.base_sha if of_head else live_base),
         ("The tree of the proposed commit", proposal.tree, tree),
         ("The diff", proposal.diff_sha256, diff_sha256),
     )
@@ -45,7 +45,8 @@ def check_fresh(
     if not pull_request.open:
         changed.append("The pull request is no longer open.")
     if changed:
-        message = " ".join([*dict.fromkeys(changed), f"Nothing was pushed; `{PREFIX} resolve` makes a new proposal."])
+        again = CommandName.FIX if proposal.kind is ProposalKind.CHANGE else CommandName.RESOLVE
+        message = " ".join([*dict.fromkeys(changed), f"Nothing was pushed; `{PREFIX} {again}` makes a new proposal."])
         return Refused(rule="stale", message=message)
     return Allowed(reasons=("head, base, tree, parents and diff are those that were shown",))
 
@@ -92,11 +93,11 @@ def _parents_fit(proposal: Proposal) -> bool:
     match proposal.kind:
         case ProposalKind.MERGE:
             return proposal.parents == (proposal.head_sha, proposal.base_sha)
-        case ProposalKind.REVERT:
+        case ProposalKind.REVERT | ProposalKind.CHANGE:
             return proposal.parents == (proposal.head_sha,)
         case ProposalKind.REBASE:
             return len(proposal.parents) == 1
-        case ProposalKind.PARTIAL | ProposalKind.CHANGE:
+        case ProposalKind.PARTIAL:
             return True
         case _:
             assert_never(proposal.kind)

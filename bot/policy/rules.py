@@ -19,6 +19,7 @@ from bot.model.intents import (
     Cancel,
     Decision,
     Explain,
+    Fix,
     Go,
     Help,
     Ignored,
@@ -47,9 +48,10 @@ from bot.policy.conflicts import check_old_head, check_partial, check_take
 from bot.policy.facts import Facts
 from bot.policy.forks import check_fork, check_ok
 from bot.policy.limits import chosen_model
+from bot.policy.moved import moved_since
 from bot.policy.pausing import check_paused
 from bot.policy.publication import check_tests
-from bot.policy.work import check_issue, check_pull_request
+from bot.policy.work import check_issue, check_pull_request, check_retry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,8 @@ def _name_of(intent: Intent) -> CommandName | None:  # noqa: PLR0911, PLR0912, C
             return CommandName.GO
         case Explain():
             return CommandName.EXPLAIN
+        case Fix():
+            return CommandName.FIX
         case Misspelt():
             return None
         case _:
@@ -285,27 +289,10 @@ def _stale(intent: Intent, facts: Facts) -> Decision | None:
         return Refused(rule="stale", message="This button belongs to an older proposal. Look at the newest check run.")
     moved = None
     if isinstance(intent, Approve) and facts.proposal is not None:
-        moved = _moved(facts, facts.proposal.head_sha, was="proposed")
+        moved = moved_since(facts, facts.proposal.head_sha, was="proposed")
     elif isinstance(intent, TakeSide) and facts.latest is not None:
-        moved = _moved(facts, facts.latest.head_sha, was="left open")
+        moved = moved_since(facts, facts.latest.head_sha, was="left open")
     return None if moved is None else Refused(rule="stale", message=moved)
-
-
-def _moved(facts: Facts, head_sha: str, *, was: str) -> str | None:
-    pull_request, job = facts.pull_request, facts.latest
-    if pull_request is None or job is None:
-        return None
-    if pull_request.head_sha != head_sha:
-        return (
-            f"The head moved from `{head_sha[:12]}` to `{pull_request.head_sha[:12]}` since this was {was}. "
-            f"`{PREFIX} resolve` makes a new proposal."
-        )
-    if pull_request.base_ref != job.request.base_ref:
-        return (
-            f"The pull request goes to {code_span(pull_request.base_ref)} now; this was {was} for "
-            f"{code_span(job.request.base_ref)}. `{PREFIX} resolve` makes a new proposal."
-        )
-    return None
 
 
 _AGAIN: Final = f"`{PREFIX} resolve` makes a new one."
@@ -384,6 +371,8 @@ def _nothing(intent: Intent, facts: Facts) -> Decision | None:
             message = f"There is no job to do again. `{PREFIX} resolve` starts one."
         case Retry() if facts.latest is not None and facts.latest.state is JobState.PUBLISHED:
             message = f"The last job is pushed already. `{PREFIX} resolve` starts a new one."
+        case Retry() if (why := check_retry(facts)) is not None:
+            message = why
         case Rollback() if facts.published is None:
             message = "FlowForge pushed nothing here that could be undone."
         case _:

@@ -51,11 +51,7 @@ def decide_second(intent: Resolve, active: Job, facts: Facts) -> Second:
         return Wait(rule="busy", message=f"Rollback `{active.short_id}` is under way. Wait for it, then ask again.")
     difference = _difference(intent, active, facts)
     if difference is None and active.state is JobState.AWAITING_APPROVAL:
-        message = (
-            f"Job `{active.short_id}` did exactly this and waits for an answer: `{PREFIX} approve` or "
-            f"`{PREFIX} reject`; `{PREFIX} retry` does it again."
-        )
-        return Join(job_id=active.id, message=message)
+        return Join(job_id=active.id, message=_waits(active))
     if difference is None:
         return Join(job_id=active.id, message=f"Job `{active.short_id}` is already working on exactly this.")
     message = f"Job `{active.short_id}` ends and this one takes its place, because {difference}."
@@ -78,9 +74,18 @@ def decide_work(request: JobRequest, active: Job) -> Second:
         request.budget_usd,
     )
     if same and before.brief == request.brief and active.cancel_requested is None:
+        if active.state is JobState.AWAITING_APPROVAL:
+            return Join(job_id=active.id, message=_waits(active))
         return Join(job_id=active.id, message=f"Job `{active.short_id}` is already working on exactly this.")
     message = f"Job `{active.short_id}` ends and this one takes its place."
     return Supersede(job_id=active.id, message=message)
+
+
+def _waits(active: Job) -> str:
+    return (
+        f"Job `{active.short_id}` did exactly this and waits for an answer: `{PREFIX} approve` or "
+        f"`{PREFIX} reject`; `{PREFIX} retry` does it again."
+    )
 
 
 _KINDS: Final = {
@@ -88,6 +93,7 @@ _KINDS: Final = {
     JobKind.IMPLEMENT: "it was something else",
     JobKind.PLAN: "it was a plan",
     JobKind.EXPLAIN: "it was an explanation",
+    JobKind.FIX: "it was a fix",
 }
 
 

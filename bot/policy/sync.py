@@ -8,7 +8,7 @@ import re
 from typing import Final
 
 from bot.model.forge import PullRequest
-from bot.model.jobs import ANSWERS, Job, JobKind, JobState
+from bot.model.jobs import ANSWERS, ON_HEAD, Job, JobKind, JobState
 from bot.model.proposals import Proposal
 from bot.model.sync import Afresh, Branch, Close, Course, End, EndReason, Keep, Moved
 
@@ -20,6 +20,9 @@ _PINNED: Final = frozenset(
 )
 """States in which a job is bound to a head and a base. A queued one fetches whatever is there when it begins."""
 
+_UNMOVED: Final = ANSWERS | {JobKind.IMPLEMENT}
+"""Kinds that a push makes no difference to: what ends in words, and what has a pull request only when it is done."""
+
 _AFRESH_KEY: Final = re.compile(r"[a-z0-9-]+:afresh:([1-9][0-9]{0,3}):[0-9a-f]{32}")
 
 
@@ -28,10 +31,10 @@ def decide_sync(job: Job, proposal: Proposal | None, *, pull_request: PullReques
 
     ``live_base`` is the tip of the base branch that the pull request has now, None when it is gone. A push under way is
     never interrupted, and neither is what ends in words alone. Work under way starts afresh; a proposal that waits for
-    an answer only ends, for nobody asked for another one yet. A rollback is about the head alone, and is not repeated
-    on top of somebody's commits.
+    an answer only ends, for nobody asked for another one yet. A rollback and a fix are about the head alone, and are
+    not repeated on top of somebody's commits.
     """
-    if job.state is JobState.PUBLISHING or job.cancel_requested is not None or job.request.kind in ANSWERS:
+    if job.state is JobState.PUBLISHING or job.cancel_requested is not None or job.request.kind in _UNMOVED:
         return Keep()
     if not pull_request.open:
         return Close()
@@ -48,6 +51,8 @@ def decide_sync(job: Job, proposal: Proposal | None, *, pull_request: PullReques
 def _why_not_afresh(job: Job) -> EndReason | None:
     if job.request.kind is JobKind.ROLLBACK:
         return EndReason.ROLLBACK_VOID
+    if job.request.kind is JobKind.FIX:
+        return EndReason.FIX_VOID  # the checks that failed were those of the old head
     if job.state is JobState.AWAITING_APPROVAL:
         return EndReason.PROPOSAL_VOID
     return EndReason.TOO_OFTEN if afresh_count(job.request.origin_key) >= MAX_AFRESH else None
@@ -75,6 +80,6 @@ def _moved(job: Job, pull_request: PullRequest, live_base: str | None) -> Moved 
         return None
     if pull_request.head_sha != job.head_sha:
         return Moved(what=Branch.HEAD, before=job.head_sha, now=pull_request.head_sha)
-    if job.request.kind is JobKind.ROLLBACK or job.base_sha is None or live_base == job.base_sha:
+    if job.request.kind in ON_HEAD or job.base_sha is None or live_base == job.base_sha:
         return None
     return Moved(what=Branch.BASE, before=job.base_sha, now=live_base, base_ref=pull_request.base_ref)

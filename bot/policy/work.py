@@ -1,7 +1,7 @@
 """Where things may be asked for: on which issue, and on which pull request."""
 
 from bot.commands import PREFIX
-from bot.model.intents import Explain, Go, Implement, Intent, Plan, Refused, Resolve, ShowConfig, TakeSide
+from bot.model.intents import Explain, Fix, Go, Implement, Intent, Plan, Refused, Resolve, ShowConfig, TakeSide
 from bot.model.jobs import Job, JobKind, JobState
 from bot.policy.facts import Facts
 
@@ -12,7 +12,7 @@ def check_pull_request(intent: Intent, facts: Facts) -> Refused | None:
     if isinstance(intent, Implement | Plan | Go):
         return None
     if pull_request is None:
-        if facts.issue is not None and not isinstance(intent, Resolve | TakeSide | Explain):
+        if facts.issue is not None and not isinstance(intent, Resolve | TakeSide | Explain | Fix):
             return None
         return Refused(rule="pull-request", message="This works on pull requests only.")
     message = None
@@ -36,6 +36,16 @@ def check_issue(intent: Intent, facts: Facts) -> Refused | None:
         message = f"The last thing done here is no plan. `{PREFIX} plan` makes one, `{PREFIX} implement` needs none."
         return Refused(rule="issue", message=message)
     return None
+
+
+def check_retry(facts: Facts) -> str | None:
+    """Why the last job cannot be done again: what failed on one head says nothing about another."""
+    latest, pull_request = facts.latest, facts.pull_request
+    if latest is None or pull_request is None or latest.request.kind is not JobKind.FIX:
+        return None
+    if latest.head_sha == pull_request.head_sha:
+        return None
+    return f"The head moved since that fix was asked for. `{PREFIX} fix` looks at what fails now."
 
 
 def plan_of(latest: Job | None) -> Job | None:

@@ -1,6 +1,6 @@
 """What a report says about a job, between its heading and the diffs; the same in comment and check run."""
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from bot.commands import PREFIX, CommandName
 from bot.model.jobs import WORK, JobKind, JobState
@@ -12,11 +12,16 @@ from bot.report.markdown import code
 from bot.report.resolved import resolved
 from bot.report.sections import SHORT, name, said, short
 
+_DECIDED_HERE: Final = frozenset(
+    {JobState.AWAITING_APPROVAL, JobState.PUBLISHING, JobState.PUBLISHED, JobState.REFUSED, JobState.REJECTED}
+)
+"""What becomes of a proposed fix is said as of a proposed merge."""
+
 
 def body(view: JobView) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - what each state says
     """The paragraphs, some of them empty; 50,000 units at most together."""
     job = view.job
-    if job.request.kind in WORK:
+    if job.request.kind in WORK and not (job.request.kind is JobKind.FIX and job.state in _DECIDED_HERE):
         return work.body(view)
     match job.state:
         case JobState.QUEUED:
@@ -67,6 +72,8 @@ def _working(view: JobView) -> str:
 
 
 def _again(view: JobView) -> str:
+    if view.job.request.kind is JobKind.FIX:
+        return messages.FIX_AGAIN
     return messages.ROLLBACK_AGAIN if _is_rollback(view) else messages.RESOLVE_AGAIN
 
 
@@ -75,6 +82,8 @@ def _asked(view: JobView) -> str:
 
 
 def _evidence(view: JobView) -> list[str]:
+    if view.job.request.kind is JobKind.FIX:
+        return work.fix_evidence(view)
     return [resolved(view), sections.gate(view.gate)]
 
 
@@ -85,6 +94,8 @@ def _offer(view: JobView) -> str:
     head = name(view.job.request.head_ref)
     if proposal.kind is ProposalKind.REBASE:
         return messages.proposed_rebase(short(proposal.commit), head, short(proposal.head_sha))
+    if proposal.kind is ProposalKind.CHANGE:
+        return messages.proposed_change(short(proposal.commit), head, name(proposal.diff_sha256[:SHORT]))
     return messages.proposed(short(proposal.commit), head, name(proposal.diff_sha256[:SHORT]))
 
 
@@ -114,7 +125,7 @@ def _published(view: JobView) -> str:
         parts.append(said(job.message, ""))
     publication = view.publication
     if publication is not None and publication.pull_number is not None and not _is_rollback(view):
-        parts += [said(job.message, ""), forks.opened(publication.pull_number)]
+        parts += [said(job.message, ""), forks.opened(publication.pull_number, fix=job.request.kind is JobKind.FIX)]
     elif publication is not None and not (_is_rollback(view) and not publication.new):
         where = name(f"{publication.fork}:{job.request.head_ref}") if publication.fork else head
         parts.append(messages.published(short(publication.new), where))

@@ -54,10 +54,13 @@ def unfinished_message(job: Job, resolved: Sequence[str], left: Sequence[str], *
 
 
 def change_message(job: Job, paths: Sequence[str], *, email: str) -> str:
-    """The message of a commit that does what an issue asks for."""
+    """The message of a commit that does what an issue asks for, or mends a pull request."""
+    subject = f"Work on issue {job.request.thread.number}"
+    if not job.request.on_issue:
+        subject = f"Mend {_name(job.request.head_ref, 'the pull request')}"
     return "\n".join(
         [
-            f"Work on issue {job.request.thread.number}",
+            subject,
             "",
             "Changed by FlowForge:",
             _listing(paths),
@@ -70,8 +73,8 @@ def change_message(job: Job, paths: Sequence[str], *, email: str) -> str:
 
 
 def revert_message(job: Job, undone: str, *, email: str) -> str:
-    """The message of a commit that takes a published resolution back."""
-    return f"Revert the merge {undone[:12]}\n\nTaken back by FlowForge.\n\n{_trailer(job, email)}\n"
+    """The message of a commit that takes back what was pushed."""
+    return f"Revert {undone[:12]}\n\nTaken back by FlowForge.\n\n{_trailer(job, email)}\n"
 
 
 def _listing(paths: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ _TAIL: Final = 400
 _COMMAND: Final = 120
 
 ASK_AGAIN = "Comment `/flowforge resolve` to start again."
+FIX_AGAIN = "Comment `/flowforge fix` to start again."
 
 
 def run_ended(outcome: RunOutcome) -> str:  # noqa: C901, PLR0911, PLR0912 - one sentence for every way a run can end
@@ -343,6 +344,8 @@ def ended_by_move(reason: EndReason, moved: str, *, most: int) -> str:
             return f"{moved} This was proposed for what was there before, so it is void. {ASK_AGAIN}"
         case EndReason.ROLLBACK_VOID:
             return f"{moved} Nothing was put back. Comment `/flowforge rollback` to start again."
+        case EndReason.FIX_VOID:
+            return f"{moved} The fix was for what was there before, so it is void. {FIX_AGAIN}"
         case EndReason.TOO_OFTEN:
             return (
                 f"{moved} The work began afresh {most} times in a row for such reasons, so it does not once more by "

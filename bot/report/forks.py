@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from bot.model.jobs import Job
+from bot.model.jobs import Job, JobKind
 from bot.model.proposals import Proposal
 from bot.redact import redact
 from bot.report.markdown import code, plain
@@ -45,9 +45,10 @@ def no_branch(why: str) -> str:
     return f"The forge took no branch or pull request from us: {code(words, _WHY_ROOM)}."
 
 
-def opened(number: int) -> str:
+def opened(number: int, *, fix: bool = False) -> str:
     """It is in a pull request of its own; to stand behind the reasons. The original's timeline has the link to it."""
-    return f"So `#{number}` has the author's commits and the merge; it is a draft until you look at it."
+    what = "fix" if fix else "merge"
+    return f"So `#{number}` has the author's commits and the {what}; it is a draft until you look at it."
 
 
 def handed_over(reasons: Sequence[str]) -> str:
@@ -72,15 +73,19 @@ def beside_merged(number: int) -> str:
 
 def beside_title(job: Job, title: str) -> str:
     """The title of the pull request beside the head."""
-    return f"{plain(title, _TITLE_ROOM)} (#{job.request.number} with its conflicts resolved)"
+    how = "mended" if job.request.kind is JobKind.FIX else "with its conflicts resolved"
+    return f"{plain(title, _TITLE_ROOM)} (#{job.request.number} {how})"
 
 
 def beside_body(job: Job, proposal: Proposal, *, author: str, reasons: Sequence[str]) -> str:
     """What the pull request beside the head says. Words of others are code; the original is linked by its number."""
     number = job.request.number
+    how = f"with {code(job.request.base_ref, _NAME_ROOM)} merged and the conflicts resolved"
+    if job.request.kind is JobKind.FIX:
+        how = "mended"
     return (
-        f"This is #{number} by {code(author, _NAME_ROOM)}, with {code(job.request.base_ref, _NAME_ROOM)} merged and "
-        f"the conflicts resolved: the author's commits as they are, and commit `{proposal.commit[:12]}` on top.\n\n"
+        f"This is #{number} by {code(author, _NAME_ROOM)}, {how}: the author's commits as they are, and "
+        f"commit `{proposal.commit[:12]}` on top.\n\n"
         f"{' '.join(reasons)}\n\n"
         f"Merging this merges #{number}; squashing it does not close the other. `/flowforge rollback` in #{number} "
         "closes this and deletes its branch.\n"

@@ -22,6 +22,7 @@ WORK_WORDS: Final[Mapping[JobKind, WorkWords]] = MappingProxyType(
         JobKind.IMPLEMENT: WorkWords(name="change", doing="working on the issue", done="a draft pull request is open"),
         JobKind.PLAN: WorkWords(name="plan", doing="making a plan", done="the plan is made"),
         JobKind.EXPLAIN: WorkWords(name="explanation", doing="reading the pull request", done="explained"),
+        JobKind.FIX: WorkWords(name="fix", doing="mending the pull request", done="the fix is pushed"),
     }
 )
 

@@ -62,6 +62,15 @@ def proposed(commit: str, head: str, diff_hash: str) -> str:
     )
 
 
+def proposed_change(commit: str, head: str, diff_hash: str) -> str:
+    """What an approval of a fix would do."""
+    return (
+        f"Commit {commit} is ready for {head}. Nothing is pushed before somebody with write access approves it. "
+        f"The approval counts for exactly this diff ({diff_hash}) and lapses when the head moves. It was written by a "
+        "model that read what checks and people said."
+    )
+
+
 def proposed_rebase(commit: str, head: str, old: str) -> str:
     """What an approval of a rebase would do: it replaces commits."""
     return (
@@ -132,6 +141,7 @@ ROLLBACK: Final = f"{_code(CommandName.ROLLBACK)} takes it back."
 RETRY: Final = f"{_code(CommandName.RETRY)} tries again."
 RESOLVE: Final = f"{_code(CommandName.RESOLVE)} does it."
 ROLLBACK_AGAIN: Final = f"{_code(CommandName.ROLLBACK)} starts again."
+FIX_AGAIN: Final = f"{_code(CommandName.FIX)} starts again."
 RESOLVE_AGAIN: Final = f"{_code(CommandName.RESOLVE)} starts again."
 
 BY_HAND: Final = "To finish by hand, with the pull request's branch checked out:"

@@ -20,6 +20,11 @@ _TITLE_ROOM: Final = 200
 _READ: Final = 20_000
 
 EDITED: Final = "The description was edited after this was asked for; what it said then counts."
+HEAD_MOVED: Final = f"The head moved before the work began. `{PREFIX} fix` looks at what fails now."
+NOTHING_TO_FIX: Final = (
+    "No check of the head failed that FlowForge can see, and nobody with write access commented before. Say what is to "
+    f"be mended: `{PREFIX} fix <instructions>`."
+)
 CLOSED: Final = "The issue was closed meanwhile, so nothing was done."
 NO_ANSWER: Final = f"The agent gave no usable answer. `{PREFIX} retry` tries again."
 SAID: Final = "The answer stands in a comment of its own."
@@ -29,6 +34,7 @@ WORKING: Final = f"`{PREFIX} cancel` stops the work."
 RETRY: Final = f"`{PREFIX} retry` tries again."
 NOTHING_CHANGED: Final = "The agent changed nothing. It says:"
 LOOK_HERE: Final = "**Look at this before you merge:**"
+LOOK_AT_FIX: Final = "**Look at this:**"
 UNDO: Final = f"`{PREFIX} rollback` closes it and deletes its branch."
 WITHDRAWN: Final = "The pull request is closed, and its branch is deleted."
 CLOSED_ONLY: Final = "The pull request is closed. Its branch is left alone: somebody added to it."
@@ -75,6 +81,15 @@ def opened(forge: ForgeName, number: int) -> str:
     return f"The work stands in draft pull request {mark}{number}: look at it there, then mark it ready, or close it."
 
 
+def still_open(forge: ForgeName, number: int) -> str:
+    """An issue gets no second pull request beside the first."""
+    mark = "!" if kind_of(forge) is ForgeKind.GITLAB else "#"
+    return (
+        f"Draft pull request {mark}{number} does this already and is still open. `{PREFIX} fix <instructions>` there "
+        f"goes on with it; `{PREFIX} rollback` here closes it, and then this can be asked for again."
+    )
+
+
 def draft_title(view: JobView) -> str:
     """The title of a pull request of our own: the issue's, in which nothing means anything."""
     brief = view.job.request.brief
@@ -92,7 +107,7 @@ def draft_body(view: JobView) -> str:
         "",
         defused(redact(view.job.answer[:_READ]), _SUMMARY_ROOM),
         *_notes(view),
-        _look_here(view.gate),
+        _gate(view.gate, LOOK_HERE),
         suite.section(view),
         f"`{PREFIX} rollback` on the issue closes this and deletes its branch.",
         sections.footer(view),
@@ -100,11 +115,19 @@ def draft_body(view: JobView) -> str:
     return joined(parts) + "\n"
 
 
-def _look_here(result: GateResult | None) -> str:
-    """What the checks name for whoever decides."""
-    if result is None or result.verdict is GateVerdict.PASS:
-        return sections.gate(result)
-    return sections.gate(result, heading=LOOK_HERE)
+def fix_evidence(view: JobView) -> list[str]:
+    """What a fix is and what to look at: the agent's own words, what was left out of its brief, what the checks say."""
+    return [
+        defused(redact(view.job.answer[:_READ]), _SUMMARY_ROOM),
+        *_notes(view),
+        _gate(view.gate, LOOK_AT_FIX),
+    ]
+
+
+def _gate(result: GateResult | None, heading: str) -> str:
+    """What the checks name for whoever decides, under ``heading`` where they hold something against it."""
+    passed = result is None or result.verdict is GateVerdict.PASS
+    return sections.gate(result) if passed else sections.gate(result, heading=heading)
 
 
 def answer_marker(view: JobView) -> str:

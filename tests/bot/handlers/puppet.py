@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from bot.model.runs import (
     ModelCall,
+    RunKind,
     RunTask,
     SandboxExited,
     SandboxMissing,
@@ -168,7 +169,8 @@ async def send_result(store: Store, puppet: Puppet, now: datetime, changed: Mapp
         duration_ms=500,
     )
     await store.ledger.record(call)
-    archive = result_archive(changed, report_on(list(changed)))
+    in_words = puppet.task.kind in {RunKind.CHANGE, RunKind.LOOK}
+    archive = result_archive(changed, {"summary": "Done."} if in_words else report_on(list(changed)))
     accepted = await store.runs.accept_result(puppet.task.run_id, puppet.token_sha256, archive)
     puppet.seen = SandboxExited(exit_code=0, signal=None)
     return accepted

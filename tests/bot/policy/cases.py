@@ -11,6 +11,7 @@ from bot.model.intents import (
     Approve,
     Cancel,
     Explain,
+    Fix,
     Go,
     Help,
     Implement,
@@ -28,11 +29,12 @@ from bot.model.intents import (
     Status,
     TakeSide,
 )
-from bot.model.jobs import JobState
+from bot.model.jobs import JobKind, JobState
 from bot.model.pauses import Pause
 from bot.model.proposals import ProposalState, ProposedFile
 from bot.model.work import Issue
 from bot.policy.facts import Facts
+from bot.policy.forks import ask_for_ok
 from tests.bot.policy.build import (
     COMMIT,
     FAILED,
@@ -64,7 +66,7 @@ APPROVE, REJECT = Approve(origin=ORIGIN), Reject(origin=ORIGIN)
 RETRY, CANCEL, ROLLBACK = Retry(origin=ORIGIN), Cancel(origin=ORIGIN), Rollback(origin=ORIGIN)
 TAKE = TakeSide(origin=ORIGIN, choice=Choice.OURS, path="src/a b.py")
 OK = Ok(origin=ORIGIN, sha=HEAD[:7])
-GO = Go(origin=ORIGIN)
+GO, FIX = Go(origin=ORIGIN), Fix(origin=ORIGIN)
 PLAN, EXPLAIN, IMPLEMENT = Plan(origin=ORIGIN), Explain(origin=ORIGIN), Implement(origin=ORIGIN)
 MISSPELT = Misspelt(origin=ORIGIN, message="What?")
 EVERY: tuple[Intent, ...] = (
@@ -85,6 +87,7 @@ EVERY: tuple[Intent, ...] = (
     PLAN,
     GO,
     EXPLAIN,
+    FIX,
     MISSPELT,
 )
 
@@ -192,6 +195,9 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
     "retry of a plan": (RETRY, replace(ENDED, pull_request=None, issue=ISSUE)),
     "explain": (EXPLAIN, QUIET),
     "explain of a fork": (EXPLAIN, replace(QUIET, pull_request=FORK)),
+    "fix": (FIX, QUIET),
+    "fix of a fork somebody answers for": (FIX, replace(QUIET, pull_request=FORK)),
+    "retry of a fix of the same head": (RETRY, after(job(JobState.FAILED, kind=JobKind.FIX))),
     "a click that a crash repeats": (
         Retry(origin=OLD_CLICK, proposal_id="8" * 32),
         during(job(JobState.QUEUED, origin_key=OLD_CLICK.key)),
@@ -339,6 +345,25 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
         RESOLVE,
         replace(QUIET, pull_request=None),
         "This works on pull requests only.",
+    ),
+    "fix of an issue": ("pull-request", FIX, ON_ISSUE, "This works on pull requests only."),
+    "fix of a fork nobody answers for": (
+        "fork",
+        FIX,
+        replace(QUIET, pull_request=FORK, head_may_run=False),
+        ask_for_ok(HEAD),
+    ),
+    "fix by a reader": (
+        "permission",
+        FIX,
+        replace(QUIET, permission=PermissionLevel.TRIAGE),
+        "`/flowforge fix` needs write permission on this repository; you have triage.",
+    ),
+    "retry of a fix of another head": (
+        "nothing",
+        RETRY,
+        replace(after(job(JobState.FAILED, kind=JobKind.FIX)), pull_request=replace(PULL_REQUEST, head_sha=OTHER)),
+        "The head moved since that fix was asked for. `/flowforge fix` looks at what fails now.",
     ),
     "explain of an issue": ("pull-request", EXPLAIN, ON_ISSUE, "This works on pull requests only."),
     "plan of a pull request": ("issue", PLAN, QUIET, "This works on issues only; this is none."),

@@ -131,6 +131,16 @@ def test_the_stored_parents_have_to_be_those_of_head_and_base() -> None:
     assert isinstance(fresh(recorded), Refused)
 
 
+def test_a_change_stands_on_the_head_alone() -> None:
+    change = replace(REVERT, kind=ProposalKind.CHANGE)
+    assert isinstance(fresh(change, parents=(HEAD,), live_base=OTHER), Allowed)
+    assert isinstance(fresh(replace(change, parents=(OTHER,)), parents=(OTHER,)), Refused)
+    assert isinstance(fresh(replace(change, parents=(HEAD, BASE)), parents=(HEAD, BASE)), Refused)
+    moved = fresh(change, parents=(HEAD,), live_head=OTHER)
+    assert isinstance(moved, Refused)
+    assert moved.message.endswith("`/flowforge fix` makes a new proposal.")
+
+
 def test_a_revert_does_not_depend_on_the_base() -> None:
     assert isinstance(fresh(REVERT, parents=(HEAD,), live_base=OTHER), Allowed)
     assert isinstance(fresh(REVERT, parents=(HEAD,), live_base=None), Allowed)

@@ -23,6 +23,7 @@ ELSEWHERE = replace(PULL_REQUEST, base_ref="next")
 CLOSED = replace(PULL_REQUEST, open=False)
 TAKEN_OVER = replace(PULL_REQUEST, head_sha=COMMIT)
 QUEUED, WAITING, PUSHING = job(JobState.QUEUED), job(JobState.AWAITING_APPROVAL), job(JobState.PUBLISHING)
+FIX = job(JobState.RUNNING, kind=JobKind.FIX)
 ROLLBACK = job(JobState.PREPARING, kind=JobKind.ROLLBACK)
 REVERT = replace(PROPOSAL, kind=ProposalKind.REVERT)
 
@@ -82,6 +83,9 @@ CASES: dict[str, tuple[Course, Job, object, str | None]] = {
     ),
     "a push under a rollback": (End(reason=EndReason.ROLLBACK_VOID, moved=HEAD_MOVED), ROLLBACK, PUSHED, None),
     "a push to the base under a rollback": (Keep(), ROLLBACK, PULL_REQUEST, OTHER),
+    "a push under a fix": (End(reason=EndReason.FIX_VOID, moved=HEAD_MOVED), FIX, PUSHED, None),
+    "a push to the base under a fix": (Keep(), FIX, PULL_REQUEST, OTHER),
+    "another base branch under a fix": (End(reason=EndReason.FIX_VOID, moved=RETARGETED), FIX, ELSEWHERE, None),
     "one fresh start too many": (
         End(reason=EndReason.TOO_OFTEN, moved=HEAD_MOVED),
         tired(MAX_AFRESH),

@@ -10,9 +10,11 @@ from bot.model.proposals import (
     SuiteOutcome,
 )
 from bot.model.reports import JobView
+from bot.model.resolutions import GateVerdict
 from bot.model.runs import RunOutcome, Usage
 from bot.model.sync import Branch, EndReason, Moved
-from bot.report import endings, forks
+from bot.model.work import Brief
+from bot.report import endings, forks, work
 from bot.report.expiry import expired
 from tests.bot.report.parts import (
     APPROVAL,
@@ -45,6 +47,9 @@ from tests.bot.report.parts import (
     rebase_job,
 )
 
+FIX_BRIEF = Brief(title="Totals", said=(), notes=(work.others_comments(2), work.edited_comments(1)))
+FIX_ANSWER = "The total is rounded once, at the end. See @ben, https://evil.example/x and fixes #1."
+
 HEAD_MOVED = endings.moved(Moved(what=Branch.HEAD, before=HEAD, now=COMMIT))
 BASE_MOVED = endings.moved(Moved(what=Branch.BASE, before=BASE, now=COMMIT, base_ref="main"), names=12)
 
@@ -62,6 +67,19 @@ def _offered(state: JobState, **changes: object) -> JobView:
         duration_seconds=83.2,
     )
     return replace(view, **changes)  # type: ignore[arg-type]  # the names of fields, checked by the dataclass
+
+
+def _fixed(state: JobState, *, message: str | None = None, **changes: object) -> JobView:
+    made = job(state, kind=JobKind.FIX, message=message, answer=FIX_ANSWER)
+    return _offered(
+        state,
+        job=replace(made, request=replace(made.request, brief=FIX_BRIEF)),
+        conflicts=(),
+        gate=replace(TURNED_DOWN, verdict=GateVerdict.NEEDS_PERSON),
+        proposal=replace(PROPOSAL, kind=ProposalKind.CHANGE, parents=(HEAD,)),
+        diff_against_base="",
+        **changes,
+    )
 
 
 def _ended(state: JobState, message: str | None = None, rule: str | None = None, **changes: object) -> JobView:
@@ -220,6 +238,28 @@ VIEWS: dict[str, JobView] = {
     ),
     "resolve_superseded_moved": _ended(
         JobState.SUPERSEDED, endings.ended_by_move(EndReason.PROPOSAL_VOID, BASE_MOVED, most=5), "stale"
+    ),
+    "fix_running": JobView(job=job(JobState.RUNNING, kind=JobKind.FIX, progress="the agent edits src/cart.py")),
+    "fix_awaiting_approval": _fixed(JobState.AWAITING_APPROVAL, tests=SUITE),
+    "fix_published": _fixed(JobState.PUBLISHED, approvals=(APPROVAL,), publication=PUBLICATION),
+    "fix_published_beside": _fixed(
+        JobState.PUBLISHED,
+        message=CLOSED_FORK,
+        approvals=(APPROVAL,),
+        publication=replace(PUBLICATION, ref="refs/heads/flowforge/for-12-01234567", old="", pull_number=14),
+    ),
+    "fix_unresolved": JobView(
+        job=job(JobState.UNRESOLVED, kind=JobKind.FIX, message=work.never_pushed(TURNED_DOWN), rule="gate"),
+        gate=TURNED_DOWN,
+    ),
+    "fix_rejected": JobView(job=job(JobState.REJECTED, kind=JobKind.FIX, message=endings.REJECTED, rule="rejected")),
+    "fix_superseded_moved": JobView(
+        job=job(
+            JobState.SUPERSEDED,
+            kind=JobKind.FIX,
+            message=endings.ended_by_move(EndReason.FIX_VOID, HEAD_MOVED, most=5),
+            rule="stale",
+        )
     ),
     "rollback_queued": JobView(job=job(JobState.QUEUED, kind=JobKind.ROLLBACK)),
     "rollback_running": JobView(job=job(JobState.PREPARING, kind=JobKind.ROLLBACK, progress="looking at the branch")),
