@@ -1,15 +1,14 @@
 """Branches of ours that nobody needs go: what a worker left behind that died, or could not delete."""
 
-import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from bot.errors import ForgeError, GitError
-from bot.handlers.notice import OWN_BRANCHES
+from bot.handlers.notice import OWN_BRANCH, OWN_BRANCHES
 from bot.handlers.propose import DropBranch
 from bot.model.forge import RepositoryRef
-from bot.model.jobs import TERMINAL, Job, JobState
+from bot.model.jobs import TERMINAL, Job, JobKind, JobState
 from bot.model.proposals import Proposal, ProposalState
 from bot.model.sweeps import BRANCHES, RepairKind, Swept
 from bot.ports.background import background
@@ -26,8 +25,6 @@ GRACE: Final = timedelta(hours=1)
 """So long after the end of a job its branch is left to whoever concludes it."""
 
 _PREFIX: Final = f"refs/heads/{OWN_BRANCHES}"
-_OURS: Final = re.compile(re.escape(_PREFIX) + r"([1-9][0-9]{0,9})-([0-9a-f]{8})")
-"""The names that ``Propose`` gives, and no others."""
 
 _OF_USE: Final = frozenset({ProposalState.OPEN, ProposalState.APPROVED})
 _MAY_BE_TAKEN: Final = frozenset({JobState.UNRESOLVED, JobState.REFUSED, JobState.FAILED})
@@ -70,13 +67,12 @@ class RemoveBranches:
         access = await self.forge.git_access(repository, write=False)
         gone = 0
         for ref, tip in (await self.git.remote_refs_below(repository, access, _PREFIX)).items():
-            name = _OURS.fullmatch(ref)
+            branch = ref.removeprefix("refs/heads/")
+            name = OWN_BRANCH.fullmatch(branch)
             if name is None:
                 continue
-            owner = await self.store.repairs.branch_owner(
-                repository, number=int(name[1]), short_id=name[2], branch=ref.removeprefix("refs/heads/"), commit=tip
-            )
-            if owner is not None and self._is_stale(*owner):
+            owner = await self._owner(repository, int(name[1]), name[2], branch=branch, commit=tip)
+            if owner is not None and await self._is_stale(*owner):
                 self.log.info(
                     "branch removed", repository=repository.full_name, branch=owner[1].branch, job_id=owner[0].id
                 )
@@ -84,10 +80,29 @@ class RemoveBranches:
                 gone += 1
         return gone
 
-    def _is_stale(self, job: Job, proposal: Proposal) -> bool:
+    async def _owner(
+        self, repository: RepositoryRef, number: int, short_id: str, *, branch: str, commit: str
+    ) -> tuple[Job, Proposal] | None:
+        """Whose branch it is: the name does not tell a pull request's number from an issue's."""
+        for about in (number, -number):
+            found = await self.store.repairs.branch_owner(
+                repository, number=about, short_id=short_id, branch=branch, commit=commit
+            )
+            if found is not None:
+                return found
+        return None
+
+    async def _is_stale(self, job: Job, proposal: Proposal) -> bool:
         if job.state not in TERMINAL or job.finished_at is None:
             return False
         over = self.clock.now() - job.finished_at
+        if job.request.kind is JobKind.IMPLEMENT and job.state is JobState.PUBLISHED:
+            # The branch is a pull request's; one that was closed may be opened again.
+            return over >= self.keep and not await self._is_open(job.request.repository, proposal.branch)
         if proposal.state in _OF_USE and job.state in _MAY_BE_TAKEN:
             return over >= self.keep
         return over >= GRACE
+
+    async def _is_open(self, repository: RepositoryRef, branch: str) -> bool:
+        number = await self.forge.find_pull_request(repository, branch)
+        return number is not None and (await self.forge.pull_request(repository, number)).open
