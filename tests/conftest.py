@@ -1,11 +1,14 @@
 """Options and fixtures for all tests."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+import structlog
 
 from tests.app.store.backends import NAMES, Backend, PostgresBackend, SqliteBackend
 from tests.postgres import server_url
@@ -24,11 +27,34 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """What a test said goes to another process as UTF-8, which cannot hold the lone surrogates of hostile texts."""
-    report = yield
-    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
-    return report
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """A report goes to another process as UTF-8, which cannot hold the lone surrogates of hostile texts."""
+    return _as_utf8((yield))
+
+
+def _as_utf8(data: Any) -> Any:
+    match data:
+        case str():
+            return data.encode(errors="backslashreplace").decode()
+        case dict():
+            return {_as_utf8(key): _as_utf8(value) for key, value in data.items()}
+        case list() | tuple():
+            return type(data)(map(_as_utf8, data))
+        case _:
+            return data
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """A command that is called in this process sets logging up for all of it; the next test must not inherit that."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    yield
+    if structlog.is_configured():
+        root.handlers = handlers
+        root.setLevel(level)
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()
 
 
 class Golden:
