@@ -143,7 +143,9 @@ def _words(text: str, *, first: bool) -> Iterator[_Piece]:
 
 
 def _is_prose(word: str) -> bool:
-    return len(word) <= _MAX_PLAIN and bool(_PLAIN_WORD.fullmatch(word)) and not _COMMIT_LIKE.search(word)
+    # A text may be cut right behind the beginning of an address.
+    risky = _COMMIT_LIKE.search(word) or "www." in word.lower()
+    return len(word) <= _MAX_PLAIN and bool(_PLAIN_WORD.fullmatch(word)) and not risky
 
 
 def _code_piece(word: str) -> _Piece:

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bot.model.cases import Choice, Suggestion, Take
@@ -227,6 +227,7 @@ def test_the_ordinary_reports_are_harmless_and_within_limits(name: str) -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example(quoted="", text="000 www.evil.example … @acme/all" * 500, key="k")
 @given(quoted=LONG, text=LONG, key=HOSTILE.filter(lambda key: key.isascii()))
 def test_a_reply_withstands_any_text(quoted: str, text: str, key: str) -> None:
     origin = replace(ORIGIN, quoted=quoted, key=key)
