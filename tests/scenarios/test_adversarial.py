@@ -140,7 +140,10 @@ async def test_the_model_chooses_neither_branch_nor_repository_nor_force(tmp_pat
         record = play.stage.forge.record.exchanges
         asked: list[Any] = [one.request_json() for one in record if one.path.endswith("/access_tokens")]
         assert asked
-        for body in asked:
+        # The organisation's configuration is read, and nothing else but the repository is touched.
+        shared = [body for body in asked if body.get("repositories") == [".flowforge"]]
+        assert all(set(body["permissions"].values()) == {"read"} for body in shared)
+        for body in (body for body in asked if body not in shared):
             assert body["repository_ids"] == [play.repository.id]
             assert set(body["permissions"]) <= {"checks", "contents", "issues", "metadata", "pull_requests"}
         assert not any("acme/other" in one.path for one in record)
