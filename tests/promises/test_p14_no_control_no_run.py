@@ -226,9 +226,9 @@ def test_production_starts_no_worker_without_a_sandbox() -> None:
     [
         ({}, None),
         ({"FLOWFORGE_RUN_IMAGE": ""}, "needs the guest image in FLOWFORGE_RUN_IMAGE"),
-        ({"FLOWFORGE_GITHUB_WEBHOOK_SECRETS": ""}, "FLOWFORGE_GITHUB_WEBHOOK_SECRETS must hold one secret"),
+        ({"FLOWFORGE_GITHUB_WEBHOOK_SECRETS": ""}, "FLOWFORGE_GITHUB_WEBHOOK_SECRETS must be set too"),
         ({"FLOWFORGE_GITHUB_WEBHOOK_SECRETS": "short"}, "at least 16 characters"),
-        ({"FLOWFORGE_GITHUB_PRIVATE_KEY": None}, "FLOWFORGE_GITHUB_PRIVATE_KEY: Field required"),
+        ({"FLOWFORGE_GITHUB_PRIVATE_KEY": None}, "FLOWFORGE_GITHUB_PRIVATE_KEY must be set too"),
     ],
     ids=["nothing", "the image", "the webhook secret", "a sound webhook secret", "the App's key"],
 )
