@@ -25,7 +25,6 @@ from tests.bot.policy.build import (
     record,
 )
 from tests.bot.policy.cases import (
-    ANEW,
     APPROVE,
     CLICK,
     OLD_CLICK,
@@ -35,6 +34,7 @@ from tests.bot.policy.cases import (
     configured,
     moved,
 )
+from tests.bot.policy.refusals import ANEW
 
 GOOD: dict[str, tuple[Intent, Facts]] = {
     "take": (TAKE, ONE_OPEN),
