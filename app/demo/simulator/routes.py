@@ -8,8 +8,7 @@ from app.demo.simulator.app_auth import AppPrincipal, InstallationToken, Needs, 
 from app.demo.simulator.messages import Refusal, Request, Response, not_found
 from app.demo.simulator.site import GitHubSite
 from app.demo.simulator.state import Account, Repository
-
-PLACEHOLDERS = {"int": "[0-9]+", "rest": ".+", "": "[^/]+"}
+from app.demo.simulator.templates import pattern_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +94,7 @@ class Route:
     pattern: re.Pattern[str] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        parts = re.split(r"\{(\w+)(?::(\w+))?\}", self.template)
-        text = re.escape(parts[0])
-        for name, kind, literal in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-            text += f"(?P<{name}>{PLACEHOLDERS[kind or '']}){re.escape(literal)}"
-        object.__setattr__(self, "pattern", re.compile(text))
+        object.__setattr__(self, "pattern", pattern_of(self.template))
 
 
 def canonical_path(site: GitHubSite, request: Request) -> str:

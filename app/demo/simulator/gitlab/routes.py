@@ -10,9 +10,9 @@ from app.demo.simulator.gitlab.messages import forbidden, invalid, malformed, no
 from app.demo.simulator.gitlab.site import GitLabSite
 from app.demo.simulator.messages import Request, Response
 from app.demo.simulator.state import Account, Repository, Role
+from app.demo.simulator.templates import pattern_of
 
 PREFIX = "/api/v4"
-PLACEHOLDERS = {"int": "[0-9]+", "": "[^/]+"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +117,7 @@ class Route:
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        parts = re.split(r"\{(\w+)(?::(\w+))?\}", PREFIX + self.template)
-        text = re.escape(parts[0])
-        for name, kind, literal in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
-            text += f"(?P<{name}>{PLACEHOLDERS[kind or '']}){re.escape(literal)}"
-        object.__setattr__(self, "pattern", re.compile(text))
+        object.__setattr__(self, "pattern", pattern_of(PREFIX + self.template))
 
 
 def find_route(routes: Sequence[Route], request: Request) -> tuple[Route, dict[str, str]]:
