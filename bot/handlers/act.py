@@ -116,6 +116,7 @@ class ActOnIntent:
                 assert_never(decision)
 
     async def _do(self, intent: Intent, facts: Facts, loaded: LoadedConfig | None) -> str | None:  # noqa: PLR0911, PLR0912, C901 - one branch for every intent
+        version = "" if loaded is None else loaded.version
         match intent:
             case Help():
                 await self.replies.help(intent.origin, facts.settings)
@@ -125,24 +126,21 @@ class ActOnIntent:
                 await self.replies.status(intent.origin, facts.latest)
             case ShowConfig() if loaded is not None and loaded.effective is not None:
                 await self.replies.config(intent.origin, loaded.effective)
+            case ShowConfig():
+                raise StoreError("policy allowed to show a configuration that is not there")
             case PauseHere():
                 await self._pause(intent)
             case ResumeHere():
                 await self._resume(intent.origin)
-            case ShowConfig():
-                raise StoreError("policy allowed to show a configuration that is not there")
             case Resolve():
-                version = "" if loaded is None else loaded.version
                 return await self.deeds.resolve(intent, facts, config_version=version)
             case Approve():
                 return await self.deeds.approve(intent, facts)
             case TakeSide():
-                version = "" if loaded is None else loaded.version
                 return await self.deeds.take(intent, facts, config_version=version)
             case Reject():
                 return await self.deeds.reject(intent, facts)
             case Retry():
-                version = "" if loaded is None else loaded.version
                 return await self.deeds.retry(intent, facts, config_version=version)
             case Cancel():
                 return await self.deeds.cancel(intent, facts)
@@ -151,7 +149,6 @@ class ActOnIntent:
             case Ok():
                 await self.deeds.ok(intent, facts)
             case Implement() | Plan() | Go() | Explain() | Fix():
-                version = "" if loaded is None else loaded.version
                 return await self.deeds.work(intent, facts, config_version=version)
             case _:
                 assert_never(intent)
