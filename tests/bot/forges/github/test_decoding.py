@@ -31,6 +31,7 @@ from bot.model.events import (
 from bot.model.forge import Actor, ActorKind, ForgeKind, RepositoryRef
 from bot.model.work import SeenText
 from tests.bot.forges.github import samples
+from tests.bot.forges.odd import changed, spots, values
 
 ID = "72d3162e-cc78-11e3-81ab-4c9367dc0958"
 REPOSITORY = RepositoryRef(forge=ForgeKind.GITHUB, id=1296269, owner="octo-org", name="hello.world", installation_id=99)
@@ -295,17 +296,6 @@ def test_other_events_are_not_used_and_not_read(event: str) -> None:
     assert isinstance(decode(event, b"[" * 100_000), Unused)
 
 
-def changed(payload: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """A copy of the payload with another value at a dotted path."""
-    copy: dict[str, Any] = json.loads(json.dumps(payload))
-    *parents, last = path.split(".")
-    at = copy
-    for name in parents:
-        at = at[name]
-    at[last] = value
-    return copy
-
-
 COMMENT = samples.issue_comment()
 
 BROKEN: dict[str, Any] = {
@@ -391,24 +381,7 @@ def test_every_decoded_event_has_a_sample() -> None:
     assert not any(isinstance(decode(event, payload), Unused) for event, payload in WHOLE.items())
 
 
-JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text()
-    | st.sampled_from(["created", "edited", "\ud800"]),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["id", "from", "body"]), inner),
-    max_leaves=8,
-)
-
-
-def spots(value: Any, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """Every path of keys in a payload."""
-    if not isinstance(value, dict):
-        return []
-    return [path for key, item in value.items() for path in [(*at, key), *spots(item, (*at, key))]]
-
+JSON = values(["created", "edited"], ["id", "from", "body"])
 
 # What the decoder reads, so that mutations hit something: the whole payloads have a thousand fields.
 READ = {
