@@ -91,7 +91,7 @@ async def test_serve_is_everything_in_one_process_and_ends_on_a_signal(tmp_path:
     async with embedded_redis(tmp_path / "redis"), flowforge(tmp_path, "serve", **SERVICE, **GATEWAY) as program:
         started = await program.until("started")
         assert started["roles"] == ["gateway", "web", "worker"]
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
             ready = await http.get(f"{started['web']}/health/ready")
             assert (ready.status_code, set(ready.json().values())) == (200, {"ok"})
             assert (await http.get(f"{started['gateway']}/v1/models")).status_code in {401, 403}
@@ -111,7 +111,7 @@ async def test_web_takes_deliveries_while_redis_is_away(tmp_path: Path) -> None:
     async with flowforge(tmp_path, "web", **SERVICE) as program:
         started = await program.until("started")
         assert "gateway" not in started
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
             assert (await http.get(f"{started['web']}/health/live")).status_code == 200
             assert (await http.get(f"{started['web']}/health/ready")).json()["redis"] == "Redis does not answer"
         program.process.send_signal(signal.SIGINT)

@@ -37,7 +37,7 @@ async def served(directory: Path, redis_url: str, **changes: Any) -> AsyncIterat
     async with (
         open_flowforge(settings, worker="test") as instance,
         serving_loopback(instance.service) as url,
-        httpx.AsyncClient(base_url=url, trust_env=False) as http,
+        httpx.AsyncClient(timeout=60, base_url=url, trust_env=False) as http,
     ):
         yield http
 

@@ -71,7 +71,7 @@ async def test_a_control_that_goes_away_stops_the_next_run_and_lets_it_start_whe
     with logged() as log:
         async with (
             deployed(places.parent, script, engine=faulty.line, image=loaded_image, base={}) as play,
-            httpx.AsyncClient(base_url=play.stage.web_url, trust_env=False) as http,
+            httpx.AsyncClient(timeout=60, base_url=play.stage.web_url, trust_env=False) as http,
         ):
             isolation = play.stage.instance.isolation
             assert isolation is not None
@@ -187,7 +187,7 @@ async def assert_nothing_starts(instance: FlowForge, faulty: FaultyEngine, fault
     assert detail.startswith(words)
     async with (
         serving_loopback(instance.watch) as url,
-        httpx.AsyncClient(base_url=url, trust_env=False) as http,
+        httpx.AsyncClient(timeout=60, base_url=url, trust_env=False) as http,
     ):
         assert await ready(http) == (503, detail)
         assert await metric(http) == "0.0"
@@ -254,7 +254,7 @@ async def test_without_a_database_nothing_is_ready(unproved: FlowForge) -> None:
     take_away(Path(str(make_url(unproved.settings.database_url.get_secret_value()).database)))
     async with (
         serving_loopback(unproved.watch) as url,
-        httpx.AsyncClient(base_url=url, trust_env=False) as http,
+        httpx.AsyncClient(timeout=60, base_url=url, trust_env=False) as http,
     ):
         answer = await http.get("/health/ready")
     assert answer.status_code == 503

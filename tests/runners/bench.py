@@ -227,7 +227,7 @@ async def open_bench(url: str, directory: Path, script: Script) -> AsyncIterator
         store = SqlStore.open(url, clock, SystemIds())
         stack.push_async_callback(store.close)
         model = await stack.enter_async_context(ScriptedModel.serve(script, api_key=MODEL_KEY))
-        http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=60, trust_env=False))
         gateway = create_gateway(
             ledger=store.ledger, runs=store.runs, http=http, upstream=model.base_url, api_key=MODEL_KEY, clock=clock
         )

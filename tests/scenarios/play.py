@@ -153,7 +153,7 @@ class Play:
     async def deliver(self, body: bytes, **headers: str) -> int:
         """Post a delivery to the web service as anybody on the Internet could; the status of the answer."""
         url = f"{self.stage.web_url}/webhooks/{self.side.kind.value}"
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=60) as http:
             answer = await http.post(url, content=body, headers={"content-type": "application/json", **headers})
         return answer.status_code
 

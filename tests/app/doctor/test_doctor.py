@@ -102,7 +102,7 @@ async def installation(stack: AsyncExitStack, directory: Path, app: AppSpec | No
     redis_url = await stack.enter_async_context(embedded_redis(directory / "redis"))
     store = SqlStore.open(f"sqlite:///{directory / 'flowforge.db'}", SystemClock(), SystemIds())
     stack.push_async_callback(store.close)
-    http = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+    http = await stack.enter_async_context(httpx.AsyncClient(timeout=60, trust_env=False))
     gateway = create_gateway(
         ledger=store.ledger, runs=store.runs, http=http, upstream=NOWHERE, api_key="k", clock=SystemClock()
     )

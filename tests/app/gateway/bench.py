@@ -98,7 +98,7 @@ async def gateway(
     store = SqlStore.open(database, HandClock(), CountedIds())
     registry = CollectorRegistry()
     try:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
             app = create_gateway(
                 ledger=store.ledger,
                 runs=store.runs,

@@ -47,7 +47,7 @@ async def eventually(check: Callable[[], Awaitable[Any]]) -> Any:
 async def test_passes_the_answer_through_and_records_it(stream: bool, tmp_path: Path) -> None:
     async with bench(tmp_path, Always(HELLO)) as made:
         answer = await made.post(REQUEST | {"stream": stream}, query="?beta=true")
-        async with httpx.AsyncClient(base_url=made.upstream.base_url) as direct:
+        async with httpx.AsyncClient(timeout=60, base_url=made.upstream.base_url) as direct:
             same = await direct.post("/v1/messages", json=REQUEST | {"stream": stream}, headers={"x-api-key": KEY})
         (row,) = await made.rows()
         usage = await made.store.runs.usage(made.run.job_id)
@@ -213,7 +213,7 @@ async def test_the_key_is_in_no_answer_log_or_repr(tmp_path: Path) -> None:
 
 async def test_a_client_that_leaves_before_the_answer_ends_the_call(tmp_path: Path) -> None:
     script = HeldBack(Always(HELLO), events=0)
-    async with bench(tmp_path, script) as made, httpx.AsyncClient(base_url=made.url) as client:
+    async with bench(tmp_path, script) as made, httpx.AsyncClient(timeout=60, base_url=made.url) as client:
         asking = asyncio.create_task(client.post("/v1/messages", json=REQUEST, headers=made.headers()))
         async with asyncio.timeout(10), made.upstream.changed:
             await made.upstream.changed.wait_for(lambda: script.held)

@@ -28,7 +28,7 @@ async def test_a_crowd_from_one_address_is_hung_up_on_and_another_address_is_ser
     other = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
     async with (
         running_gateway(settings, listener),
-        httpx.AsyncClient(transport=other, base_url=url_of(listener), trust_env=False) as neighbour,
+        httpx.AsyncClient(timeout=60, transport=other, base_url=url_of(listener), trust_env=False) as neighbour,
     ):
         port = listener.getsockname()[1]
         crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CROWD)]

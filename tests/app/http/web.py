@@ -99,8 +99,8 @@ async def running(database_url: str, *, max_bytes: int = CAP) -> AsyncIterator[W
     async with (
         serving_loopback(service) as url,
         serving_loopback(desk_service) as desk_url,
-        httpx.AsyncClient(base_url=url, trust_env=False) as http,
-        httpx.AsyncClient(base_url=desk_url, trust_env=False) as desk,
+        httpx.AsyncClient(timeout=60, base_url=url, trust_env=False) as http,
+        httpx.AsyncClient(timeout=60, base_url=desk_url, trust_env=False) as desk,
     ):
         web = Web(http=http, desk=desk, store=store, database=Path(str(parse_url(database_url).database)), rung=rung)
         yield web

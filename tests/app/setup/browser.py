@@ -27,7 +27,9 @@ class Browser:
 
     def __init__(self) -> None:
         # No host of a test has a certificate.
-        self.http = httpx.AsyncClient(trust_env=False, follow_redirects=True, headers={"user-agent": "a browser"})
+        self.http = httpx.AsyncClient(
+            timeout=60, trust_env=False, follow_redirects=True, headers={"user-agent": "a browser"}
+        )
         self.page = httpx.Response(204)
         self.visited: list[str] = []
 

@@ -38,7 +38,7 @@ async def deliver_again(bench: Bench, event: str, *, secret: str) -> int:
         "x-hub-signature-256": "sha256=" + hmac.new(secret.encode(), sent.body, hashlib.sha256).hexdigest(),
     }
     url = (bench.sim.webhooks.url or "").replace("/webhooks/github", f"/webhooks/{SECOND}")
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
         return (await http.post(url, content=sent.body, headers=headers)).status_code
 
 

@@ -57,7 +57,10 @@ def clock() -> HandSetClock:
 async def lab(tmp_path: Path, clock: HandSetClock) -> AsyncIterator[Lab]:
     serving = GitLabSimulator.serve(tmp_path / "sim", webhook_secret=SECRET, signing_token=SIGNING, clock=clock)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    async with serving as sim, httpx.AsyncClient(base_url=sim.base_url, trust_env=False, verify=context) as http:
+    async with (
+        serving as sim,
+        httpx.AsyncClient(timeout=60, base_url=sim.base_url, trust_env=False, verify=context) as http,
+    ):
         ada, eve = sim.people.user("ada"), sim.people.user("eve")
         project = await sim.people.repository(
             "acme/pay/core",
