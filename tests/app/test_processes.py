@@ -19,7 +19,7 @@ from app.demo.redis_server import embedded_redis
 from app.store.migrate import upgrade
 from tests.app.jobs.parts import KEY, WEBHOOK_SECRET
 
-WAIT = 40.0
+WAIT = 60.0
 SERVICE = {
     "FLOWFORGE_ENVIRONMENT": "development",
     "FLOWFORGE_GITHUB_APP_ID": "1",

@@ -48,7 +48,7 @@ SPEC: Final = SandboxSpec(
     pids=512,
     disk_bytes=2**30,
 )
-_WAIT_SECONDS: Final = 30.0
+_WAIT_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.05
 _OF_THE_CHART: Final = frozenset(
     {"ServiceAccount", "Role", "RoleBinding", "NetworkPolicy", "ResourceQuota", "LimitRange"}

@@ -330,7 +330,7 @@ async def test_a_node_that_does_not_answer_holds_up_nobody_else(bench: ClusterBe
         for _ in range(10):
             began = time.monotonic()
             assert isinstance(await runner.observe(fine.run_id), SandboxRunning)
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 5  # a silent kubelet is waited for as long
             await asyncio.sleep(INTERVAL_SECONDS)  # the next one is looked up anew
         for run_id in silent_runs:
             await eventually(functools.partial(unseen, runner, run_id), "the log's failure to be told")

@@ -71,7 +71,7 @@ async def emulating(directory: Path, app: AppSpec, *, webhook_url: str, secret: 
         stderr=asyncio.subprocess.STDOUT,
     )
     try:
-        async with asyncio.timeout(30), httpx.AsyncClient(trust_env=False) as http:
+        async with asyncio.timeout(60), httpx.AsyncClient(trust_env=False) as http:
             assert process.stdout is not None
             said = b""
             while b"Ready" not in said:

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from app.demo.redis_server import find_redis_server
 
-WAIT = 20.0
+WAIT = 60.0
 
 
 class RedisProcess:

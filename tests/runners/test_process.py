@@ -95,7 +95,7 @@ class Stubborn:
 
     async def child(self) -> psutil.Process:
         """Its child, as soon as that says that it is there."""
-        return psutil.Process(int(await asyncio.wait_for(self.words.readline(), timeout=30)))
+        return psutil.Process(int(await asyncio.wait_for(self.words.readline(), timeout=60)))
 
 
 @pytest.fixture

@@ -354,7 +354,7 @@ async def test_a_supervisor_that_lost_its_run_ends_the_sandbox_and_records_nothi
     processes = bench.processes(task.run_id)
     later = SystemClock().now() + timedelta(minutes=1)
     await bench.store.runs.heartbeat(task.run_id, owner="the other", lease_until=later)
-    _, alive = await asyncio.to_thread(psutil.wait_procs, processes, timeout=10)
+    _, alive = await asyncio.to_thread(psutil.wait_procs, processes, timeout=60)
     assert alive == []
     run = await bench.store.runs.get(task.run_id)
     assert run is not None
@@ -372,7 +372,7 @@ async def test_without_a_database_a_run_goes_on_until_its_lease_is_over(bench: B
     with contextlib.closing(sqlite3.connect(bench.url.removeprefix("sqlite:///"))) as other:
         other.execute("BEGIN EXCLUSIVE")
         began = time.monotonic()
-        _, alive = await asyncio.to_thread(psutil.wait_procs, processes, timeout=20)
+        _, alive = await asyncio.to_thread(psutil.wait_procs, processes, timeout=60)
         assert alive == []
         assert time.monotonic() - began > 1
         other.rollback()

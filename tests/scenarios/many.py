@@ -79,7 +79,7 @@ class Fleet:
         family = psutil.Process(int(pid)).children(recursive=True)
         os.kill(int(pid), signal.SIGKILL)
         await self.workers.pop(pid).close()
-        psutil.wait_procs(family, timeout=10)
+        psutil.wait_procs(family, timeout=60)
         async with self.store() as store, store.engine.begin() as connection:
             await connection.execute(update(runs).where(runs.c.state == RunState.STARTED).values(lease_until=LONG_AGO))
 

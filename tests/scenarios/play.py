@@ -22,7 +22,7 @@ BASE = {"fees.py": "RATE = 1\n\n\ndef fee(amount):\n    return amount * RATE\n",
 OURS = {"fees.py": "RATE = 2\n\n\ndef fee(amount):\n    return amount * RATE\n"}
 THEIRS = {"fees.py": "RATE = 3\n\n\ndef fee(amount):\n    return amount * RATE\n"}
 ANSWER = "RATE = 2 + 3\n\n\ndef fee(amount):\n    return amount * RATE\n"
-WAIT = 40.0
+WAIT = 60.0
 
 
 @dataclass(slots=True, kw_only=True)

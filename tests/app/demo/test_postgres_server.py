@@ -50,7 +50,7 @@ def is_there(directory: str) -> bool:
 
 
 async def until_gone(pid: int, directory: str) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while psutil.pid_exists(pid) or is_there(directory):  # noqa: ASYNC110 - orphans tell nobody
             await asyncio.sleep(0.02)
 

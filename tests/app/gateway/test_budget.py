@@ -81,7 +81,7 @@ async def test_a_second_call_waits_for_the_money_that_the_first_one_holds(tmp_pa
     script = HeldBack(Always(Message(content=(Text(text="x"),), tokens=Tokens(input=10, output=10))), events=1)
     async with bench(tmp_path, script, budget_usd=0.1) as made:
         first = asyncio.create_task(made.post(asking(50_000)))
-        async with asyncio.timeout(10), made.upstream.changed:
+        async with asyncio.timeout(60), made.upstream.changed:
             await made.upstream.changed.wait_for(lambda: script.held)
         second = asyncio.create_task(made.post(asking(2000)))
         for _ in range(5):  # the gateway looks at the second call, and does not let it out
@@ -89,7 +89,7 @@ async def test_a_second_call_waits_for_the_money_that_the_first_one_holds(tmp_pa
         assert len(made.upstream.calls) == 1
         script.held[0].release.set()
         assert (await first).status_code == 200
-        async with asyncio.timeout(10), made.upstream.changed:
+        async with asyncio.timeout(60), made.upstream.changed:
             await made.upstream.changed.wait_for(lambda: len(script.held) == 2)
         script.held[1].release.set()
         assert (await second).status_code == 200

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from app.http.server import bind, url_of
 from app.processes import running_gateway
 from app.settings import GatewaySettings
+from tests.app.crowds import hung_up_on
 
 CROWD: Final = 300
 
@@ -33,7 +34,7 @@ async def test_a_crowd_from_one_address_is_hung_up_on_and_another_address_is_ser
         port = listener.getsockname()[1]
         crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(CROWD)]
         ends = [asyncio.create_task(reader.read()) for reader, _ in crowd]
-        hung_up, waiting = await asyncio.wait(ends, timeout=2)
+        hung_up, waiting = await hung_up_on(CROWD - 256, ends)
         answer = await neighbour.head("/")
         for _, writer in crowd:
             writer.close()

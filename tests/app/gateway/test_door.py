@@ -48,7 +48,7 @@ async def send(door: Bench, line: str, *headers: str, body: bytes = BODY, host: 
     try:
         writer.write("\r\n".join([*sent, "", ""]).encode("latin-1") + body)
         await writer.drain()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await reader.read()
     finally:
         writer.close()

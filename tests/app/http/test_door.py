@@ -16,6 +16,7 @@ from app.http.door import Doors, open_doors
 from app.http.server import serving_loopback
 from bot.model.runs import RunKind, RunLimits, RunTask
 from bot.ports.runner import RunDoors
+from tests.app.crowds import hung_up_on
 
 RUN: Final = "0123456789abcdef0123456789abcdef"
 OTHER: Final = "f" * 32
@@ -99,7 +100,7 @@ def task(url: str, kind: RunKind = RunKind.AGENT) -> RunTask:
 
 def through(path: Path) -> httpx.AsyncClient:
     transport = httpx.AsyncHTTPTransport(uds=str(path))
-    return httpx.AsyncClient(transport=transport, base_url="http://gateway.invalid", timeout=10)
+    return httpx.AsyncClient(transport=transport, base_url="http://gateway.invalid", timeout=60)
 
 
 async def raw(path: Path, request: bytes) -> bytes:
@@ -107,7 +108,7 @@ async def raw(path: Path, request: bytes) -> bytes:
     writer.write(request)
     await writer.drain()
     with contextlib.suppress(ConnectionError):
-        answer = await asyncio.wait_for(reader.read(4096), 10)
+        answer = await asyncio.wait_for(reader.read(4096), 60)
     writer.close()
     return answer
 
@@ -218,7 +219,7 @@ async def test_a_request_goes_on_as_it_comes(gateway: tuple[Gateway, str], doors
 
     async def body() -> AsyncIterator[bytes]:
         yield b"one"
-        await asyncio.wait_for(answering.arrived.wait(), 10)
+        await asyncio.wait_for(answering.arrived.wait(), 60)
         yield b"two"
 
     async with through(await doors.open(task(url), place)) as client:
@@ -235,7 +236,7 @@ async def test_who_hangs_up_is_hung_up_on_behind_the_door_too(
     path = await doors.open(task(url), place)
     async with through(path) as client, client.stream("POST", "/v1/messages", content=b"{}") as answer:
         assert await anext(answer.aiter_raw()) == b"first"
-    await asyncio.wait_for(answering.hung_up.wait(), 10)
+    await asyncio.wait_for(answering.hung_up.wait(), 60)
 
 
 async def test_half_an_answer_is_not_taken_for_a_whole_one(
@@ -286,7 +287,7 @@ async def test_a_crowd_at_the_door_takes_few_files_of_ours(
     crowd = [await asyncio.open_unix_connection(str(path)) for _ in range(200)]
 
     ends = [asyncio.create_task(reader.read()) for reader, _ in crowd]
-    hung_up, waiting = await asyncio.wait(ends, timeout=2)
+    hung_up, waiting = await hung_up_on(200 - 32, ends)
     assert (len(hung_up), len(waiting)) == (200 - 32, 32)
     # Each of ours has one end of the test's own.
     assert psutil.Process().num_fds() - before <= 200 + 40

@@ -164,7 +164,7 @@ class Upload:
 
     async def status(self) -> int:
         """The status of the answer, however much of the request is still to come."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return int((await self.reader.readline()).split(b" ", 2)[1])
 
 
@@ -262,6 +262,6 @@ async def test_who_sends_too_slowly_or_breaks_off_gives_the_place_away(web: Web)
 
 async def until_taken(uploads: Uploads, run_id: str) -> None:
     """Wait until a run's result is received, or waits for its turn."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while run_id not in uploads.runs:  # noqa: ASYNC110 - nothing of ours tells when
             await asyncio.sleep(0.01)

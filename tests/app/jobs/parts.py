@@ -19,7 +19,7 @@ from app.wiring import FlowForge, open_flowforge
 KEY = AppSpec().private_key_pem
 WEBHOOK_SECRET = "a webhook secret of these tests"
 NOWHERE = "http://127.0.0.1:9"
-WAIT = 15.0
+WAIT = 60.0
 
 
 def settings_of(directory: Path, *, database_url: str, redis_url: str, **changes: Any) -> ServiceSettings:

@@ -12,7 +12,7 @@ from arq.worker import func
 from app.jobs.queue import QUEUE_NAME, RUNG_CHANNEL, ArqQueue, deserialize, open_pool, serialize
 from app.jobs.waking import WokenWorker
 
-WAIT = 15.0
+WAIT = 60.0
 NEVER = 3600.0
 
 Seen = asyncio.Queue[str]

@@ -251,7 +251,7 @@ async def test_github_is_asked_once_and_what_it_says_no_to_is_a_sentence(tmp_pat
 
 
 async def test_there_is_no_second_answer(tmp_path: Path) -> None:
-    async with running(tmp_path) as here, asyncio.timeout(20):
+    async with running(tmp_path) as here, asyncio.timeout(60):
         await here.browser.open(here.link)
         hold = here.sim.faults.hold("POST", "/app-manifests/")
         answer = f"{here.address}/setup/github?state={here.state}&code={'0' * 40}"

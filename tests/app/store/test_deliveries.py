@@ -53,7 +53,7 @@ async def test_two_processes_with_the_same_deliveries_do_not_wait_for_each_other
         await other.execute(key.values(delivery_id="d-1"))
         adding = asyncio.gather(*(store.deliveries.add(delivery(each)) for each in ids))
         waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        async with neighbour.engine.connect() as observer, asyncio.timeout(30):
+        async with neighbour.engine.connect() as observer, asyncio.timeout(60):
             while await observer.scalar(text(waiting)) is None:
                 await observer.rollback()
         await other.execute(key.values(delivery_id="d-2"))

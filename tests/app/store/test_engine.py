@@ -107,7 +107,7 @@ async def test_writers_that_wait_leave_connections_for_readers(url: str, clock: 
     store = SqlStore.open(url, clock, CountedIds(), busy_seconds=20)
     writers = [asyncio.create_task(store.registry.repository(REPOSITORY)) for _ in range(40)]
     await asyncio.sleep(0)  # every writer has begun to wait
-    await asyncio.wait_for(store.ping(), timeout=10)
+    await asyncio.wait_for(store.ping(), timeout=60)
     assert not any(writer.done() for writer in writers)
     holder.rollback()
     holder.close()

@@ -363,7 +363,7 @@ async def test_who_comes_during_a_migration_waits_for_it(backend: Backend) -> No
         await connection.run_sync(migrate.run_migrations, "head", up=True)
         second = asyncio.create_task(upgrade(url))
         waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await observer.execute(waiting)).scalar_one() == 0:
                 assert not second.done()
                 await observer.rollback()

@@ -56,7 +56,7 @@ async def bouncer(postgres: PostgresServer) -> AsyncIterator[str]:
         group=None if os.geteuid() else status.st_gid,
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (directory / ".s.PGSQL.6432").exists():
                 assert process.returncode is None, (directory / "log").read_text(encoding="utf-8")
                 await asyncio.sleep(0.02)

@@ -1,5 +1,3 @@
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -317,9 +315,8 @@ HEAVY = {
 }
 
 
+@pytest.mark.timeout(60)  # what explodes takes minutes
 @pytest.mark.parametrize("name", sorted(HEAVY))
 def test_hostile_comments_are_read_in_time(name: str) -> None:
     body = ("/flowforge resolve " + HEAVY[name])[:MAX_CHARACTERS]
-    start = time.process_time()
     parse_comment(body, mention=BOT)
-    assert time.process_time() - start < 10  # measured: at most 0.8 s; what explodes takes minutes

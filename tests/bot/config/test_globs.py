@@ -1,6 +1,5 @@
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -157,8 +156,7 @@ def test_no_text_raises(path: str, patterns: list[str]) -> None:
     assert matches(path, patterns) in (None, *patterns)
 
 
+@pytest.mark.timeout(60)  # what explodes takes minutes
 def test_hostile_patterns_take_no_time() -> None:
-    start = time.process_time()
     matches("a" * 4000, ["*a" * 120 + "b"] * 100)
     matches("/".join("a" * 1500), ["**/a/" * 50 + "b"] * 100)
-    assert time.process_time() - start < 20  # measured: below 2 s; backtracking would never end

@@ -1,7 +1,6 @@
 import contextlib
 import shlex
 import string
-import time
 
 import pytest
 from hypothesis import given
@@ -136,11 +135,10 @@ HEAVY = {
 }
 
 
+@pytest.mark.timeout(60)  # what explodes takes minutes
 @pytest.mark.parametrize("name", HEAVY)
 def test_bombs_are_refused_in_time(name: str) -> None:
-    start = time.process_time()
     fault(HEAVY[name])
-    assert time.process_time() - start < 10  # measured: at most 0.6 s
 
 
 def test_the_json_schema_is_one() -> None:

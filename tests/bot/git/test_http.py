@@ -61,7 +61,7 @@ async def test_while_git_runs_the_credential_is_in_no_argument_and_cancelling_en
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    _, alive = await asyncio.to_thread(psutil.wait_procs, children, timeout=5)
+    _, alive = await asyncio.to_thread(psutil.wait_procs, children, timeout=60)
     assert alive == []
 
 

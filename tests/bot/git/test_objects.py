@@ -1,7 +1,6 @@
 """Blobs, commits, diffs and workspaces of a mirror."""
 
 import resource
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -53,13 +52,13 @@ async def test_a_blob_is_read_up_to_its_limit(git: GitMirrors, remote: Remote) -
     assert await port.read_blob(REPOSITORY, oid, limit=1) is None
 
 
+@pytest.mark.timeout(60)  # what explodes takes minutes
 async def test_a_huge_blob_is_not_inflated_to_learn_its_size(git: GitMirrors, remote: Remote, tmp_path: Path) -> None:
     await with_main(git, remote)
     size = 128 * 1024 * 1024
     oid = Remote(tmp_path / "mirrors/github/7.git").blob(bytes(size))
-    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert await git.read_blob(REPOSITORY, oid, limit=size - 1) is None
-    assert time.process_time() - started < 0.3
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 32 * 1024
 
 
@@ -341,6 +340,7 @@ def bomb(remote: Remote, *, width: int, depth: int) -> str:
 
 
 # ADV-027: a dozen objects that stand for ten thousand million files.
+@pytest.mark.timeout(60)  # what explodes takes minutes
 @pytest.mark.parametrize(("width", "depth", "reason"), [(10, 10, "more than"), (1, 70, "levels deep")])
 async def test_a_tree_bomb_is_known_at_once_and_never_unpacked(
     git: GitMirrors, remote: Remote, width: int, depth: int, reason: str
@@ -349,7 +349,7 @@ async def test_a_tree_bomb_is_known_at_once_and_never_unpacked(
     remote.set(MAIN, commit)
     other = remote.commit({"a": "1"}, ref="refs/heads/other")
     await fetched(git, remote)
-    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(GitError, match=reason):
         await git.workspace(REPOSITORY, commit, first=[], max_bytes=10**9, max_files=10**6)
     with pytest.raises(GitError, match=reason):
@@ -359,7 +359,6 @@ async def test_a_tree_bomb_is_known_at_once_and_never_unpacked(
     verdict = await git.merge(REPOSITORY, ours=commit, theirs=other)
     assert isinstance(verdict, ImpossibleMerge)
     assert reason in verdict.reason
-    assert time.process_time() - started < 1
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 * 1024
 
 

@@ -45,7 +45,7 @@ async def appeared(path: Path) -> int:
 
 def _gone(pids: Sequence[int]) -> bool:
     alive = [psutil.Process(pid) for pid in pids if psutil.pid_exists(pid)]
-    return not psutil.wait_procs(alive, timeout=15)[1]
+    return not psutil.wait_procs(alive, timeout=60)[1]
 
 
 async def gone(*pids: int) -> bool:
@@ -192,7 +192,7 @@ async def test_a_git_whose_worker_was_killed_does_not_wait_for_a_silent_forge_fo
     async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/acme/shop.git"
         worker = await asyncio.create_subprocess_exec(sys.executable, "-c", FETCHING, str(tmp_path), url)
-        await asyncio.wait_for(asked.wait(), 30)
+        await asyncio.wait_for(asked.wait(), 60)
         family = [child.pid for child in psutil.Process(worker.pid).children(recursive=True)]
         assert family
         worker.kill()

@@ -29,7 +29,7 @@ from tests.contracts.github import validate_record
 from tests.scenarios.play import ANSWER, BASE, OURS, THEIRS
 
 SECRET = "the webhook secret of this bench"
-WAIT = 20.0
+WAIT = 60.0
 _ROUNDS = 30
 
 

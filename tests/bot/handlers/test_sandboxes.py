@@ -102,7 +102,7 @@ async def test_a_sandbox_that_is_slow_to_start_or_to_end_keeps_its_supervisor(be
     bench.instance.supervisor._lease = timedelta(seconds=0.3)
     bench.say("/flowforge resolve")
     work = asyncio.create_task(bench.work())
-    await asyncio.wait_for(bench.runner.at_gate.wait(), 20)
+    await asyncio.wait_for(bench.runner.at_gate.wait(), 60)
     job = await bench.job()
     run = await bench.store.runs.latest(job.id)
     assert run is not None

@@ -18,7 +18,7 @@ from tests.app.store.backends import SqliteBackend
 from tests.bot.handlers.bench import Bench, HandClock
 
 SLOW = REDELIVER
-WAIT = 10.0
+WAIT = 60.0
 
 
 class Told:

@@ -1,8 +1,8 @@
 """Which text of a resolved file stands in the place of which hunk."""
 
-import time
 from collections.abc import Iterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -140,12 +140,11 @@ def test_what_was_spliced_is_always_aligned(file: MarkedFile, data: st.DataObjec
     assert strangers(file, found) <= strangers(file, tuple(texts))
 
 
+@pytest.mark.timeout(60)  # what explodes takes minutes
 def test_files_made_to_be_slow_are_not() -> None:
     blank = b"\n" * 50_000
     file = marked(b"", *[blank + b"x\n" + blank] * 3, b"")
     resolved = splice(file, [b"\n" * 300_000, b"\nx\n" * 100_000, b"\n" * 300_000, b"x\n" * 300_000])
-    started = time.process_time()
     assert align(file, resolved) is not None
     many = marked(b"", *[b"\n"] * 2_000, b"")
     assert align(many, b"\n" * 100_000) is not None
-    assert time.process_time() - started < 5

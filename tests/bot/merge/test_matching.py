@@ -1,8 +1,8 @@
 """Lines of two texts are paired in order, and quickly whatever the texts are."""
 
-import time
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -43,13 +43,12 @@ def test_lines_end_with_a_newline_and_nothing_is_lost(text: bytes) -> None:
     assert b"" not in lines
 
 
+@pytest.mark.timeout(60)  # what explodes takes minutes
 def test_texts_made_to_be_slow_are_not() -> None:
     nested: list[bytes] = []
     for level in range(20_000):
         nested = [b"%d\n" % level, *nested[:200], b"%d\n" % level, *nested[200:400]]
     many = [b"%d\n" % (number // 2) for number in range(100_000)]
-    started = time.process_time()
     matching([b"x\n", *[b"\n"] * 300_000, b"y\n"], [b"\n"] * 300_000)
     matching(many, many[::-1])
     matching(nested * 50, [b"z\n", *nested * 50])
-    assert time.process_time() - started < 10

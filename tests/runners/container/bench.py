@@ -22,7 +22,7 @@ from tests.image.engine import Engine
 from tests.runners.bench import Bench, Ended, left_in
 
 INSTANCE: Final = "test"
-_WAIT_SECONDS: Final = 30.0
+_WAIT_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.05
 
 

@@ -103,7 +103,7 @@ async def test_a_stalled_stream_lasts_until_the_client_goes(conflicted: Workspac
     script = HeldBack(HonestResolver(), events=2)
     async with ScriptedModel.serve(script) as model:
         running = asyncio.create_task(conflicted.run(model.base_url))
-        async with asyncio.timeout(20), model.changed:
+        async with asyncio.timeout(60), model.changed:
             await model.changed.wait_for(lambda: script.held)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

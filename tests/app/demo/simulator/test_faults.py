@@ -58,11 +58,11 @@ async def test_git_fails_too(world: World, bot: Bot, tmp_path: Path) -> None:
 async def test_request_can_be_held_before_and_after_its_work(world: World, bot: Bot) -> None:
     before = world.sim.faults.hold("POST", COMMENTS)
     asking = asyncio.create_task(bot("POST", COMMENTS, json={"body": "x"}))
-    await asyncio.wait_for(before.arrived.wait(), 10)
+    await asyncio.wait_for(before.arrived.wait(), 60)
     assert world.pull.comments == {}
     after = world.sim.faults.hold("POST", COMMENTS, after=True)
     before.release()
-    await asyncio.wait_for(after.arrived.wait(), 10)
+    await asyncio.wait_for(after.arrived.wait(), 60)
     assert len(world.pull.comments) == 1
     assert not asking.done()
     world.sim.faults.clear()
@@ -74,7 +74,7 @@ async def test_held_push_waits_with_its_refs_moved(world: World, bot: Bot, tmp_p
     held = world.sim.faults.hold("POST", "/acme/payments.git/git-receive-pack", after=True)
     push = git(tmp_path / "work", "push", "-q", "origin", "HEAD:refs/heads/try", token=bot.token)
     pushing = asyncio.create_task(push)
-    await asyncio.wait_for(held.arrived.wait(), 10)
+    await asyncio.wait_for(held.arrived.wait(), 60)
     assert world.repository.branch("try") is not None
     held.release()
     assert (await pushing).status == 0

@@ -137,8 +137,8 @@ async def test_end_in_the_middle_of_everything(tmp_path: Path) -> None:
     held = sim.faults.hold("GET", "/repos/acme/payments/pulls/1", after=True)
     async with httpx.AsyncClient(base_url=sim.base_url, trust_env=False) as client:
         asking = asyncio.create_task(client.get("/repos/acme/payments/pulls/1"))
-        await asyncio.wait_for(held.arrived.wait(), 10)
-        await asyncio.wait_for(sim.close(), 10)
+        await asyncio.wait_for(held.arrived.wait(), 60)
+        await asyncio.wait_for(sim.close(), 60)
         assert (await asking).status_code == 200
         with pytest.raises(httpx.ConnectError):
             await client.get("/")

@@ -75,7 +75,7 @@ async def test_fifty_who_ask_at_once_get_one_token(client: GitHubClient, github:
         return httpx.Response(201, json={"token": TOKEN, "expires_at": EXPIRES})
 
     mint = github.post(MINT).mock(side_effect=slowly)
-    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
         tasks = [group.create_task(client.token(REPOSITORY, Act.READ)) for _ in range(50)]
         await asked.wait()
         answer.set()
@@ -92,7 +92,7 @@ async def test_fifty_who_ask_at_once_get_one_error(client: GitHubClient, github:
         return httpx.Response(422, json={"message": "not installed there"})
 
     mint = github.post(MINT).mock(side_effect=slowly)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         tasks = [asyncio.create_task(client.token(REPOSITORY, Act.READ)) for _ in range(50)]
         await asked.wait()
         answer.set()
@@ -114,7 +114,7 @@ async def test_who_waits_for_a_token_outlives_the_one_who_asked_first(
         return httpx.Response(201, json={"token": TOKEN, "expires_at": EXPIRES})
 
     github.post(MINT).mock(side_effect=first_hangs)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         first = asyncio.create_task(client.token(REPOSITORY, Act.READ))
         await asked.wait()
         second = asyncio.create_task(client.token(REPOSITORY, Act.READ))

@@ -74,7 +74,7 @@ async def test_requests_that_are_limited_together_are_limited_once(
         return limited()
 
     read = github.get(PULL).mock(side_effect=slowly)
-    results = await asyncio.wait_for(asyncio.gather(*(ask(client) for _ in range(5)), return_exceptions=True), 10)
+    results = await asyncio.wait_for(asyncio.gather(*(ask(client) for _ in range(5)), return_exceptions=True), 60)
     assert [error.retry_after for error in results if isinstance(error, ForgeLimitedError)] == [60] * 5
     clock.move(seconds=59)
     for _ in range(100):

@@ -83,7 +83,7 @@ async def test_whoever_would_wait_too_long_is_told_when_to_come_back() -> None:
 
 async def test_reads_are_cheap_and_do_not_wait_for_the_one_who_writes() -> None:
     road = Road()
-    async with road.pace.turn(1, "PATCH", leave=0), asyncio.timeout(10):
+    async with road.pace.turn(1, "PATCH", leave=0), asyncio.timeout(60):
         await road.ask("GET")
     await road.in_a_row(194, "GET")
     assert road.time.slept == []
@@ -157,7 +157,7 @@ async def test_the_app_itself_creates_nothing_that_people_see() -> None:
     for _ in range(40):
         await road.ask(installation_id=None)
     assert road.time.slept == []
-    async with road.pace.turn(None, "POST", leave=0), asyncio.timeout(10):
+    async with road.pace.turn(None, "POST", leave=0), asyncio.timeout(60):
         await road.ask(installation_id=None)
 
 

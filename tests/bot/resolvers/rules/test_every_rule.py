@@ -1,7 +1,6 @@
 """What holds for every rule, on whatever bytes."""
 
 import re
-import time
 from dataclasses import replace
 
 import pytest
@@ -124,24 +123,22 @@ HUGE = {
 }
 
 
+@pytest.mark.timeout(60)  # what explodes takes minutes
 @pytest.mark.parametrize("rule", [*APPLIED, *SHOWN], ids=name_of)
 @pytest.mark.parametrize("texts", HUGE.values(), ids=HUGE)
 def test_huge_hunks_take_bounded_time(rule: Rule, texts: Trio) -> None:
     case = a_case(*[texts] * 3, path="src/main.go")
-    started = time.process_time()
     list(rule.answer(case))
-    assert time.process_time() - started < 4  # a second for each, and room for a slow machine
 
 
+@pytest.mark.timeout(60)  # what explodes takes minutes
 @pytest.mark.parametrize("rule", [*APPLIED, *SHOWN], ids=name_of)
 def test_ten_thousand_hunks_take_bounded_time(rule: Rule) -> None:
     text = b"the quick brown fox jumps over the lazy dog %d\n"
     trio = (b"", b"".join(text % number for number in range(3)), b"".join(text % (number % 2) for number in range(3)))
     whole = b"".join(b"another line of the file, %d\n" % number for number in range(20_000))
     case = a_case(*[trio] * 10_000, sides=SideTexts(ancestor=whole, ours=whole, theirs=whole))
-    started = time.process_time()
     list(rule.answer(case))
-    assert time.process_time() - started < 8
 
 
 @pytest.mark.parametrize("rule", [*APPLIED, *SHOWN], ids=name_of)

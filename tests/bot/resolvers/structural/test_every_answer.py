@@ -65,6 +65,7 @@ def test_the_same_case_has_the_same_answer_twice() -> None:
     assert list(resolver.answer(case)) == list(resolver.answer(case)) != []
 
 
+@pytest.mark.timeout(60)  # what explodes takes minutes
 @pytest.mark.parametrize(
     ("path", "text"),
     [
@@ -78,19 +79,16 @@ def test_the_same_case_has_the_same_answer_twice() -> None:
     ],
 )
 def test_hostile_texts_cost_little_and_never_raise(path: str, text: bytes) -> None:
-    started = time.process_time()
     list(resolver.answer(a_case((text[: len(text) // 3] + b"\n", text[:-2] + b"!\n", text), path=path)))
-    assert time.process_time() - started < SECONDS
 
 
+@pytest.mark.timeout(60)  # what explodes takes minutes
 def test_what_is_too_large_is_not_looked_at() -> None:
     line = b"x" * (2 << 20) + b"\n"
-    started = time.process_time()
     assert list(resolver.answer(a_case((line, line + line, b"y\n" + line), path="a.json"))) == []
     hunk = (b"a = 1\nb\nc = 3\n", b"a = 1\nb\nc = 2\n", b"a = 2\nb\nc = 2\n")
     assert list(resolver.answer(a_case(*[hunk] * 1_000, path="a.toml"))) == []
     assert list(resolver.answer(a_case(hunk, path="a.py", around=(b"x = 1\n" * 200_000, b"")))) == []
-    assert time.process_time() - started < SECONDS
 
 
 DOCUMENT = Document(grammar="json", content=b"{}")
