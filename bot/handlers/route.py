@@ -1,6 +1,6 @@
 """From a kept delivery to intents, each acted on once."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final, assert_never
 
@@ -89,6 +89,9 @@ class RouteDelivery:
                 return DeliveryState.ROUTED
             case LabelAdded() | Assigned() | Reacted() if not await self.see_marks(event):
                 return DeliveryState.IGNORED
+            case PullRequestChanged(marked=LabelAdded() | Assigned() as marked):
+                states = {await self._route(replace(event, marked=None)), await self._route(marked)}
+                return DeliveryState.ROUTED if DeliveryState.ROUTED in states else DeliveryState.IGNORED
             case (
                 CommentPosted()
                 | CommentEdited()

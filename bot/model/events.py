@@ -67,25 +67,6 @@ class PullRequestAction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PullRequestChanged:
-    """A pull request was opened, closed, got commits or another base.
-
-    ``open`` and ``base_sha`` (the base's tip on record) are as of ``updated_at``; None where the forge does not say.
-    """
-
-    delivery_id: str
-    repository: RepositoryRef
-    number: int
-    action: PullRequestAction
-    head_sha: str
-    base_ref: str
-    actor: Actor
-    open: bool | None = None
-    base_sha: str | None = None
-    updated_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LabelAdded:
     """Somebody put a label on a pull request or an issue.
 
@@ -121,6 +102,27 @@ class Assigned:
     base_ref: str
     actor: Actor
     more: tuple[Actor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequestChanged:
+    """A pull request was opened, closed, got commits or another base.
+
+    ``open`` and ``base_sha`` (the base's tip on record) are as of ``updated_at``; None where the forge does not say.
+    ``marked`` is what it was given with that, on forges that tell of both at once and of neither again.
+    """
+
+    delivery_id: str
+    repository: RepositoryRef
+    number: int
+    action: PullRequestAction
+    head_sha: str
+    base_ref: str
+    actor: Actor
+    open: bool | None = None
+    base_sha: str | None = None
+    updated_at: datetime | None = None
+    marked: LabelAdded | Assigned | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

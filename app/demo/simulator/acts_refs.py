@@ -1,5 +1,7 @@
 """What happens when refs move: pushes, pull requests that follow their branches, and merges."""
 
+from collections.abc import Sequence
+
 from app.demo.simulator.acts_threads import close_pull
 from app.demo.simulator.git import CommitInfo
 from app.demo.simulator.site import Site
@@ -63,8 +65,10 @@ async def open_pull(
     body: str,
     draft: bool,
     maintainer_can_modify: bool,
+    labels: Sequence[str] = (),
+    assignees: Sequence[Account] = (),
 ) -> PullRequest:
-    """Somebody opens a pull request. Raises ``KeyError`` for a branch that is not there."""
+    """Somebody opens a pull request, with marks on it. Raises ``KeyError`` for a branch that is not there."""
     now = site.world.now()
     head_sha, base_sha = head_repository.refs[f"refs/heads/{head}"], repository.refs[f"refs/heads/{base}"]
     pull = PullRequest(
@@ -86,6 +90,8 @@ async def open_pull(
     )
     repository.threads[pull.number] = pull
     await point_pull(site, pull)
+    pull.labels.extend(labels)
+    pull.assignees.extend(assignees)
     site.voice.pull("opened", pull, author, {})
     site.world.changed()
     return pull

@@ -95,9 +95,14 @@ class GitHubVoice:
         }
 
     def pull(self, action: str, pull: PullRequest, sender: Account, changes: Changes) -> None:
-        """Send a ``pull_request`` webhook."""
+        """Send a ``pull_request`` webhook, and one for each mark that a pull request is opened with."""
         payload = self._pull(pull) | _changes(changes)
         announce(self._site, "pull_request", payload, action=action, repository=pull.repository, sender=sender)
+        if action == "opened":
+            for name in pull.labels:
+                self.label("labeled", pull, name, sender)
+            for assignee in pull.assignees:
+                self.assign(pull, assignee, sender)
 
     def push(self, push: Push, pusher: Account) -> None:
         """Send a ``push`` webhook."""

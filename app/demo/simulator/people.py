@@ -1,7 +1,7 @@
 """What people do on a simulated forge, for tests and the demo: in-process, with the effects the real acts have."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from app.demo.simulator import acts_threads
@@ -298,8 +298,10 @@ class People:
         body: str = "",
         draft: bool = False,
         maintainer_can_modify: bool | None = None,
+        labels: Sequence[str] = (),
+        assignees: Sequence[Account] = (),
     ) -> PullRequest:
-        """Open a pull request, from a fork if ``head_repository`` is one.
+        """Open a pull request, from a fork if ``head_repository`` is one, with labels and assignees in the same form.
 
         ``maintainer_can_modify`` is True for forks unless said otherwise, and always False without one, as on GitHub.
         """
@@ -318,6 +320,8 @@ class People:
             body=body,
             draft=draft,
             maintainer_can_modify=maintainer_can_modify is not False,
+            labels=labels,
+            assignees=assignees,
         )
 
     def edit_pull_request(

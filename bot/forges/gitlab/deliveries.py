@@ -241,22 +241,23 @@ def _merge_request(delivery: Delivery, document: object) -> Event:
     told = payload.object_attributes
     if told.target_project_id != payload.project.id:
         return _unused(delivery, "the merge request is for another project")
-    if told.action == "update" and told.oldrev is None:
-        marked = _marked(delivery, payload, payload.changes, on_pull_request=True, base_ref=told.target_branch)
-        if marked is not None:
-            return marked
+    action = _merge_request_action(told, payload.changes)
+    marked = _marked(delivery, payload, on_pull_request=True, base_ref=told.target_branch)
+    if marked is not None and action is PullRequestAction.OTHER:
+        return marked
     if told.last_commit is None:
-        return _unused(delivery, "the merge request has no commit")
+        return marked or _unused(delivery, "the merge request has no commit")
     return PullRequestChanged(
         delivery_id=delivery.delivery_id,
         repository=_repository(delivery, payload.project),
         number=told.iid,
-        action=_merge_request_action(told, payload.changes),
+        action=action,
         head_sha=told.last_commit.id,
         base_ref=told.target_branch,
         actor=_actor(payload.user),
         open=told.state in OPEN_STATES,
         updated_at=payloads.moment(told.updated_at),
+        marked=marked,
     )
 
 
@@ -267,28 +268,30 @@ def _issue(delivery: Delivery, document: object) -> Event:
         return _unused(delivery, "the project has no branch")
     if payload.object_attributes.confidential:
         return _unused(delivery, _CONFIDENTIAL)
-    changes = payload.changes
-    if payload.object_attributes.action == "open":
-        # An issue may be born with labels and assignees: GitLab then tells of nothing but its birth.
-        changes = payloads.Marks(
-            labels=payloads.Labels(current=payload.labels), assignees=payloads.Assignees(current=payload.assignees)
-        )
-    elif payload.object_attributes.action != "update":
-        return _unused(delivery, "only labels and assignments count")
-    marked = _marked(delivery, payload, changes, on_pull_request=False, base_ref=base_ref)
+    marked = _marked(delivery, payload, on_pull_request=False, base_ref=base_ref)
     return marked or _unused(delivery, "only labels and assignments count")
 
 
 def _marked(
     delivery: Delivery,
     payload: payloads.MergeRequestEvent | payloads.IssueEvent,
-    changes: payloads.Marks,
     *,
     on_pull_request: bool,
     base_ref: str,
-) -> Event | None:
-    """What was added of labels, else of assignees; one event may tell of several, and of both. None: nothing was."""
+) -> LabelAdded | Assigned | None:
+    """What was added of labels, else of assignees; one event may tell of several, and of both. None: nothing was.
+
+    What is opened may have labels and assignees from the beginning: GitLab then tells of nothing but the opening, and
+    of what is added later with what was there before.
+    """
     told = payload.object_attributes
+    changes: payloads.Marks = payload.changes
+    if told.action == "open":
+        changes = payloads.Marks(
+            labels=payloads.Labels(current=payload.labels), assignees=payloads.Assignees(current=payload.assignees)
+        )
+    elif told.action != "update":
+        return None
     labels = changes.labels.added()
     assignees = changes.assignees.added()
     if labels:

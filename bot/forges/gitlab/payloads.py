@@ -242,6 +242,8 @@ class MergeRequestEvent(InProject, frozen=True, kw_only=True):
     """https://docs.gitlab.com/user/project/integrations/webhook_events/#merge-request-events ."""
 
     object_attributes: MergeRequest
+    labels: list[Label] = []
+    assignees: list[User] = []
     changes: MergeRequestChanges = MergeRequestChanges()
 
 

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from pydantic import SecretStr
 
+from app.demo.simulator.gitlab.server import GitLabSimulator
 from app.demo.simulator.record import Exchange
-from app.demo.simulator.server import Simulator
+from app.demo.simulator.server import ForgeSimulator, Simulator
 from app.demo.simulator.state import Account, CheckRun, Comment, PullRequest, Repository, Role
 from app.http.server import bind, serving, url_of
 from app.settings import Environment, ServiceSettings
@@ -25,7 +27,7 @@ from bot.model.forge import ForgeKind, RepositoryRef
 from bot.model.jobs import Job, JobState
 from bot.model.runs import RunOutcome
 from tests.bot.handlers.puppet import Puppet, PuppetRunner, send_result
-from tests.contracts.github import validate_record
+from tests.contracts import github, gitlab
 from tests.scenarios.play import ANSWER, BASE, OURS, THEIRS
 
 SECRET = "the webhook secret of this bench"
@@ -62,10 +64,10 @@ class HandTimer:
 
 
 @dataclass(slots=True, kw_only=True)
-class Bench:
+class ForgeBench:
     """One pull request in conflict, its people, and the instance that serves it."""
 
-    sim: Simulator
+    sim: ForgeSimulator
     instance: FlowForge
     settings: ServiceSettings
     clock: HandClock
@@ -83,13 +85,12 @@ class Bench:
 
     @property
     def ref(self) -> RepositoryRef:
-        installation = self.sim.world.installation_for(self.repository)
         return RepositoryRef(
-            forge=ForgeKind.GITHUB,
+            forge=ForgeKind.GITLAB,
             id=self.repository.id,
             owner=self.repository.owner.login,
             name=self.repository.name,
-            installation_id=0 if installation is None else installation.id,
+            installation_id=0,
         )
 
     # What people do.
@@ -180,10 +181,6 @@ class Bench:
         return self.repository.refs["refs/heads/feature"]
 
     @property
-    def check_runs(self) -> list[CheckRun]:
-        return self.sim.check_runs(self.repository)
-
-    @property
     def branches(self) -> dict[str, str]:
         return {ref: sha for ref, sha in self.repository.refs.items() if ref.startswith("refs/heads/flowforge/")}
 
@@ -200,7 +197,38 @@ class Bench:
         return self.sim.record.requests(method, path)
 
 
-def settings_of(directory: Path, sim: Simulator, database_url: str, overrides: Mapping[str, object]) -> ServiceSettings:
+@dataclass(slots=True, kw_only=True)
+class Bench(ForgeBench):
+    """The bench at GitHub."""
+
+    sim: Simulator
+
+    @property
+    def ref(self) -> RepositoryRef:
+        installation = self.sim.world.installation_for(self.repository)
+        return RepositoryRef(
+            forge=ForgeKind.GITHUB,
+            id=self.repository.id,
+            owner=self.repository.owner.login,
+            name=self.repository.name,
+            installation_id=0 if installation is None else installation.id,
+        )
+
+    @property
+    def check_runs(self) -> list[CheckRun]:
+        return self.sim.check_runs(self.repository)
+
+
+@dataclass(slots=True, kw_only=True)
+class GitLabBench(ForgeBench):
+    """The bench at GitLab."""
+
+    sim: GitLabSimulator
+
+
+def settings_of(
+    directory: Path, sim: ForgeSimulator, database_url: str, overrides: Mapping[str, object]
+) -> ServiceSettings:
     """Settings of an instance that has no Redis: every ring is lost."""
     return ServiceSettings.model_validate(
         {
@@ -210,18 +238,33 @@ def settings_of(directory: Path, sim: Simulator, database_url: str, overrides: M
             "redis_url": SecretStr(f"unix://{directory / 'no-redis'}"),
             "gateway_url": "http://127.0.0.1:9",
             "direct_calls": False,
-            "github_api_url": sim.base_url,
-            "github_git_url": sim.base_url,
-            "github_app_id": sim.app.id,
-            "github_app_slug": sim.app.slug,
-            "github_private_key": SecretStr(sim.app.private_key_pem),
-            "github_webhook_secrets": (SecretStr(SECRET),),
+            **(_of_github(sim) if isinstance(sim, Simulator) else {}),
+            **(_of_gitlab(sim) if isinstance(sim, GitLabSimulator) else {}),
             # Tests jump over leases; only what is about silence and deadlines should meet these.
             "stall_timeout_seconds": 3000,
             "run_timeout_seconds": 6000,
             **overrides,
         },
     )
+
+
+def _of_github(sim: Simulator) -> dict[str, object]:
+    return {
+        "github_api_url": sim.base_url,
+        "github_git_url": sim.base_url,
+        "github_app_id": sim.app.id,
+        "github_app_slug": sim.app.slug,
+        "github_private_key": SecretStr(sim.app.private_key_pem),
+        "github_webhook_secrets": (SecretStr(SECRET),),
+    }
+
+
+def _of_gitlab(sim: GitLabSimulator) -> dict[str, object]:
+    return {
+        "gitlab_url": sim.base_url,
+        "gitlab_token": SecretStr(sim.token),
+        "gitlab_webhook_secrets": (SecretStr(SECRET),),
+    }
 
 
 @contextlib.asynccontextmanager
@@ -234,17 +277,51 @@ async def open_bench(
     theirs: Mapping[str, str | None] = THEIRS,
     overrides: Mapping[str, object] | Callable[[Simulator], Mapping[str, object]] = MappingProxyType({}),
 ) -> AsyncIterator[Bench]:
-    """A bench; afterwards, what was said on the wire must be what GitHub describes."""
+    """A bench at GitHub; afterwards, what was said on the wire must be what GitHub describes."""
+    async with _standing(ForgeKind.GITHUB, directory, database_url, (base, ours, theirs), overrides) as parts:
+        yield Bench(**parts)
+    faults = list(github.validate_record(parts["sim"].record))
+    assert not faults, faults[:3]
+
+
+@contextlib.asynccontextmanager
+async def open_gitlab_bench(
+    directory: Path,
+    database_url: str,
+    *,
+    base: Mapping[str, str] = BASE,
+    ours: Mapping[str, str | None] = OURS,
+    theirs: Mapping[str, str | None] = THEIRS,
+    overrides: Mapping[str, object] | Callable[[GitLabSimulator], Mapping[str, object]] = MappingProxyType({}),
+) -> AsyncIterator[GitLabBench]:
+    """A bench at GitLab; afterwards, what was said on the wire must be what GitLab documents."""
+    async with _standing(ForgeKind.GITLAB, directory, database_url, (base, ours, theirs), overrides) as parts:
+        yield GitLabBench(**parts)
+    faults = list(gitlab.validate_record(parts["sim"].record))
+    assert not faults, faults[:3]
+
+
+@contextlib.asynccontextmanager
+async def _standing(
+    kind: ForgeKind,
+    directory: Path,
+    database_url: str,
+    files: tuple[Mapping[str, str], Mapping[str, str | None], Mapping[str, str | None]],
+    overrides: Mapping[str, object] | Callable[[Any], Mapping[str, object]],
+) -> AsyncIterator[dict[str, Any]]:
+    """The fields of a bench."""
     (directory / "data").mkdir(parents=True, exist_ok=True)
     clock, runner, listener = HandClock(), PuppetRunner(), bind("127.0.0.1", 0)
     url = url_of(listener)
+    base, ours, theirs = files
     async with contextlib.AsyncExitStack() as stack:
         stack.callback(listener.close)
-        sim = await stack.enter_async_context(
-            Simulator.serve(
+        simulator = Simulator if kind is ForgeKind.GITHUB else GitLabSimulator
+        sim: ForgeSimulator = await stack.enter_async_context(
+            simulator.serve(
                 directory / "forge",
                 webhook_secret=SECRET,
-                webhook_url=f"{url}/webhooks/github",
+                webhook_url=f"{url}/webhooks/{kind}",
                 clock=clock,
             ),
         )
@@ -262,18 +339,16 @@ async def open_bench(
         await people.commit(repository, "feature", ours, author=author)
         await people.commit(repository, "main", theirs, author=maintainer)
         pull = await people.open_pull_request(repository, author=author, head="feature", title="Another rate")
-        yield Bench(
-            sim=sim,
-            instance=instance,
-            settings=settings,
-            clock=clock,
-            runner=runner,
-            repository=repository,
-            pull=pull,
-            author=author,
-            maintainer=maintainer,
-            stranger=stranger,
-        )
+        yield {
+            "sim": sim,
+            "instance": instance,
+            "settings": settings,
+            "clock": clock,
+            "runner": runner,
+            "repository": repository,
+            "pull": pull,
+            "author": author,
+            "maintainer": maintainer,
+            "stranger": stranger,
+        }
         assert sim.errors == []
-    faults = list(validate_record(sim.record))
-    assert not faults, faults[:3]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.app.store.backends import NAMES, Lender
-from tests.bot.handlers.bench import Bench, open_bench
+from tests.bot.handlers.bench import Bench, GitLabBench, open_bench, open_gitlab_bench
 
 ON_BOTH = frozenset({"test_advance", "test_publish", "test_reporting", "test_route", "test_sweep", "test_sync"})
 """Modules whose tests run on SQLite and on PostgreSQL: the ways of a job, and what puts right what was missed."""
@@ -28,4 +28,10 @@ async def databases(request: pytest.FixtureRequest) -> AsyncIterator[Lender]:
 @pytest.fixture
 async def bench(databases: Lender, tmp_path: Path) -> AsyncIterator[Bench]:
     async with open_bench(tmp_path, await databases.fresh()) as bench:
+        yield bench
+
+
+@pytest.fixture
+async def gitlab(databases: Lender, tmp_path: Path) -> AsyncIterator[GitLabBench]:
+    async with open_gitlab_bench(tmp_path, await databases.fresh()) as bench:
         yield bench

@@ -88,8 +88,7 @@ class GitLabVoice:
 
         The project gets a label that it does not have yet.
         """
-        known = self._site.world.labels.setdefault(issue.repository.id, {})
-        known.setdefault(name, Label(id=self._site.world.new_id(), name=name, color="#6699cc"))
+        self._know(issue, name)
         rest = [one for one in issue.labels if one != name]
         before = rest if action == "labeled" else [*rest, name]
         told = ([{"title": one} for one in before], [{"title": one} for one in issue.labels])
@@ -100,6 +99,11 @@ class GitLabVoice:
         now = [render_hooks.user(one) for one in issue.assignees]
         before = [render_hooks.user(one) for one in issue.assignees if one is not assignee]
         self._edited(issue, sender, {"assignees": (before, now)})
+
+    def _know(self, issue: Issue, *names: str) -> None:
+        known = self._site.world.labels.setdefault(issue.repository.id, {})
+        for name in names:
+            known.setdefault(name, Label(id=self._site.world.new_id(), name=name, color="#6699cc"))
 
     def _edited(self, issue: Issue, sender: Account, changes: Changes) -> None:
         if isinstance(issue, PullRequest):
@@ -113,6 +117,7 @@ class GitLabVoice:
         if "head" in changes:
             oldrev = str(changes["head"][0])
             self._note_commits(pull, sender)
+        self._know(pull, *pull.labels)
         word = "merge" if action == "closed" and pull.merged_at is not None else ACTIONS[action]
         payload = render_hooks.merge_request_event(
             self._site.world, pull, self._head(pull), word, sender, changes=_changes(pull, changes), oldrev=oldrev

@@ -201,11 +201,42 @@ def test_a_merge_request_is_assigned() -> None:
     assert (event.number, event.on_pull_request, event.base_ref) == (7, True, "main")
 
 
-def test_commits_that_come_with_a_label_are_commits() -> None:
+def test_commits_that_come_with_a_label_are_commits_and_a_label() -> None:
     changes = {"labels": {"previous": [], "current": labels("flowforge")}}
     event = decode("merge_request_hook", samples.merge_request("update", changes=changes, oldrev=samples.BASE))
     assert isinstance(event, PullRequestChanged)
     assert event.action is PullRequestAction.HEAD_MOVED
+    assert isinstance(event.marked, LabelAdded)
+
+
+@pytest.mark.parametrize(
+    ("marks", "expected"),
+    [
+        ({"labels": labels("bug", "flowforge")}, LabelAdded),
+        ({"assignees": [samples.user("flowforge", 99)]}, Assigned),
+    ],
+)
+def test_a_merge_request_that_is_born_with_a_mark_tells_of_both(marks: Any, expected: type[Event]) -> None:
+    born = decode("merge_request_hook", {**samples.merge_request("open"), **marks})
+    assert isinstance(born, PullRequestChanged)
+    assert (born.action, type(born.marked)) == (PullRequestAction.OPENED, expected)
+    # What is there already is no news of an update, of commits or of a merge.
+    for later in ("update", "reopen", "merge", "approved"):
+        event = decode("merge_request_hook", {**samples.merge_request(later), **marks})
+        assert isinstance(event, PullRequestChanged)
+        assert event.marked is None
+
+
+def test_another_target_and_a_label_of_one_form_are_both_told() -> None:
+    changes = {
+        "labels": {"previous": labels("bug"), "current": labels("bug", "flowforge")},
+        "target_branch": {"previous": "main", "current": "next"},
+    }
+    event = decode("merge_request_hook", samples.merge_request("update", changes=changes))
+    assert isinstance(event, PullRequestChanged)
+    assert event.action is PullRequestAction.EDITED
+    assert isinstance(event.marked, LabelAdded)
+    assert event.marked.label == "flowforge"
 
 
 def test_an_issue_gets_a_label_later_or_has_it_from_its_birth() -> None:
