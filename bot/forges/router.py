@@ -18,7 +18,7 @@ from bot.model.forge import (
 from bot.model.reports import CheckRunContent, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
-from bot.model.work import FailingCheck, Issue, ThreadComment
+from bot.model.work import FailingCheck, Issue, LineComments, ThreadComment
 from bot.ports.forge import Forge
 
 
@@ -88,7 +88,7 @@ class ForgeRouter:
         """Ask the repository's forge."""
         return await self._of(repository.forge).issue(repository, number)
 
-    async def line_comments(self, repository: RepositoryRef, number: int, *, limit: int) -> list[ThreadComment]:
+    async def line_comments(self, repository: RepositoryRef, number: int, *, limit: int) -> LineComments:
         """On the repository's forge."""
         return await self._of(repository.forge).line_comments(repository, number, limit=limit)
 

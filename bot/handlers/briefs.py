@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, assert_never
 
 from bot.commands import PREFIX
@@ -64,7 +65,11 @@ class GatherBrief:
         notes = [work.EDITED] if (seen.title, seen.body) != (live.title, live.body) else []
         # What was said before a mark without a time, nobody can tell from what was said or changed after it.
         timeless = origin.seen is not None and origin.seen.at is None
-        comments = [] if timeless else await self._comments(origin, of_review=isinstance(intent, Fix))
+        comments = [] if timeless else await self._comments(origin)
+        if isinstance(intent, Fix) and not timeless:
+            of_review = await self.forge.line_comments(origin.repository, origin.number, limit=MAX_COMMENTS)
+            comments = sorted([*comments, *of_review.comments], key=_age)
+            notes += [] if of_review.all_told else [work.RESOLVED_UNKNOWN]
         own, us = origin.comment_id, await self.forge.bot_user(origin.repository.forge)
         # A token of GitLab's may be that of a user who looks like a person.
         people = [one for one in comments if one.author.kind is ActorKind.USER and one.author.id != us.id]
@@ -108,12 +113,9 @@ class GatherBrief:
         job = await self.jobs.last_published(pull_request.repository, -int(named[1]))
         return job if job is not None and job.short_id == named[2] else None
 
-    async def _comments(self, origin: Origin, *, of_review: bool) -> list[ThreadComment]:
+    async def _comments(self, origin: Origin) -> list[ThreadComment]:
         thread = Thread(kind=origin.thread, number=origin.number)
-        found = await self.forge.comments(origin.repository, thread, limit=MAX_COMMENTS)
-        if of_review:
-            found += await self.forge.line_comments(origin.repository, origin.number, limit=MAX_COMMENTS)
-        return sorted(found, key=lambda one: (one.created_at, one.id))
+        return sorted(await self.forge.comments(origin.repository, thread, limit=MAX_COMMENTS), key=_age)
 
     async def _levels(self, repository: RepositoryRef, authors: Sequence[Actor]) -> dict[int, PermissionLevel]:
         """What people may do now; those who come after too many others may do nothing here."""
@@ -122,6 +124,10 @@ class GatherBrief:
             number: await self.forge.permission(repository, author)
             for number, author in list(wanted.items())[:MAX_AUTHORS]
         }
+
+
+def _age(comment: ThreadComment) -> tuple[datetime, int]:
+    return comment.created_at, comment.id
 
 
 def _live(facts: Facts) -> tuple[Source, Actor, SeenText]:

@@ -44,6 +44,17 @@ class ThreadComment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineComments:
+    """Comments on lines of a pull request, without those that are known to be resolved; the oldest of them first.
+
+    ``all_told`` is False where the forge did not tell of each of these whether it is resolved.
+    """
+
+    comments: tuple[ThreadComment, ...] = ()
+    all_told: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FailingCheck:
     """A check of others that failed on a commit, as the forge shows it now. Untrusted text.
 

@@ -17,7 +17,7 @@ from bot.model.forge import (
 from bot.model.reports import CheckRunContent, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
-from bot.model.work import FailingCheck, Issue, ThreadComment
+from bot.model.work import FailingCheck, Issue, LineComments, ThreadComment
 
 
 class Forge(Protocol):
@@ -97,11 +97,11 @@ class Forge(Protocol):
         """The newest comments of an issue or a pull request, at most so many, the oldest of them first."""
         ...
 
-    async def line_comments(self, repository: RepositoryRef, number: int, *, limit: int) -> list[ThreadComment]:
+    async def line_comments(self, repository: RepositoryRef, number: int, *, limit: int) -> LineComments:
         """The newest comments on lines of a pull request, each beginning with its place, the oldest of them first.
 
-        As far as the forge tells, without those that are resolved or about lines that are gone. None on a forge where
-        ``comments`` has them.
+        Without those about lines that are gone and, as far as the forge tells, those that are resolved. None on a forge
+        where ``comments`` has them.
         """
         ...
 

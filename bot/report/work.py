@@ -20,6 +20,9 @@ _TITLE_ROOM: Final = 200
 _READ: Final = 20_000
 
 EDITED: Final = "The description was edited after this was asked for; what it said then counts."
+RESOLVED_UNKNOWN: Final = (
+    "The forge did not tell which comments on lines are resolved, so resolved ones may be among what was looked at."
+)
 HEAD_MOVED: Final = f"The head moved before the work began. `{PREFIX} fix` looks at what fails now."
 NOTHING_TO_FIX: Final = (
     "No check of the head failed that FlowForge can see, and nobody with write access commented before. Say what is to "

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from githubkit_schemas.v2026_03_10 import models as m
+from pydantic import BaseModel
 
 Query = Mapping[str, Any]
 PAGED: Query = {"per_page": int, "page": int}
@@ -35,6 +36,20 @@ class Operation:
         for kind, literal in zip(parts[1::2], parts[2::2], strict=True):
             text += kinds[kind] + re.escape(literal)
         return re.compile(text)
+
+
+class GraphQLQuery(BaseModel):
+    """https://docs.github.com/graphql/guides/forming-calls-with-graphql : no part of the description of REST."""
+
+    query: str
+    variables: dict[str, Any]
+
+
+class GraphQLAnswer(BaseModel):
+    """``data`` is null and ``errors`` says why where a query is refused."""
+
+    data: dict[str, Any] | None
+    errors: list[dict[str, Any]] = []
 
 
 _REPO = "/repos/{owner}/{repo}"
@@ -198,6 +213,7 @@ OPERATIONS = (
         },
         answers={200: m.ReposOwnerRepoCommitsRefCheckRunsGetResponse200},
     ),
+    Operation(method="POST", template="/graphql", body=GraphQLQuery, body_required=True, answers={200: GraphQLAnswer}),
     Operation(
         method="GET", template=_REPO + "/commits/{ref:rest}/statuses", query=PAGED, answers={200: list[m.Status]}
     ),

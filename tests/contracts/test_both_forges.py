@@ -330,3 +330,24 @@ async def test_checks_of_others_that_failed_are_told_with_what_they_say(stage: B
         assert (tests.name, tests.conclusion) == ("tests", "failed")
         assert tests.text.endswith("xE fee.py:1 rate is 2")
         assert len(tests.text) < 5_000
+
+
+async def test_comments_on_lines_count_until_somebody_resolves_them(stage: BothStage) -> None:
+    sim, pull = stage.sim, stage.pull
+    if isinstance(sim, Simulator):
+        open_one = sim.people.remark(pull, stage.ada, "fee.py", 1, "Why two?")
+        done = sim.people.remark(pull, stage.ada, "fee.py", 1, "A space is missing.")
+        sim.people.remark(pull, stage.eve, "fee.py", 1, "There?", answers=done)
+        sim.people.remark(pull, stage.eve, "fee.py", None, "A line that is gone.")
+        sim.people.remark(pull, stage.eve, "fee.py", 1, "Tell us.", answers=open_one)
+        sim.people.resolve(done)
+        expected = ["fee.py:1\nWhy two?", "fee.py:1\nTell us."]
+    else:
+        assert isinstance(sim, GitLabSimulator)
+        sim.people.remark(pull, stage.ada, "Why two?")
+        sim.people.resolve(sim.people.remark(pull, stage.ada, "A space is missing."))
+        expected = ["Why two?"]
+    found = await stage.forge.line_comments(stage.ref, pull.number, limit=9)
+    said = [one.body for one in (*await stage.forge.comments(stage.ref, stage.thread, limit=9), *found.comments)]
+    assert said == expected
+    assert found.all_told

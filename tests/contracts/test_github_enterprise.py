@@ -8,6 +8,7 @@ import pytest
 
 from bot.errors import ForgeRefusedError
 from bot.model.forge import ForgeKind, PermissionLevel
+from bot.model.work import LineComments
 from tests.contracts.conftest import open_stage
 from tests.contracts.github_stage import CONFIG, MARKER, Stage, actor, proposed, queued, sticky
 from tests.contracts.test_github_forge import git
@@ -77,6 +78,13 @@ async def test_lists_go_on_by_number_and_deliveries_by_cursor(stage: Stage) -> N
     page = await stage.forge.sent_deliveries(GITHUB, None)
     assert page is not None
     await stage.forge.send_again(GITHUB, page.attempts[0].attempt_id)
+
+
+async def test_graphql_is_beside_the_api_of_a_server(stage: Stage) -> None:
+    stage.sim.people.resolve(stage.sim.people.remark(stage.pull, stage.ada, "fee.py", 1, "A space is missing."))
+    assert await stage.forge.line_comments(stage.ref, stage.pull.number, limit=9) == LineComments()
+    [asked] = stage.sim.record.requests("POST", "/graphql")
+    assert asked.raw_path == "/api/graphql"
 
 
 async def test_without_told_limits_nothing_runs_out(stage: Stage) -> None:

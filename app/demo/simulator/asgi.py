@@ -11,7 +11,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
-from app.demo.simulator import rest_app, rest_checks, rest_git, rest_manifest, rest_threads
+from app.demo.simulator import graphql, rest_app, rest_checks, rest_git, rest_manifest, rest_threads
 from app.demo.simulator.app_auth import NobodyPrincipal, Principal, describe
 from app.demo.simulator.git_http import PATH as GIT_PATH
 from app.demo.simulator.git_http import GitCall, admit_git, serve_git
@@ -21,9 +21,17 @@ from app.demo.simulator.routes import admit, canonical_path, find_route
 from app.demo.simulator.site import GitHubSite, Site
 from app.demo.simulator.wire import DisconnectedError, Receive, Send, Wire
 
-ROUTES = (*rest_app.ROUTES, *rest_git.ROUTES, *rest_threads.ROUTES, *rest_checks.ROUTES, *rest_manifest.ROUTES)
+ROUTES = (
+    *rest_app.ROUTES,
+    *rest_git.ROUTES,
+    *rest_threads.ROUTES,
+    *rest_checks.ROUTES,
+    *rest_manifest.ROUTES,
+    *graphql.ROUTES,
+)
 API_VERSIONS = ("2022-11-28", "2026-03-10")
 ENTERPRISE_PATH = "/api/v3"
+ENTERPRISE_GRAPHQL = "/api/graphql"
 ENTERPRISE_VERSIONS = ("2022-11-28",)
 """Source: https://docs.github.com/en/enterprise-server@3.20/rest/about-the-rest-api/api-versions ."""
 SECRET_HEADERS = frozenset({"authorization", "cookie", "private-token"})
@@ -198,7 +206,8 @@ class GitHubApplication(Application):
             principal = site.credentials.authenticate(request.headers.get("authorization"))
             _check_private(site, request, principal)
             if request.path != "/rate_limit" and not site.world.enterprise:
-                site.limits.count(principal, request.method, site.world.clock.now())
+                method = "GET" if request.path == graphql.PATH else request.method  # a query counts as what reads
+                site.limits.count(principal, method, site.world.clock.now())
             route, params = find_route(ROUTES, request.method, canonical_path(site, request))
             call = admit(site, route, request, principal, params)
             return principal, await route.handler(site, call)
@@ -222,24 +231,30 @@ class GitHubApplication(Application):
         headers = {
             **response.headers,
             "date": format_datetime(now, usegmt=True),
-            **self._told_limits(principal, now),
+            **self._told_limits(request, principal, now),
             "x-github-api-version-selected": request.headers.get("x-github-api-version", API_VERSIONS[0]),
             "x-github-media-type": "github.v3; format=json",
             "x-github-request-id": f"SIM:{len(site.record.exchanges) + 1:08X}",
         }
         return replace(response, headers=headers)
 
-    def _told_limits(self, principal: Principal, now: datetime) -> dict[str, str]:
+    def _told_limits(self, request: Request, principal: Principal, now: datetime) -> dict[str, str]:
         """The headers on limits; an Enterprise Server has none unless its owner wants them."""
         if self._site.world.enterprise:
             return {"x-github-enterprise-version": "3.20.0"}
         state = self._site.limits.state(principal, now)
-        return {**{f"x-ratelimit-{name}": str(value) for name, value in state.items()}, "x-ratelimit-resource": "core"}
+        resource = "graphql" if request.path == graphql.PATH else "core"
+        return {
+            **{f"x-ratelimit-{name}": str(value) for name, value in state.items()},
+            "x-ratelimit-resource": resource,
+        }
 
     def api_path(self, path: str) -> str:
         """A path as the endpoints know it: on an Enterprise Server all but pages are below the API's root."""
         if not self._site.world.enterprise or PAGES.match(path):
             return path
+        if path == ENTERPRISE_GRAPHQL:
+            return graphql.PATH
         if not path.startswith(f"{ENTERPRISE_PATH}/"):
             raise not_found()
         return path.removeprefix(ENTERPRISE_PATH)

@@ -58,6 +58,10 @@ class Faults:
         answer = Response(
             status=status, headers={"content-type": "application/json; charset=utf-8", **(headers or {})}, body=body
         )
+        return self.answer(method, path, answer, times=times)
+
+    def answer(self, method: str, path: str, answer: Response, *, times: int = 1) -> Fault:
+        """Give the next ``times`` matching requests this answer, without doing the work."""
         return self._arm(Fault(method=method, path=re.compile(path), times=times, answer=answer))
 
     def secondary_limit(self, method: str, path: str, *, retry_after: int, times: int = 1) -> Fault:

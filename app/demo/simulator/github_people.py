@@ -75,20 +75,34 @@ class GitHubPeople(People):
         announce_check(self._site, "completed", check, pull.author)
         return check
 
-    def remark(self, pull: PullRequest, author: Account, path: str, line: int | None, body: str) -> None:
+    def remark(
+        self,
+        pull: PullRequest,
+        author: Account,
+        path: str,
+        line: int | None,
+        body: str,
+        *,
+        answers: Remark | None = None,
+    ) -> Remark:
         """Comment on a line in a review; nobody is told by a webhook that the bot is subscribed to."""
         world = self._site.world
-        pull.remarks.append(
-            Remark(
-                id=world.new_id(),
-                author=author,
-                path=path,
-                line=line,
-                body=body,
-                commit=pull.head_sha,
-                created_at=world.now(),
-            )
+        remark = Remark(
+            id=world.new_id(),
+            author=author,
+            path=path,
+            line=line,
+            body=body,
+            commit=pull.head_sha,
+            created_at=world.now(),
+            answers=answers,
         )
+        pull.remarks.append(remark)
+        return remark
+
+    def resolve(self, remark: Remark) -> None:
+        """Mark the thread that a comment on a line began as resolved; the bot is told by no webhook either."""
+        remark.resolved = True
 
     def set_status(self, pull: PullRequest, context: str, state: str, description: str) -> None:
         """Let somebody's machine report a commit status on a pull request's head."""

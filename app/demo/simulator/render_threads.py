@@ -81,6 +81,7 @@ def remark(world: GitHubWorld, pull: PullRequest, one: Remark) -> Json:
     page = f"{thread_page(world, pull)}#discussion_r{one.id}"
     about = f"{where}/pulls/{pull.number}"
     return {
+        **({} if one.answers is None else {"in_reply_to_id": one.answers.id}),
         "id": one.id,
         "node_id": node_id("PullRequestReviewComment", one.id),
         "url": f"{where}/pulls/comments/{one.id}",

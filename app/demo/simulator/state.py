@@ -108,7 +108,10 @@ class Reaction:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Comment:
-    """A comment under an issue or a pull request; ``via_app``: by our App, ``system``: by GitLab itself."""
+    """A comment under an issue or a pull request; ``via_app``: by our App, ``system``: by GitLab itself.
+
+    ``resolved`` is None where there is nothing to resolve, as in all comments but those on lines on GitLab.
+    """
 
     id: int
     issue: "Issue"
@@ -118,6 +121,7 @@ class Comment:
     updated_at: datetime
     via_app: bool
     system: bool = False
+    resolved: bool | None = None
     reactions: list[Reaction] = field(default_factory=list)
 
 
@@ -174,7 +178,10 @@ class PullRequest(Issue):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Remark:
-    """A comment of a review on a line, on GitHub; ``line`` is None when the line is gone."""
+    """A comment of a review on a line, on GitHub; ``line`` is None when the line is gone.
+
+    ``answers`` is the first comment of its thread, None where it is that itself, and then says if that is resolved.
+    """
 
     id: int
     author: Account
@@ -183,6 +190,8 @@ class Remark:
     body: str
     commit: str
     created_at: datetime
+    answers: "Remark | None" = None
+    resolved: bool = False
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -26,6 +26,7 @@ _UNAUTHORIZED: Final = 401
 _REPOSITORY: Final = "/repos/{owner}/{repo}"
 
 _T = TypeVar("_T")
+_A = TypeVar("_A")
 
 
 class GitHubClient:
@@ -81,9 +82,8 @@ class GitHubClient:
 
     async def public(self, url: str, answer: type[_T], **url_vars: str | int) -> _T:
         """Read what everybody may read, without any credential. ``url`` is a template below the base URL."""
-        return _converted(
-            await self._transport.call(NOBODY, "GET", url, _texts(url_vars), idempotent=True), answer, url
-        )
+        found = await self._transport.call(NOBODY, "GET", url, _texts(url_vars), idempotent=True)
+        return _converted(found.data, answer, url)
 
     async def shown_to_any(self, url: str, answer: type[_T], **url_vars: str | int) -> _T:
         """Read what everybody may read where nobody is let in without a credential: as one of the installations.
@@ -98,12 +98,13 @@ class GitHubClient:
                 if one.suspended_at is None:
                     asker = Asker(installation_id=one.id, act="metadata", token=await self._tokens.metadata(one.id))
                     shown = await self._transport.call(asker, "GET", url, _texts(url_vars), idempotent=True)
-                    return _converted(shown, answer, url)
+                    return _converted(shown.data, answer, url)
         raise ForgeRefusedError("the App is installed nowhere, and GitHub tells nobody else", status=_UNAUTHORIZED)
 
     async def app(self, url: str, answer: type[_T]) -> _T:
         """Read about the App itself, with its own credential. ``url`` is a template below the base URL."""
-        return _converted(await self._transport.call(self._as_app(), "GET", url, {}, idempotent=True), answer, url)
+        found = await self._transport.call(self._as_app(), "GET", url, {}, idempotent=True)
+        return _converted(found.data, answer, url)
 
     async def app_pages(self, url: str, page: type[_T]) -> AsyncIterator[_T]:
         """Read a list about the App itself; ``url`` ends in ``{?per_page,page}``."""
@@ -111,7 +112,7 @@ class GitHubClient:
         while more:
             numbered = {"per_page": str(PAGE_SIZE), "page": str(number)}
             answer = await self._transport.call(self._as_app(), "GET", url, numbered, idempotent=True)
-            yield _converted(answer, page, url)
+            yield _converted(answer.data, page, url)
             number, more = number + 1, answer.has_more
 
     async def app_page(self, url: str, page: type[_T], *, cursor: str | None = None) -> tuple[_T, str | None]:
@@ -121,18 +122,19 @@ class GitHubClient:
         """
         there = {"per_page": str(PAGE_SIZE)} if cursor is None else {"per_page": str(PAGE_SIZE), "cursor": cursor}
         answer = await self._transport.call(self._as_app(), "GET", url, there, idempotent=True)
-        return _converted(answer, page, url), answer.cursor
+        return _converted(answer.data, page, url), answer.cursor
 
     async def app_send(self, method: str, url: str, answer: type[_T], *, idempotent: bool, **url_vars: str | int) -> _T:
         """Have something done as the App itself. See ``send`` for ``idempotent``."""
         sent = await self._transport.call(self._as_app(), method, url, _texts(url_vars), idempotent=idempotent)
-        return _converted(sent, answer, url)
+        return _converted(sent.data, answer, url)
 
     async def get(
         self, repository: RepositoryRef, act: Act, url: str, answer: type[_T], **url_vars: str | int | list[str]
     ) -> _T:
         """Read one thing. ``url`` is a template below ``/repos/{owner}/{repo}``."""
-        return _converted(await self._authorized(repository, act, "GET", url, url_vars, idempotent=True), answer, url)
+        found = await self._authorized(repository, act, "GET", url, url_vars, idempotent=True)
+        return _converted(found.data, answer, url)
 
     async def pages(
         self, repository: RepositoryRef, act: Act, url: str, page: type[_T], **url_vars: str | int
@@ -158,7 +160,7 @@ class GitHubClient:
         while more:
             numbered = {**url_vars, "per_page": PAGE_SIZE, "page": number}
             answer = await self._authorized(repository, act, "GET", url, numbered, idempotent=True, root=root)
-            yield _converted(answer, page, url)
+            yield _converted(answer.data, page, url)
             number, more = number + 1, answer.has_more
 
     async def send(
@@ -175,7 +177,15 @@ class GitHubClient:
     ) -> _T:
         """Write something. Unless ``idempotent``, a failure that leaves open whether it was written is not repeated."""
         sent = await self._authorized(repository, act, method, url, url_vars, data=data, idempotent=idempotent)
-        return _converted(sent, answer, url)
+        return _converted(sent.data, answer, url)
+
+    async def query(
+        self, repository: RepositoryRef, act: Act, query: str, answer: type[_T], **variables: str | int | None
+    ) -> _T:
+        """Read in GraphQL what REST does not tell. ``query`` has the variables ``owner`` and ``repo`` and yours."""
+        about: dict[str, object] = {"owner": repository.owner, "repo": repository.name, **variables}
+        found = await self._let_in(repository, act, lambda asker: self._transport.query(asker, query, about))
+        return _converted(found, answer, "a query in GraphQL")
 
     async def _authorized(
         self,
@@ -189,20 +199,26 @@ class GitHubClient:
         idempotent: bool,
         root: str = _REPOSITORY,
     ) -> Answer:
-        """Make a request with a token; with a new token when GitHub no longer knows the one we kept."""
         template = f"{root}{url}"
         filled = _texts({"owner": repository.owner, "repo": repository.name, **url_vars})
+        return await self._let_in(
+            repository,
+            act,
+            lambda asker: self._transport.call(asker, method, template, filled, data=data, idempotent=idempotent),
+        )
+
+    async def _let_in(self, repository: RepositoryRef, act: Act, ask: Callable[[Asker], Awaitable[_A]]) -> _A:
+        """Ask with a token; with a new token when GitHub no longer knows the one we kept."""
         self._gate.check(repository.installation_id)
         asker = await self._asker(repository, act)
         try:
-            return await self._transport.call(asker, method, template, filled, data=data, idempotent=idempotent)
+            return await ask(asker)
         except ForgeRefusedError as error:
             if error.status != _UNAUTHORIZED:
                 raise
         # A refused credential means that nothing was done: repeating is safe for every request.
         self._tokens.discard(repository, act, asker.token)
-        asker = await self._asker(repository, act)
-        return await self._transport.call(asker, method, template, filled, data=data, idempotent=idempotent)
+        return await ask(await self._asker(repository, act))
 
     async def _asker(self, repository: RepositoryRef, act: Act) -> Asker:
         token = await self._tokens.get(repository, act)
@@ -217,9 +233,9 @@ def _texts(url_vars: dict[str, Any]) -> dict[str, Any]:
     return {name: value if isinstance(value, list) else str(value) for name, value in url_vars.items()}
 
 
-def _converted(answer: Answer, type_: type[_T], url: str) -> _T:
+def _converted(answer: object, type_: type[_T], url: str) -> _T:
     try:
-        return msgspec.convert(answer.data, type_)
+        return msgspec.convert(answer, type_)
     except msgspec.ValidationError as error:
         message = f"GitHub's answer about {url} is not as documented: {error}"
         raise ForgeUnavailableError(message, retry_after=OUTAGE_WAIT) from None

@@ -11,7 +11,7 @@ import msgspec
 
 from bot.config_keys import SHARED_PATH, SHARED_REPOSITORY
 from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
-from bot.forges.github import answers, checks, issues, pulls, redelivery, shown
+from bot.forges.github import answers, checks, issues, pulls, redelivery, reviews, shown
 from bot.forges.github.accounts import actor_of
 from bot.forges.github.app_auth import UNKNOWN_ID, Act
 from bot.forges.github.client import GitHubClient
@@ -35,7 +35,7 @@ from bot.model.forge import (
 from bot.model.reports import Annotation, CheckRunContent, CheckStatus, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
-from bot.model.work import FailingCheck, Issue, ThreadComment
+from bot.model.work import FailingCheck, Issue, LineComments, ThreadComment
 
 CHECK_RUN_NAME: Final = "FlowForge"
 
@@ -205,9 +205,9 @@ class GitHubForge:
         """See ``bot.forges.github.issues``."""
         return await issues.issue(self._client, repository, number)
 
-    async def line_comments(self, repository: RepositoryRef, number: int, *, limit: int) -> list[ThreadComment]:
-        """See ``bot.forges.github.issues``."""
-        return await issues.line_comments(self._client, repository, number, limit=limit)
+    async def line_comments(self, repository: RepositoryRef, number: int, *, limit: int) -> LineComments:
+        """See ``bot.forges.github.reviews``."""
+        return await reviews.line_comments(self._client, repository, number, limit=limit)
 
     async def failing_checks(self, repository: RepositoryRef, head_sha: str) -> list[FailingCheck]:
         """See ``bot.forges.github.checks``."""

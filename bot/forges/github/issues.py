@@ -1,6 +1,5 @@
 """Issues, and what people say under them and under pull requests."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from msgspec import Struct
@@ -37,7 +36,7 @@ class _Repository(Struct, frozen=True):
     default_branch: str
 
 
-class _Comment(Struct, frozen=True):
+class Comment(Struct, frozen=True):
     """https://docs.github.com/en/rest/issues/comments#list-issue-comments ."""
 
     id: int
@@ -45,16 +44,6 @@ class _Comment(Struct, frozen=True):
     updated_at: datetime
     body: str | None = None
     user: answers.User | None = None
-
-
-class _LineComment(_Comment, frozen=True, kw_only=True):
-    """https://docs.github.com/en/rest/pulls/comments#list-review-comments-on-a-pull-request .
-
-    ``line`` is null when the line it was about is gone.
-    """
-
-    path: str
-    line: int | None = None
 
 
 async def issue(client: GitHubClient, repository: RepositoryRef, number: int) -> Issue:
@@ -90,28 +79,13 @@ async def comments(client: GitHubClient, repository: RepositoryRef, number: int,
     """
     newest: list[ThreadComment] = []
     url = "/issues/{number}/comments{?per_page,page}"
-    async for page in client.pages(repository, Act.REPORT, url, list[_Comment], number=number):
-        newest = [*newest, *map(_comment, page)][-limit:]
+    async for page in client.pages(repository, Act.REPORT, url, list[Comment], number=number):
+        newest = [*newest, *map(comment_of, page)][-limit:]
     return newest
 
 
-async def line_comments(
-    client: GitHubClient, repository: RepositoryRef, number: int, *, limit: int
-) -> list[ThreadComment]:
-    """The newest comments of reviews on lines that are still there; whether one is resolved, REST does not tell.
-
-    https://docs.github.com/en/rest/pulls/comments#list-review-comments-on-a-pull-request
-    """
-    newest: list[ThreadComment] = []
-    url = "/pulls/{number}/comments?sort=created&direction=desc{&per_page,page}"
-    async for page in client.pages(repository, Act.READ, url, list[_LineComment], number=number):
-        newest += [replace(_comment(one), body=f"{one.path}:{one.line}\n{one.body or ''}") for one in page if one.line]
-        if len(newest) >= limit:
-            break
-    return newest[:limit][::-1]
-
-
-def _comment(found: _Comment) -> ThreadComment:
+def comment_of(found: Comment) -> ThreadComment:
+    """The comment as the bot knows it."""
     return ThreadComment(
         id=found.id,
         author=actor_of(found.user),

@@ -31,6 +31,10 @@ LONGEST_WAIT: Final = 10.0
 MOST_PROCESSES: Final = 16
 """With more, a process' part of a burst would be smaller than a single request."""
 
+GRAPHQL: Final = "GRAPHQL"
+"""Stands for the HTTP method of a query in GraphQL: a POST that reads, and counts as one."""
+
+READS: Final = frozenset({"GET", "HEAD", "OPTIONS", GRAPHQL})
 READ_POINTS: Final = 1
 WRITE_POINTS: Final = 5
 
@@ -94,7 +98,7 @@ class _Lane:
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def costs(self, method: str) -> list[tuple[Bucket, float]]:
-        if method in {"GET", "HEAD", "OPTIONS"}:
+        if method in READS:
             return [(self.points, READ_POINTS)]
         created = self.creations if method == "POST" else ()
         return [(self.points, WRITE_POINTS), *((bucket, 1) for bucket in created)]
@@ -126,7 +130,7 @@ class Pace:
 
         Args:
             installation_id: whose limits; None for the App's own requests, which create nothing that people see.
-            method: the HTTP method.
+            method: the HTTP method, or ``GRAPHQL``.
             leave: the share of each burst that must be left, so that what goes on in the background makes no person
                 wait.
 
@@ -135,7 +139,7 @@ class Pace:
         """
         lane = self._lane(installation_id)
         began = self._monotonic()
-        alone = installation_id is not None and method not in {"GET", "HEAD", "OPTIONS"}
+        alone = installation_id is not None and method not in READS
         while True:
             await self._until_full(lane, method, leave=leave, began=began)
             if alone:

@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from gidgethub import GitHubException, sansio
 
-from bot.errors import ForgeError, ForgeUnavailableError, SettingsError
+from bot.errors import ForgeError, ForgeRefusedError, ForgeUnavailableError, SettingsError
 from bot.forges.github.conditional import AnswerKey, KeptAnswers
 from bot.forges.github.failures import OUTAGE_WAIT, LimitedError, PassingError, failure
 from bot.forges.github.gate import Gate
-from bot.forges.github.pacing import Sleep
+from bot.forges.github.pacing import GRAPHQL, Sleep
 from bot.forges.meter import Meter, result_of
 from bot.ports.system import Clock
 
@@ -97,6 +97,15 @@ def check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+def graphql_url(base_url: str) -> str:
+    """Where GraphQL is: beside version 3 of the API on an Enterprise Server, below the API's root elsewhere.
+
+    https://docs.github.com/en/graphql/guides/forming-calls-with-graphql#the-graphql-endpoint
+    https://docs.github.com/en/enterprise-server@3.20/graphql/guides/forming-calls-with-graphql#the-graphql-endpoint
+    """
+    return f"{base_url.removesuffix('/v3')}/graphql"
+
+
 def open_http(base_url: str, *, processes: int = 1) -> httpx.AsyncClient:
     """The HTTP client to give to ``GitHubClient``; whoever opens it closes it.
 
@@ -156,12 +165,33 @@ class Transport:
         filled = sansio.format_url(url, url_vars, base_url=self._base_url)
         if not filled.startswith(f"{self._base_url}/"):
             raise ForgeUnavailableError(f"{method} {url} lies outside the API's base URL")
+        received = await self._until_answered(asker, method, filled, body, idempotent=idempotent)
+        return _read(received, f"{method} {url}")
+
+    async def query(self, asker: Asker, query: str, variables: Mapping[str, object]) -> object:
+        """Ask GraphQL, and return the ``data`` of its answer. For what REST does not tell, and for reading only.
+
+        GitHub answers 200 to a query that it refuses, and says why in ``errors``:
+        https://docs.github.com/en/graphql/guides/using-graphql-clients
+
+        Raises what ``call`` raises, and ``ForgeRefusedError`` for a query that GitHub refuses in whole or in part.
+        """
+        body = json.dumps({"query": query, "variables": dict(variables)}).encode("utf-8")
+        received = await self._until_answered(asker, GRAPHQL, graphql_url(self._base_url), body, idempotent=True)
+        answer = _read(received, GRAPHQL).data
+        if not isinstance(answer, dict) or answer.get("errors") or "data" not in answer:
+            raise ForgeRefusedError("GitHub refuses the query in GraphQL", status=received.status)
+        return answer["data"]
+
+    async def _until_answered(
+        self, asker: Asker, method: str, url: str, body: bytes, *, idempotent: bool
+    ) -> "_Received":
         for pause in BACKOFF if idempotent else ():
             try:
-                return _read(await self._once(asker, method, filled, body), f"{method} {url}")
+                return await self._once(asker, method, url, body)
             except PassingError:
                 await self._sleep(pause)
-        return _read(await self._once(asker, method, filled, body), f"{method} {url}")
+        return await self._once(asker, method, url, body)
 
     async def _once(self, asker: Asker, method: str, url: str, body: bytes) -> _Received:
         headers = sansio.create_headers(USER_AGENT, accept=_ACCEPT, oauth_token=asker.token, jwt=asker.jwt)
@@ -193,7 +223,7 @@ class Transport:
     async def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> httpx.Response:
         try:
             return await self._http.request(
-                method,
+                "POST" if method == GRAPHQL else method,
                 url,
                 headers=dict(headers),
                 content=body,

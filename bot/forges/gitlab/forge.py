@@ -27,7 +27,7 @@ from bot.model.forge import (
 from bot.model.reports import CheckRunContent, CommentContent
 from bot.model.shown import SentPage, ShownCheckRun
 from bot.model.watch import SeenPull
-from bot.model.work import FailingCheck, Issue, ThreadComment
+from bot.model.work import FailingCheck, Issue, LineComments, ThreadComment
 from bot.ports.system import Clock
 
 _NOT_IMPLEMENTED: Final = 501
@@ -125,10 +125,10 @@ class GitLabForge:
         """See ``bot.forges.gitlab.issues``."""
         return await issues.comments(self._client, repository, thread, limit=limit)
 
-    async def line_comments(self, repository: RepositoryRef, number: int, *, limit: int) -> list[ThreadComment]:
+    async def line_comments(self, repository: RepositoryRef, number: int, *, limit: int) -> LineComments:
         """None: they are notes of the merge request like any other."""
         del repository, number, limit
-        return []
+        return LineComments()
 
     async def failing_checks(self, repository: RepositoryRef, head_sha: str) -> list[FailingCheck]:
         """See ``bot.forges.gitlab.checks``."""

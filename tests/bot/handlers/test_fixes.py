@@ -120,6 +120,25 @@ async def test_a_fix_goes_on_from_the_one_before(bench: Bench) -> None:
     assert ("what was asked for and done before", "Done.") in said
 
 
+async def test_what_somebody_resolved_is_no_comment_to_mend_for(bench: Bench) -> None:
+    people = bench.sim.people
+    people.resolve(people.remark(bench.pull, bench.author, "fees.py", 1, "A space is missing."))
+    people.remark(bench.pull, bench.author, "fees.py", 1, "Why two?")
+    await bench.until_running(ASK)
+    assert [text for source, text in await said_in(bench) if source == "a comment"] == ["fees.py:1\nWhy two?"]
+
+
+async def test_where_the_forge_does_not_tell_what_is_resolved_all_counts_and_people_are_told(bench: Bench) -> None:
+    people = bench.sim.people
+    people.resolve(people.remark(bench.pull, bench.author, "fees.py", 1, "A space is missing."))
+    bench.sim.faults.fail("POST", "/graphql", status=404)
+    await bench.until_running(ASK)
+    assert ("a comment", "fees.py:1\nA space is missing.") in await said_in(bench)
+    await bench.finish(FIXED)
+    await bench.work()
+    assert "which comments on lines are resolved" in bench.stickies[0]
+
+
 async def test_the_same_words_join_a_fix_and_others_take_its_place_and_go_on_from_it(bench: Bench) -> None:
     job = await bench.until_running(ASK)
     bench.say(ASK)

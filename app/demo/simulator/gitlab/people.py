@@ -30,6 +30,16 @@ class GitLabPeople(People):
         """Revoke an access token."""
         token.revoked = True
 
+    def remark(self, pull: PullRequest, author: Account, body: str) -> Comment:
+        """Comment on a line of a merge request's changes; of which, the bot is not told."""
+        comment = self.comment(pull, author, body)
+        comment.resolved = False
+        return comment
+
+    def resolve(self, comment: Comment) -> None:
+        """Mark a comment on a line as resolved; the bot is told by no webhook."""
+        comment.resolved = True
+
     def award(self, comment: Comment, account: Account, emoji: str) -> Reaction:
         """Put an emoji under a comment."""
         return acts_threads.react(self._site, comment, account, emoji)[0]

@@ -235,7 +235,7 @@ def note(world: GitLabWorld, one: Comment) -> Json:
     on_merge_request = isinstance(one.issue, PullRequest)
     return {
         "id": one.id,
-        "type": None,
+        "type": None if one.resolved is None else "DiffNote",
         "body": one.body,
         "author": user(world, one.author),
         "created_at": stamp(one.created_at),
@@ -244,7 +244,8 @@ def note(world: GitLabWorld, one: Comment) -> Json:
         "noteable_id": one.issue.id,
         "noteable_type": "MergeRequest" if on_merge_request else "Issue",
         "project_id": one.issue.repository.id,
-        "resolvable": False,
+        "resolvable": one.resolved is not None,
+        **({} if one.resolved is None else {"resolved": one.resolved}),
         "confidential": False,
         "internal": False,
         "imported": False,

@@ -14,6 +14,7 @@ from bot.forges.gitlab.quick import as_written, without_quick_actions
 from bot.model.forge import Actor, ActorKind, ConfigFile, PermissionLevel, Thread, ThreadKind
 from bot.model.reports import CommentContent
 from bot.model.watch import SeenPull
+from bot.model.work import LineComments
 from bot.ports.forge import Forge
 from tests.bot.forges.gitlab import samples
 from tests.bot.forges.gitlab.conftest import REPOSITORY, WEBHOOK
@@ -395,4 +396,4 @@ async def test_notes_on_lines_are_read_until_somebody_resolves_them(forge: GitLa
     notes = [note(6, resolved=True, **on_line), note(5, resolved=False, **on_line), note(4)]
     wire.on("GET", f"{PROJECT}/merge_requests/7/notes", reply(notes))
     assert [one.id for one in await forge.comments(REPOSITORY, PULL, limit=9)] == [4, 5]
-    assert await forge.line_comments(REPOSITORY, 7, limit=9) == []
+    assert await forge.line_comments(REPOSITORY, 7, limit=9) == LineComments()
