@@ -19,6 +19,7 @@ from bot.handlers.reporting import RefreshReports
 from bot.handlers.route import RouteDelivery
 from bot.handlers.sync import SyncPull
 from bot.handlers.watch import WatchBase
+from bot.handlers.weigh import WeighIntent
 
 
 def bind_route(parts: Parts, advance: AdvanceJob, queue: ArqQueue, refresh: RefreshReports) -> RouteDelivery:
@@ -41,11 +42,11 @@ def bind_route(parts: Parts, advance: AdvanceJob, queue: ArqQueue, refresh: Refr
     )
     act = ActOnIntent(
         store=store,
-        forge=forge,
+        weigh=WeighIntent(
+            store=store, forge=forge, check_head=CheckHead(forks=store.forks, forge=forge), server=limits
+        ),
         deeds=deeds,
         replies=replies,
-        check_head=CheckHead(forks=store.forks, forge=forge),
-        server=limits,
     )
     return RouteDelivery(
         store=store,

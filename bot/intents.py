@@ -19,16 +19,18 @@ from bot.model.events import (
     CheckRerequested,
     CommentEdited,
     CommentPosted,
+    DecidedOnPage,
     Event,
     InstallationChanged,
     LabelAdded,
+    PageDecision,
     Pinged,
     PullRequestChanged,
     Reacted,
     Unused,
 )
 from bot.model.forge import ThreadKind
-from bot.model.ids import offered_in, parse_external_id, parse_watch_id
+from bot.model.ids import offered_in, page_key, parse_external_id, parse_watch_id
 from bot.model.intents import (
     Approve,
     Cancel,
@@ -80,6 +82,7 @@ def intents_of(event: Event, *, mention: str) -> list[Intent]:  # noqa: PLR0911 
     * comments: ``<forge>:comment:<comment id>:<first 16 digits of the body's SHA-256>:<ordinal>``
     * emoji: ``<forge>:emoji:<comment id>:<reaction id>``
     * clicks: ``<forge>:click:<check run id>:<action>:<delivery id>``
+    * the approval page: ``<forge>:page:<action id>``
     * labels and assignments: ``<forge>:mark:<repository id>#<number>:<delivery id>``
 
     A click has no id of its own; its delivery has, the same however often it is sent. Two clicks on one button are two
@@ -88,8 +91,8 @@ def intents_of(event: Event, *, mention: str) -> list[Intent]:  # noqa: PLR0911 
     Whether a comment with an emoji is ours, a label the one that the repository chose, and an assignee the bot, is for
     the caller to see first (``bot.handlers.marks``).
 
-    The intents of clicks have ``origin.number`` 0 and ``origin.job_id`` instead: the handler looks the job up. Only the
-    conflict watch's check run, which belongs to no job, names its pull request.
+    The intents of clicks and of the page have ``origin.number`` 0 and ``origin.job_id`` instead: the handler looks the
+    job up. Only the conflict watch's check run, which belongs to no job, names its pull request.
     """
     match event:
         case CommentPosted():
@@ -100,6 +103,8 @@ def intents_of(event: Event, *, mention: str) -> list[Intent]:  # noqa: PLR0911 
             return _of_click(event, event.action)
         case CheckRerequested():
             return _of_click(event, "rerequested")
+        case DecidedOnPage():
+            return [_of_page(event)]
         case LabelAdded() | Assigned():
             return _of_mark(event)
         case Reacted():
@@ -256,6 +261,23 @@ def _of_emoji(event: Reacted) -> list[Intent]:
         quoted=f":{event.reaction}:",
     )
     return [Approve(origin=origin, proposal_id=proposal_id)]
+
+
+def _of_page(event: DecidedOnPage) -> Intent:
+    """A button of the approval page, bound to what the page showed."""
+    origin = Origin(
+        key=page_key(event.repository.forge, event.action_id),
+        delivery_id=event.delivery_id,
+        repository=event.repository,
+        number=0,
+        actor=event.actor,
+        job_id=event.job_id,
+    )
+    if event.decision is PageDecision.DISCARD:
+        return Reject(origin=origin, proposal_id=event.proposal_id)
+    return Approve(
+        origin=origin, sha=event.commit, proposal_id=event.proposal_id, old_head=event.old_head, on_page=True
+    )
 
 
 def _of_click(event: CheckActionRequested | CheckRerequested, action: str) -> list[Intent]:  # noqa: PLR0911 - one return for every action

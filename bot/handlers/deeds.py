@@ -224,7 +224,9 @@ class Deeds:
             await self.stale(job, proposal, fresh, origin=intent.origin)
             return job.id
         via = ApprovalVia.COMMENT
-        if intent.proposal_id is not None:  # a click names its job, an emoji hangs where the proposal is shown
+        if intent.on_page:
+            via = ApprovalVia.PAGE
+        elif intent.proposal_id is not None:  # a click names its job, an emoji hangs where the proposal is shown
             via = ApprovalVia.EMOJI if intent.origin.job_id is None else ApprovalVia.BUTTON
         approval = Approval(
             proposal_id=proposal.id,

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final, assert_never
 
+from bot import page_decisions
 from bot.errors import FlowForgeError, ForgeNotFoundError, ForgeUnavailableError, PayloadError
 from bot.handlers.act import ActOnIntent
 from bot.handlers.deeds import BusyError
@@ -19,6 +20,7 @@ from bot.model.events import (
     CheckRerequested,
     CommentEdited,
     CommentPosted,
+    DecidedOnPage,
     Event,
     InstallationChanged,
     LabelAdded,
@@ -69,7 +71,8 @@ class RouteDelivery:
     async def _settle(self, delivery: Delivery) -> None:
         forge, delivery_id = delivery.forge, delivery.delivery_id
         try:
-            event = self.forge.decode(delivery)
+            own = delivery.event == page_decisions.EVENT
+            event = page_decisions.from_delivery(delivery) if own else self.forge.decode(delivery)
         except (PayloadError, ForgeNotFoundError) as error:
             await self.store.deliveries.settle(forge, delivery_id, DeliveryState.DEAD, error=str(error))
             return
@@ -101,6 +104,7 @@ class RouteDelivery:
                 | Reacted()
                 | CheckActionRequested()
                 | CheckRerequested()
+                | DecidedOnPage()
                 | BranchPushed()
             ):
                 intents = intents_of(event, mention=await self.forge.mention(event.repository.forge))

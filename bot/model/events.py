@@ -150,6 +150,32 @@ class CheckRerequested:
     actor: Actor
 
 
+class PageDecision(StrEnum):
+    """What somebody decided on the approval page."""
+
+    APPROVE = "approve"
+    DISCARD = "discard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedOnPage:
+    """Somebody pressed a button of the approval page: who it was, the forge has told the page.
+
+    ``action_id`` is the same however often the same form was sent. ``commit`` is what the page showed, ``old_head`` the
+    head that it said would be replaced by force, None where none would be.
+    """
+
+    delivery_id: str
+    action_id: str
+    repository: RepositoryRef
+    job_id: str
+    proposal_id: str
+    commit: str
+    old_head: str | None
+    decision: PageDecision
+    actor: Actor
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BranchPushed:
     """A branch moved; ``before`` or ``after`` is all zeros when it was created or deleted."""
@@ -208,6 +234,7 @@ Event = (
     | Assigned
     | CheckActionRequested
     | CheckRerequested
+    | DecidedOnPage
     | BranchPushed
     | InstallationChanged
     | Pinged

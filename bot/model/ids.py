@@ -74,6 +74,11 @@ def offered_in(body: str) -> str | None:
     return None if found is None else found[1]
 
 
+def page_key(forge: str, action_id: str) -> str:
+    """The key of the intent that comes of an action on the approval page of a proposal on that forge."""
+    return f"{forge}:page:{action_id}"
+
+
 def blob_id(content: bytes) -> str:
     """The id that git gives to a file of this content: https://git-scm.com/book/en/v2/Git-Internals-Git-Objects ."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

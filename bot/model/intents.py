@@ -98,13 +98,15 @@ class Approve:
     """Push exactly what was shown.
 
     ``sha`` (a prefix of the proposal's commit) pins it for comments, ``proposal_id`` for clicks. ``old_head`` (a prefix
-    of the commit that a force push would replace) is what the approval of a rebase has to name.
+    of the commit that a force push would replace) is what the approval of a rebase has to name. ``on_page`` says that
+    it was given on the approval page.
     """
 
     origin: Origin
     sha: str | None = None
     proposal_id: str | None = None
     old_head: str | None = None
+    on_page: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

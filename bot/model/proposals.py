@@ -108,6 +108,7 @@ class ApprovalVia(StrEnum):
     COMMENT = "comment"
     BUTTON = "button"
     EMOJI = "emoji"
+    PAGE = "page"
     CONFIGURATION = "configuration"
     """Nobody was asked: the configuration lets such proposals through."""
     WITHDRAWN = "withdrawn"
