@@ -27,7 +27,7 @@ def migrations_probe(store: SqlStore) -> Probe:
 
     async def migrations() -> str | None:
         try:
-            current = await is_current(store.engine)
+            current = await is_current(store.database)
         except StoreError:
             return "the database does not answer"
         return None if current else "the tables are not current; run `flowforge migrate`"

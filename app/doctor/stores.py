@@ -43,7 +43,7 @@ async def database_checks(store: SqlStore, clock: Clock) -> list[Check]:
 async def _database_clock(store: SqlStore, clock: Clock) -> Check:
     before = clock.now()
     try:
-        theirs = await database_time(store.engine)
+        theirs = await database_time(store.database)
     except StoreError as error:
         return failed(DATABASE_CLOCK, str(error), "See the database's own log.")
     if theirs is None:

@@ -13,6 +13,12 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.utils import get_remote_addr
 
+_GRACE_SECONDS: Final = 2
+"""How long requests have to come to their end when the server ends; then they are cut off."""
+
+_CUT_OFF_SECONDS: Final = 5.0
+"""How long what was cut off has to give back what it holds, such as its connection to the database."""
+
 _MAX_HEAD_BYTES: Final = 64 * 1024
 """What a request line and its headers may take; h11 has the same bound."""
 
@@ -181,7 +187,7 @@ async def serving(
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
         # So many connections are taken at once before anybody looks how many there are.
         backlog=2048 if bounds is None else bounds.connections,
     )
@@ -198,6 +204,8 @@ async def serving(
         server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError):
             await task
+        if cut_off := server.server_state.tasks:  # cancelled by uvicorn, which does not wait until that took
+            await asyncio.wait(cut_off, timeout=_CUT_OFF_SECONDS)
         listener.close()
 
 

@@ -89,8 +89,13 @@ class SqlStore:
         return cls(Database(engine, busy_seconds=busy_seconds), clock, ids, caps=caps, keep=keep)
 
     @property
+    def database(self) -> Database:
+        """The transactions, for what looks at the rows from outside: what time it is, whether the tables are current."""
+        return self._database
+
+    @property
     def engine(self) -> AsyncEngine:
-        """The engine, for what looks at it from outside: telemetry, and whether the migrations are current."""
+        """The engine, for what looks at it from outside, as telemetry does."""
         return self._database.engine
 
     async def ping(self) -> None:

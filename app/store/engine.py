@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 import asyncpg  # type: ignore[import-untyped]  # it ships no types
@@ -166,7 +166,10 @@ class Database:
         self._writing = engine.execution_options(**{_WRITES: True})
         self._turn = asyncio.Lock() if engine.dialect.name == "sqlite" else None
         self._busy_seconds = busy_seconds
+        self._used: set[asyncio.Task[AsyncConnection]] = set()
+        self._unused = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
@@ -212,9 +215,10 @@ class Database:
         leave it to the garbage collector, and its server process running till then.
         """
         opening = asyncio.create_task(_open(engine))
+        self._used.add(opening)
         try:
             connection = await asyncio.shield(opening)
-        except asyncio.CancelledError:
+        except BaseException:
             self._close_later(opening)
             raise
         try:
@@ -223,27 +227,43 @@ class Database:
             await asyncio.shield(self._close_later(opening))
 
     def _close_later(self, opening: asyncio.Task[AsyncConnection]) -> asyncio.Task[None]:
-        closing = asyncio.create_task(_close(opening))
+        closing = asyncio.create_task(self._give_back(opening))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
         return closing
 
+    async def _give_back(self, opening: asyncio.Task[AsyncConnection]) -> None:
+        try:
+            try:
+                connection = await opening
+            except Exception:  # noqa: BLE001 - there is none, and whoever asked for it knows or is gone
+                return
+            if self._closed:
+                await connection.invalidate()  # it would go to a pool that nobody looks into any more
+            await connection.close()
+        finally:
+            self._used.discard(opening)
+            if not self._used:
+                self._unused.set()
+
     async def close(self) -> None:
-        """Close every connection."""
-        await asyncio.gather(*self._closing, return_exceptions=True)
-        await self.engine.dispose()
+        """Close every connection; transactions that are under way have as long to end as they may wait for others.
+
+        What is under way then is not cut off, but its connection is closed when it ends.
+        """
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._busy_seconds):
+                    while self._used:
+                        self._unused.clear()
+                        await self._unused.wait()
+        finally:
+            self._closed = True
+            await self.engine.dispose()
 
 
 async def _open(engine: AsyncEngine) -> AsyncConnection:
     return await engine.connect().start()
-
-
-async def _close(opening: asyncio.Task[AsyncConnection]) -> None:
-    try:
-        connection = await opening
-    except Exception:  # noqa: BLE001 - whoever asked for the connection is gone; there is none, and nobody to tell
-        return
-    await connection.close()
 
 
 def insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:

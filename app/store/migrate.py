@@ -12,7 +12,6 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Connection
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.store.engine import Database, create_engine, parse_url, translated
 from app.store.limits import DEFAULT
@@ -41,22 +40,21 @@ async def downgrade(url: str, *, revision: str = "base") -> None:
     await asyncio.to_thread(_migrate, url, revision, up=False)
 
 
-async def is_current(database: str | AsyncEngine) -> bool:
+async def is_current(database: str | Database) -> bool:
     """Whether every migration was applied. Raises as ``upgrade``."""
     wanted = set(ScriptDirectory.from_config(_config()).get_heads())
-    if isinstance(database, AsyncEngine):
+    if isinstance(database, Database):
         return await _heads(database) == wanted
-    engine = create_engine(database)
+    opened = Database(create_engine(database))
     try:
-        return await _heads(engine) == wanted
+        return await _heads(opened) == wanted
     finally:
-        await engine.dispose()
+        await opened.close()
 
 
-async def _heads(engine: AsyncEngine) -> set[str]:
-    with translated():
-        async with engine.begin() as connection:
-            return set(await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_heads()))
+async def _heads(database: Database) -> set[str]:
+    async with database.reading() as connection:
+        return set(await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_heads()))
 
 
 def _migrate(url: str, revision: str, *, up: bool) -> None:

@@ -22,7 +22,7 @@ _PATIENCE = 5.0
 async def facts_of(world: World) -> Facts:
     """What there is on the forge, in the database and on this machine."""
     found = Counter(await _forge(world))
-    async with world.store.engine.connect() as connection:
+    async with world.store.database.reading() as connection:
         found.update(await facts_of_rows(world, connection))
     broken = await world.store.audit.first_broken()
     found.update([] if broken is None else [f"the audit trail is broken at {broken}"])

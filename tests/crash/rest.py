@@ -27,7 +27,7 @@ async def lost_deliveries(world: World) -> list[Delivery]:
     unanswered = [one for one in sent if not any(200 <= attempt.status_code < 300 for attempt in one.attempts)]
     if not unanswered:
         return []
-    async with world.store.engine.connect() as connection:
+    async with world.store.database.reading() as connection:
         inbox = set((await connection.execute(select(deliveries.c.delivery_id))).scalars())
     return [one for one in unanswered if not one.attempts or one.guid not in inbox]
 
@@ -73,7 +73,7 @@ async def until_quiet(world: World) -> None:
 
 
 async def _any(world: World, *conditions: ColumnElement[bool]) -> bool:
-    async with world.store.engine.connect() as connection:
+    async with world.store.database.reading() as connection:
         for condition in conditions:
             if (await connection.execute(select(func.count()).where(condition))).scalar_one():
                 return True

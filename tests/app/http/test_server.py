@@ -152,3 +152,25 @@ async def test_a_head_without_an_end_is_hung_up_on(line: bytes) -> None:
                     await writer.drain()
                 assert await reader.read() == b""
         assert reader.at_eof() or reader.exception() is not None
+
+
+async def test_a_request_that_is_cut_off_when_the_server_ends_has_ended_by_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.http.server._GRACE_SECONDS", 0)
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def endless(_: Any, __: Any, ___: Any) -> None:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(10):  # giving things back takes a few turns
+                await asyncio.sleep(0)
+            ended.set()
+
+    async with served(endless, Bounds(connections=5)) as port, connected(port, count=1) as [(_, writer)]:
+        writer.write(REQUEST % 0)
+        await began.wait()
+        writer.close()
+    assert ended.is_set()

@@ -249,6 +249,40 @@ async def test_a_caller_who_is_cancelled_while_connecting_leaves_no_connection(u
     gc.collect()  # as above
 
 
+async def test_who_is_still_at_it_when_the_store_closes_leaves_no_connection(url: str, clock: HandClock) -> None:
+    store = SqlStore.open(url, clock, CountedIds())
+    reads, end = asyncio.Event(), asyncio.Event()
+    reading = asyncio.create_task(read_until(store, reads, end))
+    await reads.wait()
+    closing = asyncio.create_task(store.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    end.set()
+    await asyncio.gather(closing, reading)
+    del store
+    gc.collect()  # as above
+
+
+async def test_who_does_not_come_to_an_end_is_not_waited_for(url: str, clock: HandClock) -> None:
+    store = SqlStore.open(url, clock, CountedIds(), busy_seconds=0.05)
+    reads, end = asyncio.Event(), asyncio.Event()
+    reading = asyncio.create_task(read_until(store, reads, end))
+    await reads.wait()
+    await store.close()
+    assert not reading.done()
+    end.set()
+    await reading
+    del store
+    gc.collect()  # as above
+
+
+async def read_until(store: SqlStore, reads: asyncio.Event, end: asyncio.Event) -> None:
+    async with store.database.reading() as connection:
+        await connection.execute(text("SELECT 1"))
+        reads.set()
+        await end.wait()
+
+
 async def test_many_writers_and_readers_at_once_all_succeed(store: SqlStore, neighbour: SqlStore) -> None:
     async def work(each: SqlStore, index: int) -> None:
         await each.audit.append(actor="a", verb="v", subject=str(index), data={})

@@ -178,7 +178,7 @@ async def test_up_down_and_up_again_on_tables_with_rows(backend: Backend, clock:
 
     await upgrade(url)
     store = SqlStore.open(url, clock, CountedIds())
-    assert await is_current(store.engine)
+    assert await is_current(store.database)
     assert set((await counts(store.engine)).values()) == {0}
     await fill(store)
     await store.close()
@@ -309,7 +309,7 @@ async def test_what_tests_said_comes_and_goes_and_leaves_the_other_rows_alone(
 
     await upgrade(url)
     store = SqlStore.open(url, clock, CountedIds())
-    assert await is_current(store.engine)
+    assert await is_current(store.database)
     assert await store.proposals.tests(push.job_id, TESTED.tree) is None
     assert await store.proposals.approvals(push.proposal_id or "")
     await store.close()
@@ -335,7 +335,7 @@ async def test_the_installations_name_comes_and_goes_and_leaves_the_other_rows_a
 
     await upgrade(url)
     store = SqlStore.open(url, clock, CountedIds())
-    assert await is_current(store.engine)
+    assert await is_current(store.database)
     assert await store.instance_id() != name
     assert await store.runs.latest(push.job_id) is not None
     assert await store.proposals.approvals(push.proposal_id or "")
@@ -368,8 +368,8 @@ async def test_who_comes_during_a_migration_waits_for_it(backend: Backend) -> No
                 assert not second.done()
                 await observer.rollback()
     await second
-    assert await is_current(engine)
     await engine.dispose()
+    assert await is_current(url)
     await backend.drop(url)
 
 
