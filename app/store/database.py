@@ -90,7 +90,7 @@ class SqlStore:
 
     @property
     def database(self) -> Database:
-        """The transactions, for what looks at the rows from outside: what time it is, whether the tables are current."""
+        """The transactions, for what looks from outside: what time it is, whether the tables are current."""
         return self._database
 
     @property
