@@ -151,10 +151,12 @@ def _approvals(schema: dict[str, Any], header: str) -> tuple[str, ...]:
         (
             "With `codeowners`, the file is read where the forge reads it (GitHub: `.github/`, the root, `docs/`; "
             "GitLab: the root, `docs/`, `.gitlab/`), from the base branch and in the forge's own syntax, GitLab's "
-            "sections with their counts included. Whoever approves for a team or group has to be a member of it. On "
-            "GitHub, FlowForge sees that only if the App was given the permission *Members: read* by hand. What it "
-            "cannot find out it does not assume: owners given by address, and teams that it may not see, have nobody "
-            "who counts for them, and the report says so."
+            "sections with their counts included: of sections with one name the strictest heading counts. Whoever "
+            "approves for a team or group has to be a member of it; on GitLab a direct member, as a developer or more, "
+            "and for `@@developer` somebody of exactly that role. On GitHub, FlowForge sees who is in a team only if "
+            "the App was given the permission *Members: read* by hand. What it cannot find out it does not assume: "
+            "owners given by address, and teams that it may not see, have nobody who counts for them, and the report "
+            "says so."
         ),
         (
             "```yaml\nversion: 1\ntest_command: make test\napprovals:\n  required: 1\n  requester_may_approve: false\n"

@@ -1,7 +1,9 @@
 """Path patterns, as they stand in the configuration: which are allowed, and what they cover."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeVar
+
+_Part = TypeVar("_Part")
 
 # A segment is ``**``, or has no two stars in a row; ``.`` and ``..`` are no segments, nor is the empty text.
 _SEGMENT: Final = r"(\*\*|(?!\.{1,2}(/|$))([^*/\\\x00-\x1f\x7f]|\*(?!\*))+)"
@@ -32,15 +34,20 @@ def _covers(pattern: str, names: list[str]) -> bool:
 
 def match_segments(pattern: Sequence[str], names: Sequence[str]) -> bool:
     """Whether names match one for one; ``**`` stands for any number of them, ``*`` and ``?`` for characters of one."""
-    return _match_wild(pattern, names, star="**", same=_match_name)
+    return match_wild(pattern, names, star="**", same=_match_name)
 
 
 def _match_name(pattern: str, name: str) -> bool:
-    return _match_wild(pattern, name, star="*", same=lambda one, other: one in ("?", other))
+    return match_wild(pattern, name, star="*", same=lambda one, other: one in ("?", other))
 
 
-def _match_wild(pattern: Sequence[str], items: Sequence[str], *, star: str, same: Callable[[str, str], bool]) -> bool:
-    """Match with wildcards in time proportional to the product of the lengths: the last star is the only way back."""
+def match_wild(
+    pattern: Sequence[_Part], items: Sequence[str], *, star: _Part, same: Callable[[_Part, str], bool]
+) -> bool:
+    """Whether the items match the parts of a pattern one for one; ``star`` is the part that stands for any number.
+
+    The time is proportional to the product of the lengths: the last star is the only way back.
+    """
     p = i = 0
     retry: tuple[int, int] | None = None
     while i < len(items):

@@ -28,7 +28,7 @@ _ROLES: Final = {
     "owner": PermissionLevel.ADMIN,
     "owners": PermissionLevel.ADMIN,
 }
-"""https://docs.gitlab.com/user/project/codeowners/reference/#add-a-role-as-a-code-owner ."""
+"""Whoever has more is not meant: https://docs.gitlab.com/user/project/codeowners/reference/#role-eligibility ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,14 +92,17 @@ class CountApprovals:
         """Which of the people an owner stands for, or why nobody can say."""
         match owner.kind:
             case OwnerKind.USER:
-                # That the login is still theirs was asked of the forge, with their permission.
-                return frozenset(each.id for each in people if each.login.casefold() == owner.name.casefold())
+                return _called(owner.name, people)
+            case OwnerKind.NAME:
+                # No user and no group share a name: https://docs.gitlab.com/user/namespace/
+                members = _called(owner.name, people) or await self._members(job, owner.name, people)
+                return endings.GROUP_UNSEEN if members == endings.TEAM_UNKNOWN else members
             case OwnerKind.TEAM:
                 return await self._members(job, owner.name, people)
             case OwnerKind.ROLE if owner.name in _ROLES:
                 repository = job.request.repository
                 levels = {each.id: await self.forge.permission(repository, each) for each in people}
-                return frozenset(person for person, level in levels.items() if level >= _ROLES[owner.name])
+                return frozenset(person for person, level in levels.items() if level is _ROLES[owner.name])
             case OwnerKind.EMAIL:
                 return endings.OWNER_BY_ADDRESS
             case OwnerKind.ROLE | OwnerKind.OTHER:
@@ -119,6 +122,11 @@ class CountApprovals:
             if known:
                 members.add(person.id)
         return frozenset(members)
+
+
+def _called(login: str, people: Sequence[Actor]) -> frozenset[int]:
+    """Who of them is called so. That the login is still theirs was asked of the forge, with their permission."""
+    return frozenset(each.id for each in people if each.login.casefold() == login.casefold())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

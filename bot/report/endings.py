@@ -372,6 +372,7 @@ def not_afresh(moved: str, why: str) -> str:
 
 OWNER_BY_ADDRESS: Final = "Addresses cannot be matched with accounts; name the account in `CODEOWNERS` instead."
 OWNER_UNCLEAR: Final = "One of them is named in a way that FlowForge does not know."
+GROUP_UNSEEN: Final = "Where one of them is a group, FlowForge may not see it, and nobody counts for it."
 TEAM_UNKNOWN: Final = "FlowForge may not see who is in one of these teams or groups, so nobody counts for it."
 
 

@@ -149,6 +149,7 @@ ENDPOINTS: Final[Sequence[tuple[str, str, Rule]]] = (
     ("GET", r"/projects", [PROJECT]),
     ("GET", r"/groups/[^/]+", {"id": int, "full_path": str, "path": str, "web_url": str}),
     ("GET", r"/groups/[^/]+/projects", [PROJECT]),
+    ("GET", r"/groups/[^/]+/members/\d+", MEMBER),
     ("GET", _P, PROJECT),
     ("GET", _P + r"/members/all", [MEMBER]),
     ("GET", _P + r"/members/all/\d+", MEMBER),

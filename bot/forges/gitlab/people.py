@@ -21,6 +21,8 @@ _LEVELS: Final = (
 https://docs.gitlab.com/api/access_requests/#valid-access-levels
 """
 
+_DEVELOPER: Final = 30
+
 _ACTIVE: Final = "active"
 
 GHOST: Final = Actor(id=0, login="ghost")
@@ -42,27 +44,27 @@ async def permission(client: GitLabClient, repository: RepositoryRef, actor: Act
         member = await client.get(f"/projects/{repository.id}/members/all/{actor.id}", answers.Member)
     except ForgeNotFoundError:
         return await _as_a_stranger(client, repository, actor)
-    over = member.expires_at is not None and member.expires_at <= clock.now().date()
-    if over or not _is(answers.User(id=member.id, username=member.username, state=member.state), actor):
+    if not _is_valid(member, actor, clock=clock):
         return PermissionLevel.NONE
     return next((level for least, level in _LEVELS if member.access_level >= least), PermissionLevel.NONE)
 
 
 async def is_member(client: GitLabClient, group: str, actor: Actor, *, clock: Clock) -> bool | None:
-    """Whether somebody is in a group, or in one around it; None for a group that we may not see.
+    """Whether somebody approves as a group; None for a group that we may not see.
 
-    https://docs.gitlab.com/api/group_members/#retrieve-a-direct-or-inherited-group-member
+    That takes direct membership, as a developer or more: who is in a group around it only does not count.
+    https://docs.gitlab.com/user/project/codeowners/reference/#group-eligibility
+    https://docs.gitlab.com/api/group_members/#retrieve-a-group-member
     """
     try:
         await client.get(f"/groups/{encoded(group)}", object, with_projects=False)
     except ForgeNotFoundError:
         return None
     try:
-        member = await client.get(f"/groups/{encoded(group)}/members/all/{actor.id}", answers.Member)
+        member = await client.get(f"/groups/{encoded(group)}/members/{actor.id}", answers.Member)
     except ForgeNotFoundError:
         return False
-    over = member.expires_at is not None and member.expires_at <= clock.now().date()
-    return not over and _is(answers.User(id=member.id, username=member.username, state=member.state), actor)
+    return member.access_level >= _DEVELOPER and _is_valid(member, actor, clock=clock)
 
 
 async def _as_a_stranger(client: GitLabClient, repository: RepositoryRef, actor: Actor) -> PermissionLevel:
@@ -74,6 +76,12 @@ async def _as_a_stranger(client: GitLabClient, repository: RepositoryRef, actor:
     except ForgeNotFoundError:
         return PermissionLevel.NONE
     return PermissionLevel.READ if _is(user, actor) else PermissionLevel.NONE
+
+
+def _is_valid(member: answers.Member, actor: Actor, *, clock: Clock) -> bool:
+    """Whether the membership is of who acted, and is not over."""
+    over = member.expires_at is not None and member.expires_at <= clock.now().date()
+    return not over and _is(answers.User(id=member.id, username=member.username, state=member.state), actor)
 
 
 def _is(user: answers.User, actor: Actor) -> bool:

@@ -9,7 +9,7 @@ from app.demo.simulator.gitlab.auth import ALL_SCOPES
 from app.demo.simulator.gitlab.site import GitLabSite
 from app.demo.simulator.gitlab.state import USED_EVENTS, AccessToken, Hook, Pipeline
 from app.demo.simulator.people import People
-from app.demo.simulator.state import Account, Comment, PullRequest, Reaction, Repository
+from app.demo.simulator.state import Account, Comment, PullRequest, Reaction, Repository, Role
 
 
 class GitLabPeople(People):
@@ -19,6 +19,10 @@ class GitLabPeople(People):
 
     def __init__(self, site: GitLabSite) -> None:
         super().__init__(site)
+
+    def join(self, group: Account, account: Account, role: Role = Role.WRITE) -> None:
+        """Make somebody a direct member of a group."""
+        self._site.world.members.setdefault(group.id, {})[account.id] = role
 
     def access_token(
         self, account: Account, *, scopes: frozenset[str] = ALL_SCOPES, expires_at: datetime | None = None

@@ -75,10 +75,10 @@ def own_user(world: GitLabWorld, one: Account) -> Json:
     }
 
 
-def member(world: GitLabWorld, repository: Repository, one: Account) -> Json:
-    """Somebody's membership of a project."""
+def member(world: GitLabWorld, one: Account, role: Role) -> Json:
+    """Somebody's membership of a project or a group."""
     return user(world, one) | {
-        "access_level": LEVELS[repository.role_of(one)],
+        "access_level": LEVELS[role],
         "created_at": stamp(one.created_at),
         "expires_at": None,
         "membership_state": "active",

@@ -147,6 +147,18 @@ def find_group(site: GitLabSite, call: Call) -> Account:
     return group
 
 
+async def get_group_member(site: GitLabSite, call: Call) -> Response:
+    """``GET /groups/:id/members/:user_id``: direct members only.
+
+    Source: https://docs.gitlab.com/api/group_members/ .
+    """
+    account = site.world.account_by_id(call.number("user_id"))
+    members = site.world.members.get(find_group(site, call).id, {})
+    if account is None or account.id not in members:
+        raise not_found()
+    return json_response(render.member(site.world, account, members[account.id]))
+
+
 async def get_member(site: GitLabSite, call: Call) -> Response:
     """``GET /projects/:id/members/all/:user_id``: who is no member is not found, even where all may read.
 
@@ -157,14 +169,14 @@ async def get_member(site: GitLabSite, call: Call) -> Response:
     owner = account is not None and account is repository.owner
     if account is None or (not owner and repository.roles.get(account.id, Role.NONE) == Role.NONE):
         raise not_found()
-    return json_response(render.member(site.world, repository, account))
+    return json_response(render.member(site.world, account, repository.role_of(account)))
 
 
 async def list_members(site: GitLabSite, call: Call) -> Response:
     """``GET /projects/:id/members/all``."""
     repository = call.repository
     members = [one for one in site.world.accounts.values() if repository.roles.get(one.id, Role.NONE) > Role.NONE]
-    rendered = [render.member(site.world, repository, one) for one in members]
+    rendered = [render.member(site.world, one, repository.role_of(one)) for one in members]
     return page_of(call.request, site.world.base_url, rendered)
 
 
@@ -240,6 +252,7 @@ ROUTES = (
     Route("GET", "/projects", Anyone(), list_projects),
     Route("GET", "/groups/{group}", SignedIn(), get_group),
     Route("GET", "/groups/{group}/projects", SignedIn(), list_group_projects),
+    Route("GET", "/groups/{group}/members/{user_id:int}", SignedIn(), get_group_member),
     Route("GET", "/groups/{group}/labels", SignedIn(), list_group_labels),
     Route("POST", "/groups/{group}/labels", SignedIn(), create_group_label),
     Route("GET", _PROJECT, SEE, get_project),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.demo.simulator.state import Account, PullRequest, Repository, World
+from app.demo.simulator.state import Account, PullRequest, Repository, Role, World
 
 FINISHED = frozenset({"success", "failed", "canceled", "skipped"})
 
@@ -153,6 +153,8 @@ class GitLabWorld(World):
     tokens: dict[str, AccessToken] = field(default_factory=dict)
     labels: dict[int, dict[str, Label]] = field(default_factory=dict)
     pipelines: dict[int, Pipeline] = field(default_factory=dict)
+    members: dict[int, dict[int, Role]] = field(default_factory=dict)
+    """Who is a direct member of which group, by the numbers of both."""
     squash: dict[int, str] = field(default_factory=dict)
     """Squash options by project: never, always, default_on or default_off, which is what goes without saying."""
 

@@ -46,10 +46,10 @@ async def test_it_is_a_forge_and_knows_itself(forge: GitLabForge, wire: Wire) ->
 
 async def test_who_is_in_a_group_is_asked_by_id_where_the_group_can_be_seen(forge: GitLabForge, wire: Wire) -> None:
     wire.on("GET", "/groups/ops%2Fteam", reply({"id": 9}))
-    wire.on("GET", "/groups/ops%2Fteam/members/all/311", reply(MEMBER))
-    wire.on("GET", "/groups/ops%2Fteam/members/all/312", GONE)
+    wire.on("GET", "/groups/ops%2Fteam/members/311", reply(MEMBER), reply({**MEMBER, "access_level": 20}))
+    wire.on("GET", "/groups/ops%2Fteam/members/312", GONE)
     wire.on("GET", "/groups/secret", GONE)
-    assert await forge.is_member(REPOSITORY, "ops/team", MIRA) is True
+    assert [await forge.is_member(REPOSITORY, "ops/team", MIRA) for _ in range(2)] == [True, False]
     assert await forge.is_member(REPOSITORY, "ops/team", Actor(id=312, login="other")) is False
     assert await forge.is_member(REPOSITORY, "secret", MIRA) is None
 
