@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from app.telemetry import configure_logging
 from tests.app.store.backends import NAMES, Backend, PostgresBackend, SqliteBackend
-from tests.crash.matrix import Recording, Verdict, names_to_try, record, spread, try_points
+from tests.crash.matrix import Recording, Verdict, missed, names_to_try, record, spread, try_points
 from tests.crash.stories import STORIES, Story
 from tests.crash.world import Host, open_host
 from tests.postgres import server_url
@@ -41,7 +41,6 @@ async def _backends(names: list[str]) -> AsyncIterator[dict[str, Backend]]:
 
 
 async def _run(options: argparse.Namespace) -> int:
-    counts: Counter[str] = Counter()
     configure_logging("CRITICAL", sys.stderr)
     async with contextlib.AsyncExitStack() as stack:
         backends = await stack.enter_async_context(_backends(options.database or list(NAMES)))
@@ -53,11 +52,13 @@ async def _run(options: argparse.Namespace) -> int:
         async def undisturbed(host: Host, one: tuple[str, str]) -> None:
             recordings[one] = await record(host, backends[one[0]], STORIES[one[1]])
 
+        verdicts: list[Verdict] = []
+
         async def disturbed(host: Host, trial: Trial) -> None:
             database, story, points = trial
             recording = recordings[database, story.name]
             for verdict in await try_points(host, backends[database], story, recording, points):
-                counts[verdict.outcome] += 1
+                verdicts.append(verdict)
                 _print(options, database, story, verdict)
 
         await _each(hosts, [(database, name) for database in backends for name in needed], undisturbed)
@@ -69,9 +70,12 @@ async def _run(options: argparse.Namespace) -> int:
         ]
         _say(options, f"{len(trials)} trials")
         await _each(hosts, trials, disturbed)
-    outcomes = {outcome: counts[outcome] for outcome in ("same", "lost", "double", "stuck")}
+    counts = Counter(verdict.outcome for verdict in verdicts)
+    outcomes = {outcome: counts[outcome] for outcome in ("same", "lost", "double", "stuck", "unreached")}
     print(json.dumps({"points": counts.total(), **outcomes}), flush=True)  # noqa: T201 - this is what it is for
-    return 0 if counts.total() == counts["same"] else 1
+    for point in missed(verdicts):
+        _say(options, f"not reached: {point}")
+    return 0 if counts.total() == counts["same"] + counts["unreached"] and not missed(verdicts) else 1
 
 
 async def _each(hosts: Sequence[Host], items: Iterable[T], work: Callable[[Host, T], Awaitable[None]]) -> None:

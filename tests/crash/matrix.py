@@ -7,13 +7,21 @@ from typing import Final
 from tests.app.store.backends import Backend
 from tests.crash.facts import Facts
 from tests.crash.stories import Story
-from tests.crash.trial import DEADLINE, Ending, play
+from tests.crash.trial import Ending, play
 from tests.crash.world import Host
 
 _TRIES: Final = 3
 """How often a point is looked for: which tasks run first is not the same every time."""
 
 _NEVER_ARRIVED: Final = "delivery never arrived"
+
+SOMETIMES: Final[Mapping[str, str]] = {
+    "SqlLevels.later": "a look at a pull request is put off if it comes while a worker has the job, or pushes",
+}
+"""Names of points that come up in some trials only, and why: nothing orders what makes them with the rest."""
+
+_ONE_IN: Final = 5
+"""One of so many points may be missed without being named above."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +44,11 @@ class Recording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What killing the service at a point came to; ``difference`` says what is missing (-) and what is too much (+)."""
+    """What killing the service at a point came to; ``difference`` says what is missing (-) and what is too much (+).
+
+    The outcome is ``same``, ``lost``, ``double`` or ``stuck``; or ``unreached`` if the point did not come up in any of
+    the trials, all of which came to the same.
+    """
 
     point: str
     outcome: str
@@ -68,18 +80,25 @@ async def attempt(
     point: str,
     *,
     flaw: str | None = None,
-    seconds: float = DEADLINE,
+    rounds: int | None = None,
 ) -> Verdict:
-    """Kill the service at one point.
-
-    Raises:
-        AssertionError: the point was not reached.
-    """
+    """Kill the service at one point; ``rounds`` as in ``play``."""
     for _ in range(_TRIES):
-        ending = await play(host, backend, story, points=[point], flaw=flaw, seconds=seconds)
-        if ending.deaths:
-            return judge(recording.facts, ending, point)
-    raise AssertionError(f"{story.name}: {point} was not reached in {_TRIES} trials")
+        ending = await play(host, backend, story, points=[point], flaw=flaw, rounds=rounds)
+        verdict = judge(recording.facts, ending, point)
+        if ending.deaths or verdict.outcome != "same":
+            return verdict
+    return Verdict(point=point, outcome="unreached")
+
+
+def missed(verdicts: Sequence[Verdict]) -> list[str]:
+    """The points that were not reached, if those are too many for chance; one alone, among many, may be.
+
+    A trial in which nobody died proves nothing, however well it ends.
+    """
+    unreached = [verdict.point for verdict in verdicts if verdict.outcome == "unreached"]
+    unforeseen = [point for point in unreached if point.partition("@")[0] not in SOMETIMES]
+    return unforeseen if len(unforeseen) * _ONE_IN > len(verdicts) else []
 
 
 async def try_points(

@@ -1,6 +1,6 @@
 """The harness sees through builds that are broken on purpose, and knows the points that matter most."""
 
-import time
+import re
 from collections import Counter
 
 import pytest
@@ -8,21 +8,27 @@ import pytest
 from bot.ports.forge import Forge
 from bot.ports.runner import AgentRunner
 from tests.app.store.backends import SqliteBackend
-from tests.crash.matrix import Recording, attempt, judge, names_to_try, record, spread
+from tests.crash.matrix import Recording, Verdict, attempt, judge, missed, names_to_try, record, spread
 from tests.crash.stories import STORIES
-from tests.crash.trial import Ending
+from tests.crash.trial import NO_REST, Ending
 from tests.crash.witness import READS_OF_FORGE, READS_OF_RUNNER
 from tests.crash.world import Host
 
 session_loop = pytest.mark.asyncio(loop_scope="session")
 RULES = STORIES["rules"]
 BROKEN = [
-    ("blind", "forge create_comment@after#1", "double", "+ comment by flowforge[bot]"),
-    ("blind", "forge create_check_run@after#1", "double", "+ check run on head"),
-    ("forgetful", "queue ring delivery@before#4", "stuck", "- job resolve published"),
-    ("impatient", "git push move head@before#1", "double", "+ push of refs/heads/feature"),
+    ("blind", "forge create_comment@after#1", "double", r"\+ comment by flowforge\[bot\]"),
+    ("blind", "forge create_check_run@after#1", "double", r"\+ check run on head"),
+    ("forgetful", "queue ring delivery@before#4", "stuck", r"\+ delivery \w+ left new"),
+    ("impatient", "git push move head@before#1", "double", r"\+ push of refs/heads/feature"),
 ]
-"""What is wrong, where the service dies, and what the harness has to say."""
+"""What is wrong, where the service dies, and what the harness has to say: the outcome, and what it is about.
+
+Which delivery is the fourth to be rung for is not the same every time; without its ring, none is ever worked on.
+"""
+
+ROUNDS = 25
+"""Rounds of sweeps that a broken build gets to mend what a sound one mends in the first two."""
 
 MUST_BE_THERE = {
     f"{name}@{when}"
@@ -66,15 +72,16 @@ def test_what_counts_as_reading_is_a_method_of_its_port() -> None:
 @pytest.mark.timeout(900)
 @session_loop
 async def test_broken_builds_are_found_out(host: Host, backend: SqliteBackend) -> None:
-    began = time.monotonic()
     recording = await record(host, backend, RULES)
-    seconds = 30.0 + 3 * (time.monotonic() - began)  # what is stuck need not be waited for as long as elsewhere
     assert MUST_BE_THERE - set(recording.names) == set()
     assert [name for name in recording.names if name.startswith("unknown")] == []
     for flaw, point, outcome, because in BROKEN:
-        verdict = await attempt(host, backend, RULES, recording, point, flaw=flaw, seconds=seconds)
+        rounds = ROUNDS if outcome == "stuck" else None
+        verdict = await attempt(host, backend, RULES, recording, point, flaw=flaw, rounds=rounds)
         assert verdict.outcome == outcome, (flaw, verdict.difference)
-        assert any(line.startswith(because) for line in verdict.difference), (flaw, verdict.difference)
+        assert any(re.match(because, line) for line in verdict.difference), (flaw, verdict.difference)
+        # That time ran out would prove nothing: the machine may be slow.
+        assert (f"stuck: {NO_REST}" in verdict.difference) == (outcome == "stuck"), (flaw, verdict.difference)
 
 
 def ending(*facts: str, stuck: str | None = None) -> Ending:
@@ -95,6 +102,25 @@ def ending(*facts: str, stuck: str | None = None) -> Ending:
 )
 def test_an_ending_is_judged_by_what_is_missing_and_what_is_too_much(found: Ending, outcome: str) -> None:
     assert judge(Counter(["a", "b"]), found, "somewhere").outcome == outcome
+
+
+def verdicts(**outcomes: int) -> list[Verdict]:
+    return [
+        Verdict(point=f"SqlJobs.{outcome}{number}@before", outcome=outcome)
+        for outcome, count in outcomes.items()
+        for number in range(count)
+    ]
+
+
+def test_points_that_nobody_reached_are_few_or_known_to_be_rare() -> None:
+    rare = [Verdict(point=f"SqlLevels.later@{when}", outcome="unreached") for when in ("before", "after")]
+    assert missed(rare) == []
+    assert missed([*verdicts(same=4, unreached=1), *rare]) == []
+    assert missed(verdicts(same=3, unreached=1)) == ["SqlJobs.unreached0@before"]
+    assert missed([*verdicts(same=3, unreached=2), *rare]) == [
+        "SqlJobs.unreached0@before",
+        "SqlJobs.unreached1@before",
+    ]
 
 
 def test_points_that_share_a_trial_are_far_apart_and_none_is_left_out() -> None:

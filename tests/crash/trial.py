@@ -23,6 +23,7 @@ _STEP = 60.0
 _SWEEP_EVERY = 0.4
 _PASSIVE = 30.0
 _STOPS = 60.0
+NO_REST = "it did not come to rest, however often it was swept"
 DEADLINE = 240.0
 """Seconds of the machine's time for a trial; it takes a thirtieth of that where the machine has nothing else to do."""
 
@@ -31,8 +32,9 @@ DEADLINE = 240.0
 class Ending:
     """How a trial came out.
 
-    ``reached`` are the points that were reached before people and service had come to the end of the story, ``deaths``
-    those at which a service was killed.
+    ``stuck`` says why it has no end: ``NO_REST`` is what the service's own sweeps did not mend, anything else may be
+    for want of time. ``reached`` are the points that were reached before people and service had come to the end of the
+    story, ``deaths`` those at which a service was killed.
     """
 
     facts: Facts
@@ -48,9 +50,10 @@ class _Trial:
     story: Story
     points: Sequence[str]
     flaw: str | None
-    seconds: float
+    rounds: int | None
     deaths: list[str] = field(default_factory=list)
     _calls: int = 0
+    _limit: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(DEADLINE))
 
     async def run(self) -> Ending:
         world, story = self.world, self.story
@@ -61,7 +64,7 @@ class _Trial:
             await world.start(flaw=self.flaw)
         reviving = asyncio.create_task(self._revive())
         try:
-            async with asyncio.timeout(self.seconds):
+            async with self._limit:
                 await world.until_up()
                 await world.set_up(story.files)
                 await story.play(world)
@@ -69,7 +72,7 @@ class _Trial:
                 reached = world.points()
                 await self._actively()
         except TimeoutError as error:
-            stuck = str(error) or "it did not come to rest"
+            stuck = NO_REST if self._is_swept else str(error) or f"it did not come to rest in {DEADLINE:.0f} s"
         finally:
             await _cancel(reviving)
         if not reviving.cancelled():
@@ -77,6 +80,11 @@ class _Trial:
         facts = await facts_of(world)
         facts.update(await self._stop())
         return Ending(facts=facts, reached=reached, deaths=tuple(self.deaths), stuck=stuck, said=world.said)
+
+    @property
+    def _is_swept(self) -> bool:
+        """Whether the sweeps had as many rounds as they get in this trial."""
+        return self.rounds is not None and self.world.rounds >= self.rounds
 
     @property
     def _next(self) -> str | None:
@@ -129,6 +137,10 @@ class _Trial:
             await asyncio.sleep(_SWEEP_EVERY)
             if await self.world.sweep() and not await is_busy(self.world):
                 self.world.clock.advance(_STEP)
+            if self._is_swept:
+                with contextlib.suppress(RuntimeError):  # it is over already
+                    self._limit.reschedule(asyncio.get_running_loop().time())
+                return
 
     async def _passively(self) -> None:
         """Wait for rest without any help: an undisturbed service needs none."""
@@ -138,8 +150,6 @@ class _Trial:
 
     async def _actively(self) -> None:
         """Sweep until rest, then once more, much later: nothing may come of that."""
-        if self.points and not self.deaths:
-            return  # nothing was tried
         for _ in range(2):
             while not await is_quiet(self.world):
                 await self.world.sweep()
@@ -175,10 +185,13 @@ async def play(
     *,
     points: Sequence[str] = (),
     flaw: str | None = None,
-    seconds: float = DEADLINE,
+    rounds: int | None = None,
 ) -> Ending:
-    """Play a story in a fresh world; the service is killed at each of the points in turn, and started again."""
+    """Play a story in a fresh world; the service is killed at each of the points in turn, and started again.
+
+    With ``rounds``, what so many rounds of sweeps after a death did not bring to rest is stuck.
+    """
     async with open_world(
         host, backend, story.script, overrides=story.settings, with_gateway=not story.gateway_dies
     ) as world:
-        return await _Trial(world=world, story=story, points=points, flaw=flaw, seconds=seconds).run()
+        return await _Trial(world=world, story=story, points=points, flaw=flaw, rounds=rounds).run()

@@ -97,7 +97,7 @@ class Files:
 
 @dataclass(slots=True, kw_only=True)
 class World:
-    """One trial's world, and what people did in it."""
+    """One trial's world, and what people did in it; ``rounds`` of all sweeps came to their end so far."""
 
     host: Host
     directory: Path
@@ -114,6 +114,7 @@ class World:
     labels: dict[str, str] = field(default_factory=dict)
     services: list[Service] = field(default_factory=list)
     gateways: list[Service] = field(default_factory=list)
+    rounds: int = 0
     _sweeping: list[str] = field(default_factory=list)
     _swept_at: float = 0.0
 
@@ -199,7 +200,10 @@ class World:
     async def _is_swept(self) -> bool:
         if not self._sweeping or time.monotonic() - self._swept_at > _ROUND:
             return True
-        return not await self.host.pool.exists(*self._sweeping)
+        if await self.host.pool.exists(*self._sweeping):
+            return False
+        self._sweeping, self.rounds = [], self.rounds + 1
+        return True
 
     async def set_up(self, files: Files) -> None:
         """A repository with a pull request."""

@@ -26,9 +26,10 @@ class Service:
         return await asyncio.shield(self.ended)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, unless it is gone."""
+        """Send it a signal, unless it is gone, be it that nobody heard of that yet."""
         if not self.ended.done():
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
 
 class Zygote:
