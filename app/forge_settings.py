@@ -39,13 +39,30 @@ class GitHubApp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthApplication:
+    """What a forge knows FlowForge as, where people or FlowForge itself act by OAuth."""
+
+    client_id: str
+    client_secret: SecretStr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthGrant:
+    """Somebody's permission to act as them, through an application, for as long as ``refresh_token`` is renewed."""
+
+    application: OAuthApplication
+    refresh_token: SecretStr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GitLabHost:
-    """One GitLab, seen through one token. ``url`` is the address that people see."""
+    """One GitLab, seen as one user: by a token that stays, or by OAuth. ``url`` is the address that people see."""
 
     name: ForgeName
     url: str
-    token: SecretStr
+    token: SecretStr | OAuthGrant
     webhook_secrets: tuple[SecretStr, ...]
+    oauth: OAuthApplication | None = None
 
 
 ForgeSettings = GitHubApp | GitLabHost
@@ -103,20 +120,62 @@ class GitLabEntry(_Entry):
 
     kind: Literal["gitlab"]
     url: str = Field(default=GITLAB_URL, description="the host, as people see it")
-    token_file: Path = Field(description="file with the access token")
+    token_file: Path | None = Field(default=None, description="file with the access token")
+    oauth_client_id: str | None = Field(default=None, description="the id of an OAuth application on this GitLab")
+    oauth_client_secret_file: Path | None = Field(default=None, description="file with that application's secret")
+    oauth_refresh_token_file: Path | None = Field(
+        default=None, description="file with the refresh token of that application, in place of an access token"
+    )
 
     def loaded(self, key_of: KeyOf) -> GitLabHost:
-        """With its secrets read. Raises ``ValueError`` naming the file that cannot be read."""
-        return GitLabHost(
-            name=self.name,
-            url=self.url.rstrip("/"),
-            token=SecretStr(_read(self.name, "token_file", self.token_file, key_of)),
-            webhook_secrets=self._secrets(key_of),
+        """With its secrets read. Raises ``ValueError`` naming the file that cannot be read, or what is missing."""
+
+        def secret(key: str, path: Path | None) -> SecretStr | None:
+            return None if path is None else SecretStr(_read(self.name, key, path, key_of))
+
+        oauth = oauth_application(
+            self.oauth_client_id,
+            secret("oauth_client_secret_file", self.oauth_client_secret_file),
+            where=f"{self.name} in FLOWFORGE_FORGES",
         )
+        token = gitlab_token(
+            secret("token_file", self.token_file),
+            secret("oauth_refresh_token_file", self.oauth_refresh_token_file),
+            oauth,
+            where=f"{self.name} in FLOWFORGE_FORGES",
+        )
+        if token is None:
+            raise ValueError(f"FLOWFORGE_FORGES: {self.name} needs token_file or oauth_refresh_token_file")
+        url, secrets = self.url.rstrip("/"), self._secrets(key_of)
+        return GitLabHost(name=self.name, url=url, token=token, webhook_secrets=secrets, oauth=oauth)
 
 
 ForgeEntry = Annotated[GitHubEntry | GitLabEntry, Field(discriminator="kind")]
 """One entry of ``FLOWFORGE_FORGES``."""
+
+
+def oauth_application(client_id: str | None, client_secret: SecretStr | None, *, where: str) -> OAuthApplication | None:
+    """An OAuth application of the settings, None where there is none. Raises ``ValueError`` for half of one."""
+    if client_id is None and client_secret is None:
+        return None
+    if client_id is None or client_secret is None:
+        raise ValueError(f"{where}: the OAuth client id and the client secret belong together")
+    return OAuthApplication(client_id=client_id, client_secret=client_secret)
+
+
+def gitlab_token(
+    token: SecretStr | None, refresh_token: SecretStr | None, oauth: OAuthApplication | None, *, where: str
+) -> SecretStr | OAuthGrant | None:
+    """What we act with on a GitLab, None where nothing is set. Raises ``ValueError`` for what contradicts itself."""
+    if refresh_token is None:
+        return token
+    if token is not None:
+        raise ValueError(
+            f"{where}: a token and an OAuth refresh token are two ways to act there; leave one of them out"
+        )
+    if oauth is None:
+        raise ValueError(f"{where}: an OAuth refresh token needs the client id and the client secret it was given to")
+    return OAuthGrant(application=oauth, refresh_token=refresh_token)
 
 
 def place(forge: ForgeSettings, key: str, *, file: bool = False) -> str:

@@ -7,6 +7,8 @@ from app.http.health import Probe
 from app.store.database import SqlStore
 from app.store.migrate import is_current
 from bot.errors import StoreError
+from bot.forges.gitlab.tokens import TokenSource
+from bot.model.forge import ForgeName
 
 
 def database_probe(store: SqlStore) -> Probe:
@@ -33,6 +35,19 @@ def migrations_probe(store: SqlStore) -> Probe:
         return None if current else "the tables are not current; run `flowforge migrate`"
 
     return migrations
+
+
+def token_probe(tokens: TokenSource, forge: ForgeName) -> Probe:
+    """Whether a forge still renews our token. For those who work: a web service takes deliveries all the same."""
+
+    async def token() -> str | None:
+        try:
+            fault = await tokens.fault()
+        except StoreError:
+            return f"the token of {forge} cannot be read from the database"
+        return f"{fault}; authorize the OAuth application of {forge} anew" if fault else None
+
+    return token
 
 
 def redis_probe(redis: ArqRedis) -> Probe:

@@ -6,12 +6,15 @@ form is Fernet's, AES-128-CBC with an HMAC (https://cryptography.io/en/latest/fe
 line; the first one seals, all of them open, so that keys can be changed.
 """
 
+import base64
 import os
 import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
@@ -56,6 +59,15 @@ def read_key(file: Path) -> MultiFernet:
         raise SettingsError(f"the key of the sealed secrets cannot be read from {file}: {error.strerror}") from None
     except ValueError:
         raise SettingsError(f"{file} does not hold a key for sealed secrets") from None
+
+
+def derived_key(secret: str, *, purpose: str) -> Fernet:
+    """A key that whoever has ``secret`` can make, and that tells nothing of it; another one for another purpose.
+
+    ``secret`` is a machine's, long and random: nothing here slows down who would guess a person's.
+    """
+    derivation = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"flowforge {purpose}".encode())
+    return Fernet(base64.urlsafe_b64encode(derivation.derive(secret.encode())))
 
 
 def seal(file: Path, value: str, key: MultiFernet) -> None:

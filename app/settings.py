@@ -27,10 +27,9 @@ from app.forge_settings import (
     GITLAB_URL,
     ForgeEntry,
     ForgeSettings,
-    GitHubApp,
-    GitLabHost,
     check_forges,
 )
+from app.forge_settings_first import first_github, first_gitlab
 from app.sealed import SealedSource, default_key_file
 from app.store.limits import Limits
 from bot.errors import SettingsError
@@ -46,7 +45,17 @@ _LISTS = (
     "cluster_image_pull_secrets",
 )
 
-_OPTIONAL = ("public_url", "github_app_id", "github_app_slug", "github_private_key", "gitlab_token", "forges")
+_OPTIONAL = (
+    "public_url",
+    "github_app_id",
+    "github_app_slug",
+    "github_private_key",
+    "gitlab_token",
+    "gitlab_oauth_client_id",
+    "gitlab_oauth_client_secret",
+    "gitlab_oauth_refresh_token",
+    "forges",
+)
 """Those that are not set where they are empty: a Compose file hands on what nobody filled in."""
 
 
@@ -210,8 +219,13 @@ class ServiceSettings(CommonSettings):
     gitlab_url: str = Field(default=GITLAB_URL, description="base URL of GitLab, as people see it")
     gitlab_token: SecretStr | None = Field(
         default=None,
-        description="a project, group or personal access token, or an OAuth token; it and the next setting belong "
-        "together",
+        description="a project, group or personal access token; it (or the refresh token) and the webhook secrets "
+        "belong together",
+    )
+    gitlab_oauth_client_id: str | None = Field(default=None, description="the id of an OAuth application on GitLab")
+    gitlab_oauth_client_secret: SecretStr | None = Field(default=None, description="the secret of that application")
+    gitlab_oauth_refresh_token: SecretStr | None = Field(
+        default=None, description="the refresh token of that application, in place of the token"
     )
     gitlab_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
@@ -351,39 +365,23 @@ class ServiceSettings(CommonSettings):
     @cached_property
     def configured_forges(self) -> tuple[ForgeSettings, ...]:
         """Every forge that is served, by the settings of the first of each kind and by the list of the others."""
-        return (*self._first_github(), *self._first_gitlab(), *(entry.loaded(key_file) for entry in self.forges))
-
-    def _first_github(self) -> tuple[ForgeSettings, ...]:
-        id_, slug, key = self.github_app_id, self.github_app_slug, self.github_private_key
-        secrets = self.github_webhook_secrets
-        if id_ is not None and slug is not None and key is not None and secrets:
-            return (
-                GitHubApp(
-                    name=ForgeKind.GITHUB.value,
-                    api_url=self.github_api_url,
-                    git_url=self.github_git_url,
-                    app_id=id_,
-                    app_slug=slug,
-                    private_key=key,
-                    webhook_secrets=secrets,
-                ),
-            )
-        _none_missing(
-            "GitHub",
-            github_app_id=id_,
-            github_app_slug=slug,
-            github_private_key=key,
-            github_webhook_secrets=secrets,
+        github = first_github(
+            api_url=self.github_api_url,
+            git_url=self.github_git_url,
+            app_id=self.github_app_id,
+            app_slug=self.github_app_slug,
+            private_key=self.github_private_key,
+            webhook_secrets=self.github_webhook_secrets,
         )
-        return ()
-
-    def _first_gitlab(self) -> tuple[ForgeSettings, ...]:
-        token, secrets = self.gitlab_token, self.gitlab_webhook_secrets
-        if token is not None and secrets:
-            name = ForgeKind.GITLAB.value
-            return (GitLabHost(name=name, url=self.gitlab_url, token=token, webhook_secrets=secrets),)
-        _none_missing("GitLab", gitlab_token=token, gitlab_webhook_secrets=secrets)
-        return ()
+        gitlab = first_gitlab(
+            url=self.gitlab_url,
+            token=self.gitlab_token,
+            client_id=self.gitlab_oauth_client_id,
+            client_secret=self.gitlab_oauth_client_secret,
+            refresh_token=self.gitlab_oauth_refresh_token,
+            webhook_secrets=self.gitlab_webhook_secrets,
+        )
+        return (*github, *gitlab, *(entry.loaded(key_file) for entry in self.forges))
 
     def _check_sandboxes(self) -> None:
         """Refuse what could never run, before the first run finds out."""
@@ -395,13 +393,6 @@ class ServiceSettings(CommonSettings):
             raise ValueError("FLOWFORGE_RUN_IMAGE must name a version or a digest, not `latest`")
         if self.runner is RunnerKind.CLUSTER and urlsplit(self.gateway_url).hostname in _LOOPBACK:
             raise ValueError("FLOWFORGE_GATEWAY_URL names this machine alone; the cluster's pods have to reach it")
-
-
-def _none_missing(forge: str, **values: object) -> None:
-    """Refuse a forge with only some of its settings; one without any is not configured."""
-    lacking = [f"FLOWFORGE_{name.upper()}" for name, value in values.items() if value is None or value == ()]
-    if lacking and len(lacking) < len(values):
-        raise ValueError(f"{', '.join(lacking)} must be set too: {forge} needs all of its settings, or none")
 
 
 def read_list(text: str) -> object:

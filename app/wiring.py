@@ -10,12 +10,14 @@ from arq.connections import ArqRedis
 from litestar import Litestar
 
 from app.forge_meter import count_given_up
+from app.forge_settings import GitLabHost, OAuthGrant
+from app.grants import gitlab_tokens
 from app.http.health import Probe
 from app.http.service import create_watch
 from app.isolation import Isolation, isolation_of
 from app.jobs.queue import ArqQueue, open_pool
 from app.jobs.worker import Ticks
-from app.probes import database_probe, migrations_probe, redis_probe
+from app.probes import database_probe, migrations_probe, redis_probe, token_probe
 from app.settings import ServiceSettings
 from app.store.database import SqlStore
 from app.system import SystemClock, SystemIds, SystemTimer
@@ -102,7 +104,7 @@ async def open_flowforge(
         stack.push_async_callback(store.close)
         redis = open_pool(settings.redis_url.get_secret_value())
         stack.push_async_callback(redis.aclose)
-        forge = await open_forges(settings, clock, timer or SystemTimer(), stack)
+        forge = await open_forges(settings, store, clock, timer or SystemTimer(), stack)
         parts = Parts(
             settings=settings,
             clock=clock,
@@ -175,7 +177,7 @@ def _bind(parts: Parts, worker: str) -> FlowForge:
         spans=spans,
         isolation=isolation,
         service=create_web(settings, store=store, queue=queue, clock=parts.clock, probes=probes),
-        watch=create_watch(probes),
+        watch=create_watch({**probes, **_token_probes(parts)}),
         ticks=ticks,
     )
 
@@ -227,6 +229,15 @@ class _TracedLauncher:
 
 def _free() -> None:
     """The process backend is for development: nothing holds it back."""
+
+
+def _token_probes(parts: Parts) -> dict[str, Probe]:
+    """A probe for each forge whose token has to be renewed."""
+    return {
+        f"token of {host.name}": token_probe(gitlab_tokens(host, parts.store, parts.clock, SystemTimer()), host.name)
+        for host in parts.settings.configured_forges
+        if isinstance(host, GitLabHost) and isinstance(host.token, OAuthGrant)
+    }
 
 
 def _probes(parts: Parts, isolation: Isolation | None) -> dict[str, Probe]:

@@ -9,7 +9,8 @@
     │   └── ConfigError          .flowforge.yml: path, line and key
     ├── ForgeError               the forge did not do what was asked
     │   ├── ForgeUnavailableError   try again, at the earliest after ``retry_after`` seconds
-    │   │   └── ForgeLimitedError       nothing failed: so much may not be asked of the forge before that
+    │   │   ├── ForgeLimitedError       nothing failed: so much may not be asked of the forge before that
+    │   │   └── TokenLostError          the forge renews our token no more; an operator has to authorize us anew
     │   ├── ForgeRefusedError       a permanent no (4xx); retrying is pointless
     │   └── ForgeNotFoundError      the object is not there, or not for us
     ├── GitError                 git did not do what was asked
@@ -80,6 +81,10 @@ class ForgeUnavailableError(ForgeError):
 
 class ForgeLimitedError(ForgeUnavailableError):
     """More was asked for than the forge gives, or than is left for such wishes; nothing was done and nothing failed."""
+
+
+class TokenLostError(ForgeUnavailableError):
+    """The forge does not renew our token any more, until an operator authorizes us anew. What waits is not lost."""
 
 
 class ForgeRefusedError(ForgeError):

@@ -8,8 +8,8 @@ from typing import Final
 
 from app.doctor.forge import CLOCK
 from app.doctor.model import Check, State, clocks, failed, ok, skipped, warning
-from app.forge_settings import GitLabHost, place
-from bot.errors import ForgeError, ForgeRefusedError
+from app.forge_settings import GitLabHost, OAuthGrant, place
+from bot.errors import ForgeError, ForgeRefusedError, StoreError, TokenLostError
 from bot.forges.gitlab.client import GitLabClient
 from bot.forges.gitlab.facts import TokenFacts, reaches_projects, server_time, token_facts
 from bot.ports.system import Clock
@@ -27,6 +27,13 @@ async def gitlab_checks(ours: GitLabHost, client: GitLabClient, clock: Clock) ->
     before = clock.now()
     try:
         theirs = await server_time(client)
+    except TokenLostError as error:
+        anew = f"Authorize the application anew, and set {_where_token(ours)} to the new refresh token."
+        token = failed(TOKEN, str(error), anew)
+        return [skipped(CLOCK, "there is no token to ask with"), token, skipped(PROJECTS, "there is no token")]
+    except StoreError as error:
+        token = failed(TOKEN, str(error), "The OAuth tokens are in the database: mend that first.")
+        return [skipped(CLOCK, "there is no token to ask with"), token, skipped(PROJECTS, "there is no token")]
     except ForgeRefusedError:
         time = skipped(CLOCK, "GitLab did not accept the token, and so tells no time")
     except ForgeError as error:
@@ -41,7 +48,7 @@ async def gitlab_checks(ours: GitLabHost, client: GitLabClient, clock: Clock) ->
 
 
 async def _token(ours: GitLabHost, client: GitLabClient, clock: Clock) -> Check:
-    where = place(ours, "token", file=True)
+    where = _where_token(ours)
     try:
         token = await token_facts(client)
     except ForgeRefusedError as error:
@@ -64,6 +71,11 @@ def _scopes(token: TokenFacts, where: str, clock: Clock) -> Check:
     if token.expires_at is not None and token.expires_at - clock.now() < _SOON:
         return warning(TOKEN, f"{says}; it expires on {token.expires_at:%Y-%m-%d}", f"Rotate it, and set {where}.")
     return ok(TOKEN, says)
+
+
+def _where_token(ours: GitLabHost) -> str:
+    """Where an operator sets what FlowForge acts with."""
+    return place(ours, "oauth_refresh_token" if isinstance(ours.token, OAuthGrant) else "token", file=True)
 
 
 async def _projects(client: GitLabClient) -> Check:

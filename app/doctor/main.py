@@ -10,11 +10,12 @@ from typing import Final, assert_never
 from app.doctor import forge, gitlab, sandboxes, stores
 from app.doctor.model import Check, failed, ok, skipped
 from app.forge_settings import ForgeSettings, GitHubApp, GitLabHost
+from app.grants import gitlab_tokens
 from app.isolation import Prove, prover_of
 from app.jobs.queue import open_pool
 from app.settings import ServiceSettings
 from app.store.database import SqlStore
-from app.system import SystemClock, SystemIds
+from app.system import SystemClock, SystemIds, SystemTimer
 from app.wiring_sandboxes import open_runner
 from bot.errors import SettingsError, StoreError
 from bot.forges.github.client import GitHubClient
@@ -92,16 +93,16 @@ async def _redis(settings: ServiceSettings) -> list[Check]:
 
 
 async def _forges(settings: ServiceSettings, clock: Clock) -> list[Check]:
-    groups = await asyncio.gather(*(_forge(ours, clock) for ours in settings.configured_forges))
+    groups = await asyncio.gather(*(_forge(ours, settings, clock) for ours in settings.configured_forges))
     return [check for group in groups for check in group]
 
 
-async def _forge(ours: ForgeSettings, clock: Clock) -> list[Check]:
+async def _forge(ours: ForgeSettings, settings: ServiceSettings, clock: Clock) -> list[Check]:
     match ours:
         case GitHubApp():
             checks = await _group(_GITHUB, lambda: _github(ours, clock))
         case GitLabHost():
-            checks = await _group(_GITLAB, lambda: _gitlab(ours, clock))
+            checks = await _group(_GITLAB, lambda: _gitlab(ours, settings, clock))
         case _:
             assert_never(ours)
     return [replace(check, forge=ours.name) for check in checks]
@@ -119,10 +120,13 @@ async def _github(ours: GitHubApp, clock: Clock) -> list[Check]:
         return await forge.forge_checks(ours, http, client, clock)
 
 
-async def _gitlab(ours: GitLabHost, clock: Clock) -> list[Check]:
-    with contextlib.closing(
-        GitLabClient(base_url=ours.url, token=ours.token.get_secret_value(), clock=clock)
-    ) as client:
+async def _gitlab(ours: GitLabHost, settings: ServiceSettings, clock: Clock) -> list[Check]:
+    store = SqlStore.open(settings.database_url.get_secret_value(), clock, SystemIds(), limits=settings.database_limits)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(store.close)
+        tokens = gitlab_tokens(ours, store, clock, SystemTimer())
+        stack.push_async_callback(tokens.settled)
+        client = stack.enter_context(contextlib.closing(GitLabClient(base_url=ours.url, token=tokens, clock=clock)))
         return await gitlab.gitlab_checks(ours, client, clock)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from app.doctor.display import show
 from app.doctor.model import Check
 from app.doctor.schema import is_well
-from app.forge_settings import GitLabHost
+from app.forge_settings import GitLabHost, OAuthGrant
 from app.running import run_to_end
 from app.settings import load_settings, secrets_directory
 from app.setup.gitlab import HOOKS_PATH, Wish, look, set_up
@@ -114,6 +114,11 @@ async def _checks(options: _Options) -> list[Check]:
         secret=known[0] if known else None,
     )
     async with AsyncExitStack() as stack:
+        if isinstance(host.token, OAuthGrant):
+            raise SettingsError(
+                f"{host.name} acts by OAuth, whose tokens only the service renews; give this command an access token "
+                "of its own"
+            )
         client = GitLabClient(base_url=host.url, token=host.token.get_secret_value(), clock=SystemClock())
         stack.callback(client.close)
         if options.only_look:

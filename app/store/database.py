@@ -10,6 +10,7 @@ from app.store.decoys import SqlDecoys
 from app.store.deliveries import SqlDeliveries
 from app.store.engine import BUSY_SECONDS, Database, create_engine
 from app.store.forks import SqlForks
+from app.store.grants import SqlGrants
 from app.store.intents import SqlIntents
 from app.store.jobs import SqlJobs
 from app.store.ledger import SqlModelLedger
@@ -59,6 +60,7 @@ class SqlStore:
         self.audit = SqlAudit(database, clock)
         self.levels = SqlLevels(database, clock)
         self.pauses = SqlPauses(database, clock)
+        self.grants = SqlGrants(database, clock)
         self.watch = SqlWatch(database, clock, self.reports)
         self.sweeps = SqlSweeps(database, clock)
         self.repairs = SqlRepairs(database)

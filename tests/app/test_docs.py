@@ -102,6 +102,8 @@ def test_the_page_on_settings_shows_every_setting_and_which_are_secret() -> None
         "FLOWFORGE_REDIS_URL",
         "FLOWFORGE_GITHUB_PRIVATE_KEY",
         "FLOWFORGE_GITHUB_WEBHOOK_SECRETS",
+        "FLOWFORGE_GITLAB_OAUTH_CLIENT_SECRET",
+        "FLOWFORGE_GITLAB_OAUTH_REFRESH_TOKEN",
         "FLOWFORGE_GITLAB_TOKEN",
         "FLOWFORGE_GITLAB_WEBHOOK_SECRETS",
         "FLOWFORGE_ANTHROPIC_API_KEY",

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from app.forge_settings import GitHubApp, GitLabHost
+from app.forge_settings import GitHubApp, GitLabHost, OAuthGrant
 from app.settings import (
     CommonSettings,
     Environment,
@@ -209,6 +210,7 @@ def test_one_forge_of_either_kind_is_enough(monkeypatch: pytest.MonkeyPatch) -> 
     without_github(monkeypatch)
     (gitlab,) = load_settings(ServiceSettings).configured_forges
     assert isinstance(gitlab, GitLabHost)
+    assert isinstance(gitlab.token, SecretStr)
     assert (gitlab.name, gitlab.url) == ("gitlab", "https://gitlab.com")
     assert gitlab.token.get_secret_value() == "glpat-a-token"
     put(monkeypatch, SERVICE)
@@ -243,8 +245,7 @@ def gitlab_entry(directory: Path, **changes: object) -> dict[str, object]:
         name="gitlab-acme",
         kind="gitlab",
         url="https://gitlab.acme.example",
-        token_file=str(directory / "key"),
-        **(dict.fromkeys(("app_id", "app_slug", "private_key_file")) | changes),
+        **{"token_file": str(directory / "key")} | dict.fromkeys(("app_id", "app_slug", "private_key_file")) | changes,
     )
 
 
@@ -258,11 +259,48 @@ def test_further_apps_and_hosts_are_a_list_with_files(monkeypatch: pytest.Monkey
     assert (ghes.api_url, ghes.git_url) == ("https://ghes.example/api/v3", "https://ghes.example")
     assert [secret.get_secret_value() for secret in ghes.webhook_secrets] == [f"{SECRET}-a", f"{SECRET}-b"]
     assert isinstance(acme, GitLabHost)
+    assert isinstance(acme.token, SecretStr)
     assert (acme.name, acme.url, acme.token.get_secret_value()) == (
         "gitlab-acme",
         "https://gitlab.acme.example",
         "a private key",
     )
+
+
+OAUTH: dict[str, str | None] = {
+    "gitlab_token": None,
+    "gitlab_oauth_client_id": "the application",
+    "gitlab_oauth_client_secret": "gloas-secret",
+    "gitlab_oauth_refresh_token": "a-refresh-token",
+}
+
+
+def test_oauth_stands_in_the_place_of_a_token(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    files = {f"oauth_{key}_file": str(tmp_path / "key") for key in ("client_secret", "refresh_token")}
+    further = gitlab_entry(tmp_path, token_file=None, oauth_client_id="another", **files)
+    without_github(monkeypatch)
+    put(monkeypatch, {}, forges=json.dumps([further]), **OAUTH)
+    for host in load_settings(ServiceSettings).configured_forges:
+        assert isinstance(host, GitLabHost)
+        assert isinstance(host.token, OAuthGrant)
+        assert host.token.application == host.oauth
+        assert "gloas-secret" not in repr(host)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"gitlab_token": "glpat-a-token"}, "two ways to act there"),
+        ({"gitlab_oauth_client_id": None}, "belong together"),
+        ({"gitlab_oauth_client_id": None, "gitlab_oauth_client_secret": None}, "needs the client id"),
+    ],
+    ids=["two tokens", "half an application", "no application"],
+)
+def test_half_of_oauth_is_refused(monkeypatch: pytest.MonkeyPatch, change: dict[str, str | None], problem: str) -> None:
+    without_github(monkeypatch)
+    put(monkeypatch, {}, **OAUTH | change)
+    assert problem in refusal()
+    assert "gloas-secret" not in refusal()
 
 
 @pytest.mark.parametrize(

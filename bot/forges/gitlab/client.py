@@ -16,10 +16,11 @@ import gitlab
 import msgspec
 import requests
 
-from bot.errors import ForgeError, ForgeLimitedError, ForgeUnavailableError, SettingsError
+from bot.errors import ForgeError, ForgeLimitedError, ForgeUnavailableError
 from bot.forges.gitlab.failures import OUTAGE_WAIT, PassingError, failure
 from bot.forges.gitlab.limits import Limits
 from bot.forges.gitlab.session import CONNECTIONS, Session, check_base_url
+from bot.forges.gitlab.tokens import FixedToken, TokenSource
 from bot.forges.meter import Meter, NoMeter, result_of
 from bot.ports.system import Clock
 
@@ -32,6 +33,7 @@ BACKOFF: Final = (0.5, 1.0, 2.0)
 """Seconds between the tries of a request that may be repeated."""
 
 _PIECE: Final = 64 * 1024
+_UNAUTHORIZED: Final = 401
 
 _T = TypeVar("_T")
 Sleep = Callable[[float], Awaitable[None]]
@@ -46,8 +48,21 @@ class Answer:
     headers: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """What is asked; of the answer's body the last ``tail`` bytes, with 0 all of it."""
+
+    method: str
+    path: str
+    query: dict[str, Any]
+    data: dict[str, Any] | None
+    tail: int
+
+
 class GitLabClient:
-    """Requests to one GitLab with one token: of a project, a group, a person, or OAuth; all are sent as a bearer's.
+    """Requests to one GitLab as the user of its token: of a project, a group, a person, or OAuth.
+
+    All are sent as a bearer's. Where GitLab does not accept one and there is another by now, the request is made again.
 
     https://docs.gitlab.com/api/rest/authentication/
 
@@ -56,25 +71,27 @@ class GitLabClient:
     """
 
     def __init__(
-        self, *, base_url: str, token: str, clock: Clock, sleep: Sleep = asyncio.sleep, meter: Meter | None = None
+        self,
+        *,
+        base_url: str,
+        token: str | TokenSource,
+        clock: Clock,
+        sleep: Sleep = asyncio.sleep,
+        meter: Meter | None = None,
     ) -> None:
         """Use ``token`` at ``base_url``, the address that people see, such as ``https://gitlab.com``.
 
         Raises:
             SettingsError: the base URL or the token will not do.
         """
-        if not token or not token.isascii() or not token.isprintable() or " " in token:
-            raise SettingsError("the token for GitLab must be printable ASCII without blanks")
         self._base_url = check_base_url(base_url)
-        self._token = token
+        self._tokens = FixedToken(token) if isinstance(token, str) else token
         self._clock = clock
         self._sleep = sleep
         self._meter = meter or NoMeter()
         self._limits = Limits(clock, self._meter)
         self._session = Session(self._base_url)
-        self._gitlab = gitlab.Gitlab(
-            self._base_url, oauth_token=token, session=self._session, user_agent=USER_AGENT, keep_base_url=True
-        )
+        self._gitlab = gitlab.Gitlab(self._base_url, session=self._session, user_agent=USER_AGENT, keep_base_url=True)
         self._threads = ThreadPoolExecutor(max_workers=CONNECTIONS, thread_name_prefix="gitlab")
 
     @property
@@ -82,10 +99,9 @@ class GitLabClient:
         """The address of this GitLab, without a slash at its end."""
         return self._base_url
 
-    @property
-    def token(self) -> str:
-        """The token, for git."""
-        return self._token
+    async def token(self) -> str:
+        """The token, for git, which asks nobody for another one."""
+        return await self._tokens.token()
 
     def close(self) -> None:
         """Let go of connections and threads; a request that is under way ends by itself."""
@@ -144,36 +160,45 @@ class GitLabClient:
         return await self._once(method, path, query, data, tail)
 
     async def _once(self, method: str, path: str, query: Query, data: dict[str, Any] | None, tail: int) -> Answer:
-        with self._limits.asking():
+        request = _Request(method=method, path=path, query=_texts(query), data=data, tail=tail)
+        token = await self._tokens.token()
+        try:
             try:
-                answer = await asyncio.get_running_loop().run_in_executor(
-                    self._threads, self._exchange, method, path, _texts(query), data, tail
-                )
+                answer = await self._asked(token, request)
             except _FailedError as failed:
-                raise self._failed(method, path, failed) from None
+                # What was not let in was not done either, and so may be asked again.
+                other = await self._tokens.token(refused=token) if failed.status == _UNAUTHORIZED else token
+                if other == token:
+                    raise
+                answer = await self._asked(other, request)
+        except _FailedError as failed:
+            raise self._failed(method, path, failed) from None
         self._limits.learn(answer.headers)
         self._meter.answered(method.upper(), "2xx")
         return answer
 
-    def _exchange(
-        self, method: str, path: str, query: dict[str, Any], data: dict[str, Any] | None, tail: int
-    ) -> Answer:
-        """One exchange, in a thread; of its body the last ``tail`` bytes, with 0 all of it.
+    async def _asked(self, token: str, request: _Request) -> Answer:
+        with self._limits.asking():
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._exchange, token, request)
+
+    def _exchange(self, token: str, request: _Request) -> Answer:
+        """One exchange, in a thread.
 
         Exceptions of libraries end here: they carry the request with its token.
         """
+        self._session.speak_as(token)
         try:
             response = self._gitlab.http_request(
-                method,
-                path,
-                query_data=query,
-                post_data=data,
+                request.method,
+                request.path,
+                query_data=request.query,
+                post_data=request.data,
                 obey_rate_limit=False,
                 retry_transient_errors=False,
                 max_retries=0,
-                streamed=bool(tail),
+                streamed=bool(request.tail),
             )
-            body = _end(response, tail) if tail else response.content
+            body = _end(response, request.tail) if request.tail else response.content
         except gitlab.GitlabError as error:
             body = error.response_body if isinstance(error.response_body, bytes) else b""
             raise _FailedError(error.response_code, body, self._session.answered) from None

@@ -163,7 +163,8 @@ class GitLabForge:
 
         https://docs.gitlab.com/user/project/settings/project_access_tokens/
         """
-        credential = base64.b64encode(f"oauth2:{self._client.token}".encode()).decode("ascii")
+        token = await self._client.token()
+        credential = base64.b64encode(f"oauth2:{token}".encode()).decode("ascii")
         url = f"{self._client.base_url}/{quote(repository.full_name, safe='/')}.git"
         return GitAccess(url=url, authorization=f"Basic {credential}")
 

@@ -19,6 +19,19 @@ CONNECTIONS: Final = 16
 """At the same time: each is a thread that waits."""
 
 
+class _Bearer(requests.auth.AuthBase):
+    """Each thread's own token. Its mere presence keeps ``requests`` from looking for one in a ``.netrc``."""
+
+    def __init__(self) -> None:
+        self.known = threading.local()
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        token: str | None = getattr(self.known, "token", None)
+        if token is not None:
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+
 class Session(requests.Session):
     """``requests`` as python-gitlab uses it, without what would carry the token elsewhere.
 
@@ -34,6 +47,12 @@ class Session(requests.Session):
         self.mount("https://", adapter)
         self.mount("http://", adapter)
         self._answers = threading.local()
+        self._speaker = _Bearer()
+        self.auth = self._speaker
+
+    def speak_as(self, token: str) -> None:
+        """Send this token along with what this thread asks from now on."""
+        self._speaker.known.token = token
 
     def request(self, *args: Any, **kwargs: Any) -> requests.Response:
         """Make one exchange; what came is remembered for this thread."""

@@ -7,7 +7,15 @@ from email.utils import format_datetime
 
 from app.demo.simulator.asgi import Application
 from app.demo.simulator.git_http import GitCall
-from app.demo.simulator.gitlab import rest_git, rest_hooks, rest_notes, rest_projects, rest_statuses, rest_threads
+from app.demo.simulator.gitlab import (
+    oauth,
+    rest_git,
+    rest_hooks,
+    rest_notes,
+    rest_projects,
+    rest_statuses,
+    rest_threads,
+)
 from app.demo.simulator.gitlab.auth import Asker
 from app.demo.simulator.gitlab.git_http import PATH, admit_git
 from app.demo.simulator.gitlab.messages import Denial
@@ -50,6 +58,8 @@ class GitLabApplication(Application):
 
     async def answer(self, request: Request) -> tuple[str, Response]:
         """Who asked, for the record, and the answer, whatever happened."""
+        if (request.method, request.path) == ("POST", oauth.PATH):
+            return "the OAuth application", oauth.renewed(self._site, request)
         if not request.path.startswith(PREFIX):
             return "nobody", page_for(request.path)
         asker, response = await self._answer(request)

@@ -4,7 +4,7 @@ import base64
 import binascii
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from app.demo.simulator.gitlab.messages import Denial, unauthorized
 from app.demo.simulator.gitlab.state import AccessToken, GitLabWorld
@@ -12,6 +12,7 @@ from app.demo.simulator.messages import Request
 from app.demo.simulator.state import Account
 
 ALL_SCOPES = frozenset({"api", "read_api", "read_user", "read_repository", "write_repository", "self_rotate"})
+OAUTH_SECONDS = 7200
 WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -59,6 +60,28 @@ class Tokens:
         )
         self._world.tokens[token.value] = token
         return token
+
+    def authorize(self, account: Account) -> str:
+        """Somebody lets the OAuth application act as them: the refresh token that comes of it."""
+        return self._grant(account)[1]
+
+    def renew(self, refresh: str) -> tuple[AccessToken, str] | None:
+        """Another access token and another refresh token; both old ones are void. None for what is no refresh token.
+
+        Source: https://docs.gitlab.com/api/oauth2/ .
+        """
+        old = self._world.refresh_tokens.pop(refresh, None)
+        if old is None:
+            return None
+        old.revoked = True
+        return self._grant(old.account)
+
+    def _grant(self, account: Account) -> tuple[AccessToken, str]:
+        ends = self._world.now() + timedelta(seconds=OAUTH_SECONDS)
+        token = self.mint(account, scopes=frozenset({"api"}), expires_at=ends, name="oauth")
+        refresh = secrets.token_hex(32)
+        self._world.refresh_tokens[refresh] = token
+        return token, refresh
 
     def of_request(self, request: Request) -> Asker:
         """Who sent a request to the API: by ``PRIVATE-TOKEN``, or by ``Authorization: Bearer``.

@@ -30,6 +30,16 @@ class GitLabPeople(People):
         """An access token with some scopes only, or that expires."""
         return self._site.tokens.mint(account, scopes=scopes, expires_at=expires_at)
 
+    def authorize(self, account: Account) -> str:
+        """Let the OAuth application act as somebody: the refresh token that comes of it."""
+        return self._site.tokens.authorize(account)
+
+    def revoke_authorizations(self) -> None:
+        """Take back all that was ever granted to the OAuth application."""
+        for token in self._site.world.refresh_tokens.values():
+            token.revoked = True
+        self._site.world.refresh_tokens.clear()
+
     def revoke(self, token: AccessToken) -> None:
         """Revoke an access token."""
         token.revoked = True

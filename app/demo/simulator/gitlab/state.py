@@ -155,6 +155,10 @@ class GitLabWorld(World):
     pipelines: dict[int, Pipeline] = field(default_factory=dict)
     members: dict[int, dict[int, Role]] = field(default_factory=dict)
     """Who is a direct member of which group, by the numbers of both."""
+    refresh_tokens: dict[str, AccessToken] = field(default_factory=dict, repr=False)
+    """Each with the access token that it came with."""
+    application: tuple[str, str] = ("flowforge-application", "gloas-the-secret-of-the-application")
+    """The id and the secret of the one OAuth application."""
     squash: dict[int, str] = field(default_factory=dict)
     """Squash options by project: never, always, default_on or default_off, which is what goes without saying."""
 
