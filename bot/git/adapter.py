@@ -204,6 +204,16 @@ class GitMirrors:
         """
         return await self._opened(repository, diffs.entry, tree, path)
 
+    async def directories(
+        self, repository: RepositoryRef, tree: str, paths: Sequence[str]
+    ) -> Mapping[str, Mapping[str, str]]:
+        """The directories on the way to some paths, each with the names in it and their modes; the root is "".
+
+        Raises:
+            GitError: there is no such tree, or a tree on the way is too large.
+        """
+        return await self._opened(repository, diffs.directories, tree, paths)
+
     async def workspace(
         self,
         repository: RepositoryRef,

@@ -6,7 +6,7 @@ behind names with spaces.) No attribute of the repository changes them.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import pygit2
@@ -15,7 +15,7 @@ from pygit2.enums import DiffOption
 from bot.errors import GitError, TreeRefusedError
 from bot.git.names import shown
 from bot.git.objects import commit_of, tree_oid
-from bot.git.trees import TREE, check_size, find
+from bot.git.trees import TREE, Entry, check_size, find, read_tree
 from bot.model.conflicts import Stage
 
 MAX_DIFF_INPUT: Final = 256 * 1024 * 1024
@@ -69,6 +69,30 @@ def entry(repo: pygit2.Repository, tree: str, path: str) -> Stage | None:
     """What stands at a path of a tree or of a commit's tree, None when nothing or a directory does."""
     found = find(repo, tree_oid(repo, tree), path.encode("utf-8", "surrogateescape"))
     return Stage(mode=f"{found.mode:06o}", oid=str(found.oid)) if found is not None and found.mode != TREE else None
+
+
+def directories(repo: pygit2.Repository, tree: str, paths: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The directories of a tree on the way to some paths, each with the names in it and their modes; the root is "".
+
+    Raises:
+        GitError: a tree on the way is too large or not as git writes trees.
+    """
+    root = Entry(TREE, b"", tree_oid(repo, tree).raw)
+    read: dict[str, dict[str, Entry]] = {}
+    for path in paths:
+        place, there = root, ""
+        for name in path.split("/"):
+            if there not in read:
+                read[there] = {_name(one): one for one in read_tree(repo, place.oid)}
+            below = read[there].get(name)
+            if below is None or below.mode != TREE:
+                break
+            place, there = below, f"{there}/{name}" if there else name
+    return {there: {name: f"{one.mode:06o}" for name, one in inside.items()} for there, inside in read.items()}
+
+
+def _name(entry: Entry) -> str:
+    return entry.name.decode("utf-8", "surrogateescape")
 
 
 def proposal_diff_sha256(repo: pygit2.Repository, commit: str) -> str:

@@ -18,6 +18,7 @@ from bot.git.refs import check_oid
 from bot.git.renames import name_collisions
 from bot.git.trees import TREE, Entry, check_size, find_all
 from bot.model.conflicts import (
+    MAX_LFS_POINTER_BYTES,
     CleanMerge,
     Conflict,
     ConflictedMerge,
@@ -26,6 +27,7 @@ from bot.model.conflicts import (
     Side,
     Stage,
     Verdict,
+    is_lfs_pointer,
 )
 
 _CRASHES: Final = frozenset({-signal.SIGABRT, -signal.SIGSEGV})
@@ -33,11 +35,6 @@ _CRASHES: Final = frozenset({-signal.SIGABRT, -signal.SIGSEGV})
 CLEAN: Final = 0
 CONFLICTED: Final = 1
 _FATAL: Final = 128
-
-_MAX_POINTER_BYTES: Final = 1024
-"""https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: a pointer file is less than 1024 bytes."""
-
-_POINTER: Final = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
 
 _GAVE_UP: Final = "rename detection was skipped"
 _NOT_FOUND: Final = "git did not look for renames, for too many files were renamed: the file may have another name now."
@@ -177,4 +174,4 @@ def _has_pointer(repo: pygit2.Repository, stages: Mapping[Side, Stage]) -> bool:
 
 
 def _is_pointer(repo: pygit2.Repository, oid: pygit2.Oid) -> bool:
-    return blob_size(repo, oid) < _MAX_POINTER_BYTES and read_bytes(repo, oid).startswith(_POINTER)
+    return blob_size(repo, oid) < MAX_LFS_POINTER_BYTES and is_lfs_pointer(read_bytes(repo, oid))

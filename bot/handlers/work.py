@@ -8,6 +8,7 @@ from typing import Final
 
 from bot.config import protected_paths
 from bot.errors import GitError, IngestError
+from bot.handlers.authored import authored
 from bot.handlers.configuration import job_config
 from bot.handlers.launch import MAX_FILES, LaunchRun
 from bot.handlers.propose import Propose
@@ -26,7 +27,6 @@ from bot.ports.runner import RunArchives
 from bot.ports.store import Store
 from bot.report import endings, work
 from bot.validation.authored import judge
-from bot.validation.texts import MAX_PROVABLE_BYTES
 
 TASKS: Final[Mapping[JobKind, str]] = MappingProxyType(
     {
@@ -202,26 +202,15 @@ class TakeWork:
         config = await job_config(job, registry=self.store.registry)
         repository = job.request.repository
         tree = await self.propose.git.tree_of(repository, job.head_sha)
-        before: dict[str, bytes | None] = {}
-        modes: dict[str, str] = {}
-        for path in answer.changed:
-            entry = await self.propose.git.entry(repository, tree, path)
-            modes[path] = "100644" if entry is None else entry.mode
-            before[path] = (
-                None
-                if entry is None
-                else await self.propose.git.read_blob(repository, entry.oid, limit=MAX_PROVABLE_BYTES)
-            )
-        result = await asyncio.to_thread(
-            judge, before, answer.changed, answer.deleted, modes=modes, protected=protected_paths(config)
-        )
+        change = await authored(self.propose.git, repository, tree, answer)
+        result = await asyncio.to_thread(judge, change, protected=protected_paths(config))
         result = with_oddities(result, answer.oddities)
         await self.store.proposals.save_gate(job.id, job.attempt, result)
         if result.verdict is GateVerdict.REFUSED:
             return await self.store.jobs.move(
                 lease, JobState.UNRESOLVED, rule="gate", message=work.never_pushed(result)
             )
-        changes = {path: (modes[path], content) for path, content in answer.changed.items()}
+        changes = {path: (change.modes[path], content) for path, content in answer.changed.items()}
         return await self.propose.change(lease, changes)
 
     async def _answer(self, job: Job) -> WorkAnswer | str:

@@ -12,6 +12,17 @@ MARKER_SIZE: Final = 43
 """Length of the markers we let git write: odd enough that no file's own rulers or markers are taken for ours."""
 
 
+_LFS_POINTERS: Final = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
+
+MAX_LFS_POINTER_BYTES: Final = 1024
+"""https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: a pointer file is less than 1024 bytes."""
+
+
+def is_lfs_pointer(content: bytes) -> bool:
+    """Whether a file is what git-lfs leaves in the place of another one."""
+    return len(content) < MAX_LFS_POINTER_BYTES and content.startswith(_LFS_POINTERS)
+
+
 class ConflictKind(StrEnum):
     """What kind of disagreement git reports for a path.
 

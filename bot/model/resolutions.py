@@ -162,3 +162,21 @@ class Candidate:
     protected_paths: tuple[str, ...]
     settled: Mapping[str, Mapping[int, bytes]] = field(default_factory=dict)
     generated: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthoredChange:
+    """A change that an agent wrote because people asked for it in words, and the tree that it is made on.
+
+    ``before`` has each changed or deleted file as it was, None where there was none or it is too large to be read.
+    ``modes`` has the mode of each of them: a new file's is ``100644``. ``new`` are the changed paths at which no file
+    was. ``directories`` are all those of the tree on the way to the paths, the root as "", with the names in each and
+    their modes.
+    """
+
+    before: Mapping[str, bytes | None]
+    changed: Mapping[str, bytes]
+    deleted: tuple[str, ...]
+    modes: Mapping[str, str]
+    new: frozenset[str]
+    directories: Mapping[str, Mapping[str, str]]

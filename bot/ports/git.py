@@ -158,6 +158,15 @@ class Git(Protocol):
         """What stands at a path of a tree, None when nothing or a directory does."""
         ...
 
+    async def directories(
+        self, repository: RepositoryRef, tree: str, paths: Sequence[str]
+    ) -> Mapping[str, Mapping[str, str]]:
+        """The directories of a tree on the way to some paths, each with all names in it and their modes.
+
+        The root is "". Names that are no UTF-8 have lone surrogates. Raises ``GitError``.
+        """
+        ...
+
     async def workspace(
         self,
         repository: RepositoryRef,

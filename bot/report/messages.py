@@ -363,6 +363,8 @@ CHECK_WORDS: Final[Mapping[str, str]] = MappingProxyType(
         "provenance": "what comes from neither side is named",
         "dropped_side": "what was left out of a side is shown",
         "deleted": "no file deleted",
+        "places": "no new file in the place of something else",
+        "lfs": "no pointer of Git LFS changed",
     },
 )
 

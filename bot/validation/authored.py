@@ -4,12 +4,13 @@ The checks are those of merges, with the file as it was in the place of both sid
 pushed, or named where people decide about the change.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from bot.model.conflicts import ConflictKind
 from bot.model.resolutions import (
+    AuthoredChange,
     Candidate,
     Confidence,
     Finding,
@@ -19,7 +20,19 @@ from bot.model.resolutions import (
     Resolution,
     SideTexts,
 )
-from bot.validation import credentials, markers, new_lines, paths, sensitive, size, switches, unicode, weakened_tests
+from bot.validation import (
+    credentials,
+    markers,
+    new_lines,
+    paths,
+    places,
+    pointers,
+    sensitive,
+    size,
+    switches,
+    unicode,
+    weakened_tests,
+)
 from bot.validation.gate import Check, FileCheck
 from bot.validation.texts import at_most
 from bot.validation.traced import traced
@@ -30,6 +43,7 @@ CHECKS: Final[tuple[tuple[str, Check], ...]] = (
     (markers.NAME, markers.check),
     (unicode.NAME, unicode.check),
     (credentials.NAME, credentials.check),
+    (pointers.NAME, pointers.check),
 )
 
 FILE_CHECKS: Final[tuple[tuple[str, FileCheck], ...]] = (
@@ -40,7 +54,7 @@ FILE_CHECKS: Final[tuple[tuple[str, FileCheck], ...]] = (
 )
 
 DELETED: Final = "deleted"
-NAMES: Final = (*(name for name, _ in CHECKS), *(name for name, _ in FILE_CHECKS), DELETED)
+NAMES: Final = (*(name for name, _ in CHECKS), places.NAME, *(name for name, _ in FILE_CHECKS), DELETED)
 
 _NEVER: Final = frozenset({paths.NAME, unicode.NAME})
 """Whatever these find is never pushed, not even for people to look at: workflows run as soon as they are there, and
@@ -59,40 +73,16 @@ _WORDS: Final = (
 """What the checks say of sides, said of a file as it was."""
 
 
-def judge(
-    before: Mapping[str, bytes | None],
-    changed: Mapping[str, bytes],
-    deleted: Sequence[str],
-    *,
-    modes: Mapping[str, str],
-    protected: Sequence[str],
-) -> GateResult:
-    """What the checks say to a change; ``before`` has each changed file as it was, None for a new one.
+def judge(change: AuthoredChange, *, protected: Sequence[str]) -> GateResult:
+    """What the checks say to a change.
 
     A finding that is ``REFUSED`` must never be pushed; one that needs a person is to be shown with the change. Call it
     off the event loop.
     """
-    hunks = (HunkRationale(index=0, resolved=True, reason="", confidence=Confidence.MEDIUM),)
-    candidate = Candidate(
-        conflicts=(),
-        sides={path: SideTexts(ancestor=old, ours=old, theirs=old) for path, old in before.items()},
-        marked={},
-        resolutions=tuple(
-            Resolution(
-                path=path,
-                kind=ConflictKind.CONTENT,
-                resolver="agent",
-                mode=modes[path],
-                content=content,
-                hunks=hunks,
-            )
-            for path, content in changed.items()
-        ),
-        changed=changed,
-        modes=modes,
-        protected_paths=tuple(protected),
-    )
+    candidate = _candidate(change, protected)
     found = [finding for _, check in CHECKS for finding in check(candidate)]
+    found += places.check(change.directories, sorted(change.new), change.deleted)
+    found += _unread(change)
     for file in traced(candidate):
         for name, check_file in FILE_CHECKS:
             noted = name == new_lines.NAME
@@ -104,12 +94,44 @@ def judge(
             ]
     found += [
         Finding(check=DELETED, verdict=GateVerdict.REFUSED, path=path, message="A file is gone that was there before.")
-        for path in deleted
+        for path in change.deleted
     ]
     findings = tuple(map(_of_change, found))
     verdicts = {finding.verdict for finding in findings}
     worst = next((one for one in (GateVerdict.REFUSED, GateVerdict.NEEDS_PERSON) if one in verdicts), GateVerdict.PASS)
     return GateResult(verdict=worst, findings=findings, checks=NAMES)
+
+
+def _candidate(change: AuthoredChange, protected: Sequence[str]) -> Candidate:
+    """The change as the checks of merges see one: each file as it was stands for both sides."""
+    hunks = (HunkRationale(index=0, resolved=True, reason="", confidence=Confidence.MEDIUM),)
+    return Candidate(
+        conflicts=(),
+        sides={path: SideTexts(ancestor=old, ours=old, theirs=old) for path, old in change.before.items()},
+        marked={},
+        resolutions=tuple(
+            Resolution(
+                path=path,
+                kind=ConflictKind.CONTENT,
+                resolver="agent",
+                mode=change.modes[path],
+                content=content,
+                hunks=hunks,
+            )
+            for path, content in change.changed.items()
+        ),
+        changed={**change.changed, **dict.fromkeys(change.deleted)},
+        modes=change.modes,
+        protected_paths=tuple(protected),
+    )
+
+
+def _unread(change: AuthoredChange) -> Iterator[Finding]:
+    """Files of which the checks do not know what was in them."""
+    for path in change.changed:
+        if change.before[path] is None and path not in change.new:
+            message = "What was in this file before is too large to compare it with what is in it now."
+            yield Finding(check=size.NAME, verdict=GateVerdict.NEEDS_PERSON, path=path, message=message)
 
 
 def _of_change(finding: Finding) -> Finding:

@@ -31,7 +31,10 @@ _NAMES: Final = {
         directory.packages.props paket.dependencies pubspec.yaml deps.edn project.clj bower.json conanfile.txt
         vcpkg.json flake.nix .npmrc .yarnrc .yarnrc.yml pip.conf .pypirc nuget.config gradle.properties
         gradle-wrapper.properties pnpm-workspace.yaml stack.yaml *.cabal cabal.project brewfile .tool-versions
-        rust-toolchain rust-toolchain.toml
+        rust-toolchain rust-toolchain.toml requirements*.in *requirements.in constraints*.in requirements.y*ml uv.toml
+        poetry.toml pixi.toml conda.y*ml deno.json deno.jsonc jsr.json jsr.jsonc import_map.json importmap.json
+        bunfig.toml chart.y*ml elm.json cpanfile gems.rb shard.yml dub.json dub.sdl *.rockspec galaxy.y*ml .mise.toml
+        mise.toml devbox.json
     """,
     PathClass.BUILD: """
         makefile gnumakefile *.mk makefile.am makefile.in cmakelists.txt *.cmake meson.build configure configure.ac
@@ -43,7 +46,10 @@ _NAMES: Final = {
         gradlew.bat taskfile.y*ml lefthook.y*ml .envrc .rubocop.yml .pre-commit-* action.y*ml *appveyor.yml .drone.yml
         .gitlab-ci*.yml bitbucket-pipelines.yml cloudbuild.y*ml procfile .gitattributes .gitmodules
         .travis.yml jenkinsfile* azure-pipelines*.y*ml .woodpecker.y*ml .cirrus.yml build.xml tiltfile snakefile
-        .bazelversion
+        .bazelversion .pnpmfile.cjs pnpmfile.js .pnp.*js next.config.* nuxt.config.* astro.config.* svelte.config.*
+        vitest.config.* vitest.workspace.* playwright.config.* cypress.config.* karma.conf.* metro.config.* .mocharc.*
+        postcss.config.* .postcssrc* tailwind.config.* esbuild.config.* tsup.config.* lint-staged.config.*
+        .lintstagedrc* dangerfile* .drone.star buildspec*.y*ml .goreleaser.y*ml *.nix makefile.pl build.pl
     """,
     PathClass.GENERATED: """
         *.min.js *.min.css *.js.map *.css.map *.pb.go *_pb2.py *.pb.cc *.pb.h *.designer.cs *.g.cs *.generated.*
@@ -51,12 +57,33 @@ _NAMES: Final = {
 }
 """Names without their case, from the guides of the tools. A file of two classes is of the first."""
 
-_EXACT: Final = {"BUILD": PathClass.BUILD, "WORKSPACE": PathClass.BUILD}
-"""Bazel's names; in small letters they are usual names of directories and programs."""
+_EXACT: Final = {
+    "BUILD": PathClass.BUILD,
+    "WORKSPACE": PathClass.BUILD,
+    "Project.toml": PathClass.MANIFEST,
+    "Manifest.toml": PathClass.LOCK,
+}
+"""Bazel's and Julia's names; in small letters they are usual names of other files, directories and programs."""
 
 _DIRECTORIES: Final = {
-    PathClass.MANIFEST: ("requirements/*.txt",),
-    PathClass.BUILD: (".cargo", ".mvn", "/project/*.scala", ".circleci", ".buildkite", ".woodpecker", ".husky"),
+    PathClass.MANIFEST: ("requirements/*.txt", "requirements/*.in"),
+    PathClass.BUILD: (
+        ".cargo",
+        ".mvn",
+        "/project/*.scala",
+        ".circleci",
+        ".buildkite",
+        ".woodpecker",
+        ".husky",
+        ".githooks",
+        ".semaphore",
+        ".teamcity",
+        "/fastlane",
+        "**/.yarn/plugins",
+        "**/.yarn/releases",
+        "**/docs/**/conf.py",
+        "**/doc/**/conf.py",
+    ),
     PathClass.GENERATED: ("node_modules", "/vendor", "/third_party"),
 }
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bot.config_keys import BUILTIN_PROTECTED_PATHS
-from bot.model.resolutions import GateResult, GateVerdict
+from bot.model.resolutions import AuthoredChange, GateResult, GateVerdict
 from bot.validation.authored import NAMES, judge
 
 TOKEN = "ghp_" + "a1B2c3D4e5" * 4  # in the shape of a token
@@ -11,8 +11,27 @@ OLD_TEST = b"def test_fee():\n    assert fee(1) == 2\n    assert fee(2) == 4\n"
 
 
 def judged(path: str, new: bytes, old: bytes | None = None, *, deleted: tuple[str, ...] = ()) -> GateResult:
-    modes = {path: "100644"}
-    return judge({path: old}, {path: new}, deleted, modes=modes, protected=tuple(BUILTIN_PROTECTED_PATHS))
+    return judged_all({path: new}, {} if old is None else {path: old}, deleted=deleted)
+
+
+def judged_all(
+    changed: dict[str, bytes],
+    before: dict[str, bytes],
+    *,
+    deleted: tuple[str, ...] = (),
+    directories: dict[str, dict[str, str]] | None = None,
+) -> GateResult:
+    """The gate's word on files; those that were there before stand in the root, but for what ``directories`` says."""
+    paths = (*changed, *deleted)
+    change = AuthoredChange(
+        before={path: before.get(path) for path in paths},
+        changed=changed,
+        deleted=deleted,
+        modes=dict.fromkeys(paths, "100644"),
+        new=frozenset(changed.keys() - before.keys()),
+        directories=directories or {"": dict.fromkeys(before, "100644")},
+    )
+    return judge(change, protected=tuple(BUILTIN_PROTECTED_PATHS))
 
 
 @pytest.mark.parametrize(
@@ -74,3 +93,80 @@ def test_nobody_reads_of_sides_where_nothing_was_merged(path: str, new: bytes, o
     messages = [finding.message for finding in judged(path, new, old).findings]
     assert messages
     assert not [message for message in messages if " side" in message]
+
+
+TREE = {
+    "": {
+        "src": "040000",
+        "aux": "040000",
+        "link": "120000",
+        "lib": "160000",
+        "a.txt": "100644",
+        "donn\u00e9es": "040000",
+    },
+    "src": {"config.py": "100644", "\udcff.py": "100644"},
+    "aux": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("lib/evil.c", "`lib` is a submodule"),
+        ("link/x/y", "`link` is a symbolic link"),
+        ("a.txt/x", "`a.txt` is a file"),
+        ("src", "Here is a directory"),
+        ("src/Config.py", "`src/config.py` is there"),
+        ("SRC/new.py", "`src` is there"),
+        ("\uff53rc/new.py", "`src` is there"),
+        ("donne\u0301es/x", "`donn\u00e9es` is there"),
+        ("src/con.txt", "Windows"),
+        ("new/NUL", "Windows"),
+        ("com\u00b9.c", "Windows"),
+        ("src/a:b", "Windows"),
+        ("src/x. ", "Windows"),
+    ],
+)
+def test_a_new_file_takes_no_place_and_is_not_taken_for_another(path: str, reason: str) -> None:
+    result = judged_all({path: b"x\n"}, {}, directories=TREE)
+    assert result.verdict is GateVerdict.REFUSED
+    assert [finding.message for finding in result.findings if reason in finding.message]
+
+
+@pytest.mark.parametrize("path", ["src/other.py", "src/deep/config.py", "aux/x.c", "console.txt", "a.txt2/x"])
+def test_other_new_files_stand_where_they_like(path: str) -> None:
+    assert judged_all({path: b"x\n"}, {}, directories=TREE).verdict is GateVerdict.PASS
+
+
+def test_two_new_files_are_not_taken_for_each_other() -> None:
+    assert judged_all({"new/a.c": b"x\n", "new/A.c": b"x\n"}, {}).verdict is GateVerdict.REFUSED
+    assert judged_all({"new/a.c": b"x\n", "New/b.c": b"x\n"}, {}).verdict is GateVerdict.REFUSED
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 123\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (POINTER % (b"a" * 64), POINTER % (b"b" * 64)),
+        (POINTER % (b"a" * 64), b"x = 1\n"),
+        (b"x = 1\n", POINTER % (b"a" * 64)),
+        (None, POINTER % (b"a" * 64)),
+    ],
+)
+def test_what_is_behind_a_pointer_is_for_people(old: bytes | None, new: bytes) -> None:
+    result = judged("model.bin", new, old)
+    assert [(finding.check, finding.verdict) for finding in result.findings] == [("lfs", GateVerdict.NEEDS_PERSON)]
+
+
+def test_a_file_that_was_too_large_to_be_read_is_for_people() -> None:
+    change = AuthoredChange(
+        before={"tests/test_a.py": None},
+        changed={"tests/test_a.py": b"x = 1\n"},
+        deleted=(),
+        modes={"tests/test_a.py": "100644"},
+        new=frozenset(),
+        directories={"": {"tests": "040000"}, "tests": {"test_a.py": "100644"}},
+    )
+    assert judge(change, protected=()).verdict is GateVerdict.NEEDS_PERSON

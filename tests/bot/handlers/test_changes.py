@@ -1,0 +1,71 @@
+"""What a change may do to a tree that no workspace shows whole: nothing of it goes without a word."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.demo.simulator.git import File, FileContent
+from app.demo.simulator.state import Issue
+from bot.model.jobs import Job, JobState
+from tests.app.store.backends import Lender
+from tests.bot.handlers.bench import Bench, open_bench
+from tests.scenarios.play import ANSWER
+
+CHANGE = {"fees.py": ANSWER.encode()}
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 123\n"
+TREE: dict[str, FileContent] = {
+    "vendor-lib": File(content=b"1" * 40, mode="160000"),
+    "link": File(content=b"real", mode="120000"),
+    "links/one": File(content=b"../real", mode="120000"),
+    "src/config.py": "X = 1\n",
+    "données/é.txt": "une\n",
+    "model.bin": POINTER % (b"a" * 64),
+}
+
+
+@pytest.fixture
+async def bench(databases: Lender, tmp_path: Path) -> AsyncIterator[Bench]:
+    async with open_bench(tmp_path, await databases.fresh()) as bench:
+        await bench.sim.people.commit(bench.repository, "main", TREE, author=bench.maintainer)
+        yield bench
+
+
+async def implemented(bench: Bench, changed: dict[str, bytes]) -> tuple[Issue, Job]:
+    issue = bench.sim.people.open_issue(bench.repository, author=bench.author, title="A fee below zero", body="Refuse.")
+    bench.sim.people.comment(issue, bench.maintainer, "/flowforge implement")
+    await bench.work()
+    await bench.finish(changed)
+    await bench.work()
+    job = await bench.store.jobs.latest(bench.ref, -issue.number)
+    assert job is not None
+    assert bench.errors == []
+    return issue, job
+
+
+def said(bench: Bench, issue: Issue) -> str:
+    return "\n".join(one.body for one in bench.sim.comments(issue, bench.sim.bot))
+
+
+HIDDEN = {
+    "vendor-lib/evil.c": "`vendor-lib` is a submodule",
+    "vendor-lib": "Here is a submodule",
+    "link/x": "`link` is a symbolic link",
+    "links": "Here is a directory",
+    "README.md/x": "`README.md` is a file",
+    "src/Config.py": "`src/config.py` is there as well",
+}
+
+
+async def test_a_new_file_takes_no_place_of_what_the_agent_could_not_see(bench: Bench) -> None:
+    issue, job = await implemented(bench, {**CHANGE, **dict.fromkeys(HIDDEN, b"int x;\n")})
+    assert (job.state, job.rule) == (JobState.UNRESOLVED, "gate"), job.message
+    assert bench.branches == {}
+    words = said(bench, issue)
+    assert {path: reason for path, reason in HIDDEN.items() if f"`{path}`: {reason}" not in words} == {}
+
+
+async def test_a_swapped_pointer_is_named_where_people_decide(bench: Bench) -> None:
+    await implemented(bench, {**CHANGE, "model.bin": POINTER % (b"b" * 64)})
+    (draft,) = [one for one in bench.repository.pull_requests() if one.author is bench.sim.bot]
+    assert "`model.bin`: This is a pointer of Git LFS" in draft.body
