@@ -35,6 +35,10 @@ _UNSEEN: Final = (
 _COMMIT: Final = "[0-9a-fA-F]{7,64}"
 _COMMIT_WORDS: Final = "the first 7 or more hexadecimal digits of a commit"
 
+_WHOLE_COMMIT: Final = "[0-9a-fA-F]{40}([0-9a-fA-F]{24})?"
+_WHOLE_COMMIT_WORDS: Final = "the whole id of a commit, of 40 or 64 hexadecimal digits"
+"""Two commits whose ids begin alike are made in seconds, by one author."""
+
 
 class CommandName(StrEnum):
     """The commands' names."""
@@ -346,16 +350,15 @@ COMMANDS: Final = (
             Parameter(
                 name="sha",
                 kind=ValueKind.COMMIT,
-                summary="The head you looked at. A whole id is safest: somebody may make two commits with equal "
-                "beginnings.",
+                summary="The head you looked at, in full: its author could make two commits with equal beginnings.",
                 placeholder="sha",
-                pattern=_COMMIT,
-                allowed=_COMMIT_WORDS,
+                pattern=_WHOLE_COMMIT,
+                allowed=_WHOLE_COMMIT_WORDS,
                 max_length=64,
                 required=True,
             ),
         ),
-        examples=("/flowforge ok 9ae0f6c1d2",),
+        examples=("/flowforge ok 9ae0f6c1d2b84e7735f1a0c96d28e4b1705c3fa8",),
     ),
     CommandSpec(
         name=CommandName.IMPLEMENT,

@@ -167,7 +167,9 @@ class Approvals(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = 1
     requester_may_approve: Annotated[
         bool,
-        Meta(description="Whether the approval of whoever asked for the job counts."),
+        Meta(
+            description="Whether the approval of whoever asked for the job counts. When false, a bot's does not either."
+        ),
     ] = True
     codeowners: Annotated[
         bool,

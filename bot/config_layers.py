@@ -164,7 +164,11 @@ def _with(struct: Any, names: Sequence[str], value: Any) -> Any:
 
 
 _LAYERED: Final = "%flowforge-layers\n"
-"""How the kept text of several files begins; no valid file begins so."""
+_BEGUN: Final = f"{_LAYERED}["
+"""How the kept text of several files begins; no valid file begins so: a document after a directive begins with ``---``.
+
+https://yaml.org/spec/1.2.2/#912-document-markers
+"""
 
 
 def kept_text(files: Sequence[ConfigFile]) -> str:
@@ -181,7 +185,7 @@ def kept_files(text: str) -> list[ConfigFile]:
     """The files of a kept text."""
     if not text:
         return []
-    if not text.startswith(_LAYERED):
+    if not text.startswith(_BEGUN):
         return [ConfigFile(path=CONFIG_PATH, data=text.encode())]
     return [
         ConfigFile(path=each["path"], data=each["text"].encode()) for each in json.loads(text.removeprefix(_LAYERED))

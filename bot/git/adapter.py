@@ -288,6 +288,14 @@ class GitMirrors:
         """
         return await self._opened(repository, diffs.diff, old, new, paths=paths)
 
+    async def changed_paths(self, repository: RepositoryRef, old: str, new: str) -> list[str]:
+        """The paths that differ between two commits or trees, as they are and not as a diff quotes them.
+
+        Raises:
+            GitError: an object is missing, or a tree is a bomb.
+        """
+        return await self._opened(repository, diffs.changed_paths, old, new)
+
     async def proposal_diff_sha256(self, repository: RepositoryRef, commit: str) -> str:
         """SHA-256 over the diffs of a commit against each of its parents, in order.
 

@@ -44,6 +44,20 @@ def diff(repo: pygit2.Repository, old: str, new: str, *, paths: Sequence[str] = 
     return b"".join(patch.data for patch in patches if patch is not None)
 
 
+def changed_paths(repo: pygit2.Repository, old: str, new: str) -> list[str]:
+    """The paths that differ between two commits or trees, in order; of a renamed file both.
+
+    A diff quotes names that are not plain ASCII, so what it says is no path. Bytes that are not UTF-8 stand in the
+    paths as lone surrogates.
+
+    Raises:
+        GitError: a tree is a bomb.
+    """
+    before, after = (_tree(repo, tree_oid(repo, oid)) for oid in (old, new))
+    files = (file for delta in before.diff_to_tree(after).deltas for file in (delta.old_file, delta.new_file))
+    return sorted({file.raw_path.decode("utf-8", "surrogateescape") for file in files})
+
+
 def changes(repo: pygit2.Repository, old: str, new: str) -> dict[str, tuple[Stage | None, Stage | None]]:
     """What differs between two commits or trees: paths with what stood and stands there. Renames are not followed.
 

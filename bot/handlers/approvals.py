@@ -18,7 +18,6 @@ from bot.ports.git import Git
 from bot.ports.store import Store
 from bot.ports.system import Clock
 from bot.report import endings
-from bot.report.diffs import split
 
 _ROLES: Final = {
     "developer": PermissionLevel.WRITE,
@@ -65,8 +64,7 @@ class CountApprovals:
         """The paths that somebody decided about: what was in conflict, or of other kinds all that changes."""
         if proposal.files:
             return [file.path for file in proposal.files]
-        diff = await self.git.diff(job.request.repository, proposal.head_sha, proposal.commit)
-        return [file.path for file in split(diff.decode("utf-8", "replace"))]
+        return await self.git.changed_paths(job.request.repository, proposal.head_sha, proposal.commit)
 
     async def _ownership(self, job: Job, paths: Sequence[str], people: Sequence[Actor]) -> Ownership:
         repository = job.request.repository

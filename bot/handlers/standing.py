@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bot.commands import CommandName
 from bot.config import level
 from bot.handlers.configuration import job_config
-from bot.model.forge import Actor, ActorKind, PermissionLevel, PullRequest
+from bot.model.forge import Actor, ActorKind, PullRequest
 from bot.model.intents import Refused
 from bot.model.jobs import Job, JobKind
 from bot.ports.forge import Forge
@@ -29,7 +29,7 @@ class CheckStanding:
             return Refused(rule="closed", message=endings.CLOSED)
         if await self._asked_by_configuration(job):
             return None
-        if await self.allowed(job, job.request.requested_by, CommandName.RESOLVE, CommandName.RETRY):
+        if await self.allowed(job, job.request.requested_by, CommandName(job.request.kind)):
             return None
         return Refused(rule="permission", message=endings.may_no_longer_ask(job.request.requested_by.login))
 
@@ -42,15 +42,17 @@ class CheckStanding:
             pull_request = await self.forge.pull_request(repository, job.request.number)
             if not pull_request.open:
                 return Refused(rule="closed", message=endings.CLOSED)
-        if await self.allowed(job, job.request.requested_by, CommandName(job.request.kind), CommandName.RETRY):
+        if await self.allowed(job, job.request.requested_by, CommandName(job.request.kind)):
             return None
         return Refused(rule="permission", message=endings.may_no_longer_ask(job.request.requested_by.login))
 
-    async def allowed(self, job: Job, actor: Actor, *commands: CommandName) -> bool:
-        """True when ``actor`` may give one of ``commands`` now, by the configuration that the job runs with."""
+    async def allowed(self, job: Job, actor: Actor, command: CommandName) -> bool:
+        """True when ``actor`` may give ``command`` now, by the configuration that the job runs with.
+
+        Who asked for it by ``retry`` had to be allowed to give the command itself as well.
+        """
         config = await job_config(job, registry=self.store.registry)
-        needed: PermissionLevel = min(level(config, command) for command in commands)
-        return await self.forge.permission(job.request.repository, actor) >= needed
+        return await self.forge.permission(job.request.repository, actor) >= level(config, command)
 
     async def _asked_by_configuration(self, job: Job) -> bool:
         """True for a job that ``on_conflict: resolve`` started: its actor is the bot, whose comments start none."""

@@ -53,8 +53,9 @@ def counted(
 ) -> Tally:
     """How far the approval of a proposal has come.
 
-    An approval counts for exactly this commit and diff, and each person once, by the numeric id. What several
-    configurations ask for (the one of the job, and the one that holds now) is asked for together.
+    An approval counts for exactly this commit and diff, and each person once, by the numeric id. A program counts only
+    where anybody's single approval does. What several configurations ask for (the one of the job, and the one that
+    holds now) is asked for together.
     """
     if any(each.via is ApprovalVia.CONFIGURATION and approves(each, proposal) for each in approvals):
         return Tally(approved_by=(), needed=0)
@@ -71,17 +72,22 @@ def counted(
 
 
 def may_approve(actor: Actor, requested_by: Actor, *configs: RepositoryConfig) -> bool:
-    """Whether somebody's approval counts, whatever else they may do here."""
-    return actor.id != requested_by.id or all(config.approvals.requester_may_approve for config in configs)
+    """Whether somebody's approval counts, whatever else they may do here.
+
+    Where it has to be another person than asked, a program's does not: the requester may have it at hand.
+    """
+    if all(config.approvals.requester_may_approve for config in configs):
+        return True
+    return actor.id != requested_by.id and actor.kind is ActorKind.USER
 
 
 def check_approver(actor: Actor, proposal: Proposal, requested_by: Actor, config: RepositoryConfig) -> Refused | None:
     """Why somebody's approval of a proposal counts for nothing, None when it counts for something."""
     if not may_approve(actor, requested_by, config):
-        message = (
-            "You asked for this job, and here somebody else has to approve it (`approvals.requester_may_approve: "
-            "false`)."
-        )
+        why = "(`approvals.requester_may_approve: false`)"
+        message = f"You asked for this job, and here somebody else has to approve it {why}."
+        if actor.kind is not ActorKind.USER:
+            message = f"Here a person has to approve, and another one than asked {why}."
         return Refused(rule="approver", message=message)
     never = next((file.path for file in proposal.files if path_tier(config, file.path) == "never"), None)
     return None if never is None else Refused(rule="approver", message=_never(never))

@@ -15,7 +15,7 @@ def quiet_until(config: RepositoryConfig, now: datetime) -> datetime | None:
     """The end of the quiet hours that ``now`` lies in, in UTC; None outside of them.
 
     Hours that overlap or follow on each other count as one stretch. They are those of the wall clock: in the night in
-    which clocks are turned back they last an hour longer.
+    which clocks are turned back they last an hour longer, also where they end in the hour that comes twice.
     """
     end = now.astimezone(UTC)
     while (later := max((end, *_ends(config, end)))) > end and end - now < _LONGEST:
@@ -38,6 +38,6 @@ def _around(entry: QuietHours, at: datetime) -> Iterator[tuple[datetime, datetim
         if entry.days and DAYS[day.weekday()] not in entry.days:
             continue
         last = day if begins < ends else day + timedelta(days=1)
-        bounds = (datetime.combine(on, moment, zone) for on, moment in ((day, begins), (last, ends)))
-        begin, end = (bound.astimezone(UTC) for bound in bounds)
-        yield begin, end
+        begin, end = datetime.combine(day, begins, zone), datetime.combine(last, ends, zone)
+        # In an hour that comes twice ``fold`` tells which one is meant; in one that does not come it goes backwards.
+        yield begin.astimezone(UTC), max(end.replace(fold=fold).astimezone(UTC) for fold in (0, 1))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from bot.commands import BY_NAME, PREFIX, CommandName, CommandSpec
-from bot.config import listed_bot
+from bot.config import level, listed_bot
 from bot.config_keys import CONFIG_PATH
 from bot.model.forge import ActorKind, PermissionLevel
 from bot.model.intents import (
@@ -40,14 +40,14 @@ from bot.model.intents import (
     TakeSide,
     Work,
 )
-from bot.model.jobs import JobState
+from bot.model.jobs import Job, JobKind, JobState
 from bot.model.proposals import ProposalState
 from bot.model.text import code_span
+from bot.policy.amounts import check_budget, check_model
 from bot.policy.approvals import check_approver
 from bot.policy.conflicts import check_old_head, check_partial, check_take
 from bot.policy.facts import Facts
-from bot.policy.forks import check_fork, check_ok
-from bot.policy.limits import chosen_model
+from bot.policy.forks import check_fork, check_ok, check_reading
 from bot.policy.moved import moved_since
 from bot.policy.pausing import check_paused
 from bot.policy.publication import check_tests
@@ -164,10 +164,14 @@ def _permission(intent: Intent, facts: Facts) -> Decision | None:
         return None
     if intent.origin.configured:
         return _by_configuration(intent, facts)
-    needed, actual = spec.needed_permission(facts.settings), facts.permission
+    needed, actual, what = spec.needed_permission(facts.settings), facts.permission, f"`{PREFIX} {spec.name}`"
+    if isinstance(intent, Retry) and facts.latest is not None:
+        again = CommandName(facts.latest.request.kind)
+        asked = level(facts.settings, again)
+        needed, what = (asked, f"{what} of `{again}`") if asked > needed else (needed, what)
     if actual >= needed:
         return Allowed(reasons=(f"{_word(actual)} is enough, {_word(needed)} is needed",))
-    message = f"`{PREFIX} {spec.name}` needs {_word(needed)} permission on this repository; you have {_word(actual)}."
+    message = f"{what} needs {_word(needed)} permission on this repository; you have {_word(actual)}."
     return Refused(rule="permission", message=message)
 
 
@@ -224,53 +228,13 @@ def _fork(intent: Intent, facts: Facts) -> Decision | None:
     if not isinstance(intent, Resolve | Retry | TakeSide | Work) or not pull_request.from_fork:
         return None
     said_in = facts.said_in("fork_pull_requests")
+    if isinstance(intent, Explain) or (isinstance(intent, Retry) and _explains(facts.latest)):
+        return check_reading(pull_request, facts.settings, said_in=said_in)
     return check_fork(pull_request, facts.settings, said_in=said_in, head_may_run=facts.head_may_run)
 
 
-# --- how much ---------------------------------------------------------------------------------------------------------
-
-
-def _budget(intent: Intent, facts: Facts) -> Decision | None:
-    asked = _asked_budget(intent, facts)
-    if asked is None:
-        return None
-    for ceiling, whose in (
-        (
-            facts.settings.budget_usd,
-            f"this repository allows at most ${{}} a job (`budget_usd` in {facts.said_in('budget_usd')})",
-        ),
-        (facts.limits.max_budget_usd, "this server allows at most ${} a job"),
-    ):
-        if asked > ceiling:
-            message = f"A budget of ${_money(asked)} is too much: {whose.format(_money(ceiling))}."
-            return Refused(rule="budget", message=message)
-    return Allowed(reasons=(f"${_money(asked)} is within the limits",))
-
-
-def _asked_budget(intent: Intent, facts: Facts) -> float | None:
-    if isinstance(intent, Retry | TakeSide):
-        return None if facts.latest is None else facts.latest.request.budget_usd
-    return intent.budget_usd if isinstance(intent, Resolve | Work) else None
-
-
-def _money(amount: float) -> str:
-    return f"{amount:.2f}"
-
-
-def _model(intent: Intent, facts: Facts) -> Decision | None:
-    if isinstance(intent, Resolve | Work):
-        asked = intent.model
-    elif isinstance(intent, Retry | TakeSide) and facts.latest is not None:
-        asked = facts.latest.request.model
-    else:
-        return None
-    model = chosen_model(facts.settings, asked, facts.limits)
-    if model in facts.limits.allowed_models:
-        return Allowed(reasons=(f"the server allows {model}",))
-    allowed = ", ".join(map(code_span, facts.limits.allowed_models))
-    source = "" if asked else f" (`model` in {facts.said_in('model')})"
-    message = f"The model {code_span(model)}{source} is not allowed on this server. Allowed: {allowed}."
-    return Refused(rule="model", message=message)
+def _explains(latest: Job | None) -> bool:
+    return latest is not None and latest.request.kind is JobKind.EXPLAIN
 
 
 # --- on what ----------------------------------------------------------------------------------------------------------
@@ -427,7 +391,8 @@ RULES: Final = (
     ),
     Rule(
         name="permission",
-        says="Each command asks for a permission on the repository, which the forge is asked for at that moment.",
+        says="Each command asks for a permission on the repository, which the forge is asked for at that moment; "
+        "`retry` also for that of what is done again.",
         check=_permission,
     ),
     Rule(
@@ -454,12 +419,12 @@ RULES: Final = (
     ),
     Rule(
         name="fork",
-        says="On a pull request from a fork nothing runs before its head has an `ok` from somebody who may write here "
-        "(`fork_pull_requests`), and the fork has to exist.",
+        says="On a pull request from a fork nothing but `explain`, which only reads, runs before its head has an `ok` "
+        "from somebody who may write here (`fork_pull_requests`), and the fork has to exist.",
         check=_fork,
     ),
-    Rule(name="budget", says="No job may cost more than the repository and the server allow.", check=_budget),
-    Rule(name="model", says="The model has to be one that the server allows.", check=_model),
+    Rule(name="budget", says="No job may cost more than the repository and the server allow.", check=check_budget),
+    Rule(name="model", says="The model has to be one that the server allows.", check=check_model),
     Rule(
         name="stale",
         says="A button counts only for what it was shown with; `approve` and `take` only for the head and base that "

@@ -214,6 +214,13 @@ class Git(Protocol):
         """The unified diff between two commits or trees, optionally of some paths; full, never truncated."""
         ...
 
+    async def changed_paths(self, repository: RepositoryRef, old: str, new: str) -> list[str]:
+        """The paths that differ between two commits or trees, as they are and not as a diff quotes them.
+
+        Of a renamed file both. Bytes that are not UTF-8 stand in them as lone surrogates.
+        """
+        ...
+
     async def proposal_diff_sha256(self, repository: RepositoryRef, commit: str) -> str:
         """The hash people's approval is bound to: over the diffs of a commit against each of its parents, in order."""
         ...

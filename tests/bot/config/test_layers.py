@@ -256,6 +256,13 @@ def test_the_text_of_a_file_alone_is_that_file() -> None:
     assert kept_text([]) == ""
 
 
+@pytest.mark.parametrize("text", ["%flowforge-layers\n---\nversion: 1\n", "%flowforge-layers\n#[]\n---\nversion: 1\n"])
+def test_a_file_that_begins_like_several_is_that_file(text: str) -> None:
+    files = [ConfigFile(path=CONFIG_PATH, data=text.encode())]
+    assert read_layers(files).config == RepositoryConfig(version=1)
+    assert kept_files(kept_text(files)) == files
+
+
 def test_no_repository_can_pretend_to_have_an_organisation() -> None:
     pretended = kept_text([file("version: 1\n", ORG), file("version: 1\nbudget_usd: 100\n")])
     with pytest.raises(ConfigError):

@@ -50,7 +50,11 @@ async def test_a_maintainers_word_names_no_head_so_nothing_runs_and_the_reply_sa
 
 async def test_after_an_ok_the_job_runs_on_that_head_and_the_audit_trail_tells_who_said_so(bench: Bench) -> None:
     await fork(bench)
-    bench.say(f"/flowforge ok {bench.pull.head_sha[:7]}\n/flowforge resolve")
+    bench.say(f"/flowforge ok {bench.pull.head_sha[:39]}\n/flowforge resolve")
+    await bench.work()
+    assert any("the whole id of a commit" in said for said in bench.comments), "beginnings can be made equal"
+    assert await job(bench) is None
+    bench.say(f"/flowforge ok {bench.pull.head_sha}\n/flowforge resolve now")
     await bench.work()
     found = await job(bench)
     assert found is not None

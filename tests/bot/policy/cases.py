@@ -64,7 +64,7 @@ HERE = Pause(by="ada", reason="release `week`", at=datetime(2026, 11, 29, 9, 5, 
 APPROVE, REJECT = Approve(origin=ORIGIN), Reject(origin=ORIGIN)
 RETRY, CANCEL, ROLLBACK = Retry(origin=ORIGIN), Cancel(origin=ORIGIN), Rollback(origin=ORIGIN)
 TAKE = TakeSide(origin=ORIGIN, choice=Choice.OURS, path="src/a b.py")
-OK = Ok(origin=ORIGIN, sha=HEAD[:7])
+OK = Ok(origin=ORIGIN, sha=HEAD)
 GO, FIX = Go(origin=ORIGIN), Fix(origin=ORIGIN)
 PLAN, EXPLAIN, IMPLEMENT = Plan(origin=ORIGIN), Explain(origin=ORIGIN), Implement(origin=ORIGIN)
 MISSPELT = Misspelt(origin=ORIGIN, message="What?")
@@ -193,7 +193,11 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
     "plan while another job runs": (PLAN, replace(RUNNING, pull_request=None, issue=ISSUE)),
     "retry of a plan": (RETRY, replace(ENDED, pull_request=None, issue=ISSUE)),
     "explain": (EXPLAIN, QUIET),
-    "explain of a fork": (EXPLAIN, replace(QUIET, pull_request=FORK)),
+    "explain of a fork nobody answers for": (EXPLAIN, replace(QUIET, pull_request=FORK, head_may_run=False)),
+    "retry of an explanation of a fork nobody answers for": (
+        RETRY,
+        replace(after(job(JobState.FAILED, kind=JobKind.EXPLAIN)), pull_request=FORK, head_may_run=False),
+    ),
     "fix": (FIX, QUIET),
     "fix of a fork somebody answers for": (FIX, replace(QUIET, pull_request=FORK)),
     "retry of a fix of the same head": (RETRY, after(job(JobState.FAILED, kind=JobKind.FIX))),

@@ -85,6 +85,21 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
         replace(QUIET, permission=PermissionLevel.READ),
         "`/flowforge resolve` needs write permission on this repository; you have read.",
     ),
+    "a retry of what only admins may ask for": (
+        "permission",
+        RETRY,
+        configured(
+            replace(ON_ISSUE, latest=job(JobState.UNRESOLVED, kind=JobKind.IMPLEMENT)),
+            RepositoryConfig(version=1, permissions=Permissions(implement="admin")),
+        ),
+        "`/flowforge retry` of `implement` needs admin permission on this repository; you have write.",
+    ),
+    "a retry where retrying is for admins": (
+        "permission",
+        RETRY,
+        configured(ENDED, RepositoryConfig(version=1, permissions=Permissions(retry="admin"))),
+        "`/flowforge retry` needs admin permission on this repository; you have write.",
+    ),
     "pausing needs more than writing": (
         "permission",
         PAUSE,
@@ -251,6 +266,12 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
         Ok(origin=ORIGIN, sha=OTHER),
         replace(QUIET, pull_request=FORK),
         f"The head is `{HEAD[:12]}` now, not `{OTHER}`. Look at it before you say so.",
+    ),
+    "ok by the beginning of the commit": (
+        "fork",
+        Ok(origin=ORIGIN, sha=HEAD[:39]),
+        replace(QUIET, pull_request=FORK),
+        f"The head is `{HEAD[:12]}` now, not `{HEAD[:39]}`. Look at it before you say so.",
     ),
     "ok where there is no fork": (
         "fork",
@@ -422,6 +443,15 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
         APPROVE,
         configured(WAITING, RepositoryConfig(version=1, approvals=Approvals(requester_may_approve=False))),
         "You asked for this job, and here somebody else has to approve it (`approvals.requester_may_approve: false`).",
+    ),
+    "a listed bot approves where the requester may not": (
+        "approver",
+        Approve(origin=BOT),
+        configured(
+            WAITING,
+            RepositoryConfig(version=1, bots=("renovate",), approvals=Approvals(requester_may_approve=False)),
+        ),
+        "Here a person has to approve, and another one than asked (`approvals.requester_may_approve: false`).",
     ),
     "approve a change of paths that are never pushed": (
         "approver",

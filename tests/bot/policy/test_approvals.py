@@ -82,6 +82,11 @@ def test_a_robot_is_no_second_person() -> None:
     assert not tally(approval(ADA), approval(ROBOT), configs=(config(required=2),)).complete
 
 
+def test_where_somebody_else_than_the_requester_has_to_approve_a_robot_is_nobody() -> None:
+    assert not tally(approval(ROBOT), configs=(config(requester_may_approve=False),)).complete
+    assert not tally(approval(ROBOT), configs=(config(), config(requester_may_approve=False))).complete
+
+
 @pytest.mark.parametrize("changes", [{"commit": OTHER}, {"diff_sha256": "0" * 64}])
 def test_an_approval_of_something_else_does_not_count(changes: dict[str, str]) -> None:
     assert not tally(approval(ADA, **changes)).complete

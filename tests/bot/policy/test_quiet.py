@@ -10,6 +10,7 @@ from bot.config_keys import DAYS, DEFAULT_CONFIG, QuietHours, RepositoryConfig
 from bot.policy.quiet import quiet_until
 
 NIGHT = QuietHours(timezone="Europe/Berlin", hours="18:00-08:00")
+EARLY = QuietHours(timezone="Europe/Berlin", hours="22:00-02:30")
 WEEKEND = QuietHours(timezone="Europe/Berlin", hours="08:00-18:00", days=("sat", "sun"))
 
 
@@ -34,6 +35,12 @@ def at(text: str) -> datetime:
         ((WEEKEND,), "2026-11-27T12:00+01:00", None),
         # the night in which clocks are turned back
         ((NIGHT,), "2026-10-24T22:00+02:00", "2026-10-25T08:00+01:00"),
+        # and their end comes twice: the later one counts
+        ((EARLY,), "2026-10-25T02:45+02:00", "2026-10-25T02:30+01:00"),
+        ((EARLY,), "2026-10-25T02:29+01:00", "2026-10-25T02:30+01:00"),
+        ((EARLY,), "2026-10-25T02:30+01:00", None),
+        # and the night in which it does not come at all
+        ((EARLY,), "2026-03-29T01:59+01:00", "2026-03-29T03:30+02:00"),
         # a whole day
         ((QuietHours(hours="00:00-00:00", days=("thu",)),), "2026-11-26T11:00+00:00", "2026-11-27T00:00+00:00"),
         ((QuietHours(hours="12:00-12:00", days=("thu",)),), "2026-11-27T11:59+00:00", "2026-11-27T12:00+00:00"),

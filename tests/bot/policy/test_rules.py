@@ -33,6 +33,14 @@ def test_what_is_allowed(name: str) -> None:
         assert any(reason.startswith("permission: ") for reason in decision.reasons)
 
 
+def test_nobody_is_said_to_answer_for_a_head_that_is_only_read() -> None:
+    decision = decide(*GOOD["explain of a fork nobody answers for"])
+    assert isinstance(decision, Allowed)
+    assert [reason for reason in decision.reasons if reason.startswith("fork: ")] == [
+        "fork: it is only read, and nothing of it runs"
+    ]
+
+
 @pytest.mark.parametrize("name", SILENT)
 def test_what_is_not_even_answered(name: str) -> None:
     rule, intent, facts = SILENT[name]
