@@ -15,7 +15,7 @@ from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableEr
 from bot.model.forge import Actor, ActorKind, ForgeKind, PermissionLevel, Thread, ThreadKind
 from bot.model.ids import make_external_id, make_watch_id
 from bot.model.reports import CheckConclusion, CheckStatus, CommentContent
-from tests.contracts.both import MARKER, STAGES, BothStage, actor, sticky
+from tests.contracts.both import MARKER, STAGES, BothStage, actor, on_gitlab, sticky
 from tests.contracts.github_stage import CONFIG
 
 BRANCH = "flowforge/1-abc"
@@ -330,6 +330,24 @@ async def test_checks_of_others_that_failed_are_told_with_what_they_say(stage: B
         assert (tests.name, tests.conclusion) == ("tests", "failed")
         assert tests.text.endswith("xE fee.py:1 rate is 2")
         assert len(tests.text) < 5_000
+
+
+async def test_jobs_that_failed_in_a_fork_are_told_as_far_as_the_fork_may_be_seen(tmp_path: Path) -> None:
+    async with on_gitlab(tmp_path) as stage:
+        sim = stage.sim
+        assert isinstance(sim, GitLabSimulator)
+        fork = await sim.people.fork(stage.repository, stage.eve)
+        await sim.people.commit(fork, "patch", {"fee.py": "rate = 5\n"}, author=stage.eve)
+        pull = await sim.people.open_pull_request(
+            stage.repository, author=stage.eve, head="patch", head_repository=fork
+        )
+        sim.people.run_pipeline(pull, {"tests": "failed", "lint": "success"}, trace="1 failed", source="push")
+        assert await stage.forge.failing_checks(stage.ref, pull.head_sha) == [], "the fork is private"
+        fork.private = False
+        [tests] = await stage.forge.failing_checks(stage.ref, pull.head_sha)
+        assert (tests.name, tests.conclusion, tests.text) == ("tests", "failed", "1 failed")
+        await sim.people.delete_repository(fork)
+        assert await stage.forge.failing_checks(stage.ref, pull.head_sha) == []
 
 
 async def test_comments_on_lines_count_until_somebody_resolves_them(stage: BothStage) -> None:

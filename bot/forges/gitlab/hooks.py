@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from bot.errors import ForgeNotFoundError, ForgeRefusedError
 from bot.forges.gitlab import answers
-from bot.forges.gitlab.client import GitLabClient
+from bot.forges.gitlab.client import GitLabClient, encoded
 from bot.model.forge import RepositoryRef
 
 _OFF = frozenset({"disabled", "temporarily_disabled"})
@@ -19,14 +19,22 @@ class _Hook(Struct, frozen=True):
 
 
 async def revive(client: GitLabClient, repository: RepositoryRef, *, address: str | None) -> int:
-    """Send a test to each hook of the project that leads to ``address`` and is turned off; how many there were.
+    """Send a test to each hook that leads to ``address`` and is turned off; how many there were.
 
-    An answer of ours to the test turns the hook on again. Whoever may not see a project's hooks finds none.
-    https://docs.gitlab.com/user/project/integrations/webhooks/#re-enable-disabled-webhooks
+    Hooks of the project and of the groups around it are looked at. An answer of ours to the test turns a hook on again;
+    one of a group then is on for all of its projects. Whoever may not see hooks finds none: those of groups take an
+    Owner. https://docs.gitlab.com/user/project/integrations/webhooks/#re-enable-disabled-webhooks
     """
     if address is None:
         return 0
-    url = f"/projects/{repository.id}/hooks"
+    names = repository.owner.split("/")
+    groups = [encoded("/".join(names[:depth])) for depth in range(len(names), 0, -1)]
+    places = [f"/projects/{repository.id}", *(f"/groups/{group}" for group in groups)]
+    return sum([await _revive(client, f"{place}/hooks", address) for place in places])
+
+
+async def _revive(client: GitLabClient, url: str, address: str) -> int:
+    """In one place. https://docs.gitlab.com/api/group_webhooks/#trigger-a-test-group-webhook ."""
     revived = 0
     try:
         async for page in client.pages(url, list[_Hook]):

@@ -36,7 +36,7 @@ _GLANCE: Final = 0.5
 _GLANCES: Final = 240
 """How often, seconds apart, one looks whether another process is done: for as long as its turn may be."""
 
-_KEEP_AGAIN: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+_KEEP_AGAIN: Final = (1.0, 2.0, 4.0, 8.0, 16.0, *(30.0,) * 20)
 """Seconds between the tries to keep what GitLab gave: without it, somebody would have to authorize us anew."""
 
 _OK: Final = 200

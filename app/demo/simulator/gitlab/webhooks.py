@@ -120,10 +120,11 @@ class ProjectWebhooks(Webhooks):
     def answered(self, delivery: Delivery, attempt: Attempt) -> None:
         """Count failures: four in a row pause a hook for a minute, each further one for twice as long, forty end it.
 
-        Any answer below 400 makes up for all of them. GitLab counts on its projects' hooks only, not on its groups'.
+        Any answer below 400 makes up for all of them. Hooks of projects and of groups are counted alike.
+        Source: https://docs.gitlab.com/user/project/integrations/webhooks/#auto-disabled-webhooks .
         """
         hook = self._hook(delivery)
-        if hook is None or hook.group is not None:
+        if hook is None:
             return
         if attempt.status_code in GOOD:
             hook.failures, hook.disabled_until = 0, None

@@ -345,8 +345,13 @@ async def test_our_hooks_that_gitlab_turned_off_are_tried_again(forge: GitLabFor
     wire.on("GET", f"{PROJECT}/hooks", reply(hooks))
     for hook in (2, 4):
         wire.on("POST", f"{PROJECT}/hooks/{hook}/test/push_events", reply({"message": "201 Created"}, 201))
-    assert await forge.revive_hooks(REPOSITORY) == 2
+    # The group is not ours to see, and the one around it has a hook for all of its projects.
+    wire.on("GET", "/groups/harbour%2Ftools/hooks", reply({"message": "403 Forbidden"}, 403))
+    wire.on("GET", "/groups/harbour/hooks", reply([{"id": 5, "url": WEBHOOK, "alert_status": "disabled"}]))
+    wire.on("POST", "/groups/harbour/hooks/5/test/push_events", reply({"message": "201 Created"}, 201))
+    assert await forge.revive_hooks(REPOSITORY) == 3
     wire.on("GET", f"{PROJECT}/hooks", reply({"message": "403 Forbidden"}, 403))
+    wire.on("GET", "/groups/harbour/hooks", reply({"message": "404 Not found"}, 404))
     assert await forge.revive_hooks(REPOSITORY) == 0
 
 
