@@ -222,9 +222,10 @@ COMMANDS: Final = (
     ),
     CommandSpec(
         name=CommandName.CONFIG,
-        summary="Show the configuration that holds here, key by key, and which file says so.",
+        summary="Show the configuration that holds here, key by key, and which file and line says so.",
         permission=CommandName.STATUS,
         examples=("/flowforge config",),
+        where=_BOTH,
     ),
     CommandSpec(
         name=CommandName.PAUSE,

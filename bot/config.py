@@ -37,6 +37,10 @@ class Layer:
         """What is wrong with the value at a place of this file."""
         return ConfigError(message, path=self.path, line=self.document.line_of(where), key=dotted(where))
 
+    def line_of(self, key: str) -> int:
+        """The line of a dotted key, or of what is around it."""
+        return self.document.line_of(tuple(key.split(".")))
+
 
 TIERS: Final[tuple[TierName, ...]] = get_args(TierName)
 """From the least strict to the strictest."""

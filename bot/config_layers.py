@@ -15,6 +15,7 @@ from bot.config import Layer, contradiction, parse_layer
 from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, PathTier, RepositoryConfig
 from bot.errors import ConfigError
 from bot.model.forge import ConfigFile, PermissionLevel
+from bot.model.text import code_span
 
 _T = TypeVar("_T")
 
@@ -73,16 +74,27 @@ PROTECTIONS: Final[Mapping[str, Stricter]] = {
 """The keys, dotted, whose stricter value counts; a mapping stands for all of its keys. Of others the inner counts."""
 
 
+SOURCE_ROOM: Final = 300
+"""Characters in which the places that decided a key are named; groups nest, and the line stands at the end."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effective:
-    """What holds, and where it was said: ``sources`` names the files by key; a key without one has its default."""
+    """What holds, and where it was said: ``sources`` names the files and lines by key.
+
+    A source is ``path:line``, or several of these with commas between them; a key without one has its default.
+    """
 
     config: RepositoryConfig = DEFAULT_CONFIG
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def source(self, key: str) -> str | None:
-        """The file, or files, that decided a key."""
+        """The file and the line, or those of several files, that decided a key."""
         return self.sources.get(key)
+
+    def said_in(self, key: str) -> str:
+        """Where a key was decided, as people are told of it; for a default, where a repository would say it."""
+        return code_span(self.sources.get(key, CONFIG_PATH), limit=SOURCE_ROOM)
 
 
 _ABOUT_APPROVAL: Final = ("paths", "approvals.", "permissions.approve")
@@ -97,20 +109,20 @@ def merge(outer: Effective, inner: Layer) -> Effective:
     """What holds when one more file is read after others that bind it."""
     config, sources = outer.config, dict(outer.sources)
     for key in sorted(inner.stated):
-        said = value_of(inner.config, key)
+        said, place = value_of(inner.config, key), f"{inner.path}:{inner.line_of(key)}"
         if key == "paths" and any(each.startswith(_ABOUT_APPROVAL) for each in outer.sources):
             said = tuple(_asked_for(entry) for entry in said)
         if key not in sources:
-            config, sources[key] = _with(config, key.split("."), said), inner.path
+            config, sources[key] = _with(config, key.split("."), said), place
             continue
         before = value_of(config, key)
         rule = protection(key)
         both = said if rule is None else rule.combine(before, said)
         config = _with(config, key.split("."), both)
         if both == said and (rule is None or both != before):
-            sources[key] = inner.path
+            sources[key] = place
         elif both != before:
-            sources[key] = f"{sources[key]}, {inner.path}"
+            sources[key] = f"{sources[key]}, {place}"
     return Effective(config=config, sources=sources)
 
 

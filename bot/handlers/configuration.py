@@ -53,5 +53,10 @@ async def load_config(
 
 async def job_config(job: Job, *, registry: Registry) -> RepositoryConfig:
     """The configuration that a job was accepted under, whatever the repository says by now."""
+    return (await job_effective(job, registry=registry)).config
+
+
+async def job_effective(job: Job, *, registry: Registry) -> Effective:
+    """The same, with where it was said."""
     text = await registry.config_text(job.request.config_version)
-    return read_layers(kept_files(text or "")).config
+    return read_layers(kept_files(text or ""))

@@ -6,7 +6,7 @@ from typing import assert_never
 
 from bot.config_keys import RepositoryConfig
 from bot.errors import GitError
-from bot.handlers.configuration import job_config
+from bot.handlers.configuration import job_config, job_effective
 from bot.handlers.direct import AskDirect, is_small
 from bot.handlers.forks import CheckHead
 from bot.handlers.launch import LaunchRun, merge_context
@@ -119,8 +119,9 @@ class PrepareMerge:
         job = lease.job
         repository = job.request.repository
         begun = time.monotonic()
-        config = await job_config(job, registry=self.store.registry)
-        size = check_conflicts(config, len(merge.conflicts))
+        effective = await job_effective(job, registry=self.store.registry)
+        config = effective.config
+        size = check_conflicts(config, len(merge.conflicts), said_in=effective.said_in("max_conflicted_files"))
         if isinstance(size, Refused):
             progress = nothing_done(all_left(merge, size.message))
             return await self.unresolved(lease, progress, config, rule=size.rule, message=size.message)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Final, assert_never
 
 from bot.config import protected_paths
-from bot.config_keys import RepositoryConfig
+from bot.config_layers import Effective
 from bot.handlers.answers import without_agent
-from bot.handlers.configuration import job_config
+from bot.handlers.configuration import job_effective
 from bot.handlers.direct import AskDirect, is_small
 from bot.handlers.gating import gate
 from bot.handlers.launch import LaunchRun, merge_context
@@ -50,7 +50,7 @@ class _Series:
     """
 
     job: Job
-    config: RepositoryConfig
+    effective: Effective
     begun: float
     tip: str
     last: WrittenCommit | None = None
@@ -82,8 +82,8 @@ class RebaseCommits:
         refused = _refused(commits)
         if refused:
             return await self._end(lease, "rebase", refused)
-        config = await job_config(job, registry=self.store.registry)
-        series = _Series(job=job, config=config, begun=time.monotonic(), tip=base)
+        effective = await job_effective(job, registry=self.store.registry)
+        series = _Series(job=job, effective=effective, begun=time.monotonic(), tip=base)
         for commit in commits:
             problem = await self._take_over(series, commit)
             if problem:
@@ -121,8 +121,9 @@ class RebaseCommits:
         return ""
 
     async def _resolve(self, series: _Series, commit: PickedCommit, merge: ConflictedMerge) -> str:
-        job, config = series.job, series.config
-        allowed = check_conflicts(config, len(merge.conflicts))
+        job, config = series.job, series.effective.config
+        said_in = series.effective.said_in("max_conflicted_files")
+        allowed = check_conflicts(config, len(merge.conflicts), said_in=said_in)
         if isinstance(allowed, Refused):
             series.records += records_of(nothing_done(all_left(merge, allowed.message)))
             return endings.rebase_too_wide(commit.commit, allowed.message)
@@ -150,7 +151,7 @@ class RebaseCommits:
         return ""
 
     async def _ask(self, series: _Series, progress: MergeProgress) -> MergeProgress:
-        job, config = series.job, series.config
+        job, config = series.job, series.effective.config
         most = direct_hunks(config, self.server)
         if not is_small(progress, most=most):
             return progress

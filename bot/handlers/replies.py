@@ -69,7 +69,7 @@ class Replies:
 
     async def config(self, origin: Origin, effective: Effective) -> None:
         """Show the configuration that holds."""
-        await self.say(origin, render_config(effective), reaction="eyes")
+        await self.say(origin, render_config(effective, origin.thread), reaction="eyes")
 
     async def react(self, origin: Origin, reaction: str) -> None:
         """Put an emoji under the comment; clicks have no comment to put it under."""

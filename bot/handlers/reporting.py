@@ -9,7 +9,7 @@ from typing import Final, assert_never
 from bot.errors import ForgeLimitedError, ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError, GitError
 from bot.handlers.approvals import CountApprovals
 from bot.handlers.bring import BringCommits
-from bot.handlers.configuration import job_config
+from bot.handlers.configuration import job_effective
 from bot.model.forge import RepositoryRef
 from bot.model.jobs import ANSWERS, TERMINAL, Job, JobState
 from bot.model.proposals import Proposal, ProposalKind, SuiteEvidence, Tally
@@ -147,7 +147,7 @@ class RefreshReports:
             publication=await store.proposals.publication(job.id),
             superseded_by=latest.short_id if superseded and latest is not None else None,
             tests=tests,
-            tests_must_pass=proposal is not None and await self._tests_must_pass(job),
+            tests_demanded_in="" if proposal is None else await self._tests_demanded_in(job),
         )
 
     async def _tally(self, job: Job, proposal: Proposal) -> Tally | None:
@@ -156,8 +156,9 @@ class RefreshReports:
             return None
         return await self.count(job, proposal)
 
-    async def _tests_must_pass(self, job: Job) -> bool:
-        return (await job_config(job, registry=self.store.registry)).tests_must_pass
+    async def _tests_demanded_in(self, job: Job) -> str:
+        effective = await job_effective(job, registry=self.store.registry)
+        return effective.said_in("tests_must_pass") if effective.config.tests_must_pass else ""
 
     async def _diffs(self, job: Job, proposal: Proposal | None) -> tuple[str, str]:
         if proposal is None or job.state not in _NEEDS_DIFF:

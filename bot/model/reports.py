@@ -193,7 +193,8 @@ class JobView:
 
     The diffs are unified diffs of the proposal's tree against each parent, untrusted text. ``superseded_by`` is the
     short id of the job that took this one's place. ``where_it_goes`` says what an approval does for a fork. ``tests``
-    is what they said about the proposal's tree; ``tests_must_pass`` says that without a pass nothing may be approved.
+    is what they said about the proposal's tree; ``tests_demanded_in`` is where it stands that without a pass nothing
+    may be approved, as Markdown; empty where that is nowhere.
     ``approvals`` are those that stand; ``tally`` says how many more are needed, while the proposal waits for them.
     """
 
@@ -214,11 +215,11 @@ class JobView:
     superseded_by: str | None = None
     where_it_goes: str = ""
     tests: SuiteEvidence | None = None
-    tests_must_pass: bool = False
+    tests_demanded_in: str = ""
 
     @property
     def blocked_by_tests(self) -> bool:
         """Whether the proposal may not be approved because its tests did not pass."""
-        if not self.tests_must_pass or self.proposal is None:
+        if not self.tests_demanded_in or self.proposal is None:
             return False
         return self.tests is None or not self.tests.passed_on(self.proposal.tree)

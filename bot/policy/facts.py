@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bot.config_keys import CONFIG_PATH, DEFAULT_CONFIG, RepositoryConfig
+from bot.config_keys import DEFAULT_CONFIG, RepositoryConfig
+from bot.config_layers import Effective
 from bot.errors import ConfigError
 from bot.model.forge import PermissionLevel, PullRequest
 from bot.model.jobs import Job
 from bot.model.pauses import Pause
 from bot.model.proposals import Proposal, SuiteEvidence
 from bot.model.reports import ConflictRecord
-from bot.model.text import code_span
 from bot.model.work import Issue
 from bot.policy.limits import ServerLimits
 
@@ -23,10 +23,10 @@ class Facts:
     relation the forge says somebody stands to the repository, are no facts: they never decide anything.
 
     ``config`` is None with ``config_error`` when a file of it is invalid, and None without it when there is no file;
-    ``sources`` names the file that decided each of its keys. ``pull_request`` is None for an issue, ``issue`` for a
-    pull request. ``active`` is the job that has not ended, ``latest`` the newest whatever its state, ``proposal`` that
-    of the latest job, ``published`` the job that a rollback would undo. ``conflicts`` are the latest job's, looked up
-    only for those who approve or take; ``tests`` is what the repository's tests said about the proposal's tree, for
+    ``sources`` names the file and line that decided each of its keys. ``pull_request`` is None for an issue, ``issue``
+    for a pull request. ``active`` is the job that has not ended, ``latest`` the newest whatever its state, ``proposal``
+    that of the latest job, ``published`` the job that a rollback would undo. ``conflicts`` are the latest job's, looked
+    up only for those who approve or take; ``tests`` is what the repository's tests said about the proposal's tree, for
     those who approve.
     ``head_may_run`` is False for the head of a fork that nobody who may write here answers for, by ``ok`` or as its
     author.
@@ -56,5 +56,5 @@ class Facts:
         return self.config or DEFAULT_CONFIG
 
     def said_in(self, key: str) -> str:
-        """The file that decided a key, as people are told of it."""
-        return code_span(self.sources.get(key, CONFIG_PATH))
+        """The file and line that decided a key, as people are told of it."""
+        return Effective(sources=self.sources).said_in(key)

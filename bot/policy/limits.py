@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bot.config_keys import CONFIG_PATH, RepositoryConfig
+from bot.config_keys import RepositoryConfig
 from bot.model.intents import Allowed, Refused
 from bot.model.runs import RunLimits
 
@@ -76,12 +76,12 @@ def direct_hunks(config: RepositoryConfig, server: ServerLimits) -> int:
     return config.resolvers.direct_max_hunks if wanted else 0
 
 
-def check_conflicts(config: RepositoryConfig, conflicted: int) -> Allowed | Refused:
-    """Whether a merge with so many conflicted files is for the bot."""
+def check_conflicts(config: RepositoryConfig, conflicted: int, *, said_in: str) -> Allowed | Refused:
+    """Whether a merge with so many conflicted files is for the bot; ``said_in`` is where the limit stands."""
     if conflicted > config.max_conflicted_files:
         message = (
             f"{conflicted} files conflict; this repository leaves merges with more than {config.max_conflicted_files} "
-            f"to people (`max_conflicted_files` in `{CONFIG_PATH}`)."
+            f"to people (`max_conflicted_files` in {said_in})."
         )
         return Refused(rule="conflicted-files", message=message)
     return Allowed(reasons=(f"{conflicted} conflicted files, at most {config.max_conflicted_files} allowed",))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from bot.commands import PREFIX, CommandName
-from bot.config_keys import CONFIG_PATH, RepositoryConfig
+from bot.config_keys import RepositoryConfig
 from bot.model.forge import PullRequest
 from bot.model.intents import Allowed, Refused
 from bot.model.proposals import Approval, Proposal, ProposalKind, SuiteEvidence, SuiteOutcome
@@ -51,14 +51,19 @@ def check_fresh(
     return Allowed(reasons=("head, base, tree, parents and diff are those that were shown",))
 
 
-def check_tests(proposal: Proposal, tests: SuiteEvidence | None, config: RepositoryConfig) -> Allowed | Refused | None:
-    """Whether the repository's tests let a proposal be approved; None where nobody asks them."""
+def check_tests(
+    proposal: Proposal, tests: SuiteEvidence | None, config: RepositoryConfig, *, said_in: str
+) -> Allowed | Refused | None:
+    """Whether the repository's tests let a proposal be approved; None where nobody asks them.
+
+    ``said_in`` is where ``tests_must_pass`` was decided.
+    """
     if not config.tests_must_pass or proposal.kind is ProposalKind.PARTIAL:
         return None
     if tests is not None and tests.passed_on(proposal.tree):
         return Allowed(reasons=("the tests passed on exactly this tree",))
     message = (
-        f"Here nothing is approved before its tests pass (`tests_must_pass` in `{CONFIG_PATH}`), and "
+        f"Here nothing is approved before its tests pass (`tests_must_pass` in {said_in}), and "
         f"{_why_not(proposal, tests)}. `{PREFIX} retry` starts again, with new tests."
     )
     return Refused(rule="tests", message=message)

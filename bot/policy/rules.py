@@ -195,7 +195,7 @@ def _configuration(intent: Intent, facts: Facts) -> Decision | None:
         return None
     line = "" if error.line is None else f", line {error.line}"
     key = "" if error.key is None else f", key {code_span(error.key)}"
-    branch = "base" if error.path == CONFIG_PATH else "default"
+    branch = "base" if error.path == CONFIG_PATH and facts.pull_request is not None else "default"
     where = f"{code_span(error.path)} on the {branch} branch{line}{key}"
     message = f"{where}: {error} Nothing runs until it is right."
     return Refused(rule="configuration", message=message)
@@ -299,7 +299,7 @@ def _proposal(intent: Intent, facts: Facts) -> Decision | None:
 def _tests(intent: Intent, facts: Facts) -> Decision | None:
     if not isinstance(intent, Approve) or facts.proposal is None:
         return None
-    return check_tests(facts.proposal, facts.tests, facts.settings)
+    return check_tests(facts.proposal, facts.tests, facts.settings, said_in=facts.said_in("tests_must_pass"))
 
 
 def _commit(intent: Intent, facts: Facts) -> Decision | None:

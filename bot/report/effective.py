@@ -6,15 +6,17 @@ import msgspec
 
 from bot.config_keys import CONFIG_PATH, SHARED_PATH, SHARED_REPOSITORY
 from bot.config_layers import Effective, all_keys, value_of
+from bot.model.forge import ThreadKind
 from bot.report.markdown import code, escape_pipes
 from bot.report.sections import joined
 
 _VALUE_ROOM: Final = 400
 
 DEFAULT: Final = "default"
-INTRODUCTION: Final = "This holds for the pull request's base branch now."
+PULL_REQUEST: Final = "This holds for the pull request's base branch now."
+ISSUE: Final = "This holds for issues now: the repository's file is that of its default branch."
 POINTER: Final = (
-    f"A repository says it in `{CONFIG_PATH}` on that branch; an organisation or group for all of its repositories in "
+    f"A repository says it in `{CONFIG_PATH}`, at its root; an organisation or group for all of its repositories in "
     f"`{SHARED_PATH}` of its repository `{SHARED_REPOSITORY}`. Paths that are always protected are not listed."
 )
 
@@ -25,15 +27,15 @@ def written(value: object) -> str:
 
 
 def rows(effective: Effective) -> list[tuple[str, Any, str]]:
-    """Each key with its value as plain data, and the files that decided it; empty where nobody did."""
+    """Each key with its value as plain data, and the files and lines that decided it; empty where nobody did."""
     values = {key: msgspec.to_builtins(value_of(effective.config, key)) for key in all_keys()}
     return [(key, value, effective.source(key) or "") for key, value in values.items()]
 
 
-def render_config(effective: Effective) -> str:
+def render_config(effective: Effective, thread: ThreadKind = ThreadKind.PULL) -> str:
     """The text that answers ``config``, for ``bot.report.reply.render_reply``."""
     table = ["| Key | Value | Where from |", "|---|---|---|"]
     for key, value, source in rows(effective):
         where = escape_pipes(code(source)) if source else DEFAULT
         table.append(f"| {code(key)} | {escape_pipes(code(written(value), _VALUE_ROOM))} | {where} |")
-    return joined([INTRODUCTION, "\n".join(table), POINTER])
+    return joined([PULL_REQUEST if thread is ThreadKind.PULL else ISSUE, "\n".join(table), POINTER])

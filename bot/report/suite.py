@@ -17,10 +17,11 @@ _LOG_ROOM: Final = 4_000
 """Units of the fence that holds the end of a log, with its bars."""
 
 NOT_RUN: Final = "No tests were run on this."
-NOT_CONFIGURED: Final = f"No tests were run: `{CONFIG_PATH}` on the base branch names no `test_command`."
+NOT_CONFIGURED: Final = (
+    f"No tests were run: no `test_command` stands in `{CONFIG_PATH}` on the base branch, nor in an organisation's file."
+)
 UNDER_WAY: Final = "The repository's tests are running."
 ALL_THE_SAME: Final = "To approve it is to decide that it is pushed all the same."
-BLOCKED: Final = f"Nothing is approved here before its tests pass (`tests_must_pass` in `{CONFIG_PATH}`)."
 LOG: Final = "The end of what the tests printed"
 
 
@@ -39,7 +40,7 @@ def _meaning(view: JobView) -> str:
     if view.job.state is not JobState.AWAITING_APPROVAL:
         return ""
     if view.blocked_by_tests:
-        return BLOCKED
+        return f"Nothing is approved here before its tests pass (`tests_must_pass` in {view.tests_demanded_in})."
     bad = view.tests is not None and view.tests.outcome in {SuiteOutcome.FAILED, SuiteOutcome.TIMED_OUT}
     return ALL_THE_SAME if bad else ""
 

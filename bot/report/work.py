@@ -1,5 +1,6 @@
 """Reports about work that people asked for in words, and the sentences in them."""
 
+import re
 from typing import Final, assert_never
 
 from bot.commands import PREFIX
@@ -18,6 +19,8 @@ _ANSWER_ROOM: Final = 30_000
 _SUMMARY_ROOM: Final = 6_000
 _TITLE_ROOM: Final = 200
 _READ: Final = 20_000
+
+_NUMBER: Final = re.compile(r"[#!]([0-9]{1,10})\b", re.ASCII)
 
 EDITED: Final = "The description was edited after this was asked for; what it said then counts."
 RESOLVED_UNKNOWN: Final = (
@@ -192,8 +195,11 @@ def body(view: JobView) -> list[str]:  # noqa: C901, PLR0911 - what each state s
 
 
 def _published(view: JobView) -> str:
-    """The one sentence in which a pull request of our own is linked."""
-    return view.job.message or ""
+    """The one sentence in which a pull request of our own is linked; nothing else goes through as it is."""
+    message = view.job.message or ""
+    number = _NUMBER.search(message)
+    ours = number is not None and message == opened(view.job.request.repository.forge, int(number[1]))
+    return message if ours else said(message, "")
 
 
 def _asked(view: JobView) -> str:

@@ -22,11 +22,22 @@ async def test_what_the_organisation_says_binds_its_repositories(tmp_path: Path,
         await organisation(play, "version: 1\nbudget_usd: 2\nprotected_paths: [fees.py]\nmodel: opus\n")
         play.say("/flowforge config", who=play.stranger)
         reply = await play.until_reply("| Key | Value |")
-        assert f"| `budget_usd` | `2.0` | `{play.side.shared}/flowforge.yml` |" in reply
-        assert '| `model` | `"sonnet"` | `.flowforge.yml` |' in reply
+        assert f"| `budget_usd` | `2.0` | `{play.side.shared}/flowforge.yml:2` |" in reply
+        assert '| `model` | `"sonnet"` | `.flowforge.yml:3` |' in reply
         play.say("/flowforge resolve --budget 3")
         refusal = await play.until_reply("Rule: `budget`")
-        assert f"`budget_usd` in `{play.side.shared}/flowforge.yml`" in refusal
+        assert f"`budget_usd` in `{play.side.shared}/flowforge.yml:2`" in refusal
+
+
+async def test_the_configuration_can_be_asked_for_under_an_issue(tmp_path: Path, forge: ForgeKind) -> None:
+    async with playing(tmp_path, HONEST, forge=forge) as play:
+        await organisation(play, "version: 1\nmodel: opus\n")
+        issue = play.forge.people.open_issue(play.repository, author=play.author, title="Rates", body="Too high.")
+        play.forge.people.comment(issue, play.author, "/flowforge config")
+        await play.forge.wait_for(lambda: play.forge.comments(issue, play.forge.bot), what="an answer")
+        (reply,) = play.forge.comments(issue, play.forge.bot)
+        assert "default branch" in reply.body
+        assert f'| `model` | `"opus"` | `{play.side.shared}/flowforge.yml:2` |' in reply.body
 
 
 async def test_a_job_runs_by_what_the_organisation_said_when_it_was_accepted(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ def test_what_holds_is_shown_with_where_it_comes_from(place: Path, flowforge: Pr
     arguments = ("--organisation", "organisation.yml", "--effective", ".")
     lines = flowforge(place, "config", "check", *arguments).output.splitlines()
     assert lines[0] == "organisation.yml, .flowforge.yml: valid"
-    assert "budget_usd: 2.0  # organisation.yml" in lines
-    assert 'protected_paths: ["deploy/**","infra/**"]  # organisation.yml, .flowforge.yml' in lines
+    assert "budget_usd: 2.0  # organisation.yml:2" in lines
+    assert 'protected_paths: ["deploy/**","infra/**"]  # organisation.yml:3, .flowforge.yml:3' in lines
     assert "enabled: true  # default" in lines
 
 
@@ -43,8 +43,8 @@ def test_as_json_what_holds_has_its_key_value_and_source(place: Path, flowforge:
     found = done.document(SCHEMA)
     assert (done.code, found["valid"], found["errors"]) == (0, True, [])
     values = {each["key"]: (each["value"], each["source"]) for each in found["effective"]}
-    assert values["tests_must_pass"] == (True, "organisation.yml")
-    assert values["resolvers.regenerate"] == ([{"paths": ["a"], "command": "b"}], ".flowforge.yml")
+    assert values["tests_must_pass"] == (True, "organisation.yml:4")
+    assert values["resolvers.regenerate"] == ([{"paths": ["a"], "command": "b"}], ".flowforge.yml:6")
     assert values["model"] == (None, None)
 
 

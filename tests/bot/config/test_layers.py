@@ -27,6 +27,8 @@ from bot.model.forge import ConfigFile, PermissionLevel
 from tests.bot.config.keys import FILES, as_file
 
 ORG: Final = "acme/.flowforge/flowforge.yml"
+ORG_SAYS: Final = f"{ORG}:2"
+OWN_SAYS: Final = f"{CONFIG_PATH}:2"
 
 
 def file(text: str, path: str = CONFIG_PATH) -> ConfigFile:
@@ -44,24 +46,24 @@ def test_no_file_at_all_is_the_default() -> None:
 def test_a_repository_decides_for_itself_and_the_organisation_where_it_says_nothing() -> None:
     whole = both("model: opus\non_conflict: off\n", "model: sonnet\n")
     assert (whole.config.model, whole.config.on_conflict) == ("sonnet", "off")
-    assert whole.source("model") == CONFIG_PATH
-    assert whole.source("on_conflict") == ORG
+    assert whole.source("model") == OWN_SAYS
+    assert whole.source("on_conflict") == f"{ORG}:3"
     assert whole.source("bots") is None
 
 
 STRICTER: Final[dict[str, tuple[str, str, Any, str]]] = {
-    "enabled": ("enabled: false", "enabled: true", False, ORG),
-    "paused": ("paused: true", "paused: false", True, ORG),
-    "permissions.approve": ("permissions: {approve: maintain}", "permissions: {approve: write}", "maintain", ORG),
-    "permissions.cancel": ("permissions: {cancel: read}", "permissions: {cancel: admin}", "admin", CONFIG_PATH),
-    "budget_usd": ("budget_usd: 2", "budget_usd: 50", 2.0, ORG),
-    "timeout_minutes": ("timeout_minutes: 20", "timeout_minutes: 10", 10, CONFIG_PATH),
-    "max_conflicted_files": ("max_conflicted_files: 3", "max_conflicted_files: 9", 3, ORG),
+    "enabled": ("enabled: false", "enabled: true", False, ORG_SAYS),
+    "paused": ("paused: true", "paused: false", True, ORG_SAYS),
+    "permissions.approve": ("permissions: {approve: maintain}", "permissions: {approve: write}", "maintain", ORG_SAYS),
+    "permissions.cancel": ("permissions: {cancel: read}", "permissions: {cancel: admin}", "admin", OWN_SAYS),
+    "budget_usd": ("budget_usd: 2", "budget_usd: 50", 2.0, ORG_SAYS),
+    "timeout_minutes": ("timeout_minutes: 20", "timeout_minutes: 10", 10, OWN_SAYS),
+    "max_conflicted_files": ("max_conflicted_files: 3", "max_conflicted_files: 9", 3, ORG_SAYS),
     "protected_paths": (
         "protected_paths: [deploy/**, b]",
         "protected_paths: [b, infra/**]",
         ("deploy/**", "b", "infra/**"),
-        f"{ORG}, {CONFIG_PATH}",
+        f"{ORG_SAYS}, {OWN_SAYS}",
     ),
     "paths": (
         "paths: [{match: docs, tier: approve}, {match: infra, tier: two_approvals}]",
@@ -71,26 +73,26 @@ STRICTER: Final[dict[str, tuple[str, str, Any, str]]] = {
             PathTier(match="infra", tier="two_approvals"),
             PathTier(match="src", tier="never"),
         ),
-        f"{ORG}, {CONFIG_PATH}",
+        f"{ORG_SAYS}, {OWN_SAYS}",
     ),
     "quiet_hours": (
         'quiet_hours: [{hours: "18:00-08:00"}]',
         'quiet_hours: [{hours: "12:00-13:00", days: [mon]}]',
         (QuietHours(hours="18:00-08:00"), QuietHours(hours="12:00-13:00", days=("mon",))),
-        f"{ORG}, {CONFIG_PATH}",
+        f"{ORG_SAYS}, {OWN_SAYS}",
     ),
-    "approvals.required": ("approvals: {required: 2}", "approvals: {required: 1}", 2, ORG),
+    "approvals.required": ("approvals: {required: 2}", "approvals: {required: 1}", 2, ORG_SAYS),
     "approvals.requester_may_approve": (
         "approvals: {requester_may_approve: false}",
         "approvals: {requester_may_approve: true}",
         False,
-        ORG,
+        ORG_SAYS,
     ),
-    "approvals.codeowners": ("approvals: {codeowners: false}", "approvals: {codeowners: true}", True, CONFIG_PATH),
-    "resolvers.direct": ("resolvers: {direct: false}", "resolvers: {direct: true}", False, ORG),
-    "resolvers.agent": ("resolvers: {agent: true}", "resolvers: {agent: false}", False, CONFIG_PATH),
-    "tests_must_pass": ("tests_must_pass: true", "tests_must_pass: false\ntest_command: make test", True, ORG),
-    "fork_pull_requests": ("fork_pull_requests: off", "fork_pull_requests: allow", "off", ORG),
+    "approvals.codeowners": ("approvals: {codeowners: false}", "approvals: {codeowners: true}", True, OWN_SAYS),
+    "resolvers.direct": ("resolvers: {direct: false}", "resolvers: {direct: true}", False, ORG_SAYS),
+    "resolvers.agent": ("resolvers: {agent: true}", "resolvers: {agent: false}", False, OWN_SAYS),
+    "tests_must_pass": ("tests_must_pass: true", "tests_must_pass: false\ntest_command: make test", True, ORG_SAYS),
+    "fork_pull_requests": ("fork_pull_requests: off", "fork_pull_requests: allow", "off", ORG_SAYS),
 }
 
 
@@ -233,7 +235,7 @@ def test_each_key_comes_from_whoever_said_it(outer: dict[str, Any], inner: dict[
             assert value_of(whole.config, key) == value_of(DEFAULT_CONFIG, key)
             assert not any(key in each.stated for each in layers.values())
         elif ", " not in source and key != "paths":
-            assert value_of(whole.config, key) == value_of(layers[source].config, key)
+            assert value_of(whole.config, key) == value_of(layers[source.partition(":")[0]].config, key)
 
 
 @given(FILES)

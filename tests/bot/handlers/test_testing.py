@@ -215,7 +215,7 @@ async def test_without_a_command_no_tests_run_and_that_is_said(databases: Sqlite
         await bench.until_proposed()
         assert kinds(bench) == [RunKind.AGENT]
         assert (await evidence(bench)).outcome is SuiteOutcome.NOT_CONFIGURED
-        words = "No tests were run: `.flowforge.yml` on the base branch names no `test_command`."
+        words = "No tests were run: no `test_command` stands in `.flowforge.yml` on the base branch"
         assert words in bench.stickies[0]
         assert words in summary(bench)
 
@@ -303,7 +303,7 @@ async def test_a_proposal_whose_tests_failed_is_not_approved_where_they_have_to_
     await finish_tests(strict, exit_code=1)
     await waits(strict)
     for report in (strict.stickies[0], summary(strict)):
-        assert "Nothing is approved here before its tests pass (`tests_must_pass` in `.flowforge.yml`)." in report
+        assert "Nothing is approved here before its tests pass (`tests_must_pass` in `.flowforge.yml:3`)." in report
         assert "/flowforge approve" not in report
     assert buttons(strict) == ["Retry", "Discard"]
     head = strict.head

@@ -50,11 +50,13 @@ def test_the_nearest_wish_for_a_model_counts(asked: str | None, configured: str 
 
 def test_a_merge_with_too_many_conflicts_is_left_to_people() -> None:
     config = RepositoryConfig(version=1, max_conflicted_files=2)
-    assert check_conflicts(config, 2) == Allowed(reasons=("2 conflicted files, at most 2 allowed",))
-    assert check_conflicts(config, 3) == Refused(
+    assert check_conflicts(config, 2, said_in="`acme/.flowforge/flowforge.yml:4`") == Allowed(
+        reasons=("2 conflicted files, at most 2 allowed",)
+    )
+    assert check_conflicts(config, 3, said_in="`acme/.flowforge/flowforge.yml:4`") == Refused(
         rule="conflicted-files",
         message="3 files conflict; this repository leaves merges with more than 2 to people "
-        "(`max_conflicted_files` in `.flowforge.yml`).",
+        "(`max_conflicted_files` in `acme/.flowforge/flowforge.yml:4`).",
     )
 
 

@@ -71,7 +71,7 @@ def test_where_tests_have_to_pass_only_a_pass_on_exactly_this_tree_is_enough(
 ) -> None:
     proposal = replace(PROPOSAL, kind=kind)
     config = STRICT if must else RepositoryConfig(version=1, test_command="make test")
-    answer = check_tests(proposal, replace(PASSED, outcome=outcome, tree=tree), config)
+    answer = check_tests(proposal, replace(PASSED, outcome=outcome, tree=tree), config, said_in="`a:2`")
     if not must or kind is ProposalKind.PARTIAL:
         assert answer is None
     elif outcome is SuiteOutcome.PASSED and tree == TREE:
@@ -82,8 +82,8 @@ def test_where_tests_have_to_pass_only_a_pass_on_exactly_this_tree_is_enough(
 
 
 def test_tests_that_were_never_run_did_not_pass() -> None:
-    assert isinstance(check_tests(PROPOSAL, None, STRICT), Refused)
-    assert check_tests(PROPOSAL, None, RepositoryConfig(version=1, test_command="make test")) is None
+    assert isinstance(check_tests(PROPOSAL, None, STRICT, said_in="`a:2`"), Refused)
+    assert check_tests(PROPOSAL, None, RepositoryConfig(version=1, test_command="make test"), said_in="") is None
 
 
 CHANGES: dict[str, tuple[dict[str, Any], str]] = {

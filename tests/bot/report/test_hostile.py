@@ -143,7 +143,7 @@ def hostile_views(draw: st.DrawFn) -> JobView:
         publication=draw(st.none() | st.just(replace(PUBLICATION, new=draw(HOSTILE)))),
         superseded_by=draw(st.none() | HOSTILE),
         tests=draw(st.none() | TESTS),
-        tests_must_pass=draw(st.booleans()),
+        tests_demanded_in=draw(st.sampled_from(["", "`.flowforge.yml:3`"])),
     )
 
 

@@ -128,9 +128,13 @@ VIEWS: dict[str, JobView] = {
         approvals=(APPROVAL,),
         publication=replace(PUBLICATION, ref="refs/heads/flowforge/for-12-01234567", old="", pull_number=14),
     ),
-    "resolve_tests_passed": _offered(JobState.AWAITING_APPROVAL, tests=SUITE, tests_must_pass=True),
+    "resolve_tests_passed": _offered(
+        JobState.AWAITING_APPROVAL, tests=SUITE, tests_demanded_in="`acme/.flowforge/flowforge.yml:3`"
+    ),
     "resolve_tests_failed": _offered(JobState.AWAITING_APPROVAL, tests=SUITE_FAILED),
-    "resolve_tests_failed_must_pass": _offered(JobState.AWAITING_APPROVAL, tests=SUITE_FAILED, tests_must_pass=True),
+    "resolve_tests_failed_must_pass": _offered(
+        JobState.AWAITING_APPROVAL, tests=SUITE_FAILED, tests_demanded_in="`acme/.flowforge/flowforge.yml:3`"
+    ),
     "resolve_tests_timed_out": _offered(
         JobState.AWAITING_APPROVAL,
         tests=replace(SUITE, outcome=SuiteOutcome.TIMED_OUT, exit_status=None, duration_ms=900_000),
