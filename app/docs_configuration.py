@@ -54,8 +54,8 @@ def parts() -> tuple[str, ...]:
             "under. [flowforge.schema.json](flowforge.schema.json) is the JSON Schema, for editors."
         ),
         (
-            "Before you push it, `flowforge config check` says in your clone whether the file is valid, and where it is "
-            "not; `--effective` adds every key with its value. Under a pull request or an issue, `/flowforge config` "
+            "Before you push it, `flowforge config check` says in your clone whether the file is valid, and where it "
+            "is not; `--effective` adds every key with its value. Under a pull request or an issue, `/flowforge config` "
             "answers with what holds there and which file and line says so."
         ),
         (
