@@ -55,8 +55,8 @@ def parts() -> tuple[str, ...]:
         ),
         (
             "Before you push it, `flowforge config check` says in your clone whether the file is valid, and where it "
-            "is not; `--effective` adds every key with its value. Under a pull request or an issue, `/flowforge config` "
-            "answers with what holds there and which file and line says so."
+            "is not; `--effective` adds every key with its value. Under a pull request or an issue, `/flowforge "
+            "config` answers with what holds there and which file and line says so."
         ),
         (
             "```yaml\nversion: 1\npermissions:\n  approve: maintain\nbudget_usd: 2.5\nprotected_paths:\n  - infra/**\n"

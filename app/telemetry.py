@@ -35,6 +35,13 @@ RUNS_ENDED: Final = Counter(
 JOBS_WAITING: Final = Gauge(
     "flowforge_jobs_waiting", "Jobs that wait for a worker or for their turn, as a sweep saw them", registry=REGISTRY
 )
+PAUSED: Final = Gauge(
+    "flowforge_paused",
+    "What commands have paused, as a sweep saw it: 1 while everything is (scope `everywhere`), and how many single "
+    "repositories are (scope `repositories`)",
+    ["scope"],
+    registry=REGISTRY,
+)
 SANDBOXES_SUNK: Final = Counter(
     "flowforge_sandboxes_sunk_total", "Sandboxes removed because no live run was theirs", registry=REGISTRY
 )

@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 from app.jobs.worker import BoundSweep
-from app.telemetry import JOBS_WAITING, REPAIRS, ROWS_REMOVED, SANDBOXES_SUNK, SWEPT
+from app.telemetry import JOBS_WAITING, PAUSED, REPAIRS, ROWS_REMOVED, SANDBOXES_SUNK, SWEPT
 from app.wiring_parts import Parts
 from bot.errors import SandboxError
 from bot.handlers.conclude import Conclude
@@ -74,6 +74,9 @@ def _own_works(parts: Parts, supervisor: Supervisor, run: RunSweep) -> Mapping[s
         await ring()
         await run.beats()
         JOBS_WAITING.set(await store.jobs.waiting(clock.now()))
+        paused = await store.pauses.count()
+        PAUSED.labels(scope="everywhere").set(int(paused.everywhere))
+        PAUSED.labels(scope="repositories").set(paused.repositories)
         return Swept()
 
     return {

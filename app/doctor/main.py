@@ -25,7 +25,7 @@ from bot.ports.system import Clock
 
 SETTINGS: Final = "settings"
 
-_STORE: Final = (stores.DATABASE, stores.MIGRATIONS, stores.DATABASE_CLOCK)
+_STORE: Final = (stores.DATABASE, stores.MIGRATIONS, stores.DATABASE_CLOCK, stores.PAUSES)
 _REDIS: Final = (stores.REDIS, stores.PERSISTENCE)
 _GITHUB: Final = (forge.CLOCK, forge.APP, forge.PERMISSIONS, forge.EVENTS, forge.INSTALLATIONS)
 _GITLAB: Final = (forge.CLOCK, gitlab.TOKEN, gitlab.PROJECTS)

@@ -15,6 +15,7 @@ from bot.ports.system import Clock
 DATABASE: Final = "database"
 MIGRATIONS: Final = "migrations"
 DATABASE_CLOCK: Final = "database_clock"
+PAUSES: Final = "pauses"
 REDIS: Final = "redis"
 PERSISTENCE: Final = "redis_persistence"
 
@@ -30,14 +31,31 @@ async def database_checks(store: SqlStore, clock: Clock) -> list[Check]:
         todo="Start the database, or correct FLOWFORGE_DATABASE_URL.",
     )
     if there.state is State.FAILED:
-        return [there, skipped(MIGRATIONS, _NOT_THERE), skipped(DATABASE_CLOCK, _NOT_THERE)]
+        return [there, *(skipped(name, _NOT_THERE) for name in (MIGRATIONS, DATABASE_CLOCK, PAUSES))]
     tables = await asked(
         MIGRATIONS,
         migrations_probe(store),
         says="every migration was applied",
         todo="Run `flowforge migrate` with this version of FlowForge, and then restart its processes.",
     )
-    return [there, tables, await _database_clock(store, clock)]
+    paused = skipped(PAUSES, "its table may be missing") if tables.state is State.FAILED else await _pauses(store)
+    return [there, tables, await _database_clock(store, clock), paused]
+
+
+async def _pauses(store: SqlStore) -> Check:
+    """A pause is no fault, but whoever wonders why nothing happens looks here."""
+    try:
+        whole, count = await store.pauses.of(None), await store.pauses.count()
+    except StoreError as error:
+        return failed(PAUSES, str(error), "See the database's own log.")
+    single = f"of single repositories, {count.repositories:,} paused" if count.repositories else ""
+    if whole is not None:
+        why = f" ({whole.reason})" if whole.reason else ""
+        says = f"everything is paused since {whole.at:%Y-%m-%d %H:%M} UTC by {whole.by}{why}"
+        return warning(PAUSES, f"{says}; {single}" if single else says, "`flowforge resume` ends it.")
+    if single:
+        return warning(PAUSES, single, "`/flowforge resume` in a repository ends its pause.")
+    return ok(PAUSES, "no command has paused anything")
 
 
 async def _database_clock(store: SqlStore, clock: Clock) -> Check:

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from app.store import audit
 from app.store.engine import Database, insert
 from app.store.pause_tables import pauses
 from bot.model.forge import Actor, RepositoryRef
-from bot.model.pauses import Pause
+from bot.model.pauses import Pause, PauseCount
 from bot.ports.system import Clock
 
 _EVERYWHERE: Final = ""
@@ -58,6 +58,14 @@ class SqlPauses:
         if row is None:
             return None
         return Pause(by=row.by, reason=row.reason, at=row.at, everywhere=row.scope == _EVERYWHERE)
+
+    async def count(self) -> PauseCount:
+        """How much is paused."""
+        everywhere = pauses.c.scope == _EVERYWHERE
+        query = select(func.count(), func.count().filter(everywhere)).select_from(pauses)
+        async with self._database.reading() as connection:
+            every, whole = (await connection.execute(query)).one()
+        return PauseCount(everywhere=whole > 0, repositories=every - whole)
 
 
 def _actor(by: Actor | None) -> str:

@@ -15,3 +15,11 @@ class Pause:
     reason: str
     at: datetime
     everywhere: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseCount:
+    """How much is paused: everything or not, and so many single repositories besides."""
+
+    everywhere: bool
+    repositories: int

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from bot.model.forge import Actor, RepositoryRef
-from bot.model.pauses import Pause
+from bot.model.pauses import Pause, PauseCount
 
 
 class Pauses(Protocol):
@@ -22,4 +22,8 @@ class Pauses(Protocol):
 
     async def of(self, repository: RepositoryRef | None) -> Pause | None:
         """The pause that holds for a repository: of everything, else its own; for None, that of everything."""
+        ...
+
+    async def count(self) -> PauseCount:
+        """How much is paused by a command; what files say (``paused: true``) is not in it."""
         ...

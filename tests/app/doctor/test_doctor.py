@@ -35,6 +35,7 @@ from app.store.database import SqlStore
 from app.store.migrate import downgrade, upgrade
 from app.system import SystemClock, SystemIds
 from bot.errors import SettingsError
+from bot.model.forge import Actor, ForgeKind, RepositoryRef
 from runners.guest.probe_words import Outcome
 from runners.isolation import Attempt, IsolationReport
 from tests.app.jobs.parts import NOWHERE, settings_of
@@ -141,7 +142,10 @@ async def test_a_development_installation_is_well_but_no_sandbox(here: Installat
 async def test_a_database_that_is_gone(here: Installation) -> None:
     here.changes["database_url"] = f"sqlite:///{here.directory / 'nowhere' / 'x.db'}"
     checks = await here.examine()
-    assert states(checks) == WELL | {"database": "failed", "migrations": "skipped", "database_clock": "skipped"}
+    assert states(checks) == WELL | {
+        "database": "failed",
+        **dict.fromkeys(("migrations", "database_clock", "pauses"), "skipped"),
+    }
     assert "FLOWFORGE_DATABASE_URL" in checks["database"].todo
 
 
@@ -155,8 +159,24 @@ async def test_a_database_of_no_known_kind_names_the_setting_and_no_password(her
 async def test_tables_that_are_old(here: Installation) -> None:
     await downgrade(f"sqlite:///{here.database}", revision="0001")
     checks = await here.examine()
-    assert states(checks) == WELL | {"migrations": "failed"}
+    assert states(checks) == WELL | {"migrations": "failed", "pauses": "skipped"}
     assert "flowforge migrate" in checks["migrations"].todo
+
+
+async def test_what_is_paused_is_said(here: Installation) -> None:
+    store = SqlStore.open(f"sqlite:///{here.database}", SystemClock(), SystemIds())
+    try:
+        repository = RepositoryRef(forge=ForgeKind.GITHUB, id=7, owner="acme", name="pay", installation_id=1)
+        await store.pauses.begin(repository, by=Actor(id=1, login="ada"), reason="")
+        checks = await here.examine()
+        assert (checks["pauses"].state, checks["pauses"].says) == (State.WARNING, "of single repositories, 1 paused")
+        await store.pauses.begin(None, by=None, reason="release week")
+    finally:
+        await store.close()
+    paused = (await here.examine())["pauses"]
+    assert paused.says.startswith("everything is paused since 20")
+    assert paused.says.endswith("by an operator (release week); of single repositories, 1 paused")
+    assert paused.todo == "`flowforge resume` ends it."
 
 
 async def test_a_redis_that_is_gone(here: Installation) -> None:
