@@ -128,6 +128,10 @@ class ForgeRouter:
         """Ask the repository's forge."""
         return await self._of(repository.forge).shared_config(repository)
 
+    async def pipeline_file(self, repository: RepositoryRef) -> str | None:
+        """Ask the repository's forge."""
+        return await self._of(repository.forge).pipeline_file(repository)
+
     async def git_access(self, repository: RepositoryRef, *, write: bool) -> GitAccess:
         """Ask the repository's forge."""
         return await self._of(repository.forge).git_access(repository, write=write)

@@ -204,6 +204,16 @@ class GitMirrors:
         """
         return await self._opened(repository, diffs.entry, tree, path)
 
+    async def names(
+        self, repository: RepositoryRef, tree: str, *, endings: tuple[str, ...], limit: int
+    ) -> list[str] | None:
+        """The paths of a tree's files with one of those endings, in small letters; None where there are more.
+
+        Raises:
+            GitError: there is no such tree, or it is a bomb.
+        """
+        return await self._opened(repository, diffs.names, tree, endings=endings, limit=limit)
+
     async def directories(
         self, repository: RepositoryRef, tree: str, paths: Sequence[str]
     ) -> Mapping[str, Mapping[str, str]]:

@@ -5,6 +5,7 @@ context, binary files by their ids. (libgit2 adds the ``---`` and ``+++`` lines 
 behind names with spaces.) No attribute of the repository changes them.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -15,7 +16,7 @@ from pygit2.enums import DiffOption
 from bot.errors import GitError, TreeRefusedError
 from bot.git.names import shown
 from bot.git.objects import commit_of, tree_oid
-from bot.git.trees import TREE, Entry, check_size, find, read_tree
+from bot.git.trees import TREE, Entry, check_size, find, read_tree, walk
 from bot.model.conflicts import Stage
 
 MAX_DIFF_INPUT: Final = 256 * 1024 * 1024
@@ -83,6 +84,25 @@ def entry(repo: pygit2.Repository, tree: str, path: str) -> Stage | None:
     """What stands at a path of a tree or of a commit's tree, None when nothing or a directory does."""
     found = find(repo, tree_oid(repo, tree), path.encode("utf-8", "surrogateescape"))
     return Stage(mode=f"{found.mode:06o}", oid=str(found.oid)) if found is not None and found.mode != TREE else None
+
+
+def names(repo: pygit2.Repository, tree: str, *, endings: tuple[str, ...], limit: int) -> list[str] | None:
+    """The paths of a tree's files with one of some endings, in small letters; None where there are more than ``limit``.
+
+    Raises:
+        GitError: it is too large to be walked.
+    """
+    root = tree_oid(repo, tree)
+    check_size(repo, root)
+    wanted = tuple(ending.encode() for ending in endings)
+    found: list[str] = []
+    for path, _ in walk(repo, root):
+        if path.lower().endswith(wanted):
+            if len(found) == limit:
+                return None
+            with contextlib.suppress(UnicodeDecodeError):
+                found.append(path.decode("utf-8"))
+    return found
 
 
 def directories(repo: pygit2.Repository, tree: str, paths: Iterable[str]) -> dict[str, dict[str, str]]:

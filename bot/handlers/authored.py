@@ -1,6 +1,7 @@
 """What an agent changed, put beside the tree that it is made on."""
 
-from bot.model.forge import RepositoryRef
+from bot.handlers.pipelines import pipeline_files
+from bot.model.jobs import Job
 from bot.model.resolutions import AuthoredChange
 from bot.model.runs import WorkAnswer
 from bot.ports.git import Git
@@ -9,8 +10,14 @@ from bot.validation.texts import MAX_PROVABLE_BYTES
 _REGULAR = frozenset({"100644", "100755"})
 
 
-async def authored(git: Git, repository: RepositoryRef, tree: str, answer: WorkAnswer) -> AuthoredChange:
-    """The change that an answer amounts to, with all that the gate has to know about the tree."""
+async def authored(git: Git, job: Job, answer: WorkAnswer, *, pipeline: str | None) -> AuthoredChange:
+    """The change that an answer amounts to, with all that the gate has to know about the tree it is made on.
+
+    ``pipeline`` is the file that says what the forge's CI runs, where it may name others.
+    """
+    repository = job.request.repository
+    tree = await git.tree_of(repository, job.head_sha)
+    trees = [tree] if job.base_sha is None else [tree, await git.tree_of(repository, job.base_sha)]
     before: dict[str, bytes | None] = {}
     modes: dict[str, str] = {}
     new = set[str]()
@@ -32,4 +39,5 @@ async def authored(git: Git, repository: RepositoryRef, tree: str, answer: WorkA
         modes=modes,
         new=frozenset(new),
         directories=await git.directories(repository, tree, list(before)),
+        pipelines=() if pipeline is None else await pipeline_files(git, repository, pipeline, trees),
     )

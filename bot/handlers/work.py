@@ -200,9 +200,8 @@ class TakeWork:
                 lease, JobState.NOTHING_TO_DO, rule="no_change", message=work.NOTHING_CHANGED
             )
         config = await job_config(job, registry=self.store.registry)
-        repository = job.request.repository
-        tree = await self.propose.git.tree_of(repository, job.head_sha)
-        change = await authored(self.propose.git, repository, tree, answer)
+        pipeline = await self.propose.forge.pipeline_file(job.request.repository)
+        change = await authored(self.propose.git, job, answer, pipeline=pipeline)
         result = await asyncio.to_thread(judge, change, protected=protected_paths(config))
         result = with_oddities(result, answer.oddities)
         await self.store.proposals.save_gate(job.id, job.attempt, result)

@@ -171,7 +171,8 @@ class AuthoredChange:
     ``before`` has each changed or deleted file as it was, None where there was none or it is too large to be read.
     ``modes`` has the mode of each of them: a new file's is ``100644``. ``new`` are the changed paths at which no file
     was. ``directories`` are all those of the tree on the way to the paths, the root as "", with the names in each and
-    their modes.
+    their modes. ``pipelines`` says what is a part of the forge's CI, see ``bot.validation.pipelines``: empty means
+    nothing beside the files that always are.
     """
 
     before: Mapping[str, bytes | None]
@@ -180,3 +181,4 @@ class AuthoredChange:
     modes: Mapping[str, str]
     new: frozenset[str]
     directories: Mapping[str, Mapping[str, str]]
+    pipelines: tuple[str, ...] = ()

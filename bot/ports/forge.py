@@ -121,6 +121,13 @@ class Forge(Protocol):
         """
         ...
 
+    async def pipeline_file(self, repository: RepositoryRef) -> str | None:
+        """The file of the repository that says what the forge's CI runs, and may name other files that say more.
+
+        None where all such files stand in places of their own (GitHub), or in another repository.
+        """
+        ...
+
     async def git_access(self, repository: RepositoryRef, *, write: bool) -> GitAccess:
         """A credential for git on this one repository, with the least permissions for the act."""
         ...

@@ -158,6 +158,15 @@ class Git(Protocol):
         """What stands at a path of a tree, None when nothing or a directory does."""
         ...
 
+    async def names(
+        self, repository: RepositoryRef, tree: str, *, endings: tuple[str, ...], limit: int
+    ) -> list[str] | None:
+        """The paths of a tree's files with one of those endings, in small letters; None where there are more.
+
+        Paths that are no UTF-8 are left out. Raises ``GitError``.
+        """
+        ...
+
     async def directories(
         self, repository: RepositoryRef, tree: str, paths: Sequence[str]
     ) -> Mapping[str, Mapping[str, str]]:

@@ -25,6 +25,7 @@ from bot.validation import (
     markers,
     new_lines,
     paths,
+    pipelines,
     places,
     pointers,
     sensitive,
@@ -82,7 +83,7 @@ def judge(change: AuthoredChange, *, protected: Sequence[str]) -> GateResult:
     candidate = _candidate(change, protected)
     found = [finding for _, check in CHECKS for finding in check(candidate)]
     found += places.check(change.directories, sorted(change.new), change.deleted)
-    found += _unread(change)
+    found += [*pipelines.check(change), *_unread(change)]
     for file in traced(candidate):
         for name, check_file in FILE_CHECKS:
             noted = name == new_lines.NAME

@@ -43,6 +43,7 @@ READS_OF_FORGE = frozenset(
         "mention",
         "open_pull_requests",
         "permission",
+        "pipeline_file",
         "pull_request",
         "read_file",
         "sent_deliveries",

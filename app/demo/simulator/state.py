@@ -56,7 +56,8 @@ class Repository:
     """A repository: a bare git repository in ``directory`` and what GitHub keeps beside it.
 
     ``refs`` mirrors ``refs/heads`` and ``refs/tags`` of the bare repository as of the last change, full names to ids.
-    ``threads`` holds pull requests and, on GitHub, the issues that are counted with them; GitLab's are in ``issues``.
+    ``threads`` holds pull requests and, on GitHub, the issues that are counted with them; GitLab's are in ``issues``,
+    and ``ci_config_path`` is where it finds the pipeline: empty means ``.gitlab-ci.yml``.
     """
 
     id: int
@@ -74,6 +75,7 @@ class Repository:
     threads: "dict[int, Issue]" = field(default_factory=dict)
     issues: "dict[int, Issue]" = field(default_factory=dict)
     deleted: bool = False
+    ci_config_path: str = ""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

@@ -2,16 +2,13 @@
 
 import asyncio
 import base64
-import binascii
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
-import msgspec
-
 from bot.config_keys import SHARED_PATH, SHARED_REPOSITORY
-from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
-from bot.forges.github import answers, checks, issues, pulls, redelivery, reviews, shown
+from bot.errors import ForgeNotFoundError, ForgeRefusedError
+from bot.forges.github import answers, checks, files, issues, pulls, redelivery, reviews, shown
 from bot.forges.github.accounts import actor_of
 from bot.forges.github.app_auth import UNKNOWN_ID, Act
 from bot.forges.github.client import GitHubClient
@@ -38,17 +35,6 @@ from bot.model.watch import SeenPull
 from bot.model.work import FailingCheck, Issue, LineComments, ThreadComment
 
 CHECK_RUN_NAME: Final = "FlowForge"
-
-MAX_FILE_BYTES: Final = 1024 * 1024
-"""What the contents API hands out with all of a file's facts.
-
-https://docs.github.com/en/rest/repos/contents#get-repository-content
-"""
-
-MAX_DIRECTORY_ENTRIES: Final = 1000
-"""GitHub lists no more of a directory; what is not among them cannot be looked up."""
-
-_TOO_LARGE: Final = 413
 
 # The level of each built-in role, and the old "permission" that GitHub reports along with it.
 _ROLES: Final = {
@@ -218,31 +204,8 @@ class GitHubForge:
         return await issues.comments(self._client, repository, thread.number, limit=limit)
 
     async def read_file(self, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:
-        """The content of a regular file; None for directories, submodules and symbolic links.
-
-        GitHub answers a symbolic link to a file with that file, so the directory is asked too what the path is.
-        https://docs.github.com/en/rest/repos/contents#get-repository-content
-
-        Raises:
-            ForgeRefusedError: the file is larger than 1 MB.
-        """
-        segments = path.split("/")
-        if not {"", ".", ".."}.isdisjoint(segments):
-            return None
-        url = "/contents{/segments*}{?ref}"
-        try:
-            answer = await self._client.get(repository, Act.READ, url, object, segments=segments, ref=ref)
-            if isinstance(answer, list):
-                return None
-            content = _file_content(answer, path)
-            entries = await self._client.get(
-                repository, Act.READ, url, list[answers.ContentItem], segments=segments[:-1], ref=ref
-            )
-        except ForgeNotFoundError:
-            return None
-        kinds = {entry.path: entry.type for entry in entries}
-        unlisted = "file" if len(entries) >= MAX_DIRECTORY_ENTRIES else None
-        return content if kinds.get(path, unlisted) == "file" else None
+        """See ``bot.forges.github.files``."""
+        return await files.read(self._client, repository, path, ref=ref)
 
     async def shared_config(self, repository: RepositoryRef) -> tuple[ConfigFile, ...]:
         """The file of the account that the repository belongs to, with a token for that account's own repository.
@@ -253,6 +216,14 @@ class GitHubForge:
         shared = replace(repository, id=UNKNOWN_ID, name=SHARED_REPOSITORY)
         data = await self.read_file(shared, SHARED_PATH, ref="HEAD")
         return () if data is None else (ConfigFile(path=f"{shared.full_name}/{SHARED_PATH}", data=data),)
+
+    async def pipeline_file(self, repository: RepositoryRef) -> str | None:
+        """None: workflows are where ``.github/workflows`` is, and so is what they reuse of the repository.
+
+        https://docs.github.com/en/actions/how-tos/reuse-automations/reuse-workflows#calling-a-reusable-workflow
+        """
+        del repository
+        return None
 
     async def git_access(self, repository: RepositoryRef, *, write: bool) -> GitAccess:
         """A token for fetching or for pushing, as git's HTTP transport takes it.
@@ -451,21 +422,6 @@ def _seen(answer: answers.ListedPull) -> SeenPull:
         head_sha=answer.head.sha,
         updated_at=answer.updated_at,
     )
-
-
-def _file_content(answer: object, path: str) -> bytes | None:
-    try:
-        item = msgspec.convert(answer, answers.ContentItem)
-        if item.type != "file":
-            return None
-        if item.size > MAX_FILE_BYTES:
-            raise ForgeRefusedError(f"{path} is larger than {MAX_FILE_BYTES} bytes", status=_TOO_LARGE)
-        content = base64.b64decode(item.content.replace("\n", ""), validate=True)
-    except (msgspec.ValidationError, binascii.Error):
-        raise ForgeUnavailableError("GitHub's answer about a file's content is not as documented") from None
-    if item.encoding != "base64" or len(content) != item.size:
-        raise ForgeUnavailableError("GitHub's answer about a file's content is not whole")
-    return content
 
 
 def _check_run_state(content: CheckRunContent, *, with_annotations: bool) -> dict[str, Any]:

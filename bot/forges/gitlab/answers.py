@@ -32,6 +32,7 @@ class Project(Struct, frozen=True):
     id: int
     path_with_namespace: str
     visibility: str = "private"
+    ci_config_path: str | None = None
 
 
 class DiffRefs(Struct, frozen=True):

@@ -10,6 +10,7 @@ from bot.forges.gitlab import answers
 from bot.forges.gitlab.client import GitLabClient, encoded
 from bot.model.forge import ConfigFile, RepositoryRef
 
+PIPELINE: Final = ".gitlab-ci.yml"
 MAX_FILE_BYTES: Final = 1024 * 1024
 _TOO_LARGE: Final = 413
 _REGULAR: Final = frozenset({"100644", "100755"})
@@ -32,6 +33,16 @@ async def shared_config(client: GitLabClient, repository: RepositoryRef) -> tupl
         if data is not None:
             found.append(ConfigFile(path=f"{project}/{SHARED_PATH}", data=data))
     return tuple(found)
+
+
+async def pipeline_file(client: GitLabClient, repository: RepositoryRef) -> str | None:
+    """Where the project has its pipeline; None where that is another project's file, or one from elsewhere.
+
+    https://docs.gitlab.com/ci/pipelines/settings/#specify-a-custom-cicd-configuration-file
+    """
+    project = await client.get(f"/projects/{repository.id}", answers.Project)
+    path = project.ci_config_path or PIPELINE
+    return None if "@" in path or "://" in path else path.lstrip("/")
 
 
 async def read(client: GitLabClient, repository: RepositoryRef, path: str, *, ref: str) -> bytes | None:

@@ -217,6 +217,10 @@ class GitLabForge:
         """See ``bot.forges.gitlab.hooks``."""
         return await hooks.revive(self._client, repository, address=self._webhook_url)
 
+    async def pipeline_file(self, repository: RepositoryRef) -> str | None:
+        """See ``bot.forges.gitlab.files``."""
+        return await files.pipeline_file(self._client, repository)
+
     async def shared_config(self, repository: RepositoryRef) -> tuple[ConfigFile, ...]:
         """See ``bot.forges.gitlab.files``."""
         return await files.shared_config(self._client, repository)

@@ -9,7 +9,7 @@ from app.demo.simulator.git import File, FileContent
 from app.demo.simulator.state import Issue
 from bot.model.jobs import Job, JobState
 from tests.app.store.backends import Lender
-from tests.bot.handlers.bench import Bench, open_bench
+from tests.bot.handlers.bench import Bench, ForgeBench, GitLabBench, open_bench
 from tests.scenarios.play import ANSWER
 
 CHANGE = {"fees.py": ANSWER.encode()}
@@ -31,7 +31,7 @@ async def bench(databases: Lender, tmp_path: Path) -> AsyncIterator[Bench]:
         yield bench
 
 
-async def implemented(bench: Bench, changed: dict[str, bytes]) -> tuple[Issue, Job]:
+async def implemented(bench: ForgeBench, changed: dict[str, bytes]) -> tuple[Issue, Job]:
     issue = bench.sim.people.open_issue(bench.repository, author=bench.author, title="A fee below zero", body="Refuse.")
     bench.sim.people.comment(issue, bench.maintainer, "/flowforge implement")
     await bench.work()
@@ -43,7 +43,7 @@ async def implemented(bench: Bench, changed: dict[str, bytes]) -> tuple[Issue, J
     return issue, job
 
 
-def said(bench: Bench, issue: Issue) -> str:
+def said(bench: ForgeBench, issue: Issue) -> str:
     return "\n".join(one.body for one in bench.sim.comments(issue, bench.sim.bot))
 
 
@@ -69,3 +69,30 @@ async def test_a_swapped_pointer_is_named_where_people_decide(bench: Bench) -> N
     await implemented(bench, {**CHANGE, "model.bin": POINTER % (b"b" * 64)})
     (draft,) = [one for one in bench.repository.pull_requests() if one.author is bench.sim.bot]
     assert "`model.bin`: This is a pointer of Git LFS" in draft.body
+
+
+CI = {
+    "ci/main.yml": "include:\n  - local: ci/build.yml\n",
+    "ci/build.yml": "include: {local: 'jobs/*.yml'}\nbuild: {script: make}\n",
+    "jobs/test.yml": "include: deep/last.yml\n",
+    "compose.yml": "services: {}\n",
+}
+PARTS = {
+    "ci/main.yml": b"build: {script: id}\n",
+    "ci/build.yml": b"build: {script: id}\n",
+    "jobs/new.yml": b"new: {script: id}\n",
+    "deep/last.yml": b"last: {script: id}\n",
+}
+
+
+async def test_what_the_pipeline_of_a_gitlab_project_includes_is_never_pushed(gitlab: GitLabBench) -> None:
+    await gitlab.sim.people.commit(gitlab.repository, "main", CI, author=gitlab.maintainer)
+    gitlab.repository.ci_config_path = "ci/main.yml"
+    issue, job = await implemented(gitlab, {**CHANGE, **PARTS, "compose.yml": b"services: {a: {}}\n"})
+    assert (job.state, job.rule) == (JobState.UNRESOLVED, "gate"), job.message
+    assert gitlab.branches == {}
+    words = said(gitlab, issue)
+    assert [
+        path for path in PARTS if f"`{path}`: The project's pipeline is, or may be, made of this" not in words
+    ] == []
+    assert "`compose.yml`: The project's" not in words

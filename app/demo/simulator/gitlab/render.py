@@ -148,7 +148,7 @@ def project(world: GitLabWorld, one: Repository, asker: Account | None) -> Json:
         "creator_id": one.owner.id,
         "import_status": "finished",
         "open_issues_count": sum(1 for issue in one.issues.values() if issue.open),
-        "ci_config_path": "",
+        "ci_config_path": one.ci_config_path,
         "shared_with_groups": [],
         "only_allow_merge_if_pipeline_succeeds": False,
         "only_allow_merge_if_all_discussions_are_resolved": False,

@@ -38,7 +38,7 @@ def project(world: GitLabWorld, one: Repository) -> Json:
         "visibility_level": render.VISIBLE[one.private][1],
         "path_with_namespace": one.full_name,
         "default_branch": one.default_branch,
-        "ci_config_path": "",
+        "ci_config_path": one.ci_config_path,
         "homepage": page,
         "url": ssh,
         "ssh_url": ssh,
