@@ -105,6 +105,7 @@ def parts() -> tuple[str, ...]:
         ),
         header + "\n".join(_setting(key, schema, _REGENERATE) for key in keys(schema, _REGENERATE)),
         *_TESTS,
+        *_ON_CHECK_FAILURE,
         *_quiet_hours(schema, header),
         *_shared(),
         "## Protected paths",
@@ -165,6 +166,32 @@ def _approvals(schema: dict[str, Any], header: str) -> tuple[str, ...]:
     )
 
 
+_ON_CHECK_FAILURE: Final = (
+    "## on_check_failure",
+    (
+        "With `fix`, a check run of another App that fails on GitHub, or a pipeline that fails on GitLab, starts the "
+        "job of [`/flowforge fix`](life-of-a-proposal.md#a-fix) on the open pull requests whose head it is. It is "
+        "asked for by the bot on behalf of the configuration, with the limits of the configuration, and what comes of "
+        "it waits for a person's approval like any other fix."
+    ),
+    (
+        "There is one job for each head, however many of its checks fail; it begins with the first of them, and does "
+        "not wait for those that still run. A job that is at work on the pull request is waited for; while a proposal "
+        "waits for an answer, nothing begins. Of a head that FlowForge made itself, by whatever command, nothing "
+        "begins either."
+    ),
+    (
+        "The head of a fork needs an `ok` from somebody with write permission, unless its author may write here. That "
+        "holds with `fork_pull_requests: allow` as well: the stranger who pushes would be the only one to ask."
+    ),
+    (
+        "Where a rule says no, no comment tells of it, since nobody asked: the log and the record of decisions do, and "
+        "the head counts as seen."
+    ),
+    "```yaml\nversion: 1\non_check_failure: fix\nbudget_usd: 2\n```",
+)
+
+
 def _quiet_hours(schema: dict[str, Any], header: str) -> tuple[str, ...]:
     entry = ("quiet_hours", 0)
     return (
@@ -172,8 +199,8 @@ def _quiet_hours(schema: dict[str, Any], header: str) -> tuple[str, ...]:
         (
             "Within them FlowForge begins nothing by itself: a push that brings pull requests into conflict is looked "
             "at, but told of, and resolved where `on_conflict` says so, when the hours end, as far as there still is a "
-            "conflict then. A proposal of the tier `auto` that is ready within them waits for a person. Commands, "
-            "buttons, labels and assignments are people's, and are obeyed at any hour."
+            "conflict then; so it is with checks that fail. A proposal of the tier `auto` that is ready within them "
+            "waits for a person. Commands, buttons, labels and assignments are people's, and are obeyed at any hour."
         ),
         header + "\n".join(_setting(key, schema, entry) for key in keys(schema, entry)),
         (

@@ -22,7 +22,7 @@ from app.settings import ServiceSettings
 from app.store.database import SqlStore
 from app.system import SystemClock, SystemIds, SystemTimer
 from app.telemetry import RUNS_ENDED, RunSpans, span
-from app.wiring_events import bind_route, bind_sync, bind_watch
+from app.wiring_events import bind_failures, bind_route, bind_sync, bind_watch
 from app.wiring_forges import open_forges
 from app.wiring_jobs import bind_jobs
 from app.wiring_parts import Parts, job_caps, keep
@@ -163,6 +163,7 @@ def _bind(parts: Parts, worker: str) -> FlowForge:
             "report": deliver,
             LevelKind.BASE_SYNC.value: on_base,
             LevelKind.PR_SYNC.value: bind_sync(parts, route.act),
+            LevelKind.CHECK_SYNC.value: bind_failures(parts, route.act),
         },
         sweeps=bind_sweeps(parts, supervisor, advance.conclude, route.notice, worker=worker),
     )

@@ -1,6 +1,9 @@
 """What deliveries and levels lead to, bound."""
 
 from datetime import timedelta
+from typing import Final
+
+import structlog
 
 from app.jobs.queue import ArqQueue
 from app.wiring_parts import Parts, server_limits
@@ -10,6 +13,7 @@ from bot.handlers.advance import AdvanceJob
 from bot.handlers.alarm import TellConflicts
 from bot.handlers.briefs import GatherBrief
 from bot.handlers.deeds import Deeds
+from bot.handlers.failures import FixFailures, SeeFailures
 from bot.handlers.forks import CheckHead
 from bot.handlers.installations import FollowInstallation
 from bot.handlers.marks import SeeMarks
@@ -20,6 +24,9 @@ from bot.handlers.route import RouteDelivery
 from bot.handlers.sync import SyncPull
 from bot.handlers.watch import WatchBase
 from bot.handlers.weigh import WeighIntent
+from bot.ports.log import Log
+
+LOG: Final[Log] = structlog.get_logger("failures")
 
 
 def bind_route(parts: Parts, advance: AdvanceJob, queue: ArqQueue, refresh: RefreshReports) -> RouteDelivery:
@@ -55,6 +62,7 @@ def bind_route(parts: Parts, advance: AdvanceJob, queue: ArqQueue, refresh: Refr
         follow=FollowInstallation(store=store, forge=forge, queue=queue),
         notice=NoticeChanges(store=store, queue=queue),
         see_marks=SeeMarks(forge=forge, registry=store.registry),
+        see_failures=SeeFailures(store=store, forge=forge, queue=queue, clock=parts.clock),
         clock=parts.clock,
     )
 
@@ -87,3 +95,8 @@ def bind_sync(parts: Parts, act: ActOnIntent) -> SyncPull:
         act=act,
         debounce=timedelta(seconds=parts.settings.push_debounce_seconds),
     )
+
+
+def bind_failures(parts: Parts, act: ActOnIntent) -> FixFailures:
+    """The look at checks that failed."""
+    return FixFailures(store=parts.store, forge=parts.forge, act=act, clock=parts.clock, log=LOG)

@@ -153,6 +153,11 @@ def listed_bot(config: RepositoryConfig, login: str) -> str | None:
     return next((entry for entry in config.bots if _plain_login(entry) == wanted), None)
 
 
+def asking_for_ok(config: RepositoryConfig) -> RepositoryConfig:
+    """The same configuration, by which somebody has to answer for each head of a fork."""
+    return msgspec.structs.replace(config, fork_pull_requests="ask")
+
+
 def regenerating(config: RepositoryConfig, path: str) -> Regenerate | None:
     """The first entry of ``resolvers.regenerate`` that covers a path, None when there is none."""
     return next((entry for entry in config.resolvers.regenerate if matches(path, entry.paths) is not None), None)

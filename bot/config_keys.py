@@ -30,6 +30,7 @@ _LOGIN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}(\[bot\])?$"
 
 Level = Literal["read", "triage", "write", "maintain", "admin"]
 OnConflict = Literal["report", "resolve", "off"]
+OnCheckFailure = Literal["nothing", "fix"]
 ForkPullRequests = Literal["ask", "allow", "off"]
 WriterLevel = Literal["write", "maintain", "admin"]
 """What may be asked for commands that change something or cost money: never less than write."""
@@ -304,12 +305,20 @@ class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             "nothing.",
         ),
     ] = "report"
+    on_check_failure: Annotated[
+        OnCheckFailure,
+        Meta(
+            description="What happens when a check of others fails on the head of an open pull request: `fix` starts "
+            "the job of `/flowforge fix` by itself, once for each head and never for one that the bot pushed; "
+            "`nothing` does nothing.",
+        ),
+    ] = "nothing"
     quiet_hours: Annotated[
         tuple[QuietHours, ...],
         Meta(
             description="When the bot begins nothing by itself: it tells of no conflict, starts no job for "
-            "`on_conflict: resolve`, and pushes nothing that nobody approved. All of it is made up for when they end; "
-            "what people ask for is done at any hour.",
+            "`on_conflict: resolve` or `on_check_failure: fix`, and pushes nothing that nobody approved. All of it is "
+            "made up for when they end; what people ask for is done at any hour.",
             max_length=20,
         ),
     ] = ()

@@ -16,6 +16,7 @@ from bot.model.events import (
     Assigned,
     BranchPushed,
     CheckActionRequested,
+    CheckFailed,
     CheckRerequested,
     CommentEdited,
     CommentPosted,
@@ -109,8 +110,8 @@ def intents_of(event: Event, *, mention: str) -> list[Intent]:  # noqa: PLR0911 
             return _of_mark(event)
         case Reacted():
             return _of_emoji(event)
-        # Nobody asks for anything: what became of branches is compared with what is under way, by levels.
-        case PullRequestChanged() | BranchPushed() | InstallationChanged() | Pinged() | Unused():
+        # Nobody asks for anything: what became of branches and checks is looked at again, by levels.
+        case PullRequestChanged() | BranchPushed() | CheckFailed() | InstallationChanged() | Pinged() | Unused():
             return []
         case _:
             assert_never(event)

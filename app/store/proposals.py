@@ -197,6 +197,14 @@ class SqlProposals:
             rows = await connection.execute(query.where(partial).order_by(proposals.c.serial))
             return [proposal_of(row) for row in rows]
 
+    async def made(self, repository: RepositoryRef, commit: str) -> bool:
+        """Whether a commit is one that we proposed in that repository, pushed or not."""
+        there = (jobs.c.forge == repository.forge) & (jobs.c.repository_id == repository.id)
+        query = select(proposals.c.id).join(jobs, jobs.c.id == proposals.c.job_id)
+        async with self._database.reading() as connection:
+            found = await connection.execute(query.where(there, proposals.c.commit == commit).limit(1))
+            return found.first() is not None
+
     async def settle(self, proposal_id: str, state: ProposalState) -> None:
         """Change a proposal's state."""
         async with self._database.writing() as connection:

@@ -136,6 +136,14 @@ class SqlWatch:
         """The open pull requests of a base branch, by number."""
         return await self._pulls(repository, base_ref)
 
+    async def at_head(self, repository: RepositoryRef, head_sha: str) -> Mapping[int, str]:
+        """The open pull requests whose head that was when git was asked last, with their base branches."""
+        pulls = watched_pulls
+        mine = and_(_in(pulls, repository), pulls.c.is_open, pulls.c.head_sha == head_sha)
+        query = select(pulls.c.number, pulls.c.base_ref).where(mine).order_by(pulls.c.number)
+        async with self._database.reading() as connection:
+            return {row.number: row.base_ref for row in await connection.execute(query)}
+
     async def troubled(self, repository: RepositoryRef, base_ref: str) -> list[WatchedPull]:
         """Those of them that have an alarm, or that people were told of."""
         table = watched_pulls

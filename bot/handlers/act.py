@@ -85,8 +85,7 @@ class ActOnIntent:
             case Ignored():
                 return None
             case Refused():
-                if not intent.origin.configured:
-                    await self.replies.refuse(intent.origin, decision)
+                await self.replies.refuse(intent.origin, decision)
                 return None
             case Allowed():
                 return await self._do(intent, facts, loaded)

@@ -172,9 +172,10 @@ def _failing(checks: Sequence[FailingCheck]) -> list[Said]:
     return kept
 
 
-def names_something_to_mend(brief: Brief) -> bool:
-    """Whether a check failed or somebody said something."""
-    return any(one.source in {Source.CHECK, Source.COMMENT} for one in brief.said)
+def names_something_to_mend(brief: Brief, *, unasked: bool) -> bool:
+    """Whether a check failed or, where a person asks, somebody said something."""
+    sources = {Source.CHECK} if unasked else {Source.CHECK, Source.COMMENT}
+    return any(one.source in sources for one in brief.said)
 
 
 def _only_commands(body: str) -> bool:

@@ -105,7 +105,9 @@ class Deeds:
     async def _idle(self, intent: Work, facts: Facts, brief: Brief) -> Refused | None:
         """Why there is nothing to do: nothing is known to be broken, or a draft of ours has it already."""
         match intent:
-            case Fix() if not intent.instructions and not names_something_to_mend(brief):
+            case Fix() if not intent.instructions and not names_something_to_mend(
+                brief, unasked=intent.origin.configured
+            ):
                 return Refused(rule="nothing", message=work.NOTHING_TO_FIX)
             case Implement() | Go() if facts.published is not None and facts.active is None:
                 number = await self._open_draft(facts.published, intent.origin)

@@ -27,10 +27,12 @@ class Replies:
     forge: Forge
 
     async def say(self, origin: Origin, text: str, *, reaction: str | None = None) -> None:
-        """Reply with a text of ours, which is Markdown.
+        """Reply with a text of ours, which is Markdown; where nobody asked, nobody is answered.
 
         The same words get the same answer once for as long as no new job came, and one emoji a person.
         """
+        if origin.configured:
+            return
         same = await self._same(origin, text)
         if reaction is not None:
             await self._react(origin, f"{same}:{origin.actor.id}:{reaction}", reaction, first=True)

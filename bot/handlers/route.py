@@ -8,6 +8,7 @@ from bot import page_decisions
 from bot.errors import FlowForgeError, ForgeNotFoundError, ForgeUnavailableError, PayloadError
 from bot.handlers.act import ActOnIntent
 from bot.handlers.deeds import BusyError
+from bot.handlers.failures import SeeFailures
 from bot.handlers.installations import FollowInstallation
 from bot.handlers.marks import SeeMarks
 from bot.handlers.notice import NoticeChanges
@@ -17,6 +18,7 @@ from bot.model.events import (
     Assigned,
     BranchPushed,
     CheckActionRequested,
+    CheckFailed,
     CheckRerequested,
     CommentEdited,
     CommentPosted,
@@ -48,6 +50,7 @@ class RouteDelivery:
     follow: FollowInstallation
     notice: NoticeChanges
     see_marks: SeeMarks
+    see_failures: SeeFailures
     clock: Clock
     _under_way: set[tuple[ForgeName, str]] = field(default_factory=set)
 
@@ -90,6 +93,8 @@ class RouteDelivery:
             case InstallationChanged():
                 await self.follow(event)
                 return DeliveryState.ROUTED
+            case CheckFailed():
+                return DeliveryState.ROUTED if await self.see_failures(event) else DeliveryState.IGNORED
             case LabelAdded() | Assigned() | Reacted() if not await self.see_marks(event):
                 return DeliveryState.IGNORED
             case PullRequestChanged(marked=LabelAdded() | Assigned() as marked):

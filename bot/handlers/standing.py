@@ -42,6 +42,8 @@ class CheckStanding:
             pull_request = await self.forge.pull_request(repository, job.request.number)
             if not pull_request.open:
                 return Refused(rule="closed", message=endings.CLOSED)
+        if await self._asked_by_configuration(job):
+            return None
         if await self.allowed(job, job.request.requested_by, CommandName(job.request.kind)):
             return None
         return Refused(rule="permission", message=endings.may_no_longer_ask(job.request.requested_by.login))
@@ -55,9 +57,13 @@ class CheckStanding:
         return await self.forge.permission(job.request.repository, actor) >= level(config, command)
 
     async def _asked_by_configuration(self, job: Job) -> bool:
-        """True for a job that ``on_conflict: resolve`` started: its actor is the bot, whose comments start none."""
+        """True for a job that the configuration started: its actor is the bot, whose comments start none."""
         config = await job_config(job, registry=self.store.registry)
-        actor = job.request.requested_by
-        if config.on_conflict != "resolve" or actor.kind is not ActorKind.BOT:
+        actor, kind = job.request.requested_by, job.request.kind
+        started = {
+            JobKind.RESOLVE: config.on_conflict == "resolve",
+            JobKind.FIX: config.on_check_failure == "fix",
+        }
+        if not started.get(kind, False) or actor.kind is not ActorKind.BOT:
             return False
         return actor.id == (await self.forge.bot_user(job.request.repository.forge)).id

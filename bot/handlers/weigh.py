@@ -12,6 +12,7 @@ from bot.model.jobs import Job, JobState
 from bot.model.proposals import Proposal, ProposalState, SuiteEvidence
 from bot.model.reports import ConflictRecord
 from bot.model.work import Issue
+from bot.policy.configured import about_heads, begins_on_failure
 from bot.policy.facts import Facts
 from bot.policy.limits import ServerLimits
 from bot.policy.rules import decide
@@ -94,6 +95,7 @@ class WeighIntent:
             tests=await self._tests(intent, proposal),
             sources={} if loaded is None or loaded.effective is None else loaded.effective.sources,
             head_may_run=pull_request is None or await self._head_may_run(intent, pull_request, loaded),
+            pushed_by_us=pull_request is not None and await self._pushed_by_us(intent, pull_request),
             issue=issue,
             pause=await store.pauses.of(repository),
         )
@@ -102,8 +104,13 @@ class WeighIntent:
     async def _head_may_run(self, intent: Intent, pull_request: PullRequest, loaded: LoadedConfig | None) -> bool:
         if not isinstance(intent, Resolve | Retry | TakeSide | Fix):
             return True
-        config = None if loaded is None else loaded.config
-        return await self.check_head(pull_request, pull_request.head_sha, config or DEFAULT_CONFIG)
+        config = about_heads(intent, (None if loaded is None else loaded.config) or DEFAULT_CONFIG)
+        return await self.check_head(pull_request, pull_request.head_sha, config)
+
+    async def _pushed_by_us(self, intent: Intent, pull_request: PullRequest) -> bool:
+        if not begins_on_failure(intent):
+            return False
+        return await self.store.proposals.made(pull_request.repository, pull_request.head_sha)
 
     async def _conflicts(self, intent: Intent, latest: Job | None) -> tuple[ConflictRecord, ...]:
         """The newest job's conflicts; there may be thousands of them, with texts."""

@@ -177,6 +177,20 @@ class DecidedOnPage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFailed:
+    """A check of others, or a whole pipeline, failed on a commit.
+
+    ``pulls`` are the pull requests that the forge itself names with it, each a number and its base branch: some of
+    those with that head, or none, as for heads of forks.
+    """
+
+    delivery_id: str
+    repository: RepositoryRef
+    head_sha: str
+    pulls: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BranchPushed:
     """A branch moved; ``before`` or ``after`` is all zeros when it was created or deleted."""
 
@@ -235,6 +249,7 @@ Event = (
     | CheckActionRequested
     | CheckRerequested
     | DecidedOnPage
+    | CheckFailed
     | BranchPushed
     | InstallationChanged
     | Pinged

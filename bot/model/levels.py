@@ -16,11 +16,12 @@ class LevelKind(StrEnum):
 
     BASE_SYNC = "base_sync"
     PR_SYNC = "pr_sync"
+    CHECK_SYNC = "check_sync"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullKey:
-    """Which pull request a ``pr_sync`` is about."""
+    """Which pull request a ``pr_sync`` or a ``check_sync`` is about."""
 
     forge: ForgeName
     repository_id: int

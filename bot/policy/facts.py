@@ -30,6 +30,7 @@ class Facts:
     those who approve.
     ``head_may_run`` is False for the head of a fork that nobody who may write here answers for, by ``ok`` or as its
     author.
+    ``pushed_by_us`` says that the head is a commit that we made; it is looked up only where nobody asked for a fix.
     """
 
     permission: PermissionLevel
@@ -48,6 +49,7 @@ class Facts:
     sources: Mapping[str, str] = field(default_factory=dict)
     pause: Pause | None = None
     head_may_run: bool = True
+    pushed_by_us: bool = False
     issue: Issue | None = None
 
     @property

@@ -45,6 +45,7 @@ from bot.model.proposals import ProposalState
 from bot.model.text import code_span
 from bot.policy.amounts import check_budget, check_model
 from bot.policy.approvals import check_approver
+from bot.policy.configured import about_heads, by_configuration, check_own_head
 from bot.policy.conflicts import check_old_head, check_partial, check_take
 from bot.policy.facts import Facts
 from bot.policy.forks import check_fork, check_ok, check_reading
@@ -163,7 +164,7 @@ def _permission(intent: Intent, facts: Facts) -> Decision | None:
     if spec is None:
         return None
     if intent.origin.configured:
-        return _by_configuration(intent, facts)
+        return by_configuration(intent, facts)
     needed, actual, what = spec.needed_permission(facts.settings), facts.permission, f"`{PREFIX} {spec.name}`"
     if isinstance(intent, Retry) and facts.latest is not None:
         again = CommandName(facts.latest.request.kind)
@@ -173,13 +174,6 @@ def _permission(intent: Intent, facts: Facts) -> Decision | None:
         return Allowed(reasons=(f"{_word(actual)} is enough, {_word(needed)} is needed",))
     message = f"{what} needs {_word(needed)} permission on this repository; you have {_word(actual)}."
     return Refused(rule="permission", message=message)
-
-
-def _by_configuration(intent: Intent, facts: Facts) -> Decision:
-    """Who may write the base branch's configuration may have it ask for jobs."""
-    if isinstance(intent, Resolve) and facts.settings.on_conflict == "resolve":
-        return Allowed(reasons=(f"`on_conflict: resolve` in {facts.said_in('on_conflict')}",))
-    return Refused(rule="permission", message=f"`on_conflict` in {facts.said_in('on_conflict')} asks for no job.")
 
 
 def _word(permission: PermissionLevel) -> str:
@@ -230,7 +224,8 @@ def _fork(intent: Intent, facts: Facts) -> Decision | None:
     said_in = facts.said_in("fork_pull_requests")
     if isinstance(intent, Explain) or (isinstance(intent, Retry) and _explains(facts.latest)):
         return check_reading(pull_request, facts.settings, said_in=said_in)
-    return check_fork(pull_request, facts.settings, said_in=said_in, head_may_run=facts.head_may_run)
+    config = about_heads(intent, facts.settings)
+    return check_fork(pull_request, config, said_in=said_in, head_may_run=facts.head_may_run)
 
 
 def _explains(latest: Job | None) -> bool:
@@ -422,6 +417,11 @@ RULES: Final = (
         says="On a pull request from a fork nothing but `explain`, which only reads, runs before its head has an `ok` "
         "from somebody who may write here (`fork_pull_requests`), and the fork has to exist.",
         check=_fork,
+    ),
+    Rule(
+        name="own-head",
+        says="A check that fails on what FlowForge pushed itself starts no `fix` (`on_check_failure`).",
+        check=check_own_head,
     ),
     Rule(name="budget", says="No job may cost more than the repository and the server allow.", check=check_budget),
     Rule(name="model", says="The model has to be one that the server allows.", check=check_model),

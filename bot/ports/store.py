@@ -290,6 +290,10 @@ class Proposals(Protocol):
         """The open proposals of a pull request that are only a part of a merge, oldest first."""
         ...
 
+    async def made(self, repository: RepositoryRef, commit: str) -> bool:
+        """Whether a commit is one that we proposed in that repository, pushed or not."""
+        ...
+
     async def settle(self, proposal_id: str, state: ProposalState) -> None:
         """Change a proposal's state."""
         ...

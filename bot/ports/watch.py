@@ -78,6 +78,10 @@ class WatchRows(Protocol):
         """The open pull requests of a base branch, by number."""
         ...
 
+    async def at_head(self, repository: RepositoryRef, head_sha: str) -> Mapping[int, str]:
+        """The open pull requests whose head that was when git was asked last, with their base branches."""
+        ...
+
     async def troubled(self, repository: RepositoryRef, base_ref: str) -> list[WatchedPull]:
         """Those of them that have an alarm, or that people were told of."""
         ...

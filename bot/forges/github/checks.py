@@ -8,14 +8,12 @@ from bot.errors import ForgeNotFoundError, ForgeRefusedError
 from bot.forges.github import answers
 from bot.forges.github.app_auth import Act
 from bot.forges.github.client import GitHubClient
+from bot.forges.github.payloads import FAILED
 from bot.model.forge import RepositoryRef
 from bot.model.work import FailingCheck
 
 MAX_CHECKS: Final = 20
 """So many failing checks are told of: each may cost a request for its remarks."""
-
-_FAILED: Final = frozenset({"failure", "timed_out", "startup_failure"})
-"""Conclusions of check runs: https://docs.github.com/en/rest/guides/using-the-rest-api-to-interact-with-checks ."""
 
 _BAD: Final = frozenset({"failure", "error"})
 """States of commit statuses: https://docs.github.com/en/rest/commits/statuses ."""
@@ -74,7 +72,7 @@ async def failing(client: GitHubClient, repository: RepositoryRef, head_sha: str
     async for page in client.pages(repository, Act.REPORT, url, _CheckRuns, ref=head_sha):
         for one in page.check_runs:
             ours = one.app is not None and one.app.id == app_id
-            if one.conclusion in _FAILED and not ours and len(found) < MAX_CHECKS:
+            if one.conclusion in FAILED and not ours and len(found) < MAX_CHECKS:
                 text = await _text(client, repository, one)
                 found.append(FailingCheck(name=one.name, conclusion=one.conclusion or "", text=text))
     return [*found, *await _statuses(client, repository, head_sha)][:MAX_CHECKS]

@@ -21,6 +21,7 @@ from bot.model.events import (
     Assigned,
     BranchPushed,
     CheckActionRequested,
+    CheckFailed,
     CheckRerequested,
     CommentEdited,
     CommentPosted,
@@ -242,10 +243,13 @@ def _marked(
 
 def _check_run(delivery_id: str, document: object, app: _App) -> Event:
     action = _read(document, payloads.Action).action
-    if action not in {"requested_action", "rerequested"}:
-        return _unused(delivery_id, "only what people ask of a check run counts")
+    if action not in {"completed", "requested_action", "rerequested"}:
+        return _unused(delivery_id, "only the end of a check run counts, and what people ask of one")
     owner = _read(document, payloads.CheckRunOwned).check_run.app
-    if owner is None or owner.id != app.id:
+    ours = owner is not None and owner.id == app.id
+    if action == "completed":
+        return _unused(delivery_id, "the check run is ours") if ours else _check_ended(delivery_id, document, app)
+    if not ours:
         return _unused(delivery_id, "the check run belongs to another App")
     if action == "rerequested":
         payload = _read(document, payloads.CheckRun)
@@ -267,6 +271,19 @@ def _check_run(delivery_id: str, document: object, app: _App) -> Event:
         action=clicked.requested_action.identifier,
         actor=_actor(clicked.sender),
     )
+
+
+def _check_ended(delivery_id: str, document: object, app: _App) -> Event:
+    """A check run of another App ended: those with read access to checks are told of all.
+
+    https://docs.github.com/en/webhooks/webhook-events-and-payloads?actionType=completed#check_run
+    """
+    payload = _read(document, payloads.CheckRunEnded)
+    check, repository = payload.check_run, _repository(app, payload.repository, payload.installation)
+    if check.conclusion not in payloads.FAILED:
+        return _unused(delivery_id, "the check run did not fail")
+    pulls = tuple((one.number, one.base.ref) for one in check.pull_requests if one.base.repo.id == repository.id)
+    return CheckFailed(delivery_id=delivery_id, repository=repository, head_sha=check.head_sha, pulls=pulls)
 
 
 def _push(delivery_id: str, document: object, app: _App) -> Event:

@@ -5,7 +5,7 @@ https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -14,6 +14,9 @@ Id = Annotated[int, Meta(ge=1, le=2**63 - 1)]
 
 Sha = Annotated[str, Meta(pattern=r"\A[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")]
 """A full object id, SHA-1 or SHA-256."""
+
+FAILED: Final = frozenset({"failure", "timed_out", "startup_failure"})
+"""Conclusions of check runs: https://docs.github.com/en/rest/guides/using-the-rest-api-to-interact-with-checks ."""
 
 Login = Annotated[str, Meta(min_length=1, max_length=255)]
 RefName = Annotated[str, Meta(min_length=1, max_length=1024)]
@@ -214,6 +217,40 @@ class CheckRun(InRepository, frozen=True, kw_only=True):
     """https://docs.github.com/en/webhooks/webhook-events-and-payloads#check_run ."""
 
     check_run: CheckRunState
+
+
+class RepositoryId(Struct, frozen=True):
+    """A repository, by its id alone."""
+
+    id: Id
+
+
+class CheckedBase(Struct, frozen=True):
+    """The base of a pull request that a check run belongs to."""
+
+    ref: RefName
+    repo: RepositoryId
+
+
+class CheckedPull(Struct, frozen=True):
+    """A pull request that a check run belongs to; GitHub names none whose head is in a fork."""
+
+    number: Id
+    base: CheckedBase
+
+
+class CheckRunEnd(Struct, frozen=True, kw_only=True):
+    """A check run of whoever that ended; its name and texts are not read here."""
+
+    head_sha: Sha
+    conclusion: str | None = None
+    pull_requests: list[CheckedPull] = []
+
+
+class CheckRunEnded(InRepository, frozen=True, kw_only=True):
+    """A ``check_run`` event of the action ``completed``."""
+
+    check_run: CheckRunEnd
 
 
 class RequestedAction(Struct, frozen=True):

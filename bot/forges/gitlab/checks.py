@@ -6,7 +6,7 @@ from typing import Final
 from bot.errors import ForgeNotFoundError, ForgeRefusedError
 from bot.forges.gitlab import answers
 from bot.forges.gitlab.client import GitLabClient, encoded
-from bot.forges.gitlab.deliveries import OPEN_STATES
+from bot.forges.gitlab.deliveries import FAILED, OPEN_STATES
 from bot.forges.gitlab.statuses import NAME, WATCH_NAME
 from bot.model.forge import RepositoryRef
 from bot.model.work import FailingCheck
@@ -19,8 +19,6 @@ TAIL_BYTES: Final = 5_000
 
 _MAX_FORKS: Final = 3
 """One commit may be the head of merge requests from as many forks as somebody likes."""
-
-_FAILED: Final = "failed"
 
 _DECORATION: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|section_(?:start|end):[0-9]+:[^\r\n]*\r?")
 """Colours, and the marks of folds: https://docs.gitlab.com/ci/jobs/job_logs/#custom-collapsible-sections ."""
@@ -63,7 +61,7 @@ async def _of_project(client: GitLabClient, project_id: int, head_sha: str, *, o
         for one in page:
             # By the name as well: jobs are by whoever pushed, and we push to drafts of our own.
             ours = one.name in {NAME, WATCH_NAME} and one.author is not None and one.author.id == own_id
-            if one.status == _FAILED and not one.allow_failure and not ours and len(found) < MAX_CHECKS:
+            if one.status == FAILED and not one.allow_failure and not ours and len(found) < MAX_CHECKS:
                 text = await _log(client, project_id, one.id)
                 said = text if one.description is None else f"{one.description}\n{text}"
                 found.append(FailingCheck(name=one.name, conclusion=one.status, text=said))

@@ -24,6 +24,7 @@ from bot.model.deliveries import Delivery
 from bot.model.events import (
     Assigned,
     BranchPushed,
+    CheckFailed,
     CommentPosted,
     Event,
     LabelAdded,
@@ -65,6 +66,9 @@ _BRANCH: Final = "refs/heads/"
 _BOT: Final = re.compile(r"(?:project|group)_[0-9]+_bot(?:_?[0-9a-f]+)?|service_account_.+")
 
 _CONFIDENTIAL: Final = "the issue is confidential, and a merge request made of it would be public"
+
+FAILED: Final = "failed"
+"""A state of pipelines and of statuses: https://docs.gitlab.com/ci/pipelines/#pipeline-statuses ."""
 
 _TEST: Final = "somebody has GitLab tell again of what another person did"
 """Who tests a hook gets it sent the newest comment or emoji of the project, whoever's it is, with oneself as the user.
@@ -370,6 +374,24 @@ def _push(delivery: Delivery, document: object) -> Event:
     )
 
 
+def _pipeline(delivery: Delivery, document: object) -> Event:
+    """A pipeline failed, whose jobs and statuses are not told apart here: a failed status of ours fails it as well.
+
+    Where a pipeline runs for a branch, GitLab names no merge request.
+    """
+    payload = _read(document, payloads.PipelineEvent)
+    told, pull = payload.object_attributes, payload.merge_request
+    if told.status != FAILED or told.tag:
+        return _unused(delivery, "only pipelines of branches and merge requests that failed count")
+    named = pull is not None and pull.target_project_id == payload.project.id
+    return CheckFailed(
+        delivery_id=delivery.delivery_id,
+        repository=_repository(delivery, payload.project),
+        head_sha=told.sha,
+        pulls=((pull.iid, pull.target_branch),) if pull is not None and named else (),
+    )
+
+
 _Decoder = Callable[[Delivery, object], Event]
 
 SYSTEM_HOOK: Final = "system_hook"
@@ -382,6 +404,7 @@ _DECODERS: Final[Mapping[str, _Decoder]] = MappingProxyType(
         "issue_hook": _issue,
         "push_hook": _push,
         "emoji_hook": _emoji,
+        "pipeline_hook": _pipeline,
     },
 )
 

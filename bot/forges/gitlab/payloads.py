@@ -247,6 +247,30 @@ class MergeRequestEvent(InProject, frozen=True, kw_only=True):
     changes: MergeRequestChanges = MergeRequestChanges()
 
 
+class Pipeline(Struct, frozen=True, kw_only=True):
+    """A pipeline as the event saw it."""
+
+    sha: Sha
+    status: str
+    tag: bool = False
+
+
+class PipelinePull(Struct, frozen=True, kw_only=True):
+    """The merge request that a pipeline runs for."""
+
+    iid: Number
+    target_branch: RefName
+    target_project_id: Id
+
+
+class PipelineEvent(Struct, frozen=True, kw_only=True):
+    """https://docs.gitlab.com/user/project/integrations/webhook_events/#pipeline-events ."""
+
+    object_attributes: Pipeline
+    project: Project
+    merge_request: PipelinePull | None = None
+
+
 class Push(Struct, frozen=True, kw_only=True):
     """https://docs.gitlab.com/user/project/integrations/webhook_events/#push-events ."""
 

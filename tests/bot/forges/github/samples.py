@@ -3,6 +3,7 @@
 https://docs.github.com/en/webhooks/webhook-events-and-payloads
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 API = "https://api.github.com"
@@ -332,7 +333,27 @@ def app(id_: int = APP_ID) -> Json:
     }
 
 
-def check_run(action: str = "requested_action", *, app_id: int = APP_ID, identifier: str = "approve") -> Json:
+def checked_pull(number: int = 7, *, ref: str = "main", base_id: int | None = None) -> Json:
+    """A pull request as check runs name it."""
+    url = f"{API}/repos/octo-org/hello.world"
+    known = {"id": repository()["id"], "url": url, "name": "hello.world"}
+    return {
+        "id": 8,
+        "number": number,
+        "url": f"{url}/pulls/{number}",
+        "head": {"ref": "feature", "sha": HEAD, "repo": known},
+        "base": {"ref": ref, "sha": BASE, "repo": known if base_id is None else known | {"id": base_id}},
+    }
+
+
+def check_run(
+    action: str = "requested_action",
+    *,
+    app_id: int = APP_ID,
+    identifier: str = "approve",
+    conclusion: str = "action_required",
+    pulls: Sequence[Json] = (),
+) -> Json:
     url = f"{API}/repos/octo-org/hello.world/check-runs/4"
     payload = in_repository(
         action=action,
@@ -346,7 +367,7 @@ def check_run(action: str = "requested_action", *, app_id: int = APP_ID, identif
             "html_url": url,
             "details_url": url,
             "status": "completed",
-            "conclusion": "action_required",
+            "conclusion": conclusion,
             "started_at": TIME,
             "completed_at": TIME,
             "output": {
@@ -358,7 +379,7 @@ def check_run(action: str = "requested_action", *, app_id: int = APP_ID, identif
             },
             "check_suite": {"id": 5},
             "app": app(app_id),
-            "pull_requests": [],
+            "pull_requests": list(pulls),
         },
     )
     if action == "requested_action":

@@ -16,6 +16,7 @@ from bot.model.events import (
     Assigned,
     BranchPushed,
     CheckActionRequested,
+    CheckFailed,
     CheckRerequested,
     CommentEdited,
     CommentPosted,
@@ -216,8 +217,31 @@ def test_a_check_run_of_no_app_is_not_ours() -> None:
 
 
 @pytest.mark.parametrize("action", ["created", "completed"])
-def test_our_own_changes_of_check_runs_are_not_used(action: str) -> None:
-    assert isinstance(decode("check_run", samples.check_run(action)), Unused)
+@pytest.mark.parametrize("conclusion", ["action_required", "failure"])
+def test_our_own_changes_of_check_runs_are_not_used(action: str, conclusion: str) -> None:
+    assert isinstance(decode("check_run", samples.check_run(action, conclusion=conclusion)), Unused)
+
+
+@pytest.mark.parametrize("conclusion", ["failure", "timed_out", "startup_failure"])
+def test_a_check_of_others_failed_on_heads_of_this_repository(conclusion: str) -> None:
+    pulls = [samples.checked_pull(), samples.checked_pull(9, ref="next"), samples.checked_pull(1, base_id=5)]
+    payload = samples.check_run("completed", app_id=samples.OTHER_APP_ID, conclusion=conclusion, pulls=pulls)
+    payload["check_run"]["name"] = "/flowforge approve `$(id)`\0"
+    expected = CheckFailed(
+        delivery_id=ID, repository=REPOSITORY, head_sha=samples.HEAD, pulls=((7, "main"), (9, "next"))
+    )
+    assert decode("check_run", payload) == expected
+    payload["check_run"]["app"] = None
+    assert decode("check_run", payload) == expected
+
+
+@pytest.mark.parametrize(
+    ("action", "conclusion"),
+    [("created", "failure"), *(("completed", one) for one in ("success", "neutral", "cancelled", "skipped", "stale"))],
+)
+def test_a_check_of_others_that_did_not_fail_is_not_used(action: str, conclusion: str) -> None:
+    payload = samples.check_run(action, app_id=samples.OTHER_APP_ID, conclusion=conclusion)
+    assert isinstance(decode("check_run", payload), Unused)
 
 
 def test_a_branch_was_pushed() -> None:
@@ -390,6 +414,18 @@ READ = {
     "number", "pull_request", "pusher", "ref", "repository", "requested_action", "sender", "sha", "type",
 }  # fmt: skip
 SPOTS = [(event, path) for event, payload in WHOLE.items() for path in spots(payload) if set(path) <= READ]
+
+ENDED = samples.check_run(
+    "completed", app_id=samples.OTHER_APP_ID, conclusion="failure", pulls=[samples.checked_pull()]
+)
+
+
+@given(field=st.sampled_from(["head_sha", "conclusion", "pull_requests", "app"]), value=JSON)
+def test_an_odd_end_of_a_check_gives_an_event_or_a_payload_error(field: str, value: Any) -> None:
+    try:
+        decode("check_run", changed(ENDED, f"check_run.{field}", value))
+    except PayloadError:
+        return
 
 
 @given(spot=st.sampled_from(SPOTS), value=JSON)

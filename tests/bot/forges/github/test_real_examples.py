@@ -27,10 +27,10 @@ def examples() -> dict[str, list[dict[str, Any]]]:
     return {server: json.loads(Path(found, server, "index.json").read_text(encoding="utf-8")) for server in SERVERS}
 
 
-def decoded(event: str, payload: dict[str, Any]) -> Event:
-    """What the App makes of it that the example is about."""
+def decoded(event: str, payload: dict[str, Any], *, app_id: int | None = None) -> Event:
+    """What the App makes of it that the example is about, or another one."""
     app = (payload.get("check_run") or {}).get("app") or {}
-    app_id = app.get("id") or payload.get("installation", {}).get("app_id") or 1
+    app_id = app_id or app.get("id") or payload.get("installation", {}).get("app_id") or 1
     delivery = Delivery(
         forge=ForgeKind.GITHUB,
         delivery_id="1",
@@ -52,6 +52,7 @@ def test_every_example_of_every_event_is_decoded_or_unused(
             event = decoded(kind["name"], payload)
             assert isinstance(event, Unused) or kind["name"] in DECODED_EVENTS
             seen[kind["name"], type(event).__name__] += 1
+            assert isinstance(decoded(kind["name"], payload, app_id=1), Event)
     # All that there were: none was passed over.
     assert sum(seen.values()) == sum(len(kind["examples"]) for kind in examples[server]) >= 49
     used = {event for event, _ in seen} & DECODED_EVENTS

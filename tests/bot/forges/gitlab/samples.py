@@ -231,3 +231,41 @@ def push(ref: str = "refs/heads/main", *, before: str = BASE, after: str = HEAD)
         "push_options": {},
         "repository": {"name": "Crane control", "url": "", "description": "", "homepage": ""},
     }
+
+
+def pipeline(status: str = "failed", *, sha: str = HEAD, tag: bool = False, target: int | None = None) -> Json:
+    """A pipeline of merge request 7 in the project ``target``; of a branch, without one."""
+    pull = {
+        "id": 99,
+        "iid": 7,
+        "title": "Raise the fee",
+        "source_branch": "feature",
+        "source_project_id": PROJECT_ID,
+        "target_branch": "main",
+        "target_project_id": target,
+        "state": "opened",
+        "merge_status": "can_be_merged",
+        "detailed_merge_status": "mergeable",
+        "url": "https://gitlab.test/harbour/tools/crane.control/-/merge_requests/7",
+    }
+    build = {"id": 380, "stage": "test", "name": "unit", "status": status, "created_at": TIME, "when": "on_success"}
+    return {
+        "object_kind": "pipeline",
+        "object_attributes": {
+            "id": 31,
+            "iid": 3,
+            "name": None,
+            "ref": "v1" if tag else "feature",
+            "tag": tag,
+            "sha": sha,
+            "before_sha": BASE,
+            "source": "push" if target is None else "merge_request_event",
+            "status": status,
+            "stages": ["test"],
+        },
+        "merge_request": None if target is None else pull,
+        "user": user(),
+        "project": project(),
+        "commit": {"id": sha},
+        "builds": [build],
+    }

@@ -14,6 +14,7 @@ from bot.model.deliveries import Delivery
 from bot.model.events import (
     Assigned,
     BranchPushed,
+    CheckFailed,
     CommentPosted,
     Event,
     LabelAdded,
@@ -428,12 +429,29 @@ def test_what_is_no_time_is_a_payload_error(time: str) -> None:
         decode("merge_request_hook", samples.merge_request(updated_at=time))
 
 
+@pytest.mark.parametrize(
+    ("target", "pulls"), [(samples.PROJECT_ID, ((7, "main"),)), (samples.PROJECT_ID + 1, ()), (None, ())]
+)
+def test_a_pipeline_failed_on_a_commit(target: int | None, pulls: tuple[tuple[int, str], ...]) -> None:
+    payload = samples.pipeline(target=target)
+    payload["builds"][0]["name"] = "/flowforge approve `$(id)`\0"
+    expected = CheckFailed(delivery_id=ID, repository=REPOSITORY, head_sha=samples.HEAD, pulls=pulls)
+    assert decode("pipeline_hook", payload) == expected
+
+
+@pytest.mark.parametrize("status", ["created", "pending", "running", "success", "canceled", "skipped", "manual"])
+def test_a_pipeline_that_did_not_fail_or_is_of_a_tag_is_not_used(status: str) -> None:
+    assert isinstance(decode("pipeline_hook", samples.pipeline(status)), Unused)
+    assert isinstance(decode("pipeline_hook", samples.pipeline(tag=True)), Unused)
+
+
 WHOLE = {
     "note_hook": samples.note(),
     "merge_request_hook": samples.merge_request("update", changes={"draft": {"previous": True, "current": False}}),
     "push_hook": samples.push(),
     "issue_hook": samples.issue("update", changes={"labels": {"previous": [], "current": labels("flowforge")}}),
     "emoji_hook": samples.emoji(),
+    "pipeline_hook": samples.pipeline(target=samples.PROJECT_ID),
     SYSTEM_HOOK: samples.push(),
 }
 
@@ -447,7 +465,7 @@ JSON = values(["create", "update", "MergeRequest"], ["id", "iid", "current"])
 
 # What the decoder reads, so that mutations hit something: the whole payloads have a hundred fields.
 READ = {
-    "author_id", "event_type", "name",
+    "author_id", "event_type", "name", "sha", "status", "tag",
     "assignees", "default_branch", "description", "labels", "previous", "title",
     "action", "after", "before", "changes", "confidential", "created_at", "current", "draft", "id", "iid", "internal",
     "issue", "last_commit", "merge_request", "note", "noteable_type", "object_attributes", "object_kind", "oldrev",

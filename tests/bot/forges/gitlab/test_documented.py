@@ -20,6 +20,7 @@ from tests.bot.forges.gitlab.samples import (
     issue,
     merge_request,
     note,
+    pipeline,
     project,
     push,
     user,
@@ -41,12 +42,6 @@ ASSIGNED: Final = {"assignees": {"previous": [], "current": [user("flowforge", 4
 def about(kind: str, **more: Any) -> Json:
     """An event of which the bot reads nothing."""
     return {"object_kind": kind, "user": user(), "project": project(), **more}
-
-
-def pipeline() -> Json:
-    build = {"id": 380, "stage": "test", "name": "unit", "status": "success", "created_at": TIME, "when": "on_success"}
-    attributes = {"id": 31, "iid": 3, "ref": "main", "tag": False, "sha": HEAD, "source": "push", "status": "success"}
-    return about("pipeline", object_attributes=attributes, merge_request=None, builds=[build], commit={"id": HEAD})
 
 
 def emoji(action: str) -> Json:
@@ -84,7 +79,9 @@ DOCUMENTED: Final[tuple[tuple[str, Json, str], ...]] = (
     ("Merge Request Hook", merge_request("update", changes=LABELLED), "LabelAdded"),
     ("Merge Request Hook", merge_request("update", changes=ASSIGNED), "Assigned"),
     ("Wiki Page Hook", about("wiki_page", object_attributes={"title": "Home", "action": "create"}), UNUSED),
-    ("Pipeline Hook", pipeline(), UNUSED),
+    *(("Pipeline Hook", pipeline(status), UNUSED) for status in ("pending", "running", "success", "canceled")),
+    ("Pipeline Hook", pipeline("failed"), "CheckFailed"),
+    ("Pipeline Hook", pipeline("failed", target=PROJECT_ID), "CheckFailed"),
     ("Job Hook", about("build", build_id=380, build_name="unit", build_status="failed", sha=HEAD), UNUSED),
     ("Deployment Hook", about("deployment", status="success", deployment_id=15, environment="staging"), UNUSED),
     ("Feature Flag Hook", about("feature_flag", object_attributes={"id": 6, "name": "new", "active": True}), UNUSED),
