@@ -10,13 +10,14 @@ from bot.handlers.progress import MODELS
 from bot.handlers.testing import RunTests
 from bot.model.conflicts import ConflictedMerge
 from bot.model.forge import Actor, RepositoryRef
-from bot.model.jobs import Job, JobLease
+from bot.model.jobs import Job, JobLease, JobState
 from bot.model.proposals import Proposal, ProposalKind, ProposalState, ProposedFile, Publication, PushPurpose
 from bot.model.resolutions import Resolution
 from bot.ports.forge import Forge
 from bot.ports.git import CommitSpec, Git, PickedCommit, WrittenCommit
 from bot.ports.store import Store
 from bot.ports.system import Clock
+from bot.report import endings
 from bot.report.commit_message import change_message, credited, merge_message, revert_message, unfinished_message
 
 
@@ -158,7 +159,13 @@ class Propose:
         files: tuple[ProposedFile, ...],
     ) -> JobLease:
         proposal = await self._kept(lease.job, kind, commit, parents, files)
-        await self._push_branch(lease.job, proposal)
+        try:
+            await self._push_branch(lease.job, proposal)
+        except PushRefusedError as error:
+            # A rule of the forge's against such names, messages or authors: trying again changes nothing.
+            await self.store.proposals.settle(proposal.id, ProposalState.STALE)
+            message = endings.branch_refused(str(error))
+            return await self.store.jobs.move(lease, JobState.REFUSED, rule="push_refused", message=message)
         return await self.tests(lease, proposal)
 
     async def tested(self, lease: JobLease) -> JobLease:
@@ -214,7 +221,11 @@ class Propose:
         begun = await self.store.proposals.begin_push(operation)
         if not begun and await self.git.remote_ref(repository, access, ref) == proposal.commit:
             return  # by a worker that died after the record
-        await self.git.push(repository, access, ref=ref, new=proposal.commit, expected=None)
+        try:
+            await self.git.push(repository, access, ref=ref, new=proposal.commit, expected=None)
+        except PushRefusedError as error:
+            await self.store.proposals.end_push(operation, status="refused", detail=str(error))
+            raise
         await self.store.proposals.end_push(operation, status="done")
 
 

@@ -12,7 +12,7 @@ from bot.handlers.bring import BringCommits
 from bot.handlers.configuration import job_effective
 from bot.model.forge import RepositoryRef
 from bot.model.jobs import ANSWERS, TERMINAL, Job, JobState
-from bot.model.proposals import Proposal, ProposalKind, SuiteEvidence, Tally
+from bot.model.proposals import Proposal, ProposalKind, ProposalState, SuiteEvidence, Tally
 from bot.model.reports import (
     CheckRunContent,
     CommentContent,
@@ -123,6 +123,8 @@ class RefreshReports:
         """Gather what a report about ``job`` is made of."""
         store = self.store
         proposal = await store.proposals.of_job(job.id)
+        if proposal is not None and (job.state, proposal.state) == (JobState.REFUSED, ProposalState.STALE):
+            proposal = None  # the forge took not even its branch: nobody was, or can be, shown it
         tests = None if proposal is None else await store.proposals.tests(job.id, proposal.tree)
         run = await store.runs.latest(job.id, kinds=RESOLVING_KINDS)
         against_head, against_base = await self._diffs(job, proposal)

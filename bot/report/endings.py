@@ -299,6 +299,14 @@ def push_refused(reason: str) -> str:
     return f"The forge refuses the push: {reason}. The resolution stays on its branch; the commands below apply it."
 
 
+def branch_refused(reason: str) -> str:
+    """The forge does not even let us show the proposal."""
+    return (
+        f"The forge takes no branch of ours: {reason}. So there is no proposal. Let FlowForge's user push branches "
+        "whose names begin with `flowforge/`, also where rules on messages or authors of commits hold; then ask again."
+    )
+
+
 NOT_WHAT_WAS_APPROVED = (
     "What is stored is not what was approved, so nothing was pushed. The operator has to look at it."
 )

@@ -42,6 +42,19 @@ if [ -n "$SIMULATOR_ONLY" ]; then
     esac
 fi
 case $new in *[!0]*) ;; *) exit 0 ;; esac
+branch=${ref#refs/heads/}
+if [ -n "$SIMULATOR_BRANCHES" ] && ! printf '%s' "$branch" | grep -Eq "$SIMULATOR_BRANCHES"; then
+    echo "GitLab: Branch name '$branch' does not follow the pattern '$SIMULATOR_BRANCHES'" >&2
+    exit 1
+fi
+if [ -n "$SIMULATOR_MESSAGES" ]; then
+    for commit in $(git rev-list "$new" --not --all); do
+        if ! git log -1 --format=%B "$commit" | grep -Eq "$SIMULATOR_MESSAGES"; then
+            echo "GitLab: Commit message does not follow the pattern '$SIMULATOR_MESSAGES'" >&2
+            exit 1
+        fi
+    done
+fi
 if [ "$SIMULATOR_WORKFLOWS" = no ]; then
     file=$(git rev-list "$new" --not --all | git diff-tree --stdin -r -c --root --no-commit-id --name-only |
         grep -m 1 '^\.github/workflows/.')

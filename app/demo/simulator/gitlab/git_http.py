@@ -44,7 +44,7 @@ def admit_git(site: GitLabSite, match: re.Match[str], wire: Wire, asker: Asker) 
         service=service,
         advertise=advertise,
         who=asker.account,
-        rules=_rules(repository.protected, only),
+        rules=_rules(site, repository, only),
     )
 
 
@@ -71,9 +71,12 @@ def _lent(site: GitLabSite, repository: Repository, account: Account) -> list[st
     ]
 
 
-def _rules(protected: Iterable[str], only: Iterable[str]) -> dict[str, str]:
+def _rules(site: GitLabSite, repository: Repository, only: Iterable[str]) -> dict[str, str]:
+    branches, messages = site.world.push_rules.get(repository.id, ("", ""))
     return {
-        "SIMULATOR_PROTECTED": " ".join(f"refs/heads/{name}" for name in sorted(protected)),
+        "SIMULATOR_PROTECTED": " ".join(f"refs/heads/{name}" for name in sorted(repository.protected)),
+        "SIMULATOR_BRANCHES": branches,
+        "SIMULATOR_MESSAGES": messages,
         "SIMULATOR_REFUSAL": PROTECTED,
         "SIMULATOR_WORKFLOWS": "yes",
         "SIMULATOR_ONLY": " ".join(sorted(only)),

@@ -66,6 +66,13 @@ class GitLabPeople(People):
         """Choose what a project does about squashing: never, always, default_on or default_off."""
         self._site.world.squash[repository.id] = option
 
+    def push_rule(self, repository: Repository, *, branches: str = "", messages: str = "") -> None:
+        """Let a project take only branches with such names, and commits with such messages.
+
+        Source: https://docs.gitlab.com/user/project/repository/push_rules/ .
+        """
+        self._site.world.push_rules[repository.id] = (branches, messages)
+
     def group_hook(self, group: Account, url: str, *, token: str = "", signing_token: str = "") -> Hook:
         """A hook that is told of everything we use in all projects of a group."""
         hook = Hook(

@@ -159,6 +159,8 @@ class GitLabWorld(World):
     """Each with the access token that it came with."""
     application: tuple[str, str] = ("flowforge-application", "gloas-the-secret-of-the-application")
     """The id and the secret of the one OAuth application."""
+    push_rules: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """By project, what names of branches and messages of commits have to match; empty: anything does."""
     squash: dict[int, str] = field(default_factory=dict)
     """Squash options by project: never, always, default_on or default_off, which is what goes without saying."""
 
