@@ -22,6 +22,7 @@ from bot.handlers.replies import Replies
 from bot.handlers.reporting import RefreshReports
 from bot.handlers.route import RouteDelivery
 from bot.handlers.sync import SyncPull
+from bot.handlers.take_back import TakeBack
 from bot.handlers.watch import WatchBase
 from bot.handlers.weigh import WeighIntent
 from bot.ports.log import Log
@@ -63,6 +64,7 @@ def bind_route(parts: Parts, advance: AdvanceJob, queue: ArqQueue, refresh: Refr
         notice=NoticeChanges(store=store, queue=queue),
         see_marks=SeeMarks(forge=forge, registry=store.registry),
         see_failures=SeeFailures(store=store, forge=forge, queue=queue, clock=parts.clock),
+        take_back=TakeBack(store=store, deeds=deeds),
         clock=parts.clock,
     )
 

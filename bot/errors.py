@@ -159,6 +159,10 @@ class StoreUnavailableError(StoreError):
     """The database did not answer."""
 
 
+class BusyError(StoreError):
+    """Another worker is at it just now; the delivery is routed again in a moment."""
+
+
 class FencingLostError(StoreError):
     """The lease on a job passed to somebody else; this holder must stop at once."""
 

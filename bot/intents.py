@@ -123,6 +123,11 @@ def comment_key(event: CommentPosted | CommentEdited, ordinal: int) -> str:
     return f"{event.repository.forge}:comment:{event.comment_id}:{digest}:{ordinal}"
 
 
+def emoji_key(event: Reacted) -> str:
+    """The key of what an emoji asked for when it was put there."""
+    return f"{event.repository.forge}:emoji:{event.comment_id}:{event.reaction_id}"
+
+
 def _of_comment(event: CommentPosted | CommentEdited, parsed: Iterable[Parsed]) -> list[Intent]:
     """The commands in their order, then at most one answer to all lines that are none."""
     commands: list[ParsedCommand] = []
@@ -251,17 +256,17 @@ def _wishes(command: ParsedCommand) -> _Wishes:
 def _of_emoji(event: Reacted) -> list[Intent]:
     """The emoji that approves, under the comment that offers a proposal: it approves that very proposal."""
     proposal_id = offered_in(event.body)
-    if not event.on_pull_request or event.reaction != APPROVING_EMOJI or proposal_id is None:
+    if event.taken_back or not event.on_pull_request or event.reaction != APPROVING_EMOJI or proposal_id is None:
         return []
     origin = Origin(
-        key=f"{event.repository.forge}:emoji:{event.comment_id}:{event.reaction_id}",
+        key=emoji_key(event),
         delivery_id=event.delivery_id,
         repository=event.repository,
         number=event.number,
         actor=event.actor,
         quoted=f":{event.reaction}:",
     )
-    return [Approve(origin=origin, proposal_id=proposal_id)]
+    return [Approve(origin=origin, proposal_id=proposal_id, shown_for=event.body_stood)]
 
 
 def _of_page(event: DecidedOnPage) -> Intent:

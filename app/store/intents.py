@@ -9,11 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.store.engine import Database, insert
 from app.store.tables import intents
+from bot.errors import BusyError
 from bot.model.forge import Actor
 from bot.model.intents import Origin
 from bot.ports.system import Clock
 
 _ALLOWED: Final = "allowed"
+_IGNORED: Final = "ignored"
+_TAKEN_BACK: Final = "taken_back"
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +57,35 @@ class SqlIntents:
         async with self._database.writing() as connection:
             await connection.execute(change)
         log.info("intent decided", intent=key, decision=decision, rule=rule, job_id=job_id)
+
+    async def bar(self, key: str, *, delivery_id: str, actor: Actor) -> str | None:
+        """Finish an intent of which nobody heard yet; else the id of the job that it was about.
+
+        Raises:
+            BusyError: it was begun and not finished.
+        """
+        now = self._clock.now()
+        async with self._database.writing() as connection:
+            row = insert(connection, intents).values(
+                key=key,
+                delivery_id=delivery_id,
+                name=_TAKEN_BACK,
+                actor_id=actor.id,
+                actor_login=actor.login,
+                actor_kind=actor.kind,
+                began_at=now,
+                finished_at=now,
+                decision=_IGNORED,
+                rule=_TAKEN_BACK,
+                message="",
+            )
+            await connection.execute(row.on_conflict_do_nothing(index_elements=["key"]))
+            query = select(intents.c.finished_at, intents.c.job_id).where(intents.c.key == key)
+            found = (await connection.execute(query)).one()
+        if found.finished_at is None:
+            raise BusyError("what is taken back is being acted on just now")
+        job_id: str | None = found.job_id
+        return job_id
 
 
 def acting(asked: Actor | Origin) -> Actor:

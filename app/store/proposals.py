@@ -205,6 +205,13 @@ class SqlProposals:
             found = await connection.execute(query.where(there, proposals.c.commit == commit).limit(1))
             return found.first() is not None
 
+    async def offered_before(self, repository: RepositoryRef, number: int, proposal_id: str) -> bool:
+        """Whether a pull request has, or had, another proposal than this."""
+        query = of_pull_request(select(proposals.c.id).join(jobs, jobs.c.id == proposals.c.job_id), repository, number)
+        async with self._database.reading() as connection:
+            found = await connection.execute(query.where(proposals.c.id != proposal_id).limit(1))
+            return found.first() is not None
+
     async def settle(self, proposal_id: str, state: ProposalState) -> None:
         """Change a proposal's state."""
         async with self._database.writing() as connection:

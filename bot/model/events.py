@@ -1,7 +1,7 @@
 """Events: verified, decoded deliveries. No ``Event`` exists that was not verified."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from bot.model.forge import Actor, ForgeName, RepositoryRef
@@ -39,7 +39,10 @@ class CommentEdited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reacted:
-    """Somebody put an emoji under a comment: ``body`` is what the comment said then, ``author_id`` who wrote it."""
+    """Somebody put an emoji under a comment: ``body`` is what the comment said then, ``author_id`` who wrote it.
+
+    Or they took back what they had put there (``taken_back``). ``body_stood`` is for how long the comment had said so.
+    """
 
     delivery_id: str
     repository: RepositoryRef
@@ -51,6 +54,8 @@ class Reacted:
     reaction_id: int
     reaction: str
     actor: Actor
+    taken_back: bool = False
+    body_stood: timedelta = timedelta(0)
 
 
 class PullRequestAction(StrEnum):

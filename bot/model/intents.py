@@ -1,6 +1,7 @@
 """Intents: what an event asks of the bot, with the actor; and what policy decides about it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from bot.model.cases import Choice
@@ -99,7 +100,8 @@ class Approve:
 
     ``sha`` (a prefix of the proposal's commit) pins it for comments, ``proposal_id`` for clicks. ``old_head`` (a prefix
     of the commit that a force push would replace) is what the approval of a rebase has to name. ``on_page`` says that
-    it was given on the approval page.
+    it was given on the approval page. ``shown_for`` is for how long a comment had looked as it did when somebody
+    approved by an emoji under it; None for all other approvals.
     """
 
     origin: Origin
@@ -107,6 +109,7 @@ class Approve:
     proposal_id: str | None = None
     old_head: str | None = None
     on_page: bool = False
+    shown_for: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ class Facts:
     that of the latest job, ``published`` the job that a rollback would undo. ``conflicts`` are the latest job's, looked
     up only for those who approve or take; ``tests`` is what the repository's tests said about the proposal's tree, for
     those who approve.
+    ``offered_before`` says, for those who approve by an emoji, that the pull request had another proposal earlier.
     ``head_may_run`` is False for the head of a fork that nobody who may write here answers for, by ``ok`` or as its
     author.
     ``pushed_by_us`` says that the head is a commit that we made; it is looked up only where nobody asked for a fix.
@@ -50,6 +51,7 @@ class Facts:
     pause: Pause | None = None
     head_may_run: bool = True
     pushed_by_us: bool = False
+    offered_before: bool = False
     issue: Issue | None = None
 
     @property

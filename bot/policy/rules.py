@@ -49,7 +49,7 @@ from bot.policy.configured import about_heads, by_configuration, check_own_head
 from bot.policy.conflicts import check_old_head, check_partial, check_take
 from bot.policy.facts import Facts
 from bot.policy.forks import check_fork, check_ok, check_reading
-from bot.policy.moved import moved_since
+from bot.policy.moved import moved_since, seen_before_the_edit
 from bot.policy.pausing import check_paused
 from bot.policy.publication import check_tests
 from bot.policy.work import check_issue, check_pull_request, check_retry
@@ -248,7 +248,7 @@ def _stale(intent: Intent, facts: Facts) -> Decision | None:
         return Refused(rule="stale", message="This button belongs to an older proposal. Look at the newest check run.")
     moved = None
     if isinstance(intent, Approve) and facts.proposal is not None:
-        moved = moved_since(facts, facts.proposal.head_sha, was="proposed")
+        moved = moved_since(facts, facts.proposal.head_sha, was="proposed") or seen_before_the_edit(intent, facts)
     elif isinstance(intent, TakeSide) and facts.latest is not None:
         moved = moved_since(facts, facts.latest.head_sha, was="left open")
     return None if moved is None else Refused(rule="stale", message=moved)

@@ -13,6 +13,7 @@ from bot.model.reports import ConflictRecord, ReportContent, ReportTarget, Surfa
 from bot.model.resolutions import GateResult
 from bot.model.turns import KeptWaiting
 from bot.ports.forks import Forks
+from bot.ports.intents import Intents
 from bot.ports.levels import Levels
 from bot.ports.pauses import Pauses
 from bot.ports.recorded import Recorded
@@ -44,18 +45,6 @@ class Deliveries(Protocol):
 
     async def waiting(self, *, limit: int) -> list[tuple[ForgeName, str]]:
         """Deliveries not yet routed, oldest first."""
-        ...
-
-
-class Intents(Protocol):
-    """Which intents were already acted on: each key once."""
-
-    async def begin(self, key: str, *, delivery_id: str, name: str, actor: Actor) -> bool:
-        """Claim an intent's key; False when it was finished before."""
-        ...
-
-    async def finish(self, key: str, *, decision: str, rule: str, message: str, job_id: str | None) -> None:
-        """Record what was decided."""
         ...
 
 
@@ -284,6 +273,10 @@ class Proposals(Protocol):
 
     async def of_job(self, job_id: str) -> Proposal | None:
         """The newest proposal of a job."""
+        ...
+
+    async def offered_before(self, repository: RepositoryRef, number: int, proposal_id: str) -> bool:
+        """Whether a pull request has, or had, another proposal than this."""
         ...
 
     async def partials(self, repository: RepositoryRef, number: int) -> list[Proposal]:

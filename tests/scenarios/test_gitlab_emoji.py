@@ -7,9 +7,10 @@ from app.demo.simulator.gitlab.server import GitLabSimulator
 from app.demo.simulator.state import Comment, Role
 from app.demo.stage import open_stage
 from bot.model.forge import ForgeKind, RepositoryRef
+from bot.model.ids import offered_in
 from bot.model.proposals import ApprovalVia
 from tests.contracts.gitlab import validate_record
-from tests.scenarios.play import ANSWER, BASE, OURS, THEIRS
+from tests.scenarios.play import ANSWER, BASE, OURS, THEIRS, playing
 
 
 async def test_a_rocket_pushes_what_the_note_shows_and_nobody_elses_does(tmp_path: Path) -> None:
@@ -64,3 +65,37 @@ async def test_a_rocket_pushes_what_the_note_shows_and_nobody_elses_does(tmp_pat
         assert forge.errors == []
         record = forge.record
     assert list(validate_record(record)) == []
+
+
+async def test_a_rocket_counts_not_when_taken_back_nor_when_the_note_just_changed(
+    tmp_path: Path,
+) -> None:
+    base = {**BASE, ".flowforge.yml": "version: 1\napprovals: {required: 2}\n"}
+    script = HonestResolver(answers={"fees.py": ANSWER})
+    async with playing(tmp_path, script, base=base, forge=ForgeKind.GITLAB) as play:
+        forge = play.forge
+        assert isinstance(forge, GitLabSimulator)
+        before = play.pull.head_sha
+        play.say("/flowforge resolve")
+        await play.until_conclusion("action_required")
+        await play.until_sticky("<!-- flowforge:offer ")
+        note = next(one for one in play.ours() if "<!-- flowforge:offer " in one.body)
+        rocket = forge.people.award(note, play.maintainer, "rocket")
+        await play.until_sticky("Approvals: 1 of 2, by `maintainer`.")
+        forge.people.take_back(note, rocket)
+        await play.until_sticky("Approvals: 0 of 2.")
+        play.say("/flowforge approve", who=play.author)
+        await play.until_sticky("Approvals: 1 of 2, by `robin`.")
+        first = note.body
+        play.say("/flowforge retry")
+        await forge.wait_for(
+            lambda: offered_in(note.body) not in {None, offered_in(first)}, timeout=60, what="another offer"
+        )
+        forge.people.award(note, play.maintainer, "rocket")
+        refusal = await play.until_reply("Rule: `stale`")
+        sha = refusal.partition("/flowforge approve ")[2][:12]
+        assert "just changed to another proposal" in refusal
+        assert play.pull.head_sha == before
+        play.say(f"/flowforge approve {sha}")
+        play.say(f"/flowforge approve {sha}", who=play.author)
+        await play.until_conclusion("success")

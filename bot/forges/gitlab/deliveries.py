@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -215,11 +215,22 @@ def _moment(text: str) -> datetime | None:
     return moment if moment.tzinfo is not None else None
 
 
+_EMOJI_ACTIONS: Final[Mapping[str, bool]] = MappingProxyType({"award": False, "revoke": True})
+"""Whether the emoji was taken back: https://docs.gitlab.com/user/project/integrations/webhook_events/#emoji-events ."""
+
+
+def _stood(award: payloads.Award, note: payloads.AwardedNote) -> timedelta:
+    """For how long a comment had been as it was when the emoji was put there; nothing, where GitLab does not say."""
+    put, written = _moment(award.created_at), _moment(note.updated_at)
+    return timedelta(0) if put is None or written is None else put - written
+
+
 def _emoji(delivery: Delivery, document: object) -> Event:
     payload = _read(document, payloads.EmojiEvent)
     note, award = payload.note, payload.object_attributes
-    if (award.action or payload.event_type) != "award":
-        return _unused(delivery, "an emoji that is taken back asks for nothing")
+    action = award.action or payload.event_type
+    if action not in _EMOJI_ACTIONS:
+        return _unused(delivery, "an emoji is put under a comment, or taken back")
     if award.user_id not in {None, payload.user.id}:
         return _unused(delivery, _TEST)
     if note is None or payload.merge_request is None or note.noteable_type != "MergeRequest":
@@ -237,6 +248,8 @@ def _emoji(delivery: Delivery, document: object) -> Event:
         reaction_id=award.id,
         reaction=award.name,
         actor=_actor(payload.user),
+        taken_back=_EMOJI_ACTIONS[action],
+        body_stood=_stood(award, note),
     )
 
 

@@ -119,6 +119,7 @@ class Award(Struct, frozen=True):
     name: Annotated[str, Meta(min_length=1, max_length=255)]
     action: str | None = None
     user_id: Id | None = None
+    created_at: str = ""
 
 
 class AwardedNote(Struct, frozen=True, kw_only=True):
@@ -127,6 +128,7 @@ class AwardedNote(Struct, frozen=True, kw_only=True):
     id: Id
     note: str
     author_id: Id
+    updated_at: str = ""
     noteable_type: str | None = None
     system: bool = False
     internal: bool | None = None

@@ -133,6 +133,15 @@ async def test_the_newest_proposal_of_a_job_is_shown(store: SqlStore) -> None:
     assert await store.proposals.of_job(job.id) == second
 
 
+async def test_what_a_pull_request_was_offered_before_is_known(store: SqlStore) -> None:
+    job, first = await proposed(store)
+    repository, number = job.request.repository, job.request.number
+    assert not await store.proposals.offered_before(repository, number, first.id)
+    await store.proposals.add(proposal(job))
+    assert await store.proposals.offered_before(repository, number, first.id)
+    assert not await store.proposals.offered_before(repository, number + 1, first.id)
+
+
 async def test_an_approval_is_kept_with_an_event(store: SqlStore) -> None:
     _, made = await proposed(store)
     assert await store.proposals.approvals(made.id) == ()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.store.database import SqlStore
-from bot.errors import FencingLostError
+from bot.errors import BusyError, FencingLostError
 from bot.model.forge import ForgeKind
 from bot.model.intents import Origin
 from bot.model.jobs import JobState
@@ -64,6 +64,17 @@ async def test_an_intent_runs_until_it_is_finished_and_then_never_again(store: S
     await store.intents.finish("k", decision="allowed", rule="write", message="", job_id=job.id)
     assert not await neighbour.intents.begin("k", delivery_id="d-2", name="resolve", actor=ROBOT)
     assert await store.intents.begin("k2", delivery_id="d-2", name="resolve", actor=ROBOT)
+
+
+async def test_an_intent_that_was_taken_back_never_runs_and_one_that_ran_is_named(store: SqlStore) -> None:
+    assert await store.intents.bar("early", delivery_id="d-1", actor=ALICE) is None
+    assert not await store.intents.begin("early", delivery_id="d-2", name="approve", actor=ALICE)
+    assert await store.intents.begin("late", delivery_id="d-1", name="approve", actor=ALICE)
+    with pytest.raises(BusyError):
+        await store.intents.bar("late", delivery_id="d-2", actor=ALICE)
+    job = await new_job(store)
+    await store.intents.finish("late", decision="allowed", rule="", message="", job_id=job.id)
+    assert [await store.intents.bar("late", delivery_id="d-2", actor=ALICE) for _ in range(2)] == [job.id] * 2
 
 
 async def test_the_first_decision_about_an_intent_stays(store: SqlStore) -> None:

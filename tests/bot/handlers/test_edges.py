@@ -6,7 +6,7 @@ import contextlib
 from sqlalchemy import text
 
 from app.wiring import open_flowforge
-from bot.handlers.deeds import BusyError
+from bot.errors import BusyError
 from bot.model.jobs import JobState
 from tests.bot.handlers.bench import WAIT, Bench
 from tests.bot.handlers.puppet import PuppetRunner

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.wiring import open_flowforge
-from bot.handlers.deeds import BusyError
+from bot.errors import BusyError
 from bot.model.deliveries import Delivery, DeliveryState
 from bot.model.forge import ForgeKind
 from bot.model.jobs import JobState

@@ -1,7 +1,7 @@
 """Who asks what when: what policy allows, and what it passes over in silence."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from bot.config_keys import Approvals, RepositoryConfig
 from bot.errors import ConfigError
@@ -34,6 +34,7 @@ from bot.model.pauses import Pause
 from bot.model.proposals import ProposalState, ProposedFile
 from bot.model.work import Issue
 from bot.policy.facts import Facts
+from bot.policy.moved import SETTLES
 from tests.bot.policy.build import (
     COMMIT,
     FAILED,
@@ -61,6 +62,8 @@ HELP, STATUS, RESOLVE = Help(origin=ORIGIN), Status(origin=ORIGIN), Resolve(orig
 CONFIG = ShowConfig(origin=ORIGIN)
 PAUSE, RESUME = PauseHere(origin=ORIGIN, reason="release"), ResumeHere(origin=ORIGIN)
 HERE = Pause(by="ada", reason="release `week`", at=datetime(2026, 11, 29, 9, 5, tzinfo=UTC), everywhere=False)
+SOON = Approve(origin=ORIGIN, proposal_id=PROPOSAL_ID, shown_for=timedelta(seconds=29))
+AGAIN_OFFERED = replace(WAITING, offered_before=True)
 APPROVE, REJECT = Approve(origin=ORIGIN), Reject(origin=ORIGIN)
 RETRY, CANCEL, ROLLBACK = Retry(origin=ORIGIN), Cancel(origin=ORIGIN), Rollback(origin=ORIGIN)
 TAKE = TakeSide(origin=ORIGIN, choice=Choice.OURS, path="src/a b.py")
@@ -166,6 +169,8 @@ GOOD: dict[str, tuple[Intent, Facts]] = {
     "approve": (APPROVE, WAITING),
     "approve by commit": (Approve(origin=ORIGIN, sha=COMMIT[:7]), WAITING),
     "approve by the whole commit": (Approve(origin=ORIGIN, sha=COMMIT), WAITING),
+    "approve by the first emoji": (SOON, WAITING),
+    "approve by an emoji once the page is up to date": (replace(SOON, shown_for=SETTLES), AGAIN_OFFERED),
     "approve by button": (Approve(origin=CLICK, proposal_id=PROPOSAL_ID), WAITING),
     "approve where tests have to pass, and they passed": (APPROVE, replace(WAITING, config=STRICT, tests=PASSED)),
     "approve although tests failed": (APPROVE, replace(WAITING, tests=FAILED)),

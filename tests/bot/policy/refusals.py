@@ -36,6 +36,7 @@ from tests.bot.policy.build import (
     job,
 )
 from tests.bot.policy.cases import (
+    AGAIN_OFFERED,
     APPROVE,
     BOT,
     BROKEN,
@@ -61,6 +62,7 @@ from tests.bot.policy.cases import (
     RETRY,
     ROLLBACK,
     RUNNING,
+    SOON,
     configured,
     moved,
 )
@@ -73,6 +75,10 @@ def proposed(state: ProposalState) -> Facts:
 AGAIN = "`/flowforge resolve` makes a new one."
 ANEW = "`/flowforge resolve` makes a new proposal."
 TESTING = "Its tests are running. It waits for an answer when they ended; `/flowforge cancel` stops it."
+HASTY = (
+    "This comment had just changed to another proposal when you put the emoji there, so it does not count. "
+    "`/flowforge approve cccccccccccc` approves what it shows now."
+)
 UNTESTED = (
     "Here nothing is approved before its tests pass (`tests_must_pass` in `.flowforge.yml`), and {}. "
     "`/flowforge retry` starts again, with new tests."
@@ -332,6 +338,12 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
         RETRY,
         after(job(JobState.FAILED, model="haiku")),
         "The model `haiku` is not allowed on this server. Allowed: `sonnet`, `opus`.",
+    ),
+    "an emoji that may have been meant for what the comment showed before": (
+        "stale",
+        SOON,
+        AGAIN_OFFERED,
+        HASTY,
     ),
     "a button of an older job": (
         "stale",

@@ -1,7 +1,7 @@
 """From a verified body to an event, or a PayloadError: nothing else ever (ADV-062)."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -316,10 +316,24 @@ def test_an_emoji_is_put_under_a_comment() -> None:
     )
 
 
+def test_an_emoji_tells_for_how_long_the_comment_had_stood() -> None:
+    told = samples.emoji()
+    for edited, seconds in (("2026-11-29 08:14:30 UTC", 30), ("2026-11-29T08:15:00Z", 0), ("", 0), ("yesterday", 0)):
+        event = decode("emoji_hook", changed(told, "note.updated_at", edited))
+        assert isinstance(event, Reacted)
+        assert event.body_stood == timedelta(seconds=seconds)
+
+
+def test_an_emoji_is_taken_back() -> None:
+    event = decode("emoji_hook", samples.emoji(action="revoke"))
+    assert isinstance(event, Reacted)
+    assert (event.taken_back, event.reaction_id) == (True, 77)
+
+
 @pytest.mark.parametrize(
     "payload",
     [
-        samples.emoji(action="revoke"),
+        samples.emoji(action="seen"),
         samples.emoji(note=None),
         samples.emoji(merge_request=None),
         samples.emoji(note={**samples.emoji()["note"], "noteable_type": "Issue"}),
