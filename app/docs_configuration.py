@@ -229,7 +229,12 @@ def _shared() -> tuple[str, ...]:
         (
             "FlowForge reads it with a token for that one repository, so the App has to be installed on it: where "
             "the App "
-            "is installed on selected repositories only, select it too. `/flowforge config` shows whether it was read."
+            "is installed on selected repositories only, select it too."
+        ),
+        (
+            "A forge does not tell an absent file from one that FlowForge may not see. So `/flowforge config` and, on "
+            "GitHub, `flowforge doctor` say where none was read, and `FLOWFORGE_REQUIRE_ORGANISATION_CONFIG=true` on "
+            "the server lets nothing begin and nothing be pushed there."
         ),
         (
             "A repository decides for itself what its own file says, except about protections: of them the stricter "

@@ -241,6 +241,11 @@ class ServiceSettings(CommonSettings):
         default=("claude-sonnet-4-5", "claude-sonnet-5-5", "claude-opus-5-5", "claude-haiku-5-5"),
         description="models that repositories and commands may choose, separated by commas",
     )
+    require_organisation_config: bool = Field(
+        default=False,
+        description="`true` or `false`: whether nothing begins where no organisation's or group's configuration can be "
+        "read, see [configuration.md](configuration.md#for-a-whole-organisation)",
+    )
     max_budget_usd: float = Field(default=10.0, gt=0, description="money no job may exceed, whoever asks")
     direct_calls: bool = Field(
         default=True,

@@ -48,6 +48,7 @@ def server_limits(settings: ServiceSettings) -> ServerLimits:
         max_result_files=settings.max_result_files,
         max_log_bytes=settings.max_log_bytes,
         direct_calls=settings.direct_calls,
+        shared_config_required=settings.require_organisation_config,
     )
 
 

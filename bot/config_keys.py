@@ -20,6 +20,12 @@ SHARED_REPOSITORY: Final = ".flowforge"
 SHARED_PATH: Final = "flowforge.yml"
 """That file, on the default branch."""
 
+WHERE_SHARED: Final = (
+    f"It stands in `{SHARED_PATH}` of its repository `{SHARED_REPOSITORY}` on GitHub, of its project "
+    f"`{SHARED_REPOSITORY.removeprefix('.')}` on GitLab."
+)
+"""For people: where an organisation or a group says it, whichever forge they ask on."""
+
 MAX_BUDGET_USD: Final = 100.0
 """The most that a job may cost by any configuration or command, in US dollars."""
 

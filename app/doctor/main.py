@@ -27,7 +27,7 @@ SETTINGS: Final = "settings"
 
 _STORE: Final = (stores.DATABASE, stores.MIGRATIONS, stores.DATABASE_CLOCK, stores.PAUSES)
 _REDIS: Final = (stores.REDIS, stores.PERSISTENCE)
-_GITHUB: Final = (forge.CLOCK, forge.APP, forge.PERMISSIONS, forge.EVENTS, forge.INSTALLATIONS)
+_GITHUB: Final = (forge.CLOCK, forge.APP, forge.PERMISSIONS, forge.EVENTS, forge.INSTALLATIONS, forge.ORGANISATIONS)
 _GITLAB: Final = (forge.CLOCK, gitlab.TOKEN, gitlab.PROJECTS)
 _BACKEND: Final = (sandboxes.BACKEND, sandboxes.RIGHTS, sandboxes.CLAUDE_CODE, sandboxes.ISOLATION)
 ALWAYS: Final = (SETTINGS, *_STORE, *_REDIS, sandboxes.GATEWAY, sandboxes.IMAGE, *_BACKEND)
@@ -100,7 +100,7 @@ async def _forges(settings: ServiceSettings, clock: Clock) -> list[Check]:
 async def _forge(ours: ForgeSettings, settings: ServiceSettings, clock: Clock) -> list[Check]:
     match ours:
         case GitHubApp():
-            checks = await _group(_GITHUB, lambda: _github(ours, clock))
+            checks = await _group(_GITHUB, lambda: _github(ours, settings, clock))
         case GitLabHost():
             checks = await _group(_GITLAB, lambda: _gitlab(ours, settings, clock))
         case _:
@@ -108,7 +108,7 @@ async def _forge(ours: ForgeSettings, settings: ServiceSettings, clock: Clock) -
     return [replace(check, forge=ours.name) for check in checks]
 
 
-async def _github(ours: GitHubApp, clock: Clock) -> list[Check]:
+async def _github(ours: GitHubApp, settings: ServiceSettings, clock: Clock) -> list[Check]:
     async with open_http(ours.api_url) as http:
         client = GitHubClient(
             http,
@@ -117,7 +117,7 @@ async def _github(ours: GitHubApp, clock: Clock) -> list[Check]:
             private_key_pem=ours.private_key.get_secret_value(),
             clock=clock,
         )
-        return await forge.forge_checks(ours, http, client, clock)
+        return await forge.forge_checks(ours, http, client, clock, required=settings.require_organisation_config)
 
 
 async def _gitlab(ours: GitLabHost, settings: ServiceSettings, clock: Clock) -> list[Check]:

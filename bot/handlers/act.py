@@ -102,7 +102,8 @@ class ActOnIntent:
             case Status():
                 await self.replies.status(intent.origin, facts.latest)
             case ShowConfig() if loaded is not None and loaded.effective is not None:
-                await self.replies.config(intent.origin, loaded.effective)
+                required = facts.limits.shared_config_required
+                await self.replies.config(intent.origin, loaded.effective, bound=facts.bound, required=required)
             case ShowConfig():
                 raise StoreError("policy allowed to show a configuration that is not there")
             case PauseHere():

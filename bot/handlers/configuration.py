@@ -14,11 +14,15 @@ from bot.ports.store import Registry
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedConfig:
-    """The configuration at a branch's tip; ``effective`` is None when ``error`` says what is wrong with it."""
+    """The configuration at a branch's tip; ``effective`` is None when ``error`` says what is wrong with it.
+
+    ``shared`` says whether an organisation or a group has a file for the repository that we may read.
+    """
 
     version: str
     effective: Effective | None
     error: ConfigError | None
+    shared: bool
 
     @property
     def config(self) -> RepositoryConfig | None:
@@ -38,6 +42,7 @@ async def load_config(
     No file at all is the default configuration, kept as the empty text.
     """
     files = list(await forge.shared_config(repository))
+    shared = bool(files)
     own = await forge.read_file(repository, CONFIG_PATH, ref=base_ref)
     if own is not None:
         files.append(ConfigFile(path=CONFIG_PATH, data=own))
@@ -47,8 +52,8 @@ async def load_config(
     try:
         effective = read_layers(files)
     except ConfigError as error:
-        return LoadedConfig(version=version, effective=None, error=error)
-    return LoadedConfig(version=version, effective=effective, error=None)
+        return LoadedConfig(version=version, effective=None, error=error, shared=shared)
+    return LoadedConfig(version=version, effective=effective, error=None, shared=shared)
 
 
 async def job_config(job: Job, *, registry: Registry) -> RepositoryConfig:

@@ -69,9 +69,10 @@ class Replies:
         await self._say(origin, render_status(job, tests))
         await self.react(origin, "eyes")
 
-    async def config(self, origin: Origin, effective: Effective) -> None:
-        """Show the configuration that holds."""
-        await self.say(origin, render_config(effective, origin.thread), reaction="eyes")
+    async def config(self, origin: Origin, effective: Effective, *, bound: bool, required: bool) -> None:
+        """Show the configuration that holds, and whether an organisation's is in it, which a server may require."""
+        text = render_config(effective, origin.thread, bound=bound, required=required)
+        await self.say(origin, text, reaction="eyes")
 
     async def react(self, origin: Origin, reaction: str) -> None:
         """Put an emoji under the comment; clicks have no comment to put it under."""

@@ -99,6 +99,7 @@ class WeighIntent:
             pushed_by_us=pull_request is not None and await self._pushed_by_us(intent, pull_request),
             issue=issue,
             pause=await store.pauses.of(repository),
+            bound=loaded is None or loaded.shared,
         )
         return loaded, facts
 

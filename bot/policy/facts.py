@@ -30,7 +30,7 @@ class Facts:
     those who approve.
     ``offered_before`` says, for those who approve by an emoji, that the pull request had another proposal earlier.
     ``head_may_run`` is False for the head of a fork that nobody who may write here answers for, by ``ok`` or as its
-    author.
+    author. ``bound`` is False where no file of an organisation or a group was there to be read.
     ``pushed_by_us`` says that the head is a commit that we made; it is looked up only where nobody asked for a fix.
     """
 
@@ -53,6 +53,7 @@ class Facts:
     pushed_by_us: bool = False
     offered_before: bool = False
     issue: Issue | None = None
+    bound: bool = True
 
     @property
     def settings(self) -> RepositoryConfig:

@@ -18,7 +18,8 @@ MAX_LOST: Final = 10
 class ServerLimits:
     """What whoever runs the server allows. Times in seconds, sizes in bytes, money in US dollars per job.
 
-    ``direct_calls`` says whether the model may be asked without a sandbox.
+    ``direct_calls`` says whether the model may be asked without a sandbox, ``shared_config_required`` that no job is
+    for repositories which no file of an organisation or a group binds.
     """
 
     default_model: str
@@ -32,6 +33,7 @@ class ServerLimits:
     max_result_files: int
     max_log_bytes: int
     direct_calls: bool = True
+    shared_config_required: bool = False
 
 
 def chosen_model(config: RepositoryConfig, asked: str | None, server: ServerLimits) -> str:

@@ -11,7 +11,7 @@ from typing import Final, assert_never
 
 from bot.commands import BY_NAME, PREFIX, CommandName, CommandSpec
 from bot.config import level, listed_bot
-from bot.config_keys import CONFIG_PATH
+from bot.config_keys import CONFIG_PATH, WHERE_SHARED
 from bot.model.forge import ActorKind, PermissionLevel
 from bot.model.intents import (
     Allowed,
@@ -193,6 +193,18 @@ def _configuration(intent: Intent, facts: Facts) -> Decision | None:
     where = f"{code_span(error.path)} on the {branch} branch{line}{key}"
     message = f"{where}: {error} Nothing runs until it is right."
     return Refused(rule="configuration", message=message)
+
+
+def _organisation(intent: Intent, facts: Facts) -> Decision | None:
+    """A control that is missing is no leave to go on: the forge does not tell an absent file from a hidden one."""
+    looks = _only_looks_or_stops(intent) or isinstance(intent, ShowConfig)
+    if facts.bound or looks or not facts.limits.shared_config_required:
+        return None
+    message = (
+        "This server works only where an organisation's configuration holds, and none can be read here: there is none, "
+        f"or FlowForge may not see it. {WHERE_SHARED}"
+    )
+    return Refused(rule="organisation", message=message)
 
 
 def _enabled(intent: Intent, facts: Facts) -> Decision | None:
@@ -395,6 +407,12 @@ RULES: Final = (
         says="While the configuration is invalid, only `help`, `status`, `cancel` and `reject` work; to others it is "
         "said what is wrong.",
         check=_configuration,
+    ),
+    Rule(
+        name="organisation",
+        says="With `FLOWFORGE_REQUIRE_ORGANISATION_CONFIG` on the server, nothing begins and nothing is pushed where "
+        "no file of an organisation or a group can be read.",
+        check=_organisation,
     ),
     Rule(
         name="enabled",

@@ -6,6 +6,7 @@ from app.demo.model.resolver import HonestResolver
 from app.demo.simulator.state import Role
 from bot.model.forge import ForgeKind
 from bot.model.jobs import JobState
+from bot.report.effective import REQUIRED, UNBOUND
 from tests.scenarios.play import ANSWER, BASE, Play, playing
 
 HONEST = HonestResolver(answers={"fees.py": ANSWER})
@@ -37,7 +38,20 @@ async def test_the_configuration_can_be_asked_for_under_an_issue(tmp_path: Path,
         await play.forge.wait_for(lambda: play.forge.comments(issue, play.forge.bot), what="an answer")
         (reply,) = play.forge.comments(issue, play.forge.bot)
         assert "default branch" in reply.body
+        assert UNBOUND not in reply.body
         assert f'| `model` | `"opus"` | `{play.side.shared}/flowforge.yml:2` |' in reply.body
+
+
+async def test_that_no_organisation_binds_a_repository_is_said_and_may_forbid_all_work(
+    tmp_path: Path, forge: ForgeKind
+) -> None:
+    async with playing(tmp_path, HONEST, forge=forge, overrides={"require_organisation_config": True}) as play:
+        play.say("/flowforge config")
+        assert f"{UNBOUND} {REQUIRED}" in await play.until_reply("| Key | Value |")
+        play.say("/flowforge resolve")
+        refusal = await play.until_reply("Rule: `organisation`")
+        assert "there is none, or FlowForge may not see it" in refusal
+        assert play.check_runs() == []
 
 
 async def test_a_job_runs_by_what_the_organisation_said_when_it_was_accepted(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ class AppFacts:
 class InstallationFacts:
     """One installation of the App: an account may be behind in accepting what the App asks for by now."""
 
+    id: int
     account: str
     suspended: bool
     grants: Grants
@@ -70,6 +71,7 @@ async def installation_facts(client: GitHubClient) -> list[InstallationFacts]:
     async for page in client.app_pages("/app/installations{?per_page,page}", list[answers.Installation]):
         found += [
             InstallationFacts(
+                id=one.id,
                 account=str(one.id) if one.account is None else one.account.login,
                 suspended=one.suspended_at is not None,
                 grants=_grants(one.permissions, one.events),

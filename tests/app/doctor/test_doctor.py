@@ -163,6 +163,20 @@ async def test_tables_that_are_old(here: Installation) -> None:
     assert "flowforge migrate" in checks["migrations"].todo
 
 
+async def test_whose_configuration_cannot_be_read_is_said_and_fails_where_it_is_required(here: Installation) -> None:
+    told = (await here.examine())["organisations"]
+    assert told.state is State.OK
+    assert "none binds the repositories of acme" in told.says
+    assert "GitHub does not tell which" in told.says
+    here.changes["require_organisation_config"] = True
+    told = (await here.examine())["organisations"]
+    assert told.state is State.FAILED
+    assert "Nothing begins there." in told.todo
+    await here.sim.people.repository("acme/.flowforge", files={"flowforge.yml": "version: 1\n"})
+    told = (await here.examine())["organisations"]
+    assert (told.state, told.says) == (State.OK, "the configuration of acme was read")
+
+
 async def test_what_is_paused_is_said(here: Installation) -> None:
     store = SqlStore.open(f"sqlite:///{here.database}", SystemClock(), SystemIds())
     try:

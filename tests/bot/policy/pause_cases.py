@@ -1,14 +1,15 @@
-"""The cases about pauses: who is held back by one, and who ends it."""
+"""The cases about pauses, and about a control that is missing: who is held back."""
 
 from dataclasses import replace
 
-from bot.config_keys import RepositoryConfig
+from bot.config_keys import WHERE_SHARED, RepositoryConfig
 from bot.model.intents import (
     Intent,
 )
 from bot.policy.facts import Facts
 from tests.bot.policy.build import (
     QUIET,
+    SERVER,
     WAITING,
 )
 from tests.bot.policy.cases import (
@@ -42,5 +43,14 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
         RESOLVE,
         configured(QUIET, RepositoryConfig(version=1, paused=True)),
         "FlowForge is paused here (`paused: true` in `.flowforge.yml`): nothing begins or is pushed.",
+    ),
+    "resolve where the server demands an organisation's file and none is seen": (
+        "organisation",
+        RESOLVE,
+        replace(QUIET, bound=False, limits=replace(SERVER, shared_config_required=True)),
+        (
+            "This server works only where an organisation's configuration holds, and none can be read here: there is "
+            f"none, or FlowForge may not see it. {WHERE_SHARED}"
+        ),
     ),
 }
