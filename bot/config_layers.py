@@ -53,10 +53,33 @@ _LESS_TRUST: Final = Stricter(
     says="`off` counts before `ask`, and `ask` before `allow`.",
 )
 
+_QUIETER: Final = Stricter(
+    combine=lambda outer, inner: min(outer, inner, key=("off", "report", "resolve").index),
+    says="`off` counts before `report`, and `report` before `resolve`.",
+)
+_NOTHING: Final = Stricter(
+    combine=lambda outer, inner: min(outer, inner, key=("nothing", "fix").index),
+    says="`nothing` counts, whoever says it.",
+)
+
+
+def _named_by_both(outer: Sequence[str], inner: Sequence[str]) -> tuple[str, ...]:
+    """Logins that both name, with or without ``[bot]`` and in any case."""
+    named = {login.casefold().removesuffix("[bot]") for login in inner}
+    return tuple(login for login in outer if login.casefold().removesuffix("[bot]") in named)
+
+
+_COMMON: Final = Stricter(combine=_named_by_both, says="Those count that both name.")
+_OUTER: Final = Stricter(
+    combine=lambda outer, inner: outer or inner,
+    says="The organisation's counts where it also says `tests_must_pass: true`, else the repository's.",
+)
+
 PROTECTIONS: Final[Mapping[str, Stricter]] = {
     "enabled": _ONLY_IF_ALL,
     "paused": _IF_ANY,
     "permissions": _RAISED,
+    "bots": _COMMON,
     "budget_usd": _LOWER,
     "timeout_minutes": _LOWER,
     "max_conflicted_files": _LOWER,
@@ -67,7 +90,10 @@ PROTECTIONS: Final[Mapping[str, Stricter]] = {
     "approvals.codeowners": _IF_ANY,
     "resolvers.direct": _ONLY_IF_ALL,
     "resolvers.agent": _ONLY_IF_ALL,
+    "test_command": _OUTER,
     "tests_must_pass": _IF_ANY,
+    "on_conflict": _QUIETER,
+    "on_check_failure": _NOTHING,
     "fork_pull_requests": _LESS_TRUST,
     "quiet_hours": _ADD_UP,
 }
@@ -117,6 +143,8 @@ def merge(outer: Effective, inner: Layer) -> Effective:
             continue
         before = value_of(config, key)
         rule = protection(key)
+        if key == "test_command" and not outer.config.tests_must_pass:
+            rule = None  # whoever does not hold to the tests does not care which they are
         both = said if rule is None else rule.combine(before, said)
         config = _with(config, key.split("."), both)
         if both == said and (rule is None or both != before):

@@ -56,7 +56,7 @@ FILES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
             },
         ),
         "tests_must_pass": st.booleans(),
-        "test_command": st.just("make test"),
+        "test_command": st.sampled_from(["make test", "tox"]),
         "on_conflict": st.sampled_from(["off", "report", "resolve"]),
         "on_check_failure": st.sampled_from(["nothing", "fix"]),
         "fork_pull_requests": st.sampled_from(["off", "ask", "allow"]),

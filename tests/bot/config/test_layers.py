@@ -51,6 +51,12 @@ def test_a_repository_decides_for_itself_and_the_organisation_where_it_says_noth
     assert whole.source("bots") is None
 
 
+def test_a_command_that_the_organisation_does_not_hold_to_is_the_repository_s_own() -> None:
+    assert both("test_command: make test\n", "test_command: tox\n").config.test_command == "tox"
+    assert both("tests_must_pass: true\n", "test_command: tox\n").config.test_command == "tox"
+    assert both("test_command: make test\n", "test_command: tox\ntests_must_pass: true\n").config.test_command == "tox"
+
+
 STRICTER: Final[dict[str, tuple[str, str, Any, str]]] = {
     "enabled": ("enabled: false", "enabled: true", False, ORG_SAYS),
     "paused": ("paused: true", "paused: false", True, ORG_SAYS),
@@ -92,6 +98,20 @@ STRICTER: Final[dict[str, tuple[str, str, Any, str]]] = {
     "resolvers.direct": ("resolvers: {direct: false}", "resolvers: {direct: true}", False, ORG_SAYS),
     "resolvers.agent": ("resolvers: {agent: true}", "resolvers: {agent: false}", False, OWN_SAYS),
     "tests_must_pass": ("tests_must_pass: true", "tests_must_pass: false\ntest_command: make test", True, ORG_SAYS),
+    "test_command": (
+        "tests_must_pass: true\ntest_command: make test",
+        "test_command: 'true'\ntests_must_pass: false",
+        "make test",
+        f"{ORG}:3",
+    ),
+    "bots": (
+        "bots: [renovate, 'dependabot[bot]']",
+        "bots: [Dependabot, evil]",
+        ("dependabot[bot]",),
+        f"{ORG_SAYS}, {OWN_SAYS}",
+    ),
+    "on_conflict": ("on_conflict: off", "on_conflict: resolve", "off", ORG_SAYS),
+    "on_check_failure": ("on_check_failure: fix", "on_check_failure: nothing", "nothing", OWN_SAYS),
     "fork_pull_requests": ("fork_pull_requests: off", "fork_pull_requests: allow", "off", ORG_SAYS),
 }
 
@@ -174,6 +194,7 @@ def _level(name: str) -> PermissionLevel:
 
 
 _TRUST: Final = ("off", "ask", "allow")
+_QUIETER: Final = ("off", "report", "resolve")
 
 
 def tier(entries: tuple[PathTier, ...], path: str) -> TierName:
@@ -199,6 +220,9 @@ AT_LEAST_AS_STRICT: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "resolvers.direct": lambda outer, whole: whole <= outer,
     "resolvers.agent": lambda outer, whole: whole <= outer,
     "tests_must_pass": lambda outer, whole: whole >= outer,
+    "bots": lambda outer, whole: set(whole) <= set(outer),
+    "on_conflict": lambda outer, whole: _QUIETER.index(whole) <= _QUIETER.index(outer),
+    "on_check_failure": lambda outer, whole: outer == "fix" or whole == "nothing",
     "fork_pull_requests": lambda outer, whole: _TRUST.index(whole) <= _TRUST.index(outer),
 }
 
@@ -218,11 +242,23 @@ def test_nothing_is_ever_weaker_than_the_organisation_says(
     for each in layers:
         whole = merge(whole, each)
     for key in all_keys():
-        if protection(key) is None:
-            continue
+        if protection(key) is None or key == "test_command":
+            continue  # of the command, see below
         for each in layers:
             if key in each.stated:
                 assert strict(key)(value_of(each.config, key), value_of(whole.config, key)), key
+
+
+@given(FILES, FILES, FILES)
+def test_tests_that_an_organisation_holds_to_are_its_own(
+    top: dict[str, Any], group: dict[str, Any], own: dict[str, Any]
+) -> None:
+    above = merge(merge(Effective(), layer(top, "top")), layer(group, "group"))
+    whole = merge(above, layer(own, "own"))
+    if above.config.tests_must_pass and above.config.test_command is not None:
+        assert whole.config.test_command == above.config.test_command
+    else:
+        assert whole.config.test_command == own.get("test_command", above.config.test_command)
 
 
 @given(FILES, FILES)
