@@ -18,7 +18,7 @@ BLOCKS: Final[list[Object]] = [
 
 
 def test_the_page_shows_values() -> None:
-    assert len(BLOCKS) == 8
+    assert len(BLOCKS) == 9
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids="-".join)

@@ -62,6 +62,9 @@ def test_further_forges_are_handed_on_as_they_are_read() -> None:
         ({"github": {"enabled": False}}, "no forge is served"),
         ({"forges": [ACME | {"name": "acme"}]}, "/forges/0/name"),
         ({"forges": [ACME | {"token": "glpat-in-the-open"}]}, "/forges/0"),
+        ({"forges": [ACME]}, "acme_(hooks|token), which secrets does not make"),
+        ({"forges": [ACME], "secrets": {"files": [*FILES, FILES[0]]}}, "two files of secrets have one name"),
+        ({"secrets": {"source": "vaultAgent", "files": FILES}}, "use secrets.vaultAgent.files"),
     ],
 )
 def test_what_no_forge_could_be_served_with_is_refused(changes: dict[str, Any], message: str) -> None:

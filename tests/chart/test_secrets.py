@@ -20,6 +20,8 @@ ALLOWED = {
     "gateway": {"flowforge_database_url", "flowforge_anthropic_api_key"},
     "migrate": {"flowforge_database_url"},
 }
+FURTHER = {key: {"ghes_private_key", "ghes_webhook_secrets"} for key in ("production", "gvisor")}
+"""Values that serve a further forge: web and workers have its files besides, and nobody else."""
 SECRET_SETTINGS = {
     f"FLOWFORGE_{name.removeprefix('flowforge_').upper()}" for names in ALLOWED.values() for name in names
 }
@@ -49,7 +51,8 @@ def files(name: str, process: str) -> set[str]:
 @pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize("process", ["web", "worker", "gateway"])
 def test_a_process_finds_the_secrets_it_reads_and_no_other(name: str, process: str) -> None:
-    assert files(name, process) == ALLOWED[process]
+    further = FURTHER.get(name, set()) if ALLOWED[process] is SERVICE else set()
+    assert files(name, process) == ALLOWED[process] | further
 
 
 @pytest.mark.parametrize("name", [name for name in VALUES if name != "k3s"])
@@ -106,12 +109,30 @@ def test_external_secrets_fetch_for_each_party_what_it_reads() -> None:
     found = {item["metadata"]["name"]: item["spec"] for item in kinds(render("production"), "ExternalSecret")}
     fetched = {name: {item["secretKey"] for item in spec["data"]} for name, spec in found.items()}
     assert fetched == {
-        "flowforge-service": SERVICE,
+        "flowforge-service": SERVICE | FURTHER["production"],
         "flowforge-gateway": ALLOWED["gateway"],
         "flowforge-migrate": ALLOWED["migrate"],
     }
     assert all(spec["target"]["name"] == name for name, spec in found.items())
     assert all(spec["secretStoreRef"] == {"name": "company", "kind": "ClusterSecretStore"} for spec in found.values())
+
+
+def test_the_files_of_further_forges_come_from_where_all_secrets_do() -> None:
+    (fetched,) = (
+        item["spec"]["data"]
+        for item in kinds(render("production"), "ExternalSecret")
+        if item["metadata"]["name"] == "flowforge-service"
+    )
+    assert {
+        "secretKey": "ghes_private_key",
+        "remoteRef": {"key": "flowforge/ghes", "property": "private_key"},
+    } in fetched
+    annotations = pods(render("gvisor"))["Deployment/flowforge-web"]["metadata"]["annotations"]
+    assert annotations["vault.hashicorp.com/agent-inject-secret-ghes_private_key"] == "secret/data/flowforge/ghes"
+    assert (
+        annotations["vault.hashicorp.com/agent-inject-template-ghes_private_key"]
+        == '{{- with secret "secret/data/flowforge/ghes" -}}{{ index .Data.data "private_key" }}{{- end -}}'
+    )
 
 
 def test_each_secret_may_come_from_somewhere_else() -> None:

@@ -26,7 +26,39 @@
 {{- if and (eq .Values.secrets.source "externalSecrets") (not .Values.secrets.externalSecrets.store.name) -}}
 {{- fail "secrets.externalSecrets.store.name has to name a store" -}}
 {{- end -}}
+{{- include "flowforge.checks.files" . -}}
 {{- if and .Values.evaluation.enabled (ne .Values.secrets.source "existingSecret") -}}
 {{- fail "evaluation.enabled goes with secrets.source existingSecret only" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Every file that an entry of `forges` names has to come from the source of the secrets, and from it alone. */}}
+{{- define "flowforge.checks.files" -}}
+{{- $secrets := .Values.secrets -}}
+{{- $made := list -}}
+{{- if eq $secrets.source "vaultAgent" -}}
+{{- if $secrets.files -}}
+{{- fail "secrets.files are Secrets, which Vault's agent does not read: use secrets.vaultAgent.files" -}}
+{{- end -}}
+{{- $made = $secrets.vaultAgent.files -}}
+{{- else if eq $secrets.source "externalSecrets" -}}
+{{- $made = concat $secrets.files $secrets.externalSecrets.files -}}
+{{- else -}}
+{{- $made = $secrets.files -}}
+{{- end -}}
+{{- $directory := include "flowforge.secrets.directory" . -}}
+{{- $there := list -}}
+{{- range $made -}}
+{{- $there = append $there (printf "%s/%s" $directory .name) -}}
+{{- end -}}
+{{- if ne (len $there) (len (uniq $there)) -}}
+{{- fail "two files of secrets have one name" -}}
+{{- end -}}
+{{- range $forge := .Values.forges -}}
+{{- range $key, $path := $forge -}}
+{{- if and (hasSuffix "_file" $key) (not (has $path $there)) -}}
+{{- fail (printf "%s of %s in forges is %s, which secrets does not make: with secrets.source %s it can be one of %s" $key $forge.name $path $secrets.source (join ", " $there | default "none")) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -80,6 +80,15 @@ flowforge_{{ snakecase . }}
             - key: {{ .key }}
               path: {{ .name }}
       {{- end }}
+      {{- if eq $.root.Values.secrets.source "externalSecrets" }}
+      {{- range $.root.Values.secrets.externalSecrets.files }}
+      - secret:
+          name: {{ include "flowforge.fullname" $.root }}-service
+          items:
+            - key: {{ .name }}
+              path: {{ .name }}
+      {{- end }}
+      {{- end }}
       {{- end }}
 {{- end }}
 {{- end -}}
@@ -108,13 +117,22 @@ vault.hashicorp.com/agent-service-account-token-volume-name: vault-token
 vault.hashicorp.com/role: {{ get $vault (printf "%sRole" .party) | quote }}
 {{- range include "flowforge.secrets.of" . | fromJsonArray }}
 {{- $item := get $vault . }}
-{{- $file := include "flowforge.secrets.file" . }}
-{{- $data := ternary ".Data" ".Data.data" (eq (int $vault.kvVersion) 1) }}
-vault.hashicorp.com/agent-inject-secret-{{ $file }}: {{ $item.path | quote }}
-vault.hashicorp.com/agent-inject-template-{{ $file }}: {{ printf "{{- with secret %q -}}{{ index %s %q }}{{- end -}}" $item.path $data $item.field | quote }}
+{{- include "flowforge.secrets.injected" (dict "vault" $vault "file" (include "flowforge.secrets.file" .) "item" $item) }}
+{{- end }}
+{{- if eq .party "service" }}
+{{- range $vault.files }}
+{{- include "flowforge.secrets.injected" (dict "vault" $vault "file" .name "item" .) }}
+{{- end }}
 {{- end }}
 {{- end }}
 {{- end -}}
+
+{{/* Two annotations for one file: (dict "vault" $vault "file" "name" "item" (dict "path" "…" "field" "…")). */}}
+{{- define "flowforge.secrets.injected" }}
+{{- $data := ternary ".Data" ".Data.data" (eq (int .vault.kvVersion) 1) }}
+vault.hashicorp.com/agent-inject-secret-{{ .file }}: {{ .item.path | quote }}
+vault.hashicorp.com/agent-inject-template-{{ .file }}: {{ printf "{{- with secret %q -}}{{ index %s %q }}{{- end -}}" .item.path $data .item.field | quote }}
+{{- end }}
 
 {{/* What the operator fetches for a party: (dict "root" $ "party" "gateway"). */}}
 {{- define "flowforge.secrets.externalSpec" -}}
@@ -135,5 +153,15 @@ data:
       {{- with $item.property }}
       property: {{ . | quote }}
       {{- end }}
+  {{- end }}
+  {{- if eq .party "service" }}
+  {{- range $external.files }}
+  - secretKey: {{ .name }}
+    remoteRef:
+      key: {{ .key | quote }}
+      {{- with .property }}
+      property: {{ . | quote }}
+      {{- end }}
+  {{- end }}
   {{- end }}
 {{- end -}}
