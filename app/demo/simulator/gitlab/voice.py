@@ -170,13 +170,13 @@ class GitLabVoice:
 
 
 def announce_pipeline(site: GitLabSite, pipeline: Pipeline) -> None:
-    """Send a ``Pipeline Hook``: its status is another one."""
+    """Send a ``Pipeline Hook``: its status is another one. Only a pipeline of a merge request itself names that."""
     pull = next(
         (
             pull
             for repository in site.world.repositories.values()
             for pull in repository.pull_requests()
-            if pull.open and pull.head_sha == pipeline.sha and pipeline in site.world.pipelines_for(pull)
+            if pull.open and pipeline.source == "merge_request_event" and pipeline in site.world.pipelines_for(pull)
         ),
         None,
     )
