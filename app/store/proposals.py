@@ -1,6 +1,6 @@
 """Proposals, approvals, publications, and the proofs and decisions that lead to them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -197,12 +197,16 @@ class SqlProposals:
             rows = await connection.execute(query.where(partial).order_by(proposals.c.serial))
             return [proposal_of(row) for row in rows]
 
-    async def made(self, repository: RepositoryRef, commit: str) -> bool:
-        """Whether a commit is one that we proposed in that repository, pushed or not."""
-        there = (jobs.c.forge == repository.forge) & (jobs.c.repository_id == repository.id)
+    async def made(self, repository: RepositoryRef, numbers: Collection[int], commit: str) -> bool:
+        """Whether a commit is one that a job of those pull requests or issues proposed, pushed or not."""
+        theirs = (
+            (jobs.c.forge == repository.forge)
+            & (jobs.c.repository_id == repository.id)
+            & jobs.c.number.in_(sorted(numbers))
+        )
         query = select(proposals.c.id).join(jobs, jobs.c.id == proposals.c.job_id)
         async with self._database.reading() as connection:
-            found = await connection.execute(query.where(there, proposals.c.commit == commit).limit(1))
+            found = await connection.execute(query.where(theirs, proposals.c.commit == commit).limit(1))
             return found.first() is not None
 
     async def offered_before(self, repository: RepositoryRef, number: int, proposal_id: str) -> bool:

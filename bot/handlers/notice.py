@@ -14,8 +14,11 @@ from bot.ports.system import Queue
 OWN_BRANCHES: Final = "flowforge/"
 """What we push there is for no pull request to be merged into."""
 
-OWN_BRANCH: Final = re.compile(re.escape(OWN_BRANCHES) + r"([1-9][0-9]{0,9})-([0-9a-f]{8})")
-"""The names that ``Propose`` gives, and no others: the number of what it is about, and the job's short id."""
+OWN_BRANCH: Final = re.compile(re.escape(OWN_BRANCHES) + r"([1-9][0-9]{0,8})-([0-9a-f]{8})")
+"""The names that ``Propose`` gives, and no others: the number of what it is about, and the job's short id.
+
+Of nine digits at most: more may be too much for the database, and whoever pushes a branch chooses its name.
+"""
 
 ALL_BASES: Final = "*"
 """In place of a base branch, none of which may be called so: list the pull requests, and look at all their bases."""

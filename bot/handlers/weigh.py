@@ -6,6 +6,7 @@ from bot.config_keys import DEFAULT_CONFIG
 from bot.errors import ForgeNotFoundError
 from bot.handlers.configuration import LoadedConfig, load_config
 from bot.handlers.forks import CheckHead
+from bot.handlers.notice import OWN_BRANCH
 from bot.model.forge import PermissionLevel, PullRequest, ThreadKind
 from bot.model.intents import Approve, Decision, Fix, Intent, Origin, Resolve, Retry, TakeSide
 from bot.model.jobs import Job, JobState
@@ -110,9 +111,12 @@ class WeighIntent:
         return await self.check_head(pull_request, pull_request.head_sha, config)
 
     async def _pushed_by_us(self, intent: Intent, pull_request: PullRequest) -> bool:
+        """What was proposed for the pull request itself, or for what its branch says that we opened it for."""
         if not begins_on_failure(intent):
             return False
-        return await self.store.proposals.made(pull_request.repository, pull_request.head_sha)
+        number, named = pull_request.number, OWN_BRANCH.fullmatch(pull_request.head_ref)
+        about = number if named is None else int(named[1])
+        return await self.store.proposals.made(pull_request.repository, {number, about, -about}, pull_request.head_sha)
 
     async def _conflicts(self, intent: Intent, latest: Job | None) -> tuple[ConflictRecord, ...]:
         """The newest job's conflicts; there may be thousands of them, with texts."""

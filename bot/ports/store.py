@@ -1,6 +1,6 @@
 """The ports to the database, each as narrow as one kind of rows. Every method is one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -283,8 +283,8 @@ class Proposals(Protocol):
         """The open proposals of a pull request that are only a part of a merge, oldest first."""
         ...
 
-    async def made(self, repository: RepositoryRef, commit: str) -> bool:
-        """Whether a commit is one that we proposed in that repository, pushed or not."""
+    async def made(self, repository: RepositoryRef, numbers: Collection[int], commit: str) -> bool:
+        """Whether a commit is one that a job of those pull requests or issues proposed, pushed or not."""
         ...
 
     async def settle(self, proposal_id: str, state: ProposalState) -> None:

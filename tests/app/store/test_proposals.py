@@ -142,6 +142,15 @@ async def test_what_a_pull_request_was_offered_before_is_known(store: SqlStore) 
     assert not await store.proposals.offered_before(repository, number + 1, first.id)
 
 
+async def test_what_jobs_of_a_pull_request_proposed_is_known_as_ours(store: SqlStore) -> None:
+    job, offered = await proposed(store)
+    repository, number = job.request.repository, job.request.number
+    assert await store.proposals.made(repository, {number, -7}, offered.commit)
+    assert not await store.proposals.made(repository, {number + 1, -number}, offered.commit)
+    assert not await store.proposals.made(repository, {number}, offered.head_sha)
+    assert not await store.proposals.made(replace(repository, id=repository.id + 1), {number}, offered.commit)
+
+
 async def test_an_approval_is_kept_with_an_event(store: SqlStore) -> None:
     _, made = await proposed(store)
     assert await store.proposals.approvals(made.id) == ()

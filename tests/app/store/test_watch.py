@@ -69,6 +69,14 @@ async def test_what_is_told_counts_by_its_own_time_in_whatever_order_it_comes(st
     assert await store.watch.bases(OTHER) == []
 
 
+async def test_the_open_pull_requests_of_a_head_are_found_by_it(store: SqlStore) -> None:
+    pulls = (SEEN, replace(SEEN, number=8, base_ref="next"), replace(SEEN, number=9, head_sha=OLD))
+    for pull in (*pulls, replace(SEEN, number=10, open=False)):
+        await store.watch.seen(REPOSITORY, pull)
+    assert await store.watch.at_head(REPOSITORY, SEEN.head_sha) == {SEEN.number: SEEN.base_ref, 8: "next"}
+    assert await store.watch.at_head(OTHER, SEEN.head_sha) == {}
+
+
 async def test_two_things_told_of_one_moment_have_the_list_read_anew(store: SqlStore, clock: HandClock) -> None:
     await store.watch.listed(REPOSITORY, [SEEN])
     assert await store.watch.listed_at(REPOSITORY) == clock.now()

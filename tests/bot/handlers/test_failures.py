@@ -12,6 +12,7 @@ from bot.model.reports import CheckConclusion, CheckRunContent, CheckStatus
 from tests.app.store.backends import Lender
 from tests.bot.handlers.bench import Bench, open_bench
 from tests.bot.handlers.puppet import workspace_of
+from tests.bot.handlers.test_drafts import CHANGE, published, until_running
 from tests.bot.handlers.test_forks import fork, push
 from tests.scenarios.play import ANSWER, BASE
 
@@ -89,6 +90,18 @@ async def test_a_check_that_fails_begins_a_fix_that_a_person_approves(databases:
         await bench.work()
         assert (await failed(bench)).id != job.id
         assert len(await jobs(bench)) == 2
+
+
+async def test_a_draft_that_we_opened_is_not_mended_unasked(databases: Lender, tmp_path: Path) -> None:
+    async with wanting(tmp_path, databases) as bench:
+        issue = await until_running(bench)
+        await bench.finish(CHANGE)
+        bench.pull = await published(bench, issue)
+        before = await jobs(bench)
+        fail(bench)
+        await bench.work()
+        assert [rule for _, rule, _ in await decisions(bench)] == ["own-head"]
+        assert await jobs(bench) == before
 
 
 async def test_many_failures_of_one_head_are_one_job(databases: Lender, tmp_path: Path) -> None:
