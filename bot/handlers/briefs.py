@@ -62,7 +62,8 @@ class GatherBrief:
             return planned(latest)
         source, author, live = _live(facts)
         seen = origin.seen or live
-        notes = [work.EDITED] if (seen.title, seen.body) != (live.title, live.body) else []
+        notes = [work.UNASKED] if origin.configured else []
+        notes += [work.EDITED] if (seen.title, seen.body) != (live.title, live.body) else []
         # What was said before a mark without a time, nobody can tell from what was said or changed after it.
         timeless = origin.seen is not None and origin.seen.at is None
         comments = [] if timeless else await self._comments(origin)

@@ -22,6 +22,7 @@ _READ: Final = 20_000
 
 _NUMBER: Final = re.compile(r"[#!]([0-9]{1,10})\b", re.ASCII)
 
+UNASKED: Final = "No person asked for this: a check failed, and the configuration says `on_check_failure: fix`."
 EDITED: Final = "The description was edited after this was asked for; what it said then counts."
 RESOLVED_UNKNOWN: Final = (
     "The forge did not tell which comments on lines are resolved, so resolved ones may be among what was looked at."

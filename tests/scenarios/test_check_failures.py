@@ -52,6 +52,7 @@ async def test_a_check_that_fails_is_mended_by_itself_and_approved_by_anybody_wh
         for _ in range(3):
             fail_check(play, HOSTILE, "test_negative FAILED")
         sticky = await play.until_sticky("fix waits for approval")
+        assert "No person asked for this: a check failed" in sticky
         assert "@everyone" not in sticky
         job = await play.job()
         assert (job.request.kind, job.request.requested_by.id) == (JobKind.FIX, play.forge.bot.id)
