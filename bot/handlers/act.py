@@ -100,7 +100,8 @@ class ActOnIntent:
             case Misspelt():
                 await self.replies.say(intent.origin, intent.message, reaction="confused")
             case Status():
-                await self.replies.status(intent.origin, facts.latest)
+                pull = facts.pull_request
+                await self.replies.status(intent.origin, facts.latest, pull.merging if pull and pull.open else None)
             case ShowConfig() if loaded is not None and loaded.effective is not None:
                 required = facts.limits.shared_config_required
                 await self.replies.config(intent.origin, loaded.effective, bound=facts.bound, required=required)

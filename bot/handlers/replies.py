@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from bot.config_keys import RepositoryConfig
 from bot.config_layers import Effective
+from bot.model.forge import Merging
 from bot.model.intents import Origin, Refused
 from bot.model.jobs import Job
 from bot.model.reports import ReactionContent, Surface
@@ -62,11 +63,11 @@ class Replies:
         await self._say(origin, render_help(await self.forge.mention(origin.repository.forge), config))
         await self.react(origin, "eyes")
 
-    async def status(self, origin: Origin, job: Job | None) -> None:
-        """Say where the newest job stands, and what the tests said about what it proposes."""
+    async def status(self, origin: Origin, job: Job | None, merging: Merging | None) -> None:
+        """Say where the newest job stands, what the tests said about its proposal, and what keeps from merging."""
         proposal = None if job is None else await self.store.proposals.of_job(job.id)
         tests = None if proposal is None else await self.store.proposals.tests(proposal.job_id, proposal.tree)
-        await self._say(origin, render_status(job, tests))
+        await self._say(origin, render_status(job, tests, merging=merging))
         await self.react(origin, "eyes")
 
     async def config(self, origin: Origin, effective: Effective, *, bound: bool, required: bool) -> None:

@@ -35,6 +35,7 @@ from bot.ports.system import Clock, Queue
 from bot.report.check_run import render_check_run, render_left
 from bot.report.comment import render_sticky
 from bot.report.forks import where_it_goes
+from bot.report.merging import how_it_merges
 from bot.report.work import render_answer
 
 PROGRESS_EVERY: Final = timedelta(seconds=15)
@@ -195,12 +196,14 @@ class RefreshReports:
             pull_request = await self.forge.pull_request(job.request.repository, job.request.number)
         except (ForgeNotFoundError, ForgeRefusedError):
             return ""  # out of our reach, and so is the report
+        merging = how_it_merges(pull_request.merging, pull_request.base_ref)
+        then = merging if proposal.kind is ProposalKind.MERGE else ""
         if not pull_request.from_fork:
-            return ""
+            return then
         ways = ladder(proposal, pull_request)
         fork = next((rung.fork for rung in ways.rungs if isinstance(rung, PushToHead)), None)
         beside = any(isinstance(rung, OpenPullRequest) for rung in ways.rungs)
-        return where_it_goes(fork=fork, skipped=ways.skipped, beside=beside)
+        return f"{where_it_goes(fork=fork, skipped=ways.skipped, beside=beside)} {then}".rstrip()
 
     async def _want(
         self,

@@ -112,6 +112,30 @@ class PermissionLevel(IntEnum):
     ADMIN = 5
 
 
+class MergeBlock(StrEnum):
+    """What keeps a pull request from being merged; of several, the one that the forge names."""
+
+    CONFLICT = "conflict"
+    BEHIND = "behind"
+    DRAFT = "draft"
+    APPROVALS = "approvals"
+    DISCUSSIONS = "discussions"
+    CHECKS = "checks"
+    RULES = "rules"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merging:
+    """How a pull request is merged. ``blocked`` None: nothing is in the way, or the forge does not know yet.
+
+    ``squashes``: all of its commits become one. ``linear``: it goes in by fast-forward or by a rebase, if need be.
+    """
+
+    blocked: MergeBlock | None = None
+    squashes: bool = False
+    linear: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequest:
     """A pull request as the forge describes it at one moment.
@@ -136,6 +160,7 @@ class PullRequest:
     base_sha: str
     maintainer_can_modify: bool
     html_url: str
+    merging: Merging = Merging()
 
     @property
     def from_fork(self) -> bool:

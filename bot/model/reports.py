@@ -192,10 +192,10 @@ class JobView:
     """All that a report about a job is rendered from.
 
     The diffs are unified diffs of the proposal's tree against each parent, untrusted text. ``superseded_by`` is the
-    short id of the job that took this one's place. ``where_it_goes`` says what an approval does for a fork. ``tests``
-    is what they said about the proposal's tree; ``tests_demanded_in`` is where it stands that without a pass nothing
-    may be approved, as Markdown; empty where that is nowhere.
-    ``approvals`` are those that stand; ``tally`` says how many more are needed, while the proposal waits for them.
+    short id of the job that took this one's place. ``where_it_goes`` says what an approval does for a fork, and what
+    merging makes of it. ``tests`` is what they said about the proposal's tree; ``tests_demanded_in`` is where it stands
+    that without a pass nothing may be approved, as Markdown; empty where that is nowhere. ``approvals`` are those that
+    stand; ``tally`` says how many more are needed, while the proposal waits for them.
     """
 
     job: Job

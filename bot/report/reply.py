@@ -5,6 +5,7 @@ from typing import Final
 
 from bot.commands import help_text
 from bot.config_keys import DEFAULT_CONFIG, RepositoryConfig
+from bot.model.forge import Merging
 from bot.model.intents import Origin
 from bot.model.jobs import Job
 from bot.model.proposals import SuiteEvidence
@@ -13,6 +14,7 @@ from bot.redact import redact
 from bot.report import messages, suite
 from bot.report.headings import heading
 from bot.report.markdown import code, defused
+from bot.report.merging import waits_for
 from bot.report.sections import joined, name, told
 
 _QUOTE_ROOM: Final = 200
@@ -42,10 +44,12 @@ def render_help(mention: str = messages.NAME.lower(), config: RepositoryConfig =
     return help_text(mention, config)
 
 
-def render_status(job: Job | None, tests: SuiteEvidence | None = None) -> str:
+def render_status(job: Job | None, tests: SuiteEvidence | None = None, *, merging: Merging | None = None) -> str:
     """The text that answers ``status``, for ``render_reply``; ``tests`` are those of the job's proposal."""
+    blocked = None if merging is None else merging.blocked
+    waiting = "" if blocked is None else waits_for(blocked)
     if job is None:
-        return messages.NO_JOB
+        return joined([messages.NO_JOB, waiting])
     where = heading(job.request.kind, job.state)
     detail = job.message or job.progress
     return joined(
@@ -53,6 +57,7 @@ def render_status(job: Job | None, tests: SuiteEvidence | None = None) -> str:
             messages.status(name(job.short_id), where),
             told(detail, _STATUS_ROOM) if detail else "",
             "" if tests is None else suite.sentence(tests),
+            waiting,
             messages.STATUS_POINTER,
         ],
     )

@@ -51,7 +51,10 @@ THREAD: Final = {
     "user_notes_count": int,
     "web_url": str,
 }
-MERGE_STATUSES: Final = frozenset({"unchecked", "checking", "mergeable", "conflict", "draft_status", "not_open"})
+MERGE_STATUSES: Final = frozenset(
+    {"unchecked", "checking", "mergeable", "conflict", "draft_status", "not_open", "not_approved"}
+    | {"discussions_not_resolved", "ci_must_pass", "need_rebase"}
+)
 MERGE_REQUEST: Final = THREAD | {
     "state": frozenset({"opened", "closed", "merged", "locked"}),
     "source_branch": str,

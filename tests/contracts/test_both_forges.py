@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from app.demo.simulator.gitlab.server import GitLabSimulator
 from app.demo.simulator.server import Simulator
 from app.demo.simulator.state import Role
 from bot.errors import ForgeNotFoundError, ForgeRefusedError, ForgeUnavailableError
-from bot.model.forge import Actor, ActorKind, ForgeKind, PermissionLevel, Thread, ThreadKind
+from bot.model.forge import Actor, ActorKind, ForgeKind, MergeBlock, Merging, PermissionLevel, Thread, ThreadKind
 from bot.model.ids import make_external_id, make_watch_id
 from bot.model.reports import CheckConclusion, CheckStatus, CommentContent
 from tests.contracts.both import MARKER, STAGES, BothStage, actor, on_gitlab, sticky
@@ -69,6 +70,38 @@ async def test_a_pull_request_is_read_as_it_is_now(stage: BothStage) -> None:
     assert not pull.from_fork
     stage.sim.people.close(stage.pull, stage.ada)
     assert not (await stage.forge.pull_request(stage.ref, stage.pull.number)).open
+
+
+WAITS = {
+    ForgeKind.GITHUB: [("approvals", MergeBlock.RULES)],
+    ForgeKind.GITLAB: [
+        ("not_approved", MergeBlock.APPROVALS),
+        ("discussions_not_resolved", MergeBlock.DISCUSSIONS),
+        ("ci_must_pass", MergeBlock.CHECKS),
+        ("need_rebase", MergeBlock.BEHIND),
+    ],
+}
+
+
+async def test_what_a_pull_request_waits_for_is_told_once_the_forge_knows(stage: BothStage) -> None:
+    assert (await stage.forge.pull_request(stage.ref, stage.pull.number)).merging == Merging()
+    await stage.sim.wait_for(lambda: stage.pull.mergeable)
+    assert (await stage.forge.pull_request(stage.ref, stage.pull.number)).merging == Merging()
+    for word, block in WAITS[stage.kind]:
+        stage.pull.waits_for = word
+        assert (await stage.forge.pull_request(stage.ref, stage.pull.number)).merging.blocked is block
+    stage.pull.draft = True
+    assert (await stage.forge.pull_request(stage.ref, stage.pull.number)).merging.blocked is MergeBlock.DRAFT
+    stage.pull.mergeable = False
+    assert (await stage.forge.pull_request(stage.ref, stage.pull.number)).merging.blocked is MergeBlock.CONFLICT
+
+
+async def test_the_only_way_of_merging_is_told(stage: BothStage) -> None:
+    for way, squashes, linear in (("merge", False, False), ("squash", True, False), ("rebase", False, True)):
+        stage.sim.people.merge_only_by(stage.repository, way)
+        stage.clock.time += timedelta(minutes=11)
+        merging = (await stage.forge.pull_request(stage.ref, stage.pull.number)).merging
+        assert (merging.squashes, merging.linear) == (squashes, linear), way
 
 
 async def test_open_pull_requests_are_listed_a_hundred_at_a_time(stage: BothStage) -> None:

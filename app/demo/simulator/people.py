@@ -167,6 +167,10 @@ class People:
         repository.directory, repository.name = target, name
         self._site.world.changed()
 
+    def merge_only_by(self, repository: Repository, way: str) -> None:
+        """Leave people one way of merging: ``merge``, ``squash`` or ``rebase``."""
+        repository.merges_by = way
+
     def protect(self, repository: Repository, branch: str) -> None:
         """Protect a branch: only administrators push to it."""
         repository.protected.add(branch)

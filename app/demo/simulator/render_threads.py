@@ -231,7 +231,7 @@ def pull_request_simple(world: GitHubWorld, one: PullRequest) -> Json:
         "closed_at": stamp(one.closed_at),
         "merged_at": stamp(one.merged_at),
         "head": branch_side(world, one.head_repository, one.head_ref, one.head_sha),
-        "base": branch_side(world, one.repository, one.base_ref, one.base_sha),
+        "base": _base(world, one),
         "author_association": association(one.repository, one.author),
         "auto_merge": None,
         "draft": one.draft,
@@ -247,7 +247,7 @@ def pull_request(world: GitHubWorld, one: PullRequest, numbers: tuple[int, int, 
         "merged": one.merged_at is not None,
         "mergeable": one.mergeable,
         "rebaseable": one.mergeable,
-        "mergeable_state": "draft" if one.draft and one.mergeable else states[one.mergeable],
+        "mergeable_state": _waiting(one) or states[one.mergeable],
         "merged_by": None if one.merged_by is None else account(world, one.merged_by),
         "comments": len(one.comments),
         "review_comments": 0,
@@ -257,6 +257,23 @@ def pull_request(world: GitHubWorld, one: PullRequest, numbers: tuple[int, int, 
         "deletions": deletions,
         "changed_files": files,
     }
+
+
+def _base(world: GitHubWorld, one: PullRequest) -> Json:
+    """The base, with the ways in which its repository merges."""
+    side = branch_side(world, one.repository, one.base_ref, one.base_sha)
+    ways = {"merge": "allow_merge_commit", "squash": "allow_squash_merge", "rebase": "allow_rebase_merge"}
+    repository = side["repo"]
+    if isinstance(repository, dict):
+        repository |= {name: one.repository.merges_by in {"", way} for way, name in ways.items()}
+    return side
+
+
+def _waiting(one: PullRequest) -> str:
+    """What a pull request that merges cleanly waits for: GitHub says that it does, and not for what."""
+    if not one.mergeable:
+        return ""
+    return "draft" if one.draft else "blocked" if one.waits_for else ""
 
 
 def _minimal_pull(world: GitHubWorld, one: PullRequest) -> Json:

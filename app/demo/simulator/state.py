@@ -57,7 +57,8 @@ class Repository:
 
     ``refs`` mirrors ``refs/heads`` and ``refs/tags`` of the bare repository as of the last change, full names to ids.
     ``threads`` holds pull requests and, on GitHub, the issues that are counted with them; GitLab's are in ``issues``,
-    and ``ci_config_path`` is where it finds the pipeline: empty means ``.gitlab-ci.yml``.
+    and ``ci_config_path`` is where it finds the pipeline: empty means ``.gitlab-ci.yml``. ``merges_by`` is the one way
+    in which pull requests are merged, ``merge``, ``squash`` or ``rebase``; empty: any.
     """
 
     id: int
@@ -76,6 +77,7 @@ class Repository:
     issues: "dict[int, Issue]" = field(default_factory=dict)
     deleted: bool = False
     ci_config_path: str = ""
+    merges_by: str = ""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
@@ -168,6 +170,7 @@ class PullRequest(Issue):
     merged_at: datetime | None = None
     merged_by: Account | None = None
     merge_commit_sha: str | None = None
+    waits_for: str = ""
     mergeable: bool | None = None
     merge_pair: tuple[str, str] | None = None
     remarks: "list[Remark]" = field(default_factory=list)

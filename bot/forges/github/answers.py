@@ -58,12 +58,20 @@ class PullRequestHead(Struct, frozen=True):
     repo: Repository | None
 
 
+class BaseRepository(Repository, frozen=True, kw_only=True):
+    """With the ways in which it merges, which not everybody is told."""
+
+    allow_merge_commit: bool | None = None
+    allow_squash_merge: bool | None = None
+    allow_rebase_merge: bool | None = None
+
+
 class PullRequestBase(Struct, frozen=True):
     """The branch a pull request is for."""
 
     ref: str
     sha: str
-    repo: Repository
+    repo: BaseRepository
 
 
 class PullRequest(Struct, frozen=True):
@@ -80,6 +88,7 @@ class PullRequest(Struct, frozen=True):
     body: str | None = None
     draft: bool = False
     maintainer_can_modify: bool = False
+    mergeable_state: str | None = None
 
 
 class ListedHead(Struct, frozen=True):

@@ -13,6 +13,7 @@ from bot.forges.github.accounts import actor_of
 from bot.forges.github.app_auth import UNKNOWN_ID, Act
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.deliveries import DeliveryDecoder
+from bot.forges.github.merging import merging_of
 from bot.forges.github.teams import is_member
 from bot.forges.github.transport import check_base_url
 from bot.model.deliveries import Delivery
@@ -410,6 +411,7 @@ def _pull_request(repository: RepositoryRef, answer: answers.PullRequest) -> Pul
         base_sha=answer.base.sha,
         maintainer_can_modify=answer.maintainer_can_modify,
         html_url=answer.html_url,
+        merging=merging_of(answer),
     )
 
 

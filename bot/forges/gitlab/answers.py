@@ -32,6 +32,7 @@ class Project(Struct, frozen=True):
     id: int
     path_with_namespace: str
     visibility: str = "private"
+    merge_method: str = "merge"
     ci_config_path: str | None = None
 
 
@@ -63,6 +64,8 @@ class MergeRequest(Struct, frozen=True, kw_only=True):
     sha: str | None = None
     diff_refs: DiffRefs | None = None
     allow_collaboration: bool | None = None
+    detailed_merge_status: str | None = None
+    squash_on_merge: bool | None = None
 
 
 class Commit(Struct, frozen=True):

@@ -9,6 +9,7 @@ from bot.errors import ForgeRefusedError
 from bot.forges.gitlab import answers, checks, files, hooks, issues, notes, people, pulls
 from bot.forges.gitlab.client import GitLabClient, Sleep
 from bot.forges.gitlab.deliveries import DeliveryDecoder
+from bot.forges.gitlab.merging import MergeMethods
 from bot.forges.gitlab.statuses import Statuses
 from bot.model.deliveries import Delivery
 from bot.model.events import Event
@@ -63,6 +64,7 @@ class GitLabForge:
         self._webhook_url = webhook_url
         self._host = urlsplit(client.base_url).hostname or "gitlab.com"
         self._decoder = DeliveryDecoder()
+        self._methods = MergeMethods(client, clock=clock)
         self._statuses = Statuses(client, sleep=sleep)
         self._own: Actor | None = None
         self._own_lookup = asyncio.Lock()
@@ -115,7 +117,7 @@ class GitLabForge:
 
     async def pull_request(self, repository: RepositoryRef, number: int) -> PullRequest:
         """See ``bot.forges.gitlab.pulls``."""
-        return await pulls.read(self._client, repository, number)
+        return await pulls.read(self._client, self._methods, repository, number)
 
     async def issue(self, repository: RepositoryRef, number: int) -> Issue:
         """See ``bot.forges.gitlab.issues``."""

@@ -9,6 +9,7 @@ from bot.errors import ForgeNotFoundError, ForgeRefusedError
 from bot.forges.gitlab import answers
 from bot.forges.gitlab.client import GitLabClient, encoded
 from bot.forges.gitlab.deliveries import OPEN_STATES
+from bot.forges.gitlab.merging import MergeMethods
 from bot.forges.gitlab.people import GHOST, actor_of
 from bot.forges.gitlab.quick import without_quick_actions
 from bot.model.forge import PullRequest, RepositoryRef
@@ -34,7 +35,7 @@ class _Listed(Struct, frozen=True, kw_only=True):
     sha: str | None = None
 
 
-async def read(client: GitLabClient, repository: RepositoryRef, number: int) -> PullRequest:
+async def read(client: GitLabClient, methods: MergeMethods, repository: RepositoryRef, number: int) -> PullRequest:
     """https://docs.gitlab.com/api/merge_requests/#retrieve-a-merge-request ."""
     found = await client.get(f"/projects/{repository.id}/merge_requests/{number}", answers.MergeRequest)
     refs = found.diff_refs or answers.DiffRefs()
@@ -59,6 +60,7 @@ async def read(client: GitLabClient, repository: RepositoryRef, number: int) -> 
         base_sha=refs.start_sha or await _tip(client, repository, found.target_branch),
         maintainer_can_modify=bool(found.allow_collaboration),
         html_url=found.web_url,
+        merging=await methods.merging(repository, found),
     )
 
 

@@ -1,24 +1,11 @@
 """A label or an assignment that a pull request is opened with asks once, whether the forge tells of it apart or not."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import text
 
 from app.demo.simulator.state import Account
-from bot.model.forge import ForgeKind
 from bot.model.jobs import JobState
-from tests.app.store.backends import Lender
-from tests.bot.handlers.bench import ForgeBench, open_bench, open_gitlab_bench
-
-OPENERS = {ForgeKind.GITHUB: open_bench, ForgeKind.GITLAB: open_gitlab_bench}
-
-
-@pytest.fixture(params=tuple(ForgeKind), ids=lambda kind: kind.value)
-async def either(request: pytest.FixtureRequest, databases: Lender, tmp_path: Path) -> AsyncIterator[ForgeBench]:
-    async with OPENERS[request.param](tmp_path, await databases.fresh()) as bench:
-        yield bench
+from tests.bot.handlers.bench import ForgeBench
 
 
 async def born(bench: ForgeBench, *labels: str, author: Account | None = None, assigned: bool = False) -> None:

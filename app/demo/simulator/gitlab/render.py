@@ -153,13 +153,18 @@ def project(world: GitLabWorld, one: Repository, asker: Account | None) -> Json:
         "only_allow_merge_if_pipeline_succeeds": False,
         "only_allow_merge_if_all_discussions_are_resolved": False,
         "remove_source_branch_after_merge": True,
-        "merge_method": "merge",
-        "squash_option": world.squash.get(one.id, "default_off"),
+        "merge_method": "ff" if one.merges_by == "rebase" else "merge",
+        "squash_option": squash_option(world, one),
         "permissions": _permissions(one, asker),
     }
     if one.parent is not None and not one.parent.deleted:
         body["forked_from_project"] = basic_project(world, one.parent)
     return body
+
+
+def squash_option(world: GitLabWorld, one: Repository) -> str:
+    """What a project does about squashing."""
+    return "always" if one.merges_by == "squash" else world.squash.get(one.id, "default_off")
 
 
 def _permissions(one: Repository, asker: Account | None) -> Json:
@@ -351,12 +356,12 @@ def detailed_status(one: PullRequest) -> str:
         return "unchecked"
     if not one.mergeable:
         return "conflict"
-    return "draft_status" if one.draft else "mergeable"
+    return "draft_status" if one.draft else one.waits_for or "mergeable"
 
 
 def merge_request(world: GitLabWorld, one: PullRequest) -> Json:
     """A merge request, as in lists."""
-    option = world.squash.get(one.repository.id, "default_off")
+    option = squash_option(world, one.repository)
     old_status = {None: "unchecked", True: "can_be_merged", False: "cannot_be_merged"}
     body = _thread(world, one) | {
         "title": title_of(one),
