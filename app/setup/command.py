@@ -15,7 +15,7 @@ from app.doctor.schema import is_well
 from app.running import run_to_end
 from app.sealed import SUFFIX
 from app.settings import ServiceSettings, load_settings, secrets_directory
-from app.setup.github import Plan, Registered, entry, set_up
+from app.setup.github import Plan, Registered, chart_values, entry, set_up
 from app.setup.manifest import check_address
 from app.setup.places import open_keeper
 from app.system import SystemClock
@@ -109,6 +109,10 @@ def setup(
         click.echo(json.dumps(entry(plan, registered, where.absolute(), suffix), indent=2))
         return
     if kubernetes_secret is not None:
+        click.echo(
+            "Give this to the chart as a file of values (JSON is YAML), beside your own, and upgrade the release:"
+        )
+        click.echo(json.dumps(chart_values(plan, registered, kubernetes_secret.partition("/")[2]), indent=2))
         click.echo("Then, in the cluster: kubectl exec deploy/flowforge-worker -- flowforge doctor")
         return
     if sys.stdin.isatty():

@@ -7,7 +7,8 @@ import helm_python
 import pytest
 from pydantic import TypeAdapter
 
-from app.forge_settings import GITLAB_URL, ForgeEntry
+from app.forge_settings import GITLAB_URL, ForgeEntry, github_api_url
+from app.setup.github import Plan, Registered, chart_values
 from tests.chart.objects import environment, pods
 from tests.chart.render import objects, values
 from tests.chart.test_secrets import mounted
@@ -54,6 +55,19 @@ def test_further_forges_are_handed_on_as_they_are_read() -> None:
     assert {"acme_token", "acme_hooks", "flowforge_github_private_key"} <= files
     _, gateways = service({"forges": [ACME], "secrets": {"files": FILES}}, "gateway")
     assert not {"acme_token", "acme_hooks"} & gateways
+
+
+@pytest.mark.parametrize("host", ["https://github.com", "https://github.acme.example"])
+def test_the_chart_takes_what_the_set_up_prints(host: str) -> None:
+    plan = Plan(host=host, organization=None, service="https://flowforge.example.com", name=None, forge="github")
+    told = chart_values(plan, Registered(id=7, slug="acme-forge", install=f"{host}/x"), "of-the-set-up")
+    given, _ = service(told, "web")
+    assert (given["FLOWFORGE_GITHUB_APP_ID"], given["FLOWFORGE_GITHUB_APP_SLUG"]) == ("7", "acme-forge")
+    assert given["FLOWFORGE_GITHUB_GIT_URL"] == host
+    assert given["FLOWFORGE_GITHUB_API_URL"] == github_api_url(host)
+    web = pods(objects(merged(values("minimal"), told)))["Deployment/flowforge-web"]
+    (volume,) = (one for one in web["spec"]["volumes"] if one["name"] == "secrets")
+    assert {source["secret"]["name"] for source in volume["projected"]["sources"]} == {"of-the-set-up"}
 
 
 @pytest.mark.parametrize(
