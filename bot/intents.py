@@ -75,8 +75,10 @@ QUOTED_CHARACTERS: Final = 300
 """How much of a command's line an intent keeps for the answer."""
 
 
-def intents_of(event: Event, *, mention: str) -> list[Intent]:  # noqa: PLR0911 - one return for every kind
-    """What an event asks for; ``mention`` is the bot's login.
+def intents_of(  # noqa: PLR0911 - one return for every kind
+    event: Event, *, mention: str, digest: str
+) -> list[Intent]:
+    """What an event asks for; ``mention`` is the bot's login, ``digest`` of the body that told of the event.
 
     The keys that make each intent run once:
 
@@ -84,10 +86,11 @@ def intents_of(event: Event, *, mention: str) -> list[Intent]:  # noqa: PLR0911 
     * emoji: ``<forge>:emoji:<comment id>:<reaction id>``
     * clicks: ``<forge>:click:<check run id>:<action>:<delivery id>``
     * the approval page: ``<forge>:page:<action id>``
-    * labels and assignments: ``<forge>:mark:<repository id>#<number>:<delivery id>``
+    * labels and assignments: ``<forge>:mark:<repository id>#<number>:<digest>``
 
     A click has no id of its own; its delivery has, the same however often it is sent. Two clicks on one button are two
-    deliveries, and two intents. So are a label that was put on, taken off and put on.
+    deliveries, and two intents. So are a label that was put on, taken off and put on: their bodies say when it was.
+    Nobody signs the id of a delivery of GitHub, so what does not depend on it cannot be told again under another one.
 
     Whether a comment with an emoji is ours, a label the one that the repository chose, and an assignee the bot, is for
     the caller to see first (``bot.handlers.marks``).
@@ -107,7 +110,7 @@ def intents_of(event: Event, *, mention: str) -> list[Intent]:  # noqa: PLR0911 
         case DecidedOnPage():
             return [_of_page(event)]
         case LabelAdded() | Assigned():
-            return _of_mark(event)
+            return _of_mark(event, digest)
         case Reacted():
             return _of_emoji(event)
         # Nobody asks for anything: what became of branches and checks is looked at again, by levels.
@@ -223,11 +226,11 @@ def _of_command(command: ParsedCommand, origin: Origin) -> Intent:  # noqa: PLR0
             assert_never(command.name)
 
 
-def _of_mark(event: LabelAdded | Assigned) -> list[Intent]:
+def _of_mark(event: LabelAdded | Assigned, digest: str) -> list[Intent]:
     """Our label, or our name among those who are to see to it: resolve the conflicts, or do what the issue says."""
     said = f"label {event.label}" if isinstance(event, LabelAdded) else f"assigned to {event.assignee.login}"
     origin = Origin(
-        key=f"{event.repository.forge}:mark:{event.repository.id}#{event.number}:{event.delivery_id}",
+        key=f"{event.repository.forge}:mark:{event.repository.id}#{event.number}:{digest}",
         delivery_id=event.delivery_id,
         repository=event.repository,
         number=event.number,

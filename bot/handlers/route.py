@@ -81,13 +81,13 @@ class RouteDelivery:
             await self.store.deliveries.settle(forge, delivery_id, DeliveryState.DEAD, error=str(error))
             return
         try:
-            state = await self._route(event)
+            state = await self._route(event, delivery.digest)
         except Exception as error:
             await self._count(delivery, error)
             raise
         await self.store.deliveries.settle(forge, delivery_id, state)
 
-    async def _route(self, event: Event) -> DeliveryState:  # noqa: PLR0911 - one return for every kind
+    async def _route(self, event: Event, digest: str) -> DeliveryState:  # noqa: PLR0911 - one return for every kind
         match event:
             case Unused() | Pinged():
                 return DeliveryState.IGNORED
@@ -101,7 +101,7 @@ class RouteDelivery:
             case Reacted(taken_back=True):
                 return DeliveryState.ROUTED if await self.take_back(event) else DeliveryState.IGNORED
             case PullRequestChanged(marked=LabelAdded() | Assigned() as marked):
-                states = {await self._route(replace(event, marked=None)), await self._route(marked)}
+                states = {await self._route(each, digest) for each in (replace(event, marked=None), marked)}
                 return DeliveryState.ROUTED if DeliveryState.ROUTED in states else DeliveryState.IGNORED
             case (
                 CommentPosted()
@@ -115,7 +115,7 @@ class RouteDelivery:
                 | DecidedOnPage()
                 | BranchPushed()
             ):
-                intents = intents_of(event, mention=await self.forge.mention(event.repository.forge))
+                intents = intents_of(event, mention=await self.forge.mention(event.repository.forge), digest=digest)
                 noticed = isinstance(event, PullRequestChanged | BranchPushed) and await self.notice(event)
                 if intents or noticed:
                     await self.store.registry.repository(event.repository)

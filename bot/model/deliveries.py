@@ -1,5 +1,6 @@
 """Deliveries: webhook requests as they arrived, and as they are kept."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,3 +33,8 @@ class Delivery:
     received_at: datetime
     state: DeliveryState = DeliveryState.NEW
     attempts: int = 0
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the body: the same for what is told again, under whatever id."""
+        return hashlib.sha256(self.body).hexdigest()

@@ -21,6 +21,7 @@ from tests.bot.report.parts import PROPOSAL, job
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ADA = Actor(id=7, login="ada")
+DIGEST = "d" * 64
 JOB = job(JobState.AWAITING_APPROVAL)
 
 
@@ -34,7 +35,7 @@ def sent(decision: PageDecision, *, actor: Actor = ADA, kind: ProposalKind = Pro
 def test_an_approval_is_bound_to_the_commit_the_proposal_and_the_person(login: str, id_: int) -> None:
     shown, actor = PROPOSAL, Actor(id=id_, login=login)
     event = from_delivery(sent(PageDecision.APPROVE, actor=actor))
-    [intent] = intents_of(event, mention="flowforge")
+    [intent] = intents_of(event, mention="flowforge", digest=DIGEST)
     assert isinstance(intent, Approve)
     assert (intent.sha, intent.proposal_id, intent.old_head, intent.on_page) == (shown.commit, shown.id, None, True)
     assert (intent.origin.actor, intent.origin.job_id) == (actor, JOB.id)
@@ -42,8 +43,10 @@ def test_an_approval_is_bound_to_the_commit_the_proposal_and_the_person(login: s
 
 
 def test_a_rebase_names_the_head_that_it_replaces_and_a_discard_nothing() -> None:
-    [rebase] = intents_of(from_delivery(sent(PageDecision.APPROVE, kind=ProposalKind.REBASE)), mention="flowforge")
-    [discard] = intents_of(from_delivery(sent(PageDecision.DISCARD)), mention="flowforge")
+    [rebase] = intents_of(
+        from_delivery(sent(PageDecision.APPROVE, kind=ProposalKind.REBASE)), mention="flowforge", digest=DIGEST
+    )
+    [discard] = intents_of(from_delivery(sent(PageDecision.DISCARD)), mention="flowforge", digest=DIGEST)
     assert isinstance(rebase, Approve)
     assert rebase.old_head == PROPOSAL.head_sha
     assert isinstance(discard, Reject)

@@ -121,7 +121,7 @@ async def test_an_emoji_under_our_note_names_the_proposal_that_the_note_shows(st
     [emoji] = received(stage)
     assert isinstance(emoji, Reacted)
     assert (emoji.author_id, emoji.actor.id) == (stage.sim.world.bot.id, stage.ada.id)
-    [approve] = intents_of(emoji, mention="flowforge")
+    [approve] = intents_of(emoji, mention="flowforge", digest="d" * 64)
     assert isinstance(approve, Approve)
     assert (approve.proposal_id, approve.origin.number) == ("b" * 32, stage.pull.number)
     stage.sim.people.take_back(stage.pull.comments[note], given)

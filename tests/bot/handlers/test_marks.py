@@ -1,6 +1,7 @@
 """A label or an assignment asks as a command does; all other labels cost nobody anything."""
 
 from app.demo.simulator.state import Role
+from bot.model.deliveries import Delivery
 from bot.model.jobs import Job, JobState
 from tests.bot.handlers.bench import Bench
 
@@ -29,6 +30,28 @@ async def test_a_label_put_on_again_asks_again(bench: Bench) -> None:
     await bench.work()
     again = await bench.job()
     assert (again.id == first.id, first.state) == (False, JobState.RUNNING)
+
+
+async def test_what_told_of_a_label_tells_nothing_under_another_id(bench: Bench) -> None:
+    bench.sim.people.label(bench.pull, bench.maintainer, "flowforge")
+    await bench.work()
+    first = await bench.job()
+    bench.say("/flowforge cancel")
+    await bench.work()
+    told = next(one for one in bench.sim.webhooks.deliveries if one.payload.get("action") == "labeled")
+    again = Delivery(
+        forge=bench.ref.forge,
+        delivery_id="the-same-under-another-id",
+        event=told.event,
+        headers={},
+        body=told.body,
+        received_at=bench.clock.now(),
+    )
+    assert await bench.store.deliveries.add(again)
+    await bench.tick("delivery", f"{again.forge}:{again.delivery_id}")
+    await bench.work()
+    assert (await bench.job()).id == first.id
+    assert bench.errors == []
 
 
 async def test_another_label_costs_one_request_and_leaves_no_word(bench: Bench) -> None:

@@ -52,6 +52,7 @@ from bot.model.work import SeenText
 REPOSITORY = RepositoryRef(forge=ForgeKind.GITHUB, id=7, owner="acme", name="shop", installation_id=3)
 ADA = Actor(id=11, login="ada")
 JOB, PROPOSAL = "a" * 32, "b" * 32
+DIGEST = "d" * 64
 
 
 def posted(body: str, *, on_pull_request: bool = True) -> CommentPosted:
@@ -98,7 +99,7 @@ OFFER = f"<!-- flowforge:sticky repository=7 pull=5 -->\n{make_offer_mark(PROPOS
 
 
 def test_a_rocket_under_an_offer_approves_that_very_proposal() -> None:
-    [approve] = intents_of(reacted(OFFER), mention="flowforge")
+    [approve] = intents_of(reacted(OFFER), mention="flowforge", digest=DIGEST)
     assert isinstance(approve, Approve)
     assert (approve.proposal_id, approve.sha, approve.origin.number, approve.origin.actor) == (PROPOSAL, None, 5, ADA)
     assert approve.origin.key == "github:emoji:99:77"
@@ -118,7 +119,7 @@ def test_a_rocket_under_an_offer_approves_that_very_proposal() -> None:
     ],
 )
 def test_any_other_emoji_asks_for_nothing(event: Reacted) -> None:
-    assert intents_of(event, mention="flowforge") == []
+    assert intents_of(event, mention="flowforge", digest=DIGEST) == []
 
 
 WATCH = make_watch_id(5, "c" * 40)
@@ -149,7 +150,7 @@ def changed(action: PullRequestAction) -> PullRequestChanged:
 
 
 def intents(event: Event) -> list[Intent]:
-    return intents_of(event, mention="flowforge-bot")
+    return intents_of(event, mention="flowforge-bot", digest=DIGEST)
 
 
 def comment_origin(body: str, ordinal: int, quoted: str) -> Origin:
@@ -403,11 +404,11 @@ ASSIGNED = Assigned(
 @pytest.mark.parametrize(
     ("event", "said"), [(LABEL, "label flowforge"), (ASSIGNED, "assigned to flowforge[bot]")], ids=["label", "assigned"]
 )
-def test_a_mark_on_a_pull_request_asks_to_resolve_it_once_a_delivery(event: LabelAdded | Assigned, said: str) -> None:
+def test_a_mark_on_a_pull_request_asks_to_resolve_it_once(event: LabelAdded | Assigned, said: str) -> None:
     [intent] = intents(event)
     assert intent == Resolve(
         origin=Origin(
-            key=f"github:mark:7#5:{event.delivery_id}",
+            key=f"github:mark:7#5:{DIGEST}",
             delivery_id=event.delivery_id,
             repository=REPOSITORY,
             number=5,
