@@ -257,7 +257,7 @@ def test_work_brings_along_what_the_event_saw() -> None:
 
 @pytest.mark.parametrize("name", [spec.name for spec in COMMANDS if Place.ISSUE not in spec.where])
 def test_on_an_issue_nothing_is_done(name: CommandName) -> None:
-    more = {CommandName.TAKE: " ours a.py", CommandName.OK: " 9ae0f6c"}.get(name, "")
+    more = {CommandName.TAKE: " ours a.py", CommandName.OK: f" {'9' * 40}"}.get(name, "")
     (intent,) = intents(posted(f"/flowforge {name}{more}", on_pull_request=False))
     assert isinstance(intent, Misspelt)
     assert intent.message == f"`/flowforge {name}` works on pull requests only; this is an issue."
