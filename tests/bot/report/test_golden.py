@@ -10,16 +10,19 @@ from bot.model.ids import offered_in
 from bot.model.jobs import Job, JobKind, JobState
 from bot.model.reports import CheckActionName, CheckRunContent, JobView
 from bot.model.resolutions import Tier
-from bot.report import messages
+from bot.report import messages, work
 from bot.report.check_run import render_check_run
 from bot.report.comment import render_sticky
 from bot.report.headings import heading
 from bot.report.reply import render_help, render_reply, render_status
 from bot.resolvers.table import RESOLVERS
 from bot.validation.gate import NAMES
+from tests.bot.report import views
 from tests.bot.report.parts import ORIGIN, job
-from tests.bot.report.views import VIEWS
+from tests.bot.report.work_views import DRAFT, WORK_VIEWS
 from tests.conftest import Golden
+
+VIEWS = views.VIEWS | WORK_VIEWS
 
 
 def as_text(content: CheckRunContent) -> str:
@@ -74,6 +77,15 @@ def test_an_emoji_approves_where_a_button_would(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(VIEWS))
 def test_the_check_run(name: str, golden: Golden) -> None:
     golden.check(f"report/check_{name}.md", as_text(render_check_run(VIEWS[name])))
+
+
+@pytest.mark.parametrize("name", ["plan_reported", "explain_reported"])
+def test_the_comment_that_holds_an_answer(name: str, golden: Golden) -> None:
+    golden.check(f"report/answer_{name}.md", work.render_answer(VIEWS[name]).body)
+
+
+def test_the_draft_pull_request_of_an_issue(golden: Golden) -> None:
+    golden.check("report/draft.md", f"{work.draft_title(DRAFT)}\n---\n{work.draft_body(DRAFT)}")
 
 
 REPLIES = {
