@@ -17,6 +17,7 @@ from bot.handlers.direct import AskDirect
 from bot.handlers.drafts import Drafts
 from bot.handlers.forks import CheckHead
 from bot.handlers.launch import LaunchRun
+from bot.handlers.pausing import CheckPause
 from bot.handlers.prepare import FetchMerge, PrepareMerge
 from bot.handlers.propose import DropBranch, Propose
 from bot.handlers.publish import CheckFresh, Publish
@@ -77,6 +78,7 @@ def bind_jobs(
             check_fresh=CheckFresh(forge=forge, git=git, bring=work.bring),
             standing=work.standing,
             count=CountApprovals(store=store, forge=forge, git=git),
+            unasked=ApproveUnasked(store=store, forge=forge, clock=clock),
             remember=work.remember,
         ),
         roll_back=RollBack(
@@ -103,6 +105,7 @@ def bind_jobs(
             drop_branch=DropBranch(store=store, forge=forge, git=git),
             on_ended=_job_ended,
         ),
+        pause=CheckPause(store=store, forge=forge),
         obstacle=guard,
     )
 

@@ -225,8 +225,8 @@ class RepositoryConfig(Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     paused: Annotated[
         bool,
         Meta(
-            description="When true, no job begins and nothing is pushed; what runs goes on until then. "
-            "`/flowforge pause` needs no commit.",
+            description="When true, no job begins and nothing is pushed, also of what was asked for or approved "
+            "before; what runs goes on until then. `/flowforge pause` needs no commit.",
         ),
     ] = False
     permissions: Annotated[

@@ -21,10 +21,11 @@ from app.store.tables import (
     tested_trees,
 )
 from app.store.types import Values
+from bot.errors import FencingLostError
 from bot.model.cases import Suggestion, Take
 from bot.model.conflicts import Side, Stage
 from bot.model.forge import RepositoryRef
-from bot.model.jobs import Job
+from bot.model.jobs import Job, JobLease
 from bot.model.proposals import (
     Approval,
     Proposal,
@@ -233,18 +234,33 @@ class SqlProposals:
         """See ``app.store.approvals``."""
         return await approvals.standing(self._database, proposal_id)
 
-    async def begin_push(self, publication: Publication) -> bool:
+    async def begin_push(self, publication: Publication, lease: JobLease | None = None) -> bool:
         """Write down that a push is about to happen (git_operations: started).
 
         One that was begun before and did not end is taken up again: its worker died between push and record. One that
         is on record as done is not written down a second time; the answer is False.
+
+        Raises:
+            FencingLostError: ``lease`` was lost: whoever has the job now may have ended it, as not yet pushed.
         """
         async with self._database.writing() as connection:
+            if lease is not None:
+                await _hold(connection, lease)
             if await _open_push(connection, publication) is None:
                 if await _ended_so(connection, publication, _DONE):
                     return False
                 await self._add_push(connection, publication, status=_STARTED)
         return True
+
+    async def push_begun(self, job_id: str) -> bool:
+        """Whether a push that publishes a job, or takes one back, was begun and not refused: it may have happened."""
+        query = select(git_operations.c.serial).where(
+            git_operations.c.job_id == job_id,
+            git_operations.c.status.in_((_STARTED, _DONE)),
+            git_operations.c.operation.in_((PushPurpose.PUBLISH, PushPurpose.ROLL_BACK)),
+        )
+        async with self._database.reading() as connection:
+            return (await connection.execute(query.limit(1))).one_or_none() is not None
 
     async def end_push(self, publication: Publication, *, status: str, detail: str = "", begun: bool = False) -> None:
         """Write down how the push ended: ``done``, ``stale`` or ``refused``; with an audit event.
@@ -327,6 +343,13 @@ class SqlProposals:
             fork=row.fork,
             pull_number=row.pull_number,
         )
+
+
+async def _hold(connection: AsyncConnection, lease: JobLease) -> None:
+    """Lock the job's row, and see that its lease is still this one."""
+    query = select(jobs.c.fencing).where(jobs.c.id == lease.job.id).with_for_update(key_share=True)
+    if (await connection.execute(query)).scalar_one_or_none() != lease.fencing:
+        raise FencingLostError(f"job {lease.job.short_id} is somebody else's now")
 
 
 async def _open_push(connection: AsyncConnection, publication: Publication) -> int | None:

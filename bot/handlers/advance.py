@@ -22,6 +22,7 @@ from bot.handlers.bring import BringCommits
 from bot.handlers.collect import CollectRun
 from bot.handlers.conclude import Conclude
 from bot.handlers.launch import HELD_BACK, HELD_BACK_FOR
+from bot.handlers.pausing import CheckPause, push_begun
 from bot.handlers.prepare import FetchMerge, PrepareMerge
 from bot.handlers.publish import Publish
 from bot.handlers.reporting import RefreshReports
@@ -29,9 +30,8 @@ from bot.handlers.rollback import RollBack
 from bot.handlers.validate import ValidateResult
 from bot.handlers.work import BeginWork, FetchWork, TakeWork
 from bot.model.jobs import TERMINAL, WORK, Job, JobKind, JobLease, JobState
-from bot.model.pauses import Pause
+from bot.model.pauses import Hold
 from bot.model.runs import RunState
-from bot.policy.pausing import said
 from bot.ports.runner import Obstacle
 from bot.ports.store import Store
 from bot.ports.system import Clock
@@ -46,6 +46,9 @@ _FIRST_RETRY: Final = timedelta(seconds=5)
 _LONGEST_RETRY: Final = timedelta(minutes=5)
 _PAUSABLE: Final = frozenset({JobState.QUEUED, JobState.PUBLISHING})
 """From these a job does not go on in a pause: it would begin, or push."""
+
+_LOOK_AGAIN: Final = timedelta(minutes=2)
+"""After so long the files that hold a job back are read again: each look asks the forge."""
 
 _STILL: Final = TERMINAL | {JobState.AWAITING_APPROVAL}
 
@@ -73,6 +76,7 @@ class AdvanceJob:
     roll_back: RollBack
     refresh: RefreshReports
     conclude: Conclude
+    pause: CheckPause
     obstacle: Obstacle
 
     async def __call__(self, job_id: str, *, worker: str) -> None:
@@ -119,13 +123,10 @@ class AdvanceJob:
                 return
             if job.state in _STILL or self._is_put_off(job):
                 return
-            if await self._has_to_wait(lease):
+            ready = await self._ready(lease, worker=worker, begun=begun)
+            if ready is None:
                 return
-            if not begun:
-                lease, begun = await self._begin(lease, worker=worker), True
-                if await self._used(lease.job) > _most_attempts(job.state):
-                    await self._fail(lease, "its workers were cut off again and again")
-                    return
+            lease, begun = ready, True
             if job.state is not JobState.QUEUED:
                 await self._bring(job)
             try:
@@ -139,6 +140,22 @@ class AdvanceJob:
             with contextlib.suppress(ForgeError, GitError):
                 # Only in between: what people see at last is seen to in the end, again and again if need be.
                 await self.refresh(job.id)
+
+    async def _ready(self, lease: JobLease, *, worker: str, begun: bool) -> JobLease | None:
+        """The lease to go on with, its attempt counted; None when the job has to wait, or came to its end."""
+        pausable = await self._is_pausable(lease.job, found=not begun)
+        if await self._has_to_wait(lease, pausable=pausable):
+            return None
+        if not begun:
+            lease = await self._begin(lease, worker=worker)
+            if await self._used(lease.job) > _most_attempts(lease.job.state):
+                await self._fail(lease, "its workers were cut off again and again")
+                return None
+        if pausable and (hold := await self.pause.by_files(lease.job)) is not None:
+            # Asked after the attempt is counted: a forge that is away may not be asked for ever.
+            await self._hold(lease, hold, again=_LOOK_AGAIN)
+            return None
+        return lease
 
     def _is_put_off(self, job: Job) -> bool:
         """It was made for later, and somebody rang already. A pause after a failure may be cut short, this one not."""
@@ -204,9 +221,9 @@ class AdvanceJob:
         return await self.publish(lease)
 
     async def _obey(self, lease: JobLease, wanted: JobState) -> None:
-        """End a job that was asked to end; not while its run still has to be stopped, or its push is under way."""
+        """End a job that was asked to end; not while its run still has to be stopped, or once its push has begun."""
         job = lease.job
-        if job.state is JobState.PUBLISHING:
+        if await push_begun(job, store=self.store):
             await self._publish(lease)
             return
         run = await self.store.runs.latest(job.id)
@@ -215,25 +232,38 @@ class AdvanceJob:
         message = endings.CANCELLED if wanted is JobState.CANCELLED else endings.SUPERSEDED
         await self.store.jobs.move(lease, wanted, rule=wanted.value, message=job.message or message)
 
-    async def _has_to_wait(self, lease: JobLease) -> bool:
+    async def _is_pausable(self, job: Job, *, found: bool) -> bool:
+        """Whether a pause holds the job where it is.
+
+        One that is ``found`` in preparation was left there by a worker that died, and would begin once more; unless
+        its sandbox is at work already, which nobody has said yet.
+        """
+        if job.state is not JobState.PREPARING or not found:
+            return job.state in _PAUSABLE
+        run = await self.store.runs.latest(job.id)
+        return run is None or run.state is not RunState.STARTED
+
+    async def _has_to_wait(self, lease: JobLease, *, pausable: bool) -> bool:
         """Whether nothing may be done for the job just now; it is due again in a while."""
-        job = lease.job
-        pause = await self.store.pauses.of(job.request.repository) if job.state in _PAUSABLE else None
-        if pause is not None:
-            await self._paused(lease, pause)
-        elif _waits_for_sandbox(job) and (reason := self.obstacle()) is not None:
+        hold = await self.pause.by_command(lease.job) if pausable else None
+        if hold is not None:
+            await self._hold(lease, hold, again=HELD_BACK_FOR)
+        elif _waits_for_sandbox(lease.job) and (reason := self.obstacle()) is not None:
             await self._hold_back(lease, reason)
         else:
             return False
         return True
 
-    async def _paused(self, lease: JobLease, pause: Pause) -> None:
+    async def _hold(self, lease: JobLease, hold: Hold, *, again: timedelta) -> None:
         """Nothing begins and nothing is pushed now: look again in a while. That is no attempt."""
-        due = self.clock.now() + HELD_BACK_FOR
-        await self.store.jobs.hold_back(lease, not_before=due, progress=pauses.WAITING, reason=said(pause))
-        if lease.job.progress != pauses.WAITING:
+        job, due, progress = lease.job, self.clock.now() + again, pauses.held(hold)
+        if job.state is JobState.PREPARING:
+            # It gives its place to others; head and base may be others when it goes on.
+            lease = await self.store.jobs.move(lease, JobState.QUEUED)
+        await self.store.jobs.hold_back(lease, not_before=due, progress=progress, reason=hold.reason)
+        if job.progress != progress:
             with contextlib.suppress(ForgeError, GitError):
-                await self.refresh(lease.job.id)
+                await self.refresh(job.id)
 
     async def _hold_back(self, lease: JobLease, reason: str) -> None:
         """No sandbox may be started: wait, for as long as it takes. That is no attempt, and no sandbox was lost."""

@@ -7,11 +7,13 @@ from typing import Final, assert_never
 from bot.config_keys import RepositoryConfig
 from bot.errors import ForgeNotFoundError, ForgeRefusedError
 from bot.handlers.configuration import job_config
+from bot.handlers.pausing import live_config
 from bot.model.forge import Actor, PermissionLevel, kind_of
 from bot.model.jobs import Job
 from bot.model.proposals import Approval, ApprovalVia, Proposal, Tally
 from bot.policy.approvals import Ownership, counted, goes_by_itself
 from bot.policy.codeowners import LOCATIONS, CodeOwners, Owner, OwnerKind, all_demands
+from bot.policy.pausing import hold_of_files
 from bot.policy.quiet import quiet_until
 from bot.ports.forge import Forge
 from bot.ports.git import Git
@@ -138,14 +140,19 @@ class ApproveUnasked:
     async def __call__(self, job: Job, proposal: Proposal) -> Approval | None:
         """The approval of a proposal that no person has to look at, None where one has to.
 
-        What we cannot push ourselves is for people in any case, and so is all that is ready in quiet hours.
+        The configuration that the job was accepted under has to say so, and the one that holds now as well. What we
+        cannot push ourselves is for people in any case, and so is all that is ready in quiet hours or in a pause.
         """
-        config = await job_config(job, registry=self.store.registry)
+        loaded = await live_config(job, store=self.store, forge=self.forge)
+        repository = job.request.repository
+        paused = await self.store.pauses.of(repository) is not None
+        if paused or loaded.config is None or hold_of_files(loaded.effective, loaded.error) is not None:
+            return None
         conflicts = await self.store.proposals.conflicts(job.id)
         tests = await self.store.proposals.tests(job.id, proposal.tree)
-        if not goes_by_itself(proposal, conflicts, tests, config) or quiet_until(config, self.clock.now()):
-            return None
-        repository = job.request.repository
+        for config in (await job_config(job, registry=self.store.registry), loaded.config):
+            if not goes_by_itself(proposal, conflicts, tests, config) or quiet_until(config, self.clock.now()):
+                return None
         pull_request = await self.forge.pull_request(repository, job.request.number)
         if pull_request.from_fork:
             return None  # where it goes is for a person to see first

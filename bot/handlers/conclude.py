@@ -70,8 +70,13 @@ class Conclude:
 
     async def _settled(self, job: Job) -> Proposal | None:
         proposal = await self.store.proposals.of_job(job.id)
-        if proposal is not None and proposal.state in _UNDECIDED and job.state in _VOID:
+        if proposal is None or proposal.state not in _UNDECIDED:
+            return proposal
+        if job.state in _VOID:
             await self.store.proposals.settle(proposal.id, ProposalState.STALE)
+        elif job.state is JobState.REJECTED:
+            # Whoever rejected it died before it could say so.
+            await self.store.proposals.settle(proposal.id, ProposalState.REJECTED)
         return proposal
 
     async def clear(self, repository: RepositoryRef, number: int, *, newest: Job | None = None) -> None:

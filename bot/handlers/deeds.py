@@ -12,6 +12,7 @@ from bot.errors import BusyError, StoreError
 from bot.handlers.approvals import CountApprovals
 from bot.handlers.briefs import GatherBrief, names_something_to_mend, work_request
 from bot.handlers.conclude import Conclude
+from bot.handlers.pausing import push_begun
 from bot.handlers.publish import CheckFresh
 from bot.handlers.replies import Replies
 from bot.handlers.reporting import RefreshReports
@@ -252,16 +253,21 @@ class Deeds:
         return job.id
 
     async def reject(self, intent: Reject, facts: Facts) -> str | None:
-        """Throw a proposal away; its branch goes when the job is concluded."""
+        """Throw a proposal away; its branch goes when the job is concluded.
+
+        The job's end comes first: what was approved before is not pushed after a worker died in between.
+        """
         job, proposal = facts.active, facts.proposal
         if job is None or proposal is None:
             return None
         async with self.holding(job) as lease:
-            await self.store.proposals.settle(proposal.id, ProposalState.REJECTED)
+            if await push_begun(job, store=self.store):
+                raise BusyError(f"the push of job {job.short_id} began meanwhile")
             await self.replies.react(intent.origin, "eyes")
             await self.store.jobs.move(
                 lease, JobState.REJECTED, actor=intent.origin, rule="rejected", message=endings.REJECTED
             )
+            await self.store.proposals.settle(proposal.id, ProposalState.REJECTED)
         await self.conclude(job.id)
         return job.id
 

@@ -41,7 +41,7 @@ class Drafts:
             await self.drop(repository, proposal)
             return await self.store.jobs.move(lease, JobState.REFUSED, rule=refusal.rule, message=refusal.message)
         publication = _publication(proposal, purpose=PushPurpose.PUBLISH)
-        await self.store.proposals.begin_push(publication)
+        await self.store.proposals.begin_push(publication, lease)
         number = await self.forge.find_pull_request(repository, proposal.branch)
         if number is None:
             view = await self.refresh.view(job)

@@ -7,8 +7,9 @@ from typing import assert_never
 
 from bot.commands import CommandName
 from bot.errors import ForgeNotFoundError, ForgeRefusedError, GitError, LeaseRejectedError, PushRefusedError
-from bot.handlers.approvals import CountApprovals
+from bot.handlers.approvals import ApproveUnasked, CountApprovals
 from bot.handlers.bring import BringCommits
+from bot.handlers.pausing import live_config
 from bot.handlers.remember import RememberFiles
 from bot.handlers.standing import CheckStanding
 from bot.model.forge import Actor, PullRequest
@@ -59,6 +60,7 @@ class Publish:
     check_fresh: CheckFresh
     standing: CheckStanding
     count: CountApprovals
+    unasked: ApproveUnasked
     remember: RememberFiles
 
     async def __call__(self, lease: JobLease) -> JobLease:
@@ -80,8 +82,9 @@ class Publish:
             fresh = await self.check_fresh(job, proposal, pull_request)
             if isinstance(fresh, Refused):
                 return await self._stale(lease, proposal, fresh.message)
-            void = await self._withdrawn(job, pull_request, approvals)
-            if not (await self.count(job, proposal)).complete:
+            void = await self._withdrawn(job, proposal, pull_request, approvals)
+            live = await live_config(job, store=self.store, forge=self.forge)
+            if not (await self.count(job, proposal, live=live.config)).complete:
                 return await self._void(lease, proposal, void)
             reached = await self._first_that_holds(climb)
         if isinstance(reached, JobLease):
@@ -140,7 +143,7 @@ class Publish:
         access = await self.forge.git_access(repository, write=True)
         if publication.fork:
             access = access.at(publication.fork, instead_of=repository.full_name)
-        if not await proposals.begin_push(publication):
+        if not await proposals.begin_push(publication, lease):
             # It was pushed once, and somebody took it away before we could say so: an approval is for one push.
             return await self._stale(lease, climb.proposal, endings.MOVED_ON)
         try:
@@ -204,12 +207,18 @@ class Publish:
         await self.store.proposals.settle(proposal.id, ProposalState.PUBLISHED)
         return await self.store.jobs.move(lease, JobState.PUBLISHED, progress="pushed", message=message)
 
-    async def _withdrawn(self, job: Job, pull_request: PullRequest, approvals: Sequence[Approval]) -> list[Approval]:
-        """Withdraw the approvals of those who may no longer approve; the configuration's, of those who may not ask."""
+    async def _withdrawn(
+        self, job: Job, proposal: Proposal, pull_request: PullRequest, approvals: Sequence[Approval]
+    ) -> list[Approval]:
+        """Withdraw the approvals of those who may no longer approve.
+
+        The configuration's stands while it would give it again, and whoever asked may still ask.
+        """
         void = []
         for each in approvals:
             if each.via is ApprovalVia.CONFIGURATION:
-                stands = await self.standing.of_request(job, pull_request) is None
+                asked = await self.standing.of_request(job, pull_request) is None
+                stands = asked and await self.unasked(job, proposal) is not None
             else:
                 stands = await self.standing.allowed(job, each.actor, CommandName.APPROVE)
             if not stands:

@@ -72,7 +72,7 @@ class RollBack:
             fork=undone.fork,
         )
         if await self.git.remote_ref(repository, access, undone.ref) != undone.old:
-            if not await self.store.proposals.begin_push(back):
+            if not await self.store.proposals.begin_push(back, lease):
                 # It was put back once, and somebody put something else there before we could say so.
                 return await self.store.jobs.move(lease, JobState.FAILED, rule="stale", message=endings.MOVED_ON)
             try:
@@ -104,14 +104,15 @@ class RollBack:
             return await self.store.jobs.move(lease, JobState.REFUSED, rule="merged", message=message)
         if lease.job.state is not JobState.PUBLISHING:
             lease = await self.store.jobs.move(lease, JobState.PUBLISHING, progress=f"closing #{number}")
-        await self.forge.close_pull_request(repository, number)
-        access = await self.forge.git_access(repository, write=True)
         back = Publication(
             purpose=PushPurpose.ROLL_BACK, job_id=job.id, proposal_id=None, ref=undone.ref, old=undone.new, new=""
         )
+        # Before the pull request is closed: from then on the job cannot be cancelled as if nothing had happened.
+        await self.store.proposals.begin_push(back, lease)
+        await self.forge.close_pull_request(repository, number)
+        access = await self.forge.git_access(repository, write=True)
         status, message = "done", forks.beside_closed(number)
         if await self.git.remote_ref(repository, access, undone.ref) is not None:
-            await self.store.proposals.begin_push(back)
             try:
                 await self.git.push(repository, access, ref=back.ref, new=None, expected=back.old)
             except (LeaseRejectedError, PushRefusedError):

@@ -7,8 +7,9 @@ from bot.errors import ForgeNotFoundError
 from bot.handlers.configuration import LoadedConfig, load_config
 from bot.handlers.forks import CheckHead
 from bot.handlers.notice import OWN_BRANCH
+from bot.handlers.pausing import push_begun
 from bot.model.forge import PermissionLevel, PullRequest, ThreadKind
-from bot.model.intents import Approve, Decision, Fix, Intent, Origin, Resolve, Retry, TakeSide
+from bot.model.intents import Approve, Cancel, Decision, Fix, Intent, Origin, Reject, Resolve, Retry, TakeSide
 from bot.model.jobs import Job, JobState
 from bot.model.proposals import Proposal, ProposalState, SuiteEvidence
 from bot.model.reports import ConflictRecord
@@ -80,13 +81,14 @@ class WeighIntent:
             permission = await self.forge.permission(repository, origin.actor)
         latest = await store.jobs.latest(repository, number)
         proposal = None if latest is None else _as_it_stands(latest, await store.proposals.of_job(latest.id))
+        active = await store.jobs.active(repository, number)
         facts = Facts(
             permission=permission,
             actor_is_self=actor_is_self,
             config=None if loaded is None else loaded.config,
             config_error=None if loaded is None else loaded.error,
             pull_request=pull_request,
-            active=await store.jobs.active(repository, number),
+            active=active,
             latest=latest,
             proposal=proposal,
             published=await store.jobs.last_published(repository, number),
@@ -101,6 +103,7 @@ class WeighIntent:
             issue=issue,
             pause=await store.pauses.of(repository),
             bound=loaded is None or loaded.shared,
+            push_begun=await self._push_begun(intent, active),
         )
         return loaded, facts
 
@@ -117,6 +120,11 @@ class WeighIntent:
         number, named = pull_request.number, OWN_BRANCH.fullmatch(pull_request.head_ref)
         about = number if named is None else int(named[1])
         return await self.store.proposals.made(pull_request.repository, {number, about, -about}, pull_request.head_sha)
+
+    async def _push_begun(self, intent: Intent, active: Job | None) -> bool:
+        if active is None or not isinstance(intent, Cancel | Reject):
+            return False
+        return await push_begun(active, store=self.store)
 
     async def _conflicts(self, intent: Intent, latest: Job | None) -> tuple[ConflictRecord, ...]:
         """The newest job's conflicts; there may be thousands of them, with texts."""

@@ -106,7 +106,8 @@ TRANSITIONS: Mapping[JobState, frozenset[JobState]] = MappingProxyType(
         )
         | _ENDS,
         JobState.AWAITING_APPROVAL: frozenset({JobState.PUBLISHING, JobState.REJECTED}) | _ENDS,
-        JobState.PUBLISHING: frozenset({JobState.PUBLISHED, JobState.AWAITING_APPROVAL}) | _ENDS,
+        # thrown away in a pause that keeps it from being pushed
+        JobState.PUBLISHING: frozenset({JobState.PUBLISHED, JobState.AWAITING_APPROVAL, JobState.REJECTED}) | _ENDS,
         **{state: frozenset[JobState]() for state in TERMINAL},
     },
 )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum, auto
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,3 +24,21 @@ class PauseCount:
 
     everywhere: bool
     repositories: int
+
+
+class HeldBy(Enum):
+    """What holds a job back."""
+
+    PAUSE = auto()
+    SWITCH = auto()
+    """``enabled: false``."""
+    FAULT = auto()
+    """The configuration is invalid, and nobody knows what it would say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Why a job neither begins nor is pushed now. ``reason`` is a sentence."""
+
+    by: HeldBy
+    reason: str

@@ -29,6 +29,8 @@ class Facts:
     up only for those who approve or take; ``tests`` is what the repository's tests said about the proposal's tree, for
     those who approve.
     ``offered_before`` says, for those who approve by an emoji, that the pull request had another proposal earlier.
+    ``push_begun`` is True when a push of the active job may have happened already; looked up only for those who cancel
+    or reject.
     ``head_may_run`` is False for the head of a fork that nobody who may write here answers for, by ``ok`` or as its
     author. ``bound`` is False where no file of an organisation or a group was there to be read.
     ``pushed_by_us`` says that the head is a commit that we made; it is looked up only where nobody asked for a fix.
@@ -52,6 +54,7 @@ class Facts:
     head_may_run: bool = True
     pushed_by_us: bool = False
     offered_before: bool = False
+    push_begun: bool = False
     issue: Issue | None = None
     bound: bool = True
 

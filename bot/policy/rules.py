@@ -41,7 +41,7 @@ from bot.model.intents import (
     Work,
 )
 from bot.model.jobs import Job, JobKind, JobState
-from bot.model.proposals import ProposalState
+from bot.model.proposals import Proposal, ProposalState
 from bot.model.text import code_span
 from bot.policy.amounts import check_budget, check_model
 from bot.policy.approvals import check_approver
@@ -50,7 +50,7 @@ from bot.policy.conflicts import check_old_head, check_partial, check_take
 from bot.policy.facts import Facts
 from bot.policy.forks import check_fork, check_ok, check_reading
 from bot.policy.moved import moved_since, seen_before_the_edit
-from bot.policy.pausing import check_paused
+from bot.policy.pausing import check_paused, held_back, may_still_be_rejected, switched_off
 from bot.policy.publication import check_tests
 from bot.policy.work import check_issue, check_pull_request, check_retry
 
@@ -210,8 +210,7 @@ def _organisation(intent: Intent, facts: Facts) -> Decision | None:
 def _enabled(intent: Intent, facts: Facts) -> Decision | None:
     if facts.settings.enabled or _only_looks_or_stops(intent) or isinstance(intent, ShowConfig):
         return None
-    message = f"FlowForge is switched off here (`enabled: false` in {facts.said_in('enabled')})."
-    return Refused(rule="enabled", message=message)
+    return Refused(rule="enabled", message=switched_off(facts.said_in("enabled")))
 
 
 def _only_looks_or_stops(intent: Intent) -> bool:
@@ -293,14 +292,23 @@ def _proposal(intent: Intent, facts: Facts) -> Decision | None:
         return None
     if facts.proposal is None:
         return Refused(rule="proposal", message=f"Nothing is proposed here. {_AGAIN}")
-    if facts.proposal.state is not ProposalState.OPEN:
-        return Refused(rule="proposal", message=_SETTLED[facts.proposal.state])
-    if facts.active is not None and facts.active.state in {JobState.RUNNING, JobState.VALIDATING}:
-        message = f"Its tests are running. It waits for an answer when they ended; `{PREFIX} cancel` stops it."
+    if isinstance(intent, Reject) and may_still_be_rejected(facts):
+        return Allowed(reasons=("its push waits for the end of a pause",))
+    message = _decided(facts.proposal, facts.active)
+    if message is not None:
         return Refused(rule="proposal", message=message)
-    if facts.active is None or facts.active.state is not JobState.AWAITING_APPROVAL:
-        return Refused(rule="proposal", message=f"The proposal does not wait for an answer any more. {_AGAIN}")
     return Allowed(reasons=(f"proposal {facts.proposal.id} is open",))
+
+
+def _decided(proposal: Proposal, active: Job | None) -> str | None:
+    """Why nobody can decide on a proposal now."""
+    if proposal.state is not ProposalState.OPEN:
+        return _SETTLED[proposal.state]
+    if active is not None and active.state in {JobState.RUNNING, JobState.VALIDATING}:
+        return f"Its tests are running. It waits for an answer when they ended; `{PREFIX} cancel` stops it."
+    if active is None or active.state is not JobState.AWAITING_APPROVAL:
+        return f"The proposal does not wait for an answer any more. {_AGAIN}"
+    return None
 
 
 def _tests(intent: Intent, facts: Facts) -> Decision | None:
@@ -358,7 +366,7 @@ def _busy(intent: Intent, facts: Facts) -> Decision | None:
     waiting = active.state is JobState.AWAITING_APPROVAL
     message = None
     match intent:
-        case Cancel() if active.state is JobState.PUBLISHING:
+        case Cancel() if active.state is JobState.PUBLISHING and not held_back(facts):
             message = f"The result is being pushed right now. `{PREFIX} rollback` undoes it afterwards."
         case Cancel() if active.cancel_requested is not None:
             message = "The job is being stopped already."
@@ -454,7 +462,12 @@ RULES: Final = (
         says="A proposal that leaves conflicts open is never pushed to the pull request.",
         check=_partial,
     ),
-    Rule(name="proposal", says="`approve` and `reject` need a proposal that waits for an answer.", check=_proposal),
+    Rule(
+        name="proposal",
+        says="`approve` and `reject` need a proposal that waits for an answer; `reject` may also be said to what a "
+        "pause keeps from being pushed.",
+        check=_proposal,
+    ),
     Rule(name="commit", says="`approve <sha>` counts for that commit alone.", check=_commit),
     Rule(
         name="old-head",
@@ -469,7 +482,11 @@ RULES: Final = (
     ),
     Rule(name="tests", says="With `tests_must_pass`, `approve` needs tests that passed on that tree.", check=_tests),
     Rule(name="nothing", says="`cancel`, `retry` and `rollback` need something to act on.", check=_nothing),
-    Rule(name="busy", says="What is under way is not disturbed halfway.", check=_busy),
+    Rule(
+        name="busy",
+        says="What is under way is not disturbed halfway: a push that has begun is not cancelled.",
+        check=_busy,
+    ),
     Rule(
         name="take",
         says="`take` needs a conflict that the last job left open, and a version that there is.",

@@ -303,8 +303,15 @@ class Proposals(Protocol):
         """The approvals that stand: of each actor the newest, in their order, without withdrawn ones."""
         ...
 
-    async def begin_push(self, publication: Publication) -> bool:
-        """Write down that a push is about to happen; False when this very push is on record as done, as it stays."""
+    async def begin_push(self, publication: Publication, lease: JobLease | None = None) -> bool:
+        """Write down that a push is about to happen; False when this very push is on record as done, as it stays.
+
+        With ``lease``, raises ``FencingLostError`` when it was lost: somebody else decides about the job.
+        """
+        ...
+
+    async def push_begun(self, job_id: str) -> bool:
+        """Whether a push that publishes a job, or takes one back, was begun and not refused: it may have happened."""
         ...
 
     async def end_push(self, publication: Publication, *, status: str, detail: str = "", begun: bool = False) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.store.database import SqlStore
-from bot.errors import StoreError
+from bot.errors import FencingLostError, StoreError
 from bot.model.cases import Choice, Suggestion, Take
 from bot.model.conflicts import Side, Stage
 from bot.model.forge import Actor, ActorKind
@@ -270,6 +270,25 @@ async def test_a_push_that_is_done_is_not_written_down_again(store: SqlStore) ->
     assert [event.verb for event in await events(store, f"job:{job.id}")] == ["job.created", "push.done"]
     # another push of the same job is another one
     assert await store.proposals.begin_push(replace(push, old=push.new, new=push.old))
+
+
+async def test_whoever_lost_the_job_begins_no_push_and_a_push_that_has_begun_is_seen(store: SqlStore) -> None:
+    job, made = await proposed(store)
+    push = push_of(job, made)
+    lost = await store.jobs.claim(job.id, owner="slow", seconds=-1)
+    lease = await store.jobs.claim(job.id, owner="heir", seconds=60)
+    assert lost is not None
+    assert lease is not None
+    await store.proposals.begin_push(replace(push, purpose=PushPurpose.PROPOSE))
+    with pytest.raises(FencingLostError):
+        await store.proposals.begin_push(push, lost)
+    assert not await store.proposals.push_begun(job.id)
+    assert await store.proposals.begin_push(push, lease)
+    assert await store.proposals.push_begun(job.id)
+    await store.proposals.end_push(push, status="refused")
+    assert not await store.proposals.push_begun(job.id)
+    await store.proposals.end_push(push, status="done")
+    assert await store.proposals.push_begun(job.id)
 
 
 async def test_a_push_that_was_refused_is_no_publication(store: SqlStore) -> None:

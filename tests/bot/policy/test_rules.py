@@ -19,7 +19,7 @@ from tests.bot.policy.build import (
 )
 from tests.bot.policy.cases import BROKEN, ENDED, EVERY, PUSHING, RUNNING
 
-GOOD = cases.GOOD | conflict_cases.GOOD | failure_cases.GOOD
+GOOD = cases.GOOD | conflict_cases.GOOD | failure_cases.GOOD | pause_cases.GOOD
 SILENT = cases.SILENT
 REFUSED = refusals.REFUSED | pause_cases.REFUSED | conflict_cases.REFUSED | failure_cases.REFUSED
 
