@@ -72,6 +72,8 @@ async def fill(store: SqlStore) -> Publication:
     await store.forks.ok(
         ForkOk(key="i", repository=REPOSITORY, number=1, head_sha="c" * 40, actor=ALICE, permission="write")
     )
+    assert await store.grants.take_turn("gitlab", "authorization", version=0, until=LATER)
+    await store.grants.keep("gitlab", "authorization", version=0, sealed=b"both tokens")
     await store.recorded.remember(REPOSITORY, {KEY: APPROVED}, job_id=job.id)
     await store.recorded.import_hunks(REPOSITORY, {sha256("hunk"): b"text"}, source="a cache")
     await store.reports.want(REPOSITORY, 7, job.id, Surface.REPLY, CommentContent(marker="m", body="b"))
