@@ -41,8 +41,8 @@ _AFTER_JOB: Final = timedelta(minutes=1)
 class SeeFailures:
     """Tell the checks that failed on heads of pull requests, where that is to lead to something, from all the others.
 
-    Most of them mean nothing to us, and they come in hundreds: a repository that did not ask for fixes costs one
-    request each, for the configuration, which the forge does not count as long as the files stay as they are.
+    Most of them mean nothing to us, and they come in hundreds: a repository that did not ask for fixes costs a look at
+    its configuration each, which GitHub does not count as long as the files stay as they are.
     """
 
     store: Store
