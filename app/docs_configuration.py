@@ -177,8 +177,8 @@ _ON_CHECK_FAILURE: Final = (
     (
         "There is one job for each head, however many of its checks fail; it begins with the first of them, and does "
         "not wait for those that still run. A job that is at work on the pull request is waited for; while a proposal "
-        "waits for an answer, nothing begins. Of a head that FlowForge made itself, by whatever command, nothing "
-        "begins either."
+        "for that head waits for an answer, nothing begins. Of a head that FlowForge made itself, by whatever "
+        "command, nothing begins either."
     ),
     (
         "The head of a fork needs an `ok` from somebody with write permission, unless its author may write here. That "

@@ -136,15 +136,18 @@ class FixFailures:
         if about is None or repository is None:
             return None
         active = await self.store.jobs.active(repository, about.number)
-        if active is not None:
-            # What waits for an answer changes the head, or was not wanted; then people see what failed.
-            waits = active.state is JobState.AWAITING_APPROVAL
-            return None if waits else self.clock.now() + _AFTER_JOB
+        if active is not None and active.state is not JobState.AWAITING_APPROVAL:
+            return self.clock.now() + _AFTER_JOB
         try:
             pull_request = await self.forge.pull_request(repository, about.number)
         except ForgeNotFoundError:
             return None
-        return await self._begin(pull_request) if pull_request.open else None
+        if not pull_request.open:
+            return None
+        if active is not None:
+            # What waits for an answer will change the head, or is not wanted. What was made for an older one just ends.
+            return None if active.head_sha == pull_request.head_sha else self.clock.now() + _AFTER_JOB
+        return await self._begin(pull_request)
 
     async def _begin(self, pull_request: PullRequest) -> datetime | None:
         """Begin the fix, unless it is too late or too early for one: then, when to look again."""

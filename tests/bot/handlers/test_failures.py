@@ -204,6 +204,26 @@ async def test_a_job_under_way_is_waited_for(databases: Lender, tmp_path: Path) 
         assert (job.request.kind, job.state) == (JobKind.FIX, JobState.RUNNING)
 
 
+async def test_a_proposal_for_an_older_head_is_in_nobodys_way(databases: Lender, tmp_path: Path) -> None:
+    async with wanting(tmp_path, databases) as bench:
+        waiting = await bench.until_proposed()
+        await bench.sim.people.commit(bench.repository, "feature", {"more.py": "x = 1\n"}, author=bench.author)
+        fail(bench)
+        await bench.arrived()
+        # Those who look at checks come before those who end what is out of date.
+        for kind, key in await bench.due():
+            if kind == "delivery":
+                await bench.tick(kind, key)
+        (about,) = [(kind, key) for kind, key in await bench.due() if kind == "check_sync"]
+        await bench.tick(*about)
+        assert await jobs(bench) == [waiting.id]
+        await bench.work()
+        bench.clock.advance(61)
+        await bench.work()
+        job = await bench.job()
+        assert (job.request.kind, job.head_sha) == (JobKind.FIX, bench.pull.head_sha)
+
+
 async def test_a_failure_on_a_commit_that_is_no_head_begins_nothing(databases: Lender, tmp_path: Path) -> None:
     async with wanting(tmp_path, databases) as bench:
         fail(bench)
