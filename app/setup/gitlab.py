@@ -8,8 +8,9 @@ from typing import Final
 
 from app.doctor.model import Check, failed, ok, skipped, warning
 from app.setup.keeping import Keeper, Kept
+from bot.config_keys import SHARED_PATH
 from bot.errors import ForgeError, ForgeNotFoundError, SettingsError
-from bot.forges.gitlab import setup
+from bot.forges.gitlab import files, setup
 from bot.forges.gitlab.client import GitLabClient
 from bot.forges.gitlab.deliveries import SIGNING_PREFIX
 
@@ -22,6 +23,7 @@ TARGET: Final = "target"
 HOOK: Final = "webhook"
 DELIVERY: Final = "delivery"
 LABELS: Final = "labels"
+GROUP_FILE: Final = "group file"
 
 _KEY_BYTES: Final = 32
 """https://docs.gitlab.com/user/project/integrations/webhooks/#create-a-webhook"""
@@ -79,10 +81,15 @@ class _Work:
             target = await setup.find_target(self._client, self._wish.path)
         except ForgeError as error:
             todo = "See that the path is right, and that the token's user is a member there with the scope api."
-            rest = (skipped(name, "it is not known where") for name in (HOOK, DELIVERY, LABELS))
+            rest = (skipped(name, "it is not known where") for name in (HOOK, DELIVERY, LABELS, GROUP_FILE))
             return [failed(TARGET, str(error), todo), *rest]
         kind = "project" if target.place is setup.Place.PROJECT else "group"
-        return [ok(TARGET, f"the {kind} {target.full_path}"), *await self._hook(target), await self._labels(target)]
+        return [
+            ok(TARGET, f"the {kind} {target.full_path}"),
+            *await self._hook(target),
+            await self._labels(target),
+            await self._group_file(target),
+        ]
 
     async def _hook(self, target: setup.Target) -> list[Check]:
         try:
@@ -136,6 +143,26 @@ class _Work:
         if missing:
             return failed(LABELS, f"there is no label {', '.join(missing)}", "Run the command without --check.")
         return ok(LABELS, f"there is {', '.join(self._wish.labels)}")
+
+    async def _group_file(self, target: setup.Target) -> Check:
+        """Whether a file of a group holds here: to us, one that the token may not see looks like none."""
+        group = target.full_path
+        if target.place is setup.Place.PROJECT:
+            group = group.rpartition("/")[0]
+        try:
+            found = await files.group_config(self._client, group)
+        except ForgeError as error:
+            member = "Make the token's user a Reporter of the group's project, or more: a Guest reads no file there."
+            return failed(GROUP_FILE, str(error), member if setup.is_denied(error) else "Try again.")
+        if found:
+            return ok(GROUP_FILE, f"what {', '.join(file.path for file in found)} says holds here")
+        return warning(
+            GROUP_FILE,
+            f"no group says what holds here: there is no file {SHARED_PATH} in "
+            f"{', '.join(files.group_projects(group))}, or the token may not see it, and GitLab does not tell which",
+            "If a group is to say so, make that project before somebody else does, protect its default branch, and "
+            "make the token's user a member of it.",
+        )
 
 
 def _described(there: setup.HookFacts) -> Check:

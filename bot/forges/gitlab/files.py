@@ -23,12 +23,16 @@ https://docs.gitlab.com/user/reserved_names/#rules-for-usernames-project-and-gro
 """
 
 
-async def shared_config(client: GitLabClient, repository: RepositoryRef) -> tuple[ConfigFile, ...]:
-    """The files of the groups around a project, the outermost first."""
-    names = repository.owner.split("/")
+def group_projects(group: str) -> list[str]:
+    """The projects that speak for a group and those around it, the outermost first, whether there are any or not."""
+    names = group.split("/")
+    return ["/".join([*names[: depth + 1], GROUP_PROJECT]) for depth in range(len(names))]
+
+
+async def group_config(client: GitLabClient, group: str) -> tuple[ConfigFile, ...]:
+    """The files of a group and of those around it, the outermost first, as far as the token may see them."""
     found: list[ConfigFile] = []
-    for depth in range(len(names)):
-        project = "/".join([*names[: depth + 1], GROUP_PROJECT])
+    for project in group_projects(group):
         data = await _read(client, encoded(project), SHARED_PATH, ref="HEAD")
         if data is not None:
             found.append(ConfigFile(path=f"{project}/{SHARED_PATH}", data=data))

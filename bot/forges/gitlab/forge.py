@@ -225,7 +225,7 @@ class GitLabForge:
 
     async def shared_config(self, repository: RepositoryRef) -> tuple[ConfigFile, ...]:
         """See ``bot.forges.gitlab.files``."""
-        return await files.shared_config(self._client, repository)
+        return await files.group_config(self._client, repository.owner)
 
     async def shown_check_runs(self, repository: RepositoryRef, head_sha: str) -> list[ShownCheckRun]:
         """See ``bot.forges.gitlab.statuses``."""

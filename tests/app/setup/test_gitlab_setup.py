@@ -26,6 +26,7 @@ from bot.forges.gitlab.deliveries import DECODED_EVENTS, SYSTEM_HOOK, SignatureV
 from bot.forges.gitlab.setup import EVENT_FLAGS, WANTED
 
 PROJECT = "acme/pay/core"
+SHARED = "acme/flowforge"
 
 
 @dataclass(slots=True)
@@ -84,6 +85,8 @@ async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     async with server, GitLabSimulator.serve(tmp_path / "sim", webhook_secret="of-another-hook-0") as sim:
         project = await sim.people.repository(PROJECT, files={"fee.py": "rate = 1\n"}, installed=False)
         sim.people.set_role(project, sim.bot, Role.MAINTAIN)
+        shared = await sim.people.repository(SHARED, files={"flowforge.yml": "version: 1\n"}, installed=False)
+        sim.people.set_role(shared, sim.bot, Role.TRIAGE)
         with contextlib.closing(GitLabClient(base_url=sim.base_url, token=sim.token, clock=SystemClock())) as client:
             directory = tmp_path / "secrets"
             keeper = SealedFiles(directory, default_key_file(directory))
@@ -144,9 +147,10 @@ async def test_looking_changes_nothing_and_names_what_is_missing(desk: Desk) -> 
         "webhook": State.FAILED,
         "delivery": State.SKIPPED,
         "labels": State.FAILED,
+        "group file": State.OK,
     }
     assert desk.hooks() == []
-    assert all(exchange.method == "GET" for exchange in desk.sim.record.exchanges)
+    assert all(exchange.method in {"GET", "HEAD"} for exchange in desk.sim.record.exchanges)
 
     await desk.set_up()
     (hook,) = desk.hooks()
@@ -196,6 +200,22 @@ async def test_a_group_has_one_hook_for_all_its_projects(desk: Desk) -> None:
     (hook,) = desk.hooks()
     assert hook.group is desk.project.owner
     assert "flowforge" in desk.sim.world.labels[desk.project.owner.id]
+
+
+async def test_a_file_of_the_group_that_the_token_cannot_see_is_warned_of(desk: Desk) -> None:
+    checks = await desk.set_up()
+    assert "acme/flowforge/flowforge.yml" in checks["group file"].says
+    shared = desk.sim.world.repository(SHARED)
+    assert shared is not None
+    desk.sim.people.set_role(shared, desk.sim.bot, Role.READ)
+    denied = named(await look(desk.client, desk.wish()))["group file"]
+    assert (denied.state, "Reporter" in denied.todo) == (State.FAILED, True)
+    desk.sim.people.set_role(shared, desk.sim.bot, Role.NONE)
+    for path in (PROJECT, "acme/pay"):
+        unseen = named(await look(desk.client, desk.wish(path)))["group file"]
+        assert unseen.state is State.WARNING
+        assert "acme/flowforge, acme/pay/flowforge" in unseen.says
+        assert "before somebody else does" in unseen.todo
 
 
 async def test_the_command_ends_with_a_report(desk: Desk, tmp_path: Path) -> None:
