@@ -26,6 +26,14 @@ _MIN_SECRET: Final = max(github_deliveries.MIN_SECRET_BYTES, gitlab_deliveries.M
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OAuthApplication:
+    """What a forge knows FlowForge as, where people or FlowForge itself act by OAuth."""
+
+    client_id: str
+    client_secret: SecretStr
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GitHubApp:
     """One App on github.com or on an Enterprise Server. ``api_url`` and ``git_url`` have no slash at their end."""
 
@@ -36,14 +44,7 @@ class GitHubApp:
     app_slug: str
     private_key: SecretStr
     webhook_secrets: tuple[SecretStr, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OAuthApplication:
-    """What a forge knows FlowForge as, where people or FlowForge itself act by OAuth."""
-
-    client_id: str
-    client_secret: SecretStr
+    oauth: OAuthApplication | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +102,13 @@ class GitHubEntry(_Entry):
     app_id: int = Field(description="the App's numeric id")
     app_slug: str = Field(description="the App's slug")
     private_key_file: Path = Field(description="file with the App's private key, PEM")
+    oauth_client_id: str | None = Field(default=None, description="the App's client id, by which people sign in")
+    oauth_client_secret_file: Path | None = Field(default=None, description="file with a client secret of the App")
 
     def loaded(self, key_of: KeyOf) -> GitHubApp:
         """With its secrets read. Raises ``ValueError`` naming the file that cannot be read."""
+        file = self.oauth_client_secret_file
+        secret = None if file is None else SecretStr(_read(self.name, "oauth_client_secret_file", file, key_of))
         return GitHubApp(
             name=self.name,
             api_url=self.api_url or github_api_url(self.url),
@@ -112,6 +117,7 @@ class GitHubEntry(_Entry):
             app_slug=self.app_slug,
             private_key=SecretStr(_read(self.name, "private_key_file", self.private_key_file, key_of)),
             webhook_secrets=self._secrets(key_of),
+            oauth=oauth_application(self.oauth_client_id, secret, where=f"{self.name} in FLOWFORGE_FORGES"),
         )
 
 

@@ -15,9 +15,12 @@ def first_github(
     app_id: int | None,
     app_slug: str | None,
     private_key: SecretStr | None,
+    client_id: str | None,
+    client_secret: SecretStr | None,
     webhook_secrets: Secrets,
 ) -> tuple[GitHubApp, ...]:
     """The App, if all of it is set. Raises ``ValueError`` where only some of it is."""
+    oauth = oauth_application(client_id, client_secret, where="FLOWFORGE_GITHUB_OAUTH_CLIENT_ID and _CLIENT_SECRET")
     if app_id is not None and app_slug is not None and private_key is not None and webhook_secrets:
         return (
             GitHubApp(
@@ -28,6 +31,7 @@ def first_github(
                 app_slug=app_slug,
                 private_key=private_key,
                 webhook_secrets=webhook_secrets,
+                oauth=oauth,
             ),
         )
     _none_missing(

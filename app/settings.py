@@ -1,4 +1,4 @@
-"""The only reader of the environment.
+"""The only reader of the environment, beside ``app.settings_of_tools`` for commands of a person's own.
 
 Every setting can come from the environment (``FLOWFORGE_<NAME>``) or from a file of that lower-case name in the
 directory that ``FLOWFORGE_SECRETS_DIR`` names: Kubernetes secrets and Vault's agent both mount such files. A file of
@@ -50,6 +50,8 @@ _OPTIONAL = (
     "github_app_id",
     "github_app_slug",
     "github_private_key",
+    "github_oauth_client_id",
+    "github_oauth_client_secret",
     "gitlab_token",
     "gitlab_oauth_client_id",
     "gitlab_oauth_client_secret",
@@ -216,13 +218,23 @@ class ServiceSettings(CommonSettings):
         default=(),
         description="one webhook secret, or two separated by a comma while rotating; 16 characters at least",
     )
+    github_oauth_client_id: str | None = Field(
+        default=None,
+        description="the App's client id; with it and the next setting, people sign in and approve on a page, see "
+        "[operations.md](operations.md#the-approval-page)",
+    )
+    github_oauth_client_secret: SecretStr | None = Field(default=None, description="a client secret of the App")
     gitlab_url: str = Field(default=GITLAB_URL, description="base URL of GitLab, as people see it")
     gitlab_token: SecretStr | None = Field(
         default=None,
         description="a project, group or personal access token; it (or the refresh token) and the webhook secrets "
         "belong together",
     )
-    gitlab_oauth_client_id: str | None = Field(default=None, description="the id of an OAuth application on GitLab")
+    gitlab_oauth_client_id: str | None = Field(
+        default=None,
+        description="the id of an OAuth application on GitLab; with it and the next setting, people sign in and "
+        "approve on a page, see [operations.md](operations.md#the-approval-page)",
+    )
     gitlab_oauth_client_secret: SecretStr | None = Field(default=None, description="the secret of that application")
     gitlab_oauth_refresh_token: SecretStr | None = Field(
         default=None, description="the refresh token of that application, in place of the token"
@@ -376,6 +388,8 @@ class ServiceSettings(CommonSettings):
             app_id=self.github_app_id,
             app_slug=self.github_app_slug,
             private_key=self.github_private_key,
+            client_id=self.github_oauth_client_id,
+            client_secret=self.github_oauth_client_secret,
             webhook_secrets=self.github_webhook_secrets,
         )
         gitlab = first_gitlab(
@@ -410,37 +424,6 @@ def read_list(text: str) -> object:
 
 class Settings(ServiceSettings, GatewaySettings):
     """All settings, for one process that plays every part. ``docs/settings.md`` is generated from this class."""
-
-
-class LocalSettings(BaseSettings):
-    """What the commands that work in a clone read: names that Anthropic's own tools read too, and nothing of a service.
-
-    Without a key no model is asked.
-    """
-
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
-
-    anthropic_api_key: SecretStr | None = Field(default=None, description="the model key of whoever runs the command")
-    anthropic_base_url: str = Field(default="https://api.anthropic.com", description="where the Messages API is")
-    model: str = Field(
-        default="claude-sonnet-4-5",
-        validation_alias="FLOWFORGE_MODEL",
-        description="model used when nothing else is asked for",
-    )
-
-    @property
-    def key(self) -> str | None:
-        """The key, None where it is not set or empty."""
-        value = "" if self.anthropic_api_key is None else self.anthropic_api_key.get_secret_value().strip()
-        return value or None
-
-
-class DemoSettings(BaseSettings):
-    """What the demo reads of whoever runs it: the name under which providers hand out a database."""
-
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
-
-    database_url: SecretStr | None = Field(default=None, description="a PostgreSQL for `--database postgresql`")
 
 
 S = TypeVar("S", bound=FileSettings)

@@ -13,6 +13,7 @@ from app.forge_meter import count_given_up
 from app.forge_settings import GitLabHost, OAuthGrant
 from app.grants import gitlab_tokens
 from app.http.health import Probe
+from app.http.proposals import Pages
 from app.http.service import create_watch
 from app.isolation import Isolation, isolation_of
 from app.jobs.queue import ArqQueue, open_pool
@@ -25,6 +26,7 @@ from app.telemetry import RUNS_ENDED, RunSpans, span
 from app.wiring_events import bind_failures, bind_route, bind_sync, bind_watch
 from app.wiring_forges import open_forges
 from app.wiring_jobs import bind_jobs
+from app.wiring_pages import open_pages, page_address
 from app.wiring_parts import Parts, job_caps, keep
 from app.wiring_sandboxes import open_runner
 from app.wiring_sweeps import bind_sweeps
@@ -117,22 +119,25 @@ async def open_flowforge(
             runner=runner or await open_runner(settings, stack, instance=store.instance_id),
             guard=guard,
         )
-        instance = _bind(parts if around is None else around(parts), worker)
+        parts = parts if around is None else around(parts)
+        pages = await open_pages(settings, store=store, forge=parts.forge, queue=parts.queue, clock=clock, stack=stack)
+        instance = _bind(parts, worker, pages)
         stack.callback(instance.spans.close)
         stack.push_async_callback(instance.supervisor.close)
         yield instance
 
 
-def _bind(parts: Parts, worker: str) -> FlowForge:
+def _bind(parts: Parts, worker: str, pages: Pages | None) -> FlowForge:
     settings, store, queue = parts.settings, parts.store, parts.queue
     refresh = RefreshReports(
         store=store,
         forge=parts.forge,
         git=parts.git,
         bring=BringCommits(forge=parts.forge, git=parts.git),
-        count=CountApprovals(store=store, forge=parts.forge, git=parts.git),
+        count=CountApprovals(store=store, forge=parts.forge, paths=parts.git),
         queue=queue,
         clock=parts.clock,
+        page_of=functools.partial(page_address, settings),
     )
     spans = RunSpans()
     isolation = isolation_of(settings, parts.runner, store=store, clock=parts.clock, ids=parts.ids)
@@ -177,7 +182,7 @@ def _bind(parts: Parts, worker: str) -> FlowForge:
         supervisor=supervisor,
         spans=spans,
         isolation=isolation,
-        service=create_web(settings, store=store, queue=queue, clock=parts.clock, probes=probes),
+        service=create_web(settings, store=store, queue=queue, clock=parts.clock, probes=probes, pages=pages),
         watch=create_watch({**probes, **_token_probes(parts)}),
         ticks=ticks,
     )

@@ -77,7 +77,7 @@ def bind_jobs(
             git=git,
             check_fresh=CheckFresh(forge=forge, git=git, bring=work.bring),
             standing=work.standing,
-            count=CountApprovals(store=store, forge=forge, git=git),
+            count=CountApprovals(store=store, forge=forge, paths=git),
             unasked=ApproveUnasked(store=store, forge=forge, clock=clock),
             remember=work.remember,
         ),

@@ -1,4 +1,8 @@
-"""The web service, wired: it takes deliveries in and rings. It reaches no forge and starts nothing."""
+"""The web service, wired: it takes deliveries in and rings. It starts nothing.
+
+Where people can sign in to the approval page, it asks their forge who they are and what they may do; else it reaches
+no forge.
+"""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping
@@ -6,19 +10,27 @@ from collections.abc import AsyncIterator, Mapping
 from litestar import Litestar
 
 from app.http.health import Probe
+from app.http.proposals import Pages
 from app.http.service import create_service
 from app.http.webhooks import Intake
 from app.jobs.queue import ArqQueue, open_pool
 from app.probes import database_probe, migrations_probe, redis_probe
 from app.settings import ServiceSettings
 from app.store.database import SqlStore
-from app.system import SystemClock, SystemIds
-from app.wiring_forges import doors
+from app.system import SystemClock, SystemIds, SystemTimer
+from app.wiring_forges import doors, open_forges
+from app.wiring_pages import forges_with_pages, open_pages
 from bot.ports.system import Clock
 
 
 def create_web(
-    settings: ServiceSettings, *, store: SqlStore, queue: ArqQueue, clock: Clock, probes: Mapping[str, Probe]
+    settings: ServiceSettings,
+    *,
+    store: SqlStore,
+    queue: ArqQueue,
+    clock: Clock,
+    probes: Mapping[str, Probe],
+    pages: Pages | None,
 ) -> Litestar:
     """The web service over parts that are open already."""
     intake = Intake(
@@ -28,7 +40,7 @@ def create_web(
         clock=clock,
         max_bytes=settings.max_delivery_bytes,
     )
-    return create_service(intake=intake, probes=probes)
+    return create_service(intake=intake, probes=probes, pages=pages)
 
 
 @contextlib.asynccontextmanager
@@ -51,4 +63,9 @@ async def open_web(settings: ServiceSettings) -> AsyncIterator[Litestar]:
             "redis": redis_probe(redis),
             "migrations": migrations_probe(store),
         }
-        yield create_web(settings, store=store, queue=ArqQueue(redis), clock=clock, probes=probes)
+        queue = ArqQueue(redis)
+        pages = None
+        if forges_with_pages(settings):
+            forge = await open_forges(settings, store, clock, SystemTimer(), stack)
+            pages = await open_pages(settings, store=store, forge=forge, queue=queue, clock=clock, stack=stack)
+        yield create_web(settings, store=store, queue=queue, clock=clock, probes=probes, pages=pages)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from app.demo.postgres_server import embedded_postgres
-from app.settings import DemoSettings
+from app.settings_of_tools import DemoSettings
 from app.store.schemas import own_schema
 from bot.errors import BadInputError, SettingsError, StoreError
 

@@ -11,6 +11,7 @@ from typing import Final, Protocol, assert_never
 from pydantic import SecretStr
 
 from app.demo.simulator.gitlab.server import GitLabSimulator
+from app.demo.simulator.oauth import OAuthApplication
 from app.demo.simulator.server import ForgeSimulator, Simulator
 from app.demo.simulator.state import Account, PullRequest
 from bot.model.forge import ForgeKind
@@ -70,6 +71,8 @@ class GitHubHost:
 
     simulator: Simulator
     webhook_secret: str
+    public_url: str
+    client: OAuthApplication
     kind: ForgeKind = ForgeKind.GITHUB
     comment_event: str = "issue_comment"
 
@@ -83,6 +86,9 @@ class GitHubHost:
             "github_app_slug": forge.app.slug,
             "github_private_key": SecretStr(forge.app.private_key_pem),
             "github_webhook_secrets": (SecretStr(self.webhook_secret),),
+            "public_url": self.public_url,
+            "github_oauth_client_id": self.client.id,
+            "github_oauth_client_secret": SecretStr(self.client.secret),
         }
 
     def check(self, pull: PullRequest, job_id: str) -> ShownCheck | None:
@@ -114,6 +120,7 @@ class GitLabHost:
     webhook_secret: str
     signing_token: str
     public_url: str
+    client: OAuthApplication
     kind: ForgeKind = ForgeKind.GITLAB
     comment_event: str = "Note Hook"
 
@@ -124,6 +131,8 @@ class GitLabHost:
             "gitlab_url": self.simulator.base_url,
             "gitlab_token": SecretStr(self.simulator.token),
             "gitlab_webhook_secrets": (SecretStr(self.webhook_secret), SecretStr(self.signing_token)),
+            "gitlab_oauth_client_id": self.client.id,
+            "gitlab_oauth_client_secret": SecretStr(self.client.secret),
         }
 
     def check(self, pull: PullRequest, job_id: str) -> ShownCheck | None:
@@ -152,16 +161,24 @@ class GitLabHost:
 @contextlib.asynccontextmanager
 async def open_host(kind: ForgeKind, directory: Path, *, web_url: str) -> AsyncIterator[Host]:
     """Start the simulated forge in ``directory``; it delivers to the web service at ``web_url``."""
+    back = f"{web_url}/sign-in/{kind.value}"
     secret, webhook_url = secrets.token_urlsafe(32), f"{web_url}/webhooks/{kind.value}"
     match kind:
         case ForgeKind.GITHUB:
             async with Simulator.serve(directory, webhook_secret=secret, webhook_url=webhook_url) as github:
-                yield GitHubHost(simulator=github, webhook_secret=secret)
+                client = github.site.oauth.register(github.app.client_id, back=back)
+                yield GitHubHost(simulator=github, webhook_secret=secret, public_url=web_url, client=client)
         case ForgeKind.GITLAB:
             signing = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode('ascii')}"
             async with GitLabSimulator.serve(
                 directory, webhook_secret=secret, webhook_url=webhook_url, signing_token=signing
             ) as gitlab:
-                yield GitLabHost(simulator=gitlab, webhook_secret=secret, signing_token=signing, public_url=web_url)
+                yield GitLabHost(
+                    simulator=gitlab,
+                    webhook_secret=secret,
+                    signing_token=signing,
+                    public_url=web_url,
+                    client=gitlab.site.oauth.register(secrets.token_hex(32), back=back),
+                )
         case _:
             assert_never(kind)

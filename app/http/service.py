@@ -11,6 +11,7 @@ from litestar.openapi import OpenAPIConfig
 from app import __version__
 from app.http.api import api_endpoints
 from app.http.health import Probe, health_endpoints
+from app.http.proposals import Pages, page_endpoints
 from app.http.runs import runner_endpoints
 from app.http.webhooks import Intake, webhooks
 from bot.ports.runs import Runs
@@ -26,9 +27,14 @@ def _unexpected(_: Request[Any, Any, Any], error: Exception) -> Response[dict[st
     return Response({"detail": "internal error"}, status_code=500)
 
 
-def create_service(*, intake: Intake, probes: Mapping[str, Probe]) -> Litestar:
-    """The web service: what the Internet, a proxy and an operator reach."""
-    handlers: list[_Handler] = [*webhooks(intake), *health_endpoints(probes), *api_endpoints()]
+def create_service(*, intake: Intake, probes: Mapping[str, Probe], pages: Pages | None = None) -> Litestar:
+    """The web service: what the Internet, a proxy and an operator reach; without ``pages``, nobody can sign in."""
+    handlers: list[_Handler] = [
+        *webhooks(intake),
+        *health_endpoints(probes),
+        *api_endpoints(),
+        *page_endpoints(pages),
+    ]
     return _application(handlers, OpenAPIConfig(title="FlowForge", version=__version__))
 
 

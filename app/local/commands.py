@@ -28,7 +28,7 @@ from app.local.resolve import Resolved
 from app.local.resolve import resolve as run_resolve
 from app.local.using import ERROR, Command, WrongUseError, complain
 from app.local.verify import verify as run_verify
-from app.settings import LocalSettings
+from app.settings_of_tools import LocalSettings
 from bot.config_keys import MAX_BUDGET_USD, MODEL_PATTERN
 from bot.direct.late import LateDirect
 from bot.errors import BadInputError, FlowForgeError, GitError

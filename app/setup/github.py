@@ -25,7 +25,7 @@ from bot.ports.system import Clock
 HOST: Final = "127.0.0.1"
 """The page is for this machine alone."""
 
-APP: Final = ("flowforge_github_app_id", "flowforge_github_app_slug")
+APP: Final = ("flowforge_github_app_id", "flowforge_github_app_slug", "flowforge_github_oauth_client_id")
 SERVER: Final = ("flowforge_github_api_url", "flowforge_github_git_url")
 
 
@@ -54,6 +54,7 @@ class Registered:
 
     id: int
     slug: str
+    client_id: str
     install: str
 
 
@@ -106,7 +107,9 @@ class GitHubSetup:
                 f"GitHub made the App {made.slug}, but its secrets could not be kept: {error}. They are lost: delete "
                 f"the App at {made.page} and start again"
             ) from None
-        return Registered(id=made.id, slug=made.slug, install=_install_page(self._plan.host, made))
+        return Registered(
+            id=made.id, slug=made.slug, client_id=made.client_id, install=_install_page(self._plan.host, made)
+        )
 
 
 async def set_up(
@@ -156,8 +159,18 @@ def new_app_page(plan: Plan) -> str:
 def names(plan: Plan) -> list[str]:
     """The names of all that a registered App makes."""
     if plan.forge != ForgeKind.GITHUB:
-        return [key_name(plan.forge), secrets_name(plan.forge)]
-    return [key_name(plan.forge), secrets_name(plan.forge), *APP, *(SERVER if plan.host != DOT_COM else ())]
+        return secret_names(plan.forge)
+    return [*secret_names(plan.forge), *APP, *(SERVER if plan.host != DOT_COM else ())]
+
+
+def secret_names(forge: ForgeName) -> list[str]:
+    """The names of an App's secrets."""
+    return [key_name(forge), secrets_name(forge), client_name(forge)]
+
+
+def client_name(forge: ForgeName) -> str:
+    """The name of the client secret; that of the first App is a setting's."""
+    return f"flowforge_{forge.replace('-', '_')}_oauth_client_secret"
 
 
 def key_name(forge: ForgeName) -> str:
@@ -172,10 +185,20 @@ def secrets_name(forge: ForgeName) -> str:
 
 def kept(made: Registration, plan: Plan) -> Kept:
     """The settings that a registered App makes. What is no secret of a further App stands in ``entry``."""
-    secret = {key_name(plan.forge): made.private_key, secrets_name(plan.forge): made.webhook_secret}
+    secret = {
+        key_name(plan.forge): made.private_key,
+        secrets_name(plan.forge): made.webhook_secret,
+        client_name(plan.forge): made.client_secret,
+    }
     if plan.forge != ForgeKind.GITHUB:
         return Kept(plain={}, secret=secret)
-    plain = {"flowforge_github_app_id": str(made.id), "flowforge_github_app_slug": made.slug}
+    plain = {
+        "flowforge_github_app_id": str(made.id),
+        "flowforge_github_app_slug": made.slug,
+        "flowforge_github_oauth_client_id": made.client_id,
+        # People sign in there; it is no App's own, so one that is there already is written over.
+        "flowforge_public_url": plan.service,
+    }
     if plan.host != DOT_COM:
         plain |= {"flowforge_github_api_url": api_url(plan.host), "flowforge_github_git_url": plan.host}
     return Kept(plain=plain, secret=secret)
@@ -199,6 +222,8 @@ def entry(plan: Plan, registered: Registered, directory: Path, suffix: str) -> d
         "app_slug": registered.slug,
         "private_key_file": str(directory / f"{key_name(plan.forge)}{suffix}"),
         "webhook_secrets_file": str(directory / f"{secrets_name(plan.forge)}{suffix}"),
+        "oauth_client_id": registered.client_id,
+        "oauth_client_secret_file": str(directory / f"{client_name(plan.forge)}{suffix}"),
     }
 
 

@@ -34,7 +34,14 @@ def manifest(*, service: str, back: str, forge: ForgeName, name: str | None = No
     file = next(place for place in _PLACES if place.is_file())
     told: dict[str, Any] = read_yaml(file.read_bytes(), file=_FILE).data
     hook = {**told["hook_attributes"], "url": f"{service}/webhooks/{forge}"}
-    return {**told, "name": name or told["name"], "url": service, "hook_attributes": hook, "redirect_url": back}
+    return {
+        **told,
+        "name": name or told["name"],
+        "url": service,
+        "hook_attributes": hook,
+        "redirect_url": back,
+        "callback_urls": [f"{service}/sign-in/{forge}"],
+    }
 
 
 def check_address(url: str, *, what: str) -> str:

@@ -25,6 +25,7 @@ from app.store.repairs import SqlRepairs
 from app.store.reports import SqlReports
 from app.store.retention import SqlRetention
 from app.store.runs import SqlRuns
+from app.store.shown_diffs import SqlShownDiffs
 from app.store.sweeps import SqlSweeps
 from app.store.watch import SqlWatch
 from app.store.works import SqlWorks
@@ -54,6 +55,7 @@ class SqlStore:
         self.decoys = SqlDecoys(database, clock)
         self.proposals = SqlProposals(database, clock)
         self.forks = SqlForks(database, clock)
+        self.shown_diffs = SqlShownDiffs(database, clock)
         self.recorded = SqlRecorded(database, clock)
         self.reports = SqlReports(database, clock, ids)
         self.ledger = SqlModelLedger(database)

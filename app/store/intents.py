@@ -11,7 +11,7 @@ from app.store.engine import Database, insert
 from app.store.tables import intents
 from bot.errors import BusyError
 from bot.model.forge import Actor
-from bot.model.intents import Origin
+from bot.model.intents import IntentOutcome, Origin
 from bot.ports.system import Clock
 
 _ALLOWED: Final = "allowed"
@@ -86,6 +86,15 @@ class SqlIntents:
             raise BusyError("what is taken back is being acted on just now")
         job_id: str | None = found.job_id
         return job_id
+
+    async def outcome(self, key: str) -> IntentOutcome | None:
+        """What came of an intent; None while it is not decided, or where it is not known."""
+        query = select(intents).where(intents.c.key == key, intents.c.finished_at.is_not(None))
+        async with self._database.reading() as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        return IntentOutcome(actor_id=row.actor_id, decision=row.decision, rule=row.rule, message=row.message)
 
 
 def acting(asked: Actor | Origin) -> Actor:

@@ -16,7 +16,7 @@ from bot.policy.codeowners import LOCATIONS, CodeOwners, Owner, OwnerKind, all_d
 from bot.policy.pausing import hold_of_files
 from bot.policy.quiet import quiet_until
 from bot.ports.forge import Forge
-from bot.ports.git import Git
+from bot.ports.git import ChangedPaths
 from bot.ports.store import Store
 from bot.ports.system import Clock
 from bot.report import endings
@@ -38,7 +38,7 @@ class CountApprovals:
 
     store: Store
     forge: Forge
-    git: Git
+    paths: ChangedPaths
 
     async def __call__(
         self, job: Job, proposal: Proposal, *, also: Approval | None = None, live: RepositoryConfig | None = None
@@ -66,7 +66,7 @@ class CountApprovals:
         """The paths that somebody decided about: what was in conflict, or of other kinds all that changes."""
         if proposal.files:
             return [file.path for file in proposal.files]
-        return await self.git.changed_paths(job.request.repository, proposal.head_sha, proposal.commit)
+        return await self.paths.changed_paths(job.request.repository, proposal.head_sha, proposal.commit)
 
     async def _ownership(self, job: Job, paths: Sequence[str], people: Sequence[Actor]) -> Ownership:
         repository = job.request.repository

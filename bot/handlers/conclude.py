@@ -52,6 +52,8 @@ class Conclude:
         try:
             proposal = await self._settled(job)
             await self.refresh(job.id)
+            if job.finished_at is not None:
+                await self.store.shown_diffs.drop(job.id)
             open_draft = job.request.kind is JobKind.IMPLEMENT and job.state is JobState.PUBLISHED
             if proposal is not None and job.state in _BRANCH_GOES and not open_draft:
                 await self.drop(job.request.repository, proposal)

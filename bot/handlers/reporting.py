@@ -10,7 +10,7 @@ from bot.errors import ForgeLimitedError, ForgeNotFoundError, ForgeRefusedError,
 from bot.handlers.approvals import CountApprovals
 from bot.handlers.bring import BringCommits
 from bot.handlers.configuration import job_effective
-from bot.model.forge import RepositoryRef
+from bot.model.forge import ForgeName, RepositoryRef
 from bot.model.jobs import ANSWERS, TERMINAL, Job, JobState
 from bot.model.proposals import Proposal, ProposalKind, ProposalState, SuiteEvidence, Tally
 from bot.model.reports import (
@@ -21,6 +21,7 @@ from bot.model.reports import (
     ReactionContent,
     ReportContent,
     ReportTarget,
+    ShownDiffs,
     Surface,
     pull_owner,
 )
@@ -52,6 +53,9 @@ _LONGEST_RETRY: Final = timedelta(minutes=30)
 _MAX_FAILURES: Final = 24
 """Half a day: after that nobody waits for an answer any more."""
 
+_MOST_KEPT: Final = 2_000_000
+"""Characters of a diff that the page can show: what is larger is looked at with git."""
+
 _STATES: Final = frozenset({Surface.CHECK_RUN, Surface.STICKY_COMMENT})
 """What they show holds on: a forge that comes back after days is still told how a job ended."""
 
@@ -64,7 +68,10 @@ _NEEDS_DIFF: Final = frozenset({JobState.AWAITING_APPROVAL, JobState.PUBLISHING,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshReports:
-    """Render the check run and the sticky comment of a job from its rows, and wish for them."""
+    """Render the check run and the sticky comment of a job from its rows, and wish for them.
+
+    ``page_of`` is the address of the page on which people decide about a proposal, empty where there is none.
+    """
 
     store: Store
     forge: Forge
@@ -73,6 +80,7 @@ class RefreshReports:
     count: CountApprovals
     queue: Queue
     clock: Clock
+    page_of: Callable[[ForgeName, str], str] = lambda _forge, _proposal_id: ""
     _shown_at: dict[str, datetime] = field(default_factory=dict)
 
     async def __call__(self, job_id: str) -> None:
@@ -129,6 +137,10 @@ class RefreshReports:
         tests = None if proposal is None else await store.proposals.tests(job.id, proposal.tree)
         run = await store.runs.latest(job.id, kinds=RESOLVING_KINDS)
         against_head, against_base = await self._diffs(job, proposal)
+        page = self._page(job, proposal)
+        if page and proposal is not None:
+            # Before anybody is told of the page.
+            await store.shown_diffs.keep(proposal.id, _shown(against_head, against_base))
         latest = await store.jobs.latest(job.request.repository, job.request.number)
         superseded = job.state is JobState.SUPERSEDED and latest is not None and latest.id != job.id
         end = job.finished_at or _proposed_at(job, proposal, tests)
@@ -150,8 +162,14 @@ class RefreshReports:
             publication=await store.proposals.publication(job.id),
             superseded_by=latest.short_id if superseded and latest is not None else None,
             tests=tests,
+            page=page,
             tests_demanded_in="" if proposal is None else await self._tests_demanded_in(job),
         )
+
+    def _page(self, job: Job, proposal: Proposal | None) -> str:
+        """Where people decide about what waits for them."""
+        waits = job.state is JobState.AWAITING_APPROVAL and not job.request.on_issue
+        return self.page_of(job.request.repository.forge, proposal.id) if waits and proposal is not None else ""
 
     async def _tally(self, job: Job, proposal: Proposal) -> Tally | None:
         """How far its approval has come, while it waits for that and we could push it."""
@@ -227,6 +245,14 @@ class RefreshReports:
         if not_before is not None:
             return
         await self.queue.ring("report", target)
+
+
+def _shown(against_head: str, against_base: str) -> ShownDiffs:
+    """What the page keeps of a proposal's diffs."""
+    return ShownDiffs(
+        against_head=against_head if len(against_head) <= _MOST_KEPT else None,
+        against_base=against_base if len(against_base) <= _MOST_KEPT else None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

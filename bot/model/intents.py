@@ -241,6 +241,16 @@ Intent = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IntentOutcome:
+    """What is on record of an intent that was decided; ``message`` is the sentence for people, where there is one."""
+
+    actor_id: int
+    decision: str
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Allowed:
     """Policy lets the intent through; ``reasons`` are the rules that spoke for it."""
 

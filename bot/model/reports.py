@@ -76,7 +76,10 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRunContent:
-    """A check run as it should be. ``external_id`` is ours and finds it again after a lost answer."""
+    """A check run as it should be. ``external_id`` is ours and finds it again after a lost answer.
+
+    ``details_url`` is where it leads, empty where that is for the forge to say.
+    """
 
     head_sha: str
     external_id: str
@@ -87,6 +90,7 @@ class CheckRunContent:
     text: str
     actions: tuple[CheckAction, ...] = ()
     annotations: tuple[Annotation, ...] = ()
+    details_url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +192,17 @@ class HandOver:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShownDiffs:
+    """A proposal against each of its parents, as unified diffs; None where one is too large to be kept.
+
+    There is none against the base where the proposal is no merge: it is empty then.
+    """
+
+    against_head: str | None
+    against_base: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobView:
     """All that a report about a job is rendered from.
 
@@ -196,6 +211,7 @@ class JobView:
     merging makes of it. ``tests`` is what they said about the proposal's tree; ``tests_demanded_in`` is where it stands
     that without a pass nothing may be approved, as Markdown; empty where that is nowhere. ``approvals`` are those that
     stand; ``tally`` says how many more are needed, while the proposal waits for them.
+    ``page`` is the address at which people can sign in and decide, empty where there is none or nothing to decide.
     """
 
     job: Job
@@ -214,6 +230,7 @@ class JobView:
     publication: Publication | None = None
     superseded_by: str | None = None
     where_it_goes: str = ""
+    page: str = ""
     tests: SuiteEvidence | None = None
     tests_demanded_in: str = ""
 

@@ -72,6 +72,14 @@ class WrittenCommit:
     tree: str
 
 
+class ChangedPaths(Protocol):
+    """Whoever can say which paths differ between two commits."""
+
+    async def changed_paths(self, repository: RepositoryRef, old: str, new: str) -> list[str]:
+        """The paths that differ between two commits or trees."""
+        ...
+
+
 class Git(Protocol):
     """The bare mirrors, one per repository. Methods may raise ``GitError`` and its children."""
 

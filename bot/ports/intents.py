@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from bot.model.forge import Actor
+from bot.model.intents import IntentOutcome
 
 
 class Intents(Protocol):
@@ -14,6 +15,10 @@ class Intents(Protocol):
 
     async def finish(self, key: str, *, decision: str, rule: str, message: str, job_id: str | None) -> None:
         """Record what was decided."""
+        ...
+
+    async def outcome(self, key: str) -> IntentOutcome | None:
+        """What came of an intent; None while it is not decided, or where it is not known."""
         ...
 
     async def bar(self, key: str, *, delivery_id: str, actor: Actor) -> str | None:

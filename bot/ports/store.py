@@ -19,6 +19,7 @@ from bot.ports.pauses import Pauses
 from bot.ports.recorded import Recorded
 from bot.ports.retention import Retention
 from bot.ports.runs import ModelLedger, Runs
+from bot.ports.shown_diffs import ShownDiffsStore
 from bot.ports.sweeps import Leftovers, Repairs, Sweeps
 from bot.ports.watch import WatchRows
 from bot.ports.works import Works
@@ -435,6 +436,11 @@ class Store(Protocol):
     @property
     def forks(self) -> Forks:
         """Heads of forks that somebody answered for."""
+        ...
+
+    @property
+    def shown_diffs(self) -> ShownDiffsStore:
+        """What the approval page shows."""
         ...
 
     @property

@@ -102,12 +102,14 @@ def _offer(view: JobView) -> str:
 def _next_after_offer(view: JobView) -> str:
     if view.proposal is None:
         return ""
+    page = (messages.on_the_page(view.page),) if view.page else ()
     if view.blocked_by_tests:
-        return "\n".join(messages.HAND_OVER_COMMANDS)
+        return "\n".join([*page, *messages.HAND_OVER_COMMANDS])
     if not sections.shows_every_change(view):
-        return "\n".join([messages.NOT_ALL_LISTED, *messages.HAND_OVER_COMMANDS])
+        all_listed = messages.NOT_ALL_LISTED_HERE if page else messages.NOT_ALL_LISTED
+        return "\n".join([all_listed, *page, *messages.HAND_OVER_COMMANDS])
     approve = code(messages.command(CommandName.APPROVE, _pinned(view.proposal)))
-    rows = messages.approval_commands(approve)
+    rows = (*page, *messages.approval_commands(approve))
     return "\n".join(rows if _is_rollback(view) else (*rows, messages.ROLLBACK_AFTERWARDS))
 
 

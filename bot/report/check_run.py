@@ -87,6 +87,7 @@ def render_check_run(view: JobView) -> CheckRunContent:
         text=sections.diff_folds(view, MAX_TEXT).text if shows_diff(job.state) else "",
         actions=_actions(view),
         annotations=_annotations(view),
+        details_url=view.page,
     )
 
 

@@ -126,10 +126,16 @@ def approval_commands(approve: str) -> tuple[str, ...]:
     )
 
 
+def on_the_page(address: str) -> str:
+    """Where people can sign in and decide."""
+    return f"- [The approval page]({address}) shows all of it, and takes your decision."
+
+
 NOT_ALL_LISTED: Final = (
     "More files change than can be named here, so no approval is offered: look at the whole diff on your machine, and "
     "push the commit yourself if it is right."
 )
+NOT_ALL_LISTED_HERE: Final = "More files change than can be named here, so look at them on the approval page:"
 ROLLBACK_AFTERWARDS: Final = f"- {_code(CommandName.ROLLBACK)} undoes the push afterwards."
 
 

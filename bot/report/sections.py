@@ -129,7 +129,7 @@ def diff_folds(view: JobView, room: int) -> diffs.Rendered:
     proposal = view.proposal
     if proposal is None:
         return diffs.Rendered(text="", complete=True)
-    see = details(messages.SEE_FOR_YOURSELF, shell(_diff_commands(proposal)))
+    see = details(messages.SEE_FOR_YOURSELF, shell(diff_commands(proposal)))
     room -= size(see) + 4
     first = {file.path for file in proposal.files}
     head, base = diffs.split(view.diff_against_head), diffs.split(view.diff_against_base)
@@ -163,7 +163,8 @@ def _diff_fold(title: str, files: Sequence[diffs.FileDiff], first: set[str], roo
     return diffs.Rendered(text=details(summary, rendered.text), complete=rendered.complete)
 
 
-def _diff_commands(proposal: Proposal) -> list[str]:
+def diff_commands(proposal: Proposal) -> list[str]:
+    """The commands that show a proposal against each of its parents."""
     parents = proposal.parents[:2]
     return [
         shlex.join(("git", "fetch", "origin", f"refs/heads/{proposal.branch}")),

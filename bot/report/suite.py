@@ -40,9 +40,14 @@ def _meaning(view: JobView) -> str:
     if view.job.state is not JobState.AWAITING_APPROVAL:
         return ""
     if view.blocked_by_tests:
-        return f"Nothing is approved here before its tests pass (`tests_must_pass` in {view.tests_demanded_in})."
+        return blocked(view.tests_demanded_in)
     bad = view.tests is not None and view.tests.outcome in {SuiteOutcome.FAILED, SuiteOutcome.TIMED_OUT}
     return ALL_THE_SAME if bad else ""
+
+
+def blocked(where: str) -> str:
+    """Why a proposal may not be approved yet; ``where`` is the file that says so, as Markdown."""
+    return f"Nothing is approved here before its tests pass (`tests_must_pass` in {where})."
 
 
 def sentence(tests: SuiteEvidence) -> str:

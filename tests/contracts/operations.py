@@ -103,6 +103,7 @@ OPERATIONS = (
         answers={200: list[m.SimpleUser]},
     ),
     Operation(method="GET", template="/rate_limit", answers={200: m.RateLimitOverview}),
+    Operation(method="GET", template="/user", answers={200: _USER}),
     Operation(method="GET", template="/users/{login}", answers={200: _USER}),
     Operation(method="GET", template="/user/{id:int}", answers={200: _USER}),
     Operation(method="GET", template=_REPO, answers={200: m.FullRepository}),

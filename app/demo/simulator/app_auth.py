@@ -94,6 +94,16 @@ class Credentials:
         self._user_tokens[token] = account
         return token
 
+    def sign_in_token(self, account: Account) -> str:
+        """A new token of somebody who signed in by the App: ``ghu_…``."""
+        token = f"ghu_{secrets.token_hex(18)}"
+        self._user_tokens[token] = account
+        return token
+
+    def forget(self, token: str) -> bool:
+        """Make a person's token worthless; False for one that is none."""
+        return self._user_tokens.pop(token, None) is not None
+
     def mint(
         self, installation: Installation, repositories: frozenset[int] | None, permissions: Mapping[str, str]
     ) -> InstallationToken:

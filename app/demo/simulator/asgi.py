@@ -11,7 +11,7 @@ from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
 
-from app.demo.simulator import graphql, rest_app, rest_checks, rest_git, rest_manifest, rest_threads
+from app.demo.simulator import graphql, rest_app, rest_checks, rest_git, rest_manifest, rest_oauth, rest_threads
 from app.demo.simulator.app_auth import NobodyPrincipal, Principal, describe
 from app.demo.simulator.git_http import PATH as GIT_PATH
 from app.demo.simulator.git_http import GitCall, admit_git, serve_git
@@ -27,6 +27,7 @@ ROUTES = (
     *rest_threads.ROUTES,
     *rest_checks.ROUTES,
     *rest_manifest.ROUTES,
+    *rest_oauth.ROUTES,
     *graphql.ROUTES,
 )
 API_VERSIONS = ("2022-11-28", "2026-03-10")
@@ -40,8 +41,10 @@ ENTITY_TAG = re.compile(r'(?:W/)?"[^"]*"')
 CACHE_CONTROL = "private, max-age=60, s-maxage=60"
 VARY = "Accept, Authorization, Cookie, X-GitHub-OTP"
 """As in GitHub's own answers to whoever shows a credential."""
-PAGES = re.compile(r"/(?:organizations/[^/]+/)?settings/")
-"""What people see in a browser."""
+PAGES = re.compile(r"/(?:organizations/[^/]+/)?settings/|/login/oauth/")
+"""What people see in a browser, and where a browser's sign-in ends."""
+BY_CLIENT = re.compile(r"/applications/")
+"""What an OAuth client asks by its own secret, which is no token."""
 
 
 class Application(ABC):
@@ -203,7 +206,8 @@ class GitHubApplication(Application):
         principal: Principal = NobodyPrincipal()
         try:
             _check_headers(request, ENTERPRISE_VERSIONS if site.world.enterprise else API_VERSIONS)
-            principal = site.credentials.authenticate(request.headers.get("authorization"))
+            if BY_CLIENT.match(request.path) is None:
+                principal = site.credentials.authenticate(request.headers.get("authorization"))
             _check_private(site, request, principal)
             if request.path != "/rate_limit" and not site.world.enterprise:
                 method = "GET" if request.path == graphql.PATH else request.method  # a query counts as what reads
@@ -260,8 +264,8 @@ class GitHubApplication(Application):
         return path.removeprefix(ENTERPRISE_PATH)
 
     def is_recorded(self, request: Request) -> bool:
-        """Whether a request belongs to the record: pages do not."""
-        return PAGES.match(request.path) is None
+        """Whether a request belongs to the record: pages do not, nor what holds a sign-in's secrets."""
+        return PAGES.match(request.path) is None and BY_CLIENT.match(request.path) is None
 
     def hidden(self, request: Request, body: bytes) -> bytes:
         """The body of an answer that holds secrets, with each of them hidden."""
@@ -278,7 +282,7 @@ def _check_private(site: GitHubSite, request: Request, principal: Principal) -> 
 
     Source: https://docs.github.com/en/enterprise-server@3.20/admin , "Enabling private mode".
     """
-    registers = PAGES.match(request.path) or request.path.endswith("/conversions")
+    registers = PAGES.match(request.path) or BY_CLIENT.match(request.path) or request.path.endswith("/conversions")
     if site.world.private and isinstance(principal, NobodyPrincipal) and not registers:
         raise Refusal(401, "Must authenticate to access this API.")
 

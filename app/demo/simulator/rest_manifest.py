@@ -74,8 +74,10 @@ async def convert(site: GitHubSite, call: Call) -> Response:
     People(site).account(site.world.bot_login, kind=AccountKind.BOT)
     site.webhooks.secret = secrets.token_hex(20)
     site.webhooks.url = manifest["hook_attributes"]["url"]
+    back = [url for url in manifest.get("callback_urls", []) if isinstance(url, str)]
+    client = site.oauth.register(app.client_id, back=back[0] if back else "")
     made = render.app(site.world) | {
-        "client_secret": secrets.token_hex(20),
+        "client_secret": client.secret,
         "webhook_secret": site.webhooks.secret,
         "pem": app.private_key_pem,
     }

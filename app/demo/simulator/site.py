@@ -10,6 +10,7 @@ from app.demo.simulator.app_auth import Credentials
 from app.demo.simulator.faults import Faults
 from app.demo.simulator.git import Git
 from app.demo.simulator.limits import RateLimits
+from app.demo.simulator.oauth import OAuthDesk
 from app.demo.simulator.record import Record
 from app.demo.simulator.state import GitHubWorld, World
 from app.demo.simulator.voice import Voice
@@ -32,9 +33,13 @@ class Site:
     record: Record
     faults: Faults
     voice: Voice = field(init=False)
+    oauth: OAuthDesk = field(init=False)
     numbers: dict[tuple[str, str], PullNumbers] = field(default_factory=dict)
     errors: list[BaseException] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.oauth = OAuthDesk(world=self.world)
 
     def spawn(self, work: Coroutine[object, object, None], *, name: str) -> None:
         """Run something in the background; a failure is kept in ``errors``."""

@@ -439,6 +439,8 @@ def _check_run_state(content: CheckRunContent, *, with_annotations: bool) -> dic
             for action in content.actions
         ],
     }
+    if content.details_url:
+        state["details_url"] = content.details_url
     if content.conclusion is not None:
         state["conclusion"] = content.conclusion.value
     return state

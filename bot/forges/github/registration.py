@@ -33,14 +33,18 @@ class Registration:
         slug: its name in addresses; the bot's user is ``<slug>[bot]``.
         page: its page on GitHub.
         private_key: its key, PEM.
+        client_id: the name of the client by which people sign in.
         webhook_secret: what its deliveries are signed with.
+        client_secret: the secret of that client.
     """
 
     id: int
     slug: str
     page: str
+    client_id: str
     private_key: str = field(repr=False)
     webhook_secret: str = field(repr=False)
+    client_secret: str = field(repr=False)
 
 
 class _Converted(msgspec.Struct, frozen=True):
@@ -49,11 +53,13 @@ class _Converted(msgspec.Struct, frozen=True):
     id: int
     slug: str
     html_url: str
+    client_id: str
+    client_secret: str
     pem: str
     webhook_secret: str
 
     def __repr__(self) -> str:
-        return f"_Converted(id={self.id}, slug={self.slug!r}, pem=<hidden>, webhook_secret=<hidden>)"
+        return f"_Converted(id={self.id}, slug={self.slug!r}, <secrets hidden>)"
 
 
 def api_url(host: str) -> str:
@@ -89,7 +95,13 @@ async def register(http: httpx.AsyncClient, *, base_url: str, code: str, clock: 
         # The errors of the transport name the path, and the code is in it.
         raise _without_path(error) from None
     return Registration(
-        id=made.id, slug=made.slug, page=made.html_url, private_key=made.pem, webhook_secret=made.webhook_secret
+        id=made.id,
+        slug=made.slug,
+        page=made.html_url,
+        client_id=made.client_id,
+        private_key=made.pem,
+        webhook_secret=made.webhook_secret,
+        client_secret=made.client_secret,
     )
 
 

@@ -292,7 +292,7 @@ def _wanted(
     word = _word(content)
     about = f"{_ABOUT}{content.external_id}/{word}"
     page = f"/-/commit/{content.head_sha}" if opened is None else f"/-/merge_requests/{opened.iid}"
-    url = f"{base_url}/{repository.full_name}{page}{about}"
+    url = f"{content.details_url or f'{base_url}/{repository.full_name}{page}'}{about}"
     if len(url) > MAX_URL:  # https://docs.gitlab.com/api/projects/ : a project is found by its id as well
         url = f"{base_url}/projects/{repository.id}{about}"
     return _Wanted(

@@ -93,10 +93,18 @@ Whole numbers go through int64, since Helm reads them as floating point and woul
   value: {{ .Values.github.appId | int64 | quote }}
 - name: FLOWFORGE_GITHUB_APP_SLUG
   value: {{ .Values.github.appSlug | quote }}
+{{- with .Values.github.oauthClientId }}
+- name: FLOWFORGE_GITHUB_OAUTH_CLIENT_ID
+  value: {{ . | quote }}
+{{- end }}
 {{- end }}
 {{- if .Values.gitlab.enabled }}
 - name: FLOWFORGE_GITLAB_URL
   value: {{ .Values.gitlab.url | quote }}
+{{- with .Values.gitlab.oauthClientId }}
+- name: FLOWFORGE_GITLAB_OAUTH_CLIENT_ID
+  value: {{ . | quote }}
+{{- end }}
 {{- end }}
 {{- with .Values.forges }}
 - name: FLOWFORGE_FORGES

@@ -15,6 +15,12 @@ Secrets reach a process as files in one directory, and each process gets only th
 {{- define "flowforge.secrets.of" -}}
 {{- $github := ternary (list "githubPrivateKey" "githubWebhookSecrets") list .root.Values.github.enabled -}}
 {{- $gitlab := ternary (list "gitlabToken" "gitlabWebhookSecrets") list .root.Values.gitlab.enabled -}}
+{{- if and .root.Values.github.enabled .root.Values.github.oauthClientId -}}
+{{- $github = append $github "githubOauthClientSecret" -}}
+{{- end -}}
+{{- if and .root.Values.gitlab.enabled .root.Values.gitlab.oauthClientId -}}
+{{- $gitlab = append $gitlab "gitlabOauthClientSecret" -}}
+{{- end -}}
 {{- $of := dict
   "service" (concat (list "databaseUrl" "redisUrl") $github $gitlab)
   "gateway" (list "databaseUrl" "anthropicApiKey")

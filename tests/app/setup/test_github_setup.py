@@ -19,6 +19,7 @@ from app.settings import ServiceSettings, load_settings
 from app.setup.github import Plan, Registered, entry, set_up
 from app.setup.keeping import Keeper, Kept, SealedFiles
 from app.setup.session import ANSWER_LIFE, LINK_LIFE
+from app.wiring_pages import page_address
 from bot.errors import FlowForgeError, ForgeNotFoundError, ForgeUnavailableError, SettingsError
 from bot.forges.github.client import GitHubClient
 from bot.forges.github.facts import app_facts
@@ -107,7 +108,8 @@ async def running(
 
 
 def secrets_of(sim: Simulator) -> list[str]:
-    return [sim.app.private_key_pem, sim.app.private_key_pem.splitlines()[3], sim.webhooks.secret]
+    clients = [client.secret for client in sim.site.oauth.clients.values()]
+    return [sim.app.private_key_pem, sim.app.private_key_pem.splitlines()[3], sim.webhooks.secret, *clients]
 
 
 async def test_a_person_registers_the_app_and_no_secret_is_ever_shown(
@@ -120,6 +122,8 @@ async def test_a_person_registers_the_app_and_no_secret_is_ever_shown(
         assert urlsplit(browser.form().action).path == "/organizations/acme/settings/apps/new"
         told = json.loads(browser.form().fields["manifest"])
         assert (told["name"], told["public"]) == ("Acme FlowForge", False)
+        assert told["callback_urls"] == [f"{SERVICE}/sign-in/github"]
+        assert told["request_oauth_on_install"] is False
         assert told["hook_attributes"] == {"url": f"{SERVICE}/webhooks/github", "active": True}
         shown = [browser.page]
         assert await browser.press() == 200  # to GitHub, where another press sends the browser back
@@ -129,7 +133,10 @@ async def test_a_person_registers_the_app_and_no_secret_is_ever_shown(
         assert "acme-s-forge" in browser.page.text
         done = await here.work
         assert done == Registered(
-            id=sim.app.id, slug="acme-s-forge", install=f"{sim.base_url}/apps/acme-s-forge/installations/new"
+            id=sim.app.id,
+            slug="acme-s-forge",
+            client_id=sim.app.client_id,
+            install=f"{sim.base_url}/apps/acme-s-forge/installations/new",
         )
         assert done.install in browser.page.text
 
@@ -139,8 +146,11 @@ async def test_a_person_registers_the_app_and_no_secret_is_ever_shown(
             "flowforge_github_app_id",
             "flowforge_github_app_slug",
             "flowforge_github_git_url",
+            "flowforge_github_oauth_client_id",
+            "flowforge_github_oauth_client_secret.sealed",
             "flowforge_github_private_key.sealed",
             "flowforge_github_webhook_secrets.sealed",
+            "flowforge_public_url",
         ]
         assert all(file.stat().st_mode & 0o077 == 0 for file in (*files, tmp_path / "secrets.key"))
         said = "".join(
@@ -167,6 +177,10 @@ async def test_a_person_registers_the_app_and_no_secret_is_ever_shown(
         assert (settings.github_api_url, settings.github_git_url) == (sim.api_url, sim.base_url)
         (ours,) = settings.configured_forges
         assert isinstance(ours, GitHubApp)
+        # The approval page works at once.
+        assert ours.oauth is not None
+        sim.site.oauth.check_client(ours.oauth.client_id, ours.oauth.client_secret.get_secret_value())
+        assert page_address(settings, "github", "0" * 32) == f"{SERVICE}/proposals/github/{'0' * 32}"
         async with open_http(ours.api_url) as http:
             client = GitHubClient(
                 http,
@@ -329,6 +343,7 @@ async def test_a_further_app_has_its_own_address_secrets_and_entry(
         plan = Plan(host=here.sim.base_url, organization=None, service=SERVICE, name=None, forge="github-ghes")
         forges = [entry(plan, done, here.directory, ".sealed")]
         assert sorted(file.name for file in here.directory.iterdir()) == [
+            "flowforge_github_ghes_oauth_client_secret.sealed",
             "flowforge_github_ghes_private_key.sealed",
             "flowforge_github_ghes_webhook_secrets.sealed",
         ]
@@ -340,6 +355,8 @@ async def test_a_further_app_has_its_own_address_secrets_and_entry(
         assert (configured.name, configured.app_id, configured.api_url) == ("github-ghes", done.id, here.sim.api_url)
         assert configured.private_key.get_secret_value().strip() == here.sim.app.private_key_pem.strip()
         assert [one.get_secret_value() for one in configured.webhook_secrets] == [here.sim.webhooks.secret]
+        assert configured.oauth is not None
+        here.sim.site.oauth.check_client(configured.oauth.client_id, configured.oauth.client_secret.get_secret_value())
         # Without the key, the file is named and nothing of it shown.
         (tmp_path / "secrets.key").unlink()
         with pytest.raises(SettingsError, match="private_key_file of github-ghes"):

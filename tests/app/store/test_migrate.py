@@ -26,7 +26,7 @@ from app.store.tables import metadata
 from bot.model.forks import ForkOk
 from bot.model.levels import LevelKind
 from bot.model.proposals import Publication
-from bot.model.reports import CommentContent, Surface
+from bot.model.reports import CommentContent, ShownDiffs, Surface
 from bot.model.resolutions import GateResult, GateVerdict
 from bot.model.runs import RunKind
 from tests.app.store.backends import Backend
@@ -66,6 +66,7 @@ async def fill(store: SqlStore) -> Publication:
     await store.proposals.save_tests(job.id, replace(TESTED, run_id=run.id))
     await store.proposals.save_gate(job.id, 1, GateResult(verdict=GateVerdict.PASS, findings=(), checks=()))
     await store.proposals.approve(approval_of(made))
+    await store.shown_diffs.keep(made.id, ShownDiffs(against_head="diff", against_base=None))
     push = push_of(job, made)
     await store.proposals.begin_push(push)
     await store.pauses.begin(None, by=None, reason="release")

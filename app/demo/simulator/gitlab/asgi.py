@@ -58,12 +58,16 @@ class GitLabApplication(Application):
 
     async def answer(self, request: Request) -> tuple[str, Response]:
         """Who asked, for the record, and the answer, whatever happened."""
-        if (request.method, request.path) == ("POST", oauth.PATH):
-            return "the OAuth application", oauth.renewed(self._site, request)
+        if (told := oauth.answer(self._site, request)) is not None:
+            return "the OAuth application", told
         if not request.path.startswith(PREFIX):
             return "nobody", page_for(request.path)
         asker, response = await self._answer(request)
         return asker.describe(), self._finish(asker, response)
+
+    def is_recorded(self, request: Request) -> bool:
+        """Whether a request belongs to the record: not what holds a sign-in's secrets."""
+        return not oauth.is_sign_in(request)
 
     def dress(self, request: Request, response: Response) -> Response:
         """An answer that no endpoint gave, with the headers that all answers carry."""
