@@ -107,6 +107,7 @@ class GitHubEntry(_Entry):
 
     def loaded(self, key_of: KeyOf) -> GitHubApp:
         """With its secrets read. Raises ``ValueError`` naming the file that cannot be read."""
+        key = SecretStr(_read(self.name, "private_key_file", self.private_key_file, key_of))
         file = self.oauth_client_secret_file
         secret = None if file is None else SecretStr(_read(self.name, "oauth_client_secret_file", file, key_of))
         return GitHubApp(
@@ -115,7 +116,7 @@ class GitHubEntry(_Entry):
             git_url=self.url.rstrip("/"),
             app_id=self.app_id,
             app_slug=self.app_slug,
-            private_key=SecretStr(_read(self.name, "private_key_file", self.private_key_file, key_of)),
+            private_key=key,
             webhook_secrets=self._secrets(key_of),
             oauth=oauth_application(self.oauth_client_id, secret, where=f"{self.name} in FLOWFORGE_FORGES"),
         )

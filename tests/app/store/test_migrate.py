@@ -69,6 +69,7 @@ async def fill(store: SqlStore) -> Publication:
     await store.shown_diffs.keep(made.id, ShownDiffs(against_head="diff", against_base=None))
     push = push_of(job, made)
     await store.proposals.begin_push(push)
+    assert await store.grants.take_turn("gitlab", "an authorization", version=0, until=START)
     await store.pauses.begin(None, by=None, reason="release")
     await store.forks.ok(
         ForkOk(key="i", repository=REPOSITORY, number=1, head_sha="c" * 40, actor=ALICE, permission="write")
