@@ -102,6 +102,7 @@ def test_the_page_on_settings_shows_every_setting_and_which_are_secret() -> None
         "FLOWFORGE_REDIS_URL",
         "FLOWFORGE_GITHUB_PRIVATE_KEY",
         "FLOWFORGE_GITHUB_WEBHOOK_SECRETS",
+        "FLOWFORGE_GITHUB_OAUTH_CLIENT_SECRET",
         "FLOWFORGE_GITLAB_OAUTH_CLIENT_SECRET",
         "FLOWFORGE_GITLAB_OAUTH_REFRESH_TOKEN",
         "FLOWFORGE_GITLAB_TOKEN",

@@ -93,8 +93,10 @@ def test_each_service_gets_the_secrets_it_reads_and_no_other() -> None:
         "flowforge_redis_url",
         "flowforge_github_private_key",
         "flowforge_github_webhook_secrets",
+        "flowforge_github_oauth_client_secret",
         "flowforge_gitlab_token",
         "flowforge_gitlab_webhook_secrets",
+        "flowforge_gitlab_oauth_client_secret",
     }
     assert {name: set(item["secrets"]) for name, item in SERVICES.items()} == {
         "postgresql": {"postgres_password"},

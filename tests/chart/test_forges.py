@@ -48,6 +48,14 @@ def test_gitlab_alone_needs_nothing_of_github(process: str) -> None:
     }
 
 
+@pytest.mark.parametrize("kind", ["github", "gitlab"])
+def test_a_client_id_brings_the_secret_of_the_approval_page(kind: str) -> None:
+    changes = {"gitlab": {"enabled": True}, "publicUrl": "https://flowforge.example.com"}
+    given, files = service(merged(changes, {kind: {"oauthClientId": "the-client"}}), "web")
+    assert given[f"FLOWFORGE_{kind.upper()}_OAUTH_CLIENT_ID"] == "the-client"
+    assert {name for name in files if "oauth" in name} == {f"flowforge_{kind}_oauth_client_secret"}
+
+
 def test_further_forges_are_handed_on_as_they_are_read() -> None:
     given, files = service({"forges": [ACME], "secrets": {"files": FILES}}, "worker")
     (entry,) = TypeAdapter(list[ForgeEntry]).validate_python(json.loads(given["FLOWFORGE_FORGES"]))
