@@ -206,10 +206,14 @@ def kept(made: Registration, plan: Plan) -> Kept:
 
 def chart_values(plan: Plan, registered: Registered, secret: str) -> dict[str, Any]:
     """What the chart has to be told of the first App, whose secrets are in the Secret of that name."""
-    known: dict[str, Any] = {"appId": registered.id, "appSlug": registered.slug}
+    known: dict[str, Any] = {
+        "appId": registered.id,
+        "appSlug": registered.slug,
+        "oauthClientId": registered.client_id,
+    }
     if plan.host != DOT_COM:
         known |= {"apiUrl": api_url(plan.host), "gitUrl": plan.host}
-    return {"github": known, "secrets": {"existingSecret": secret}}
+    return {"publicUrl": plan.service, "github": known, "secrets": {"existingSecret": secret}}
 
 
 def entry(plan: Plan, registered: Registered, directory: Path, suffix: str) -> dict[str, Any]:

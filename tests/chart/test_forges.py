@@ -68,8 +68,11 @@ def test_further_forges_are_handed_on_as_they_are_read() -> None:
 @pytest.mark.parametrize("host", ["https://github.com", "https://github.acme.example"])
 def test_the_chart_takes_what_the_set_up_prints(host: str) -> None:
     plan = Plan(host=host, organization=None, service="https://flowforge.example.com", name=None, forge="github")
-    told = chart_values(plan, Registered(id=7, slug="acme-forge", install=f"{host}/x"), "of-the-set-up")
+    registered = Registered(id=7, slug="acme-forge", client_id="Iv1.acme", install=f"{host}/x")
+    told = chart_values(plan, registered, "of-the-set-up")
     given, _ = service(told, "web")
+    assert given["FLOWFORGE_GITHUB_OAUTH_CLIENT_ID"] == "Iv1.acme"
+    assert given["FLOWFORGE_PUBLIC_URL"] == "https://flowforge.example.com"
     assert (given["FLOWFORGE_GITHUB_APP_ID"], given["FLOWFORGE_GITHUB_APP_SLUG"]) == ("7", "acme-forge")
     assert given["FLOWFORGE_GITHUB_GIT_URL"] == host
     assert given["FLOWFORGE_GITHUB_API_URL"] == github_api_url(host)
