@@ -6,7 +6,7 @@ from typing import Final
 from bot.model.jobs import Job, JobKind
 from bot.model.proposals import Proposal
 from bot.redact import redact
-from bot.report.markdown import code, plain
+from bot.report.markdown import code, title
 
 _OPENS_BESIDE: Final = "an approval opens a draft pull request from a branch of this repository"
 _NO_OTHER_WAY: Final = "an approval shows the commands with which you can"
@@ -71,10 +71,10 @@ def beside_merged(number: int) -> str:
     return f"#{number} is merged already. Revert it there."
 
 
-def beside_title(job: Job, title: str) -> str:
+def beside_title(job: Job, original: str) -> str:
     """The title of the pull request beside the head."""
     how = "mended" if job.request.kind is JobKind.FIX else "with its conflicts resolved"
-    return f"{plain(title, _TITLE_ROOM)} (#{job.request.number} {how})"
+    return f"{title(original, _TITLE_ROOM)} (#{job.request.number} {how})"
 
 
 def beside_body(job: Job, proposal: Proposal, *, author: str, reasons: Sequence[str]) -> str:

@@ -36,6 +36,9 @@ _CLOSING: Final = ".,;:!?\u2026\"'\u201d\u2019"
 _CODE_IN_PROSE: Final = re.compile(rf"([{_OPENING}]*)(?<!`)(`+)(?!`)(.+?)(?<!`)\2(?!`)([{_CLOSING})]*)")
 """What somebody put between backticks, and the sentence's punctuation around it."""
 
+_REFERS: Final = re.compile(r"(?<=@)(?=[\w\"])|(?<=\#)(?=[\w\"])|(?<=\bGH-)(?=\d)|(?<=://)", re.IGNORECASE)
+"""Where a space ends what would be a mention, a reference or a link in a text without Markdown."""
+
 _BACKTICKS: Final = re.compile(r"`+")
 _OUR_MARKER: Final = re.compile(r"<!--(\s*)flowforge:")
 
@@ -69,6 +72,18 @@ def plain(text: str, limit: int) -> str:
     """One line of at most ``limit`` units, for places that know no Markdown, such as titles."""
     line = _settled(text[: _READ * limit])
     line += "…" if len(text) > _READ * limit else ""
+    return line if size(line) <= limit else cut(line, limit - 1) + "…"
+
+
+def title(text: str, limit: int) -> str:
+    """``plain`` for a title of ours in words of others: it calls nobody and closes nothing.
+
+    GitLab tells whoever a title mentions, and a squashed merge has the title as its message, in which "fixes #1"
+    closes an issue:
+    https://docs.github.com/en/issues/tracking-your-work-with-issues/using-issues/linking-a-pull-request-to-an-issue
+    https://docs.gitlab.com/user/project/issues/managing_issues/#closing-issues-automatically
+    """
+    line = _REFERS.sub(" ", plain(text, limit))
     return line if size(line) <= limit else cut(line, limit - 1) + "…"
 
 

@@ -12,7 +12,7 @@ from bot.model.runs import RunOutcome
 from bot.redact import redact
 from bot.report import endings, messages, sections, suite
 from bot.report.headings import WORK_WORDS
-from bot.report.markdown import defused, plain
+from bot.report.markdown import defused, title
 from bot.report.sections import joined, name, said
 
 _ANSWER_ROOM: Final = 30_000
@@ -100,8 +100,8 @@ def still_open(forge: ForgeName, number: int) -> str:
 def draft_title(view: JobView) -> str:
     """The title of a pull request of our own: the issue's, in which nothing means anything."""
     brief = view.job.request.brief
-    title = plain(brief.title if brief is not None else "", _TITLE_ROOM)
-    return title or f"Work on issue {view.job.request.thread.number}"
+    words = title(brief.title if brief is not None else "", _TITLE_ROOM)
+    return words or f"Work on issue {view.job.request.thread.number}"
 
 
 def draft_body(view: JobView) -> str:

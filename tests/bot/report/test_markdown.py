@@ -1,10 +1,12 @@
 """Untrusted words in Markdown (ADV-049, ADV-050, ADV-051)."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.report.markdown import cell, code, cut, defused, fence, inline, plain, size
+from bot.report.markdown import cell, code, cut, defused, fence, inline, plain, size, title
 from tests.bot.report.reading import HOSTILE, code_spans, columns, fences, harm
 
 LIMITS = st.integers(80, 400)
@@ -25,6 +27,28 @@ def test_a_cell_stays_one_cell(text: str, limit: int) -> None:
     assert size(cell(text, limit)) <= limit
     assert harm(table) == []
     assert columns(table) == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("words", "harmless"),
+    [
+        ("Ask @anna, @all", "Ask @ anna, @ all"),
+        ("Fixes #1, closes acme/shop#2", "Fixes # 1, closes acme/shop# 2"),
+        ("closes gh-3", "closes gh- 3"),
+        ("resolves https://github.com/acme/shop/issues/4", "resolves https:// github.com/acme/shop/issues/4"),
+        ("C# and a mail at 5 @ noon", "C# and a mail at 5 @ noon"),
+    ],
+)
+def test_a_title_calls_nobody_and_closes_nothing(words: str, harmless: str) -> None:
+    assert title(words, 200) == harmless
+
+
+@given(text=HOSTILE, limit=LIMITS)
+def test_a_title_is_one_line_within_its_limit_in_which_nothing_refers_to_anything(text: str, limit: int) -> None:
+    out = title(text, limit)
+    assert "\n" not in out
+    assert size(out) <= limit
+    assert re.search(r"@\w|#\d|\bGH-\d|://\S", out, re.IGNORECASE) is None
 
 
 @given(text=HOSTILE, limit=LIMITS)
