@@ -125,7 +125,10 @@ async def test_an_emoji_under_our_note_names_the_proposal_that_the_note_shows(st
     assert isinstance(approve, Approve)
     assert (approve.proposal_id, approve.origin.number) == ("b" * 32, stage.pull.number)
     stage.sim.people.take_back(stage.pull.comments[note], given)
-    assert [type(event) for event in received(stage)] == [Unused]
+    [back] = received(stage)
+    assert isinstance(back, Reacted)
+    assert (back.taken_back, back.reaction_id) == (True, emoji.reaction_id)
+    assert intents_of(back, mention="flowforge", digest="d" * 64) == []
 
 
 async def test_what_people_do_to_issues_is_told(stage: BothStage) -> None:

@@ -122,6 +122,28 @@ async def test_many_failures_of_one_head_are_one_job(databases: Lender, tmp_path
         assert len(bench.asked("GET", "/annotations")) == asked[0]
 
 
+async def test_a_worker_that_dies_before_it_says_that_it_began_makes_no_second_job(
+    databases: Lender, tmp_path: Path
+) -> None:
+    async with wanting(tmp_path, databases) as bench:
+        job = await failed(bench)
+        async with bench.store.engine.begin() as connection:
+            await connection.execute(text("UPDATE intents SET finished_at = NULL WHERE key LIKE '%:check:%'"))
+        bench.say("/flowforge cancel")
+        await bench.work()
+        bench.clock.advance(1)
+        await bench.ended()
+        await bench.work()
+        bench.clock.advance(61)
+        fail(bench, "lint")
+        await bench.work()
+        assert await jobs(bench) == [job.id]
+        assert (await bench.job()).state is JobState.CANCELLED
+        async with bench.store.engine.connect() as connection:
+            unfinished = text("SELECT count(*) FROM intents WHERE finished_at IS NULL")
+            assert (await connection.execute(unfinished)).scalar_one() == 0
+
+
 async def test_own_checks_and_checks_that_pass_by_now_begin_nothing(databases: Lender, tmp_path: Path) -> None:
     async with wanting(tmp_path, databases) as bench:
         for conclusion in ("success", "neutral", "cancelled", "skipped", "action_required"):
