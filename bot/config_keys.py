@@ -175,7 +175,8 @@ class Approvals(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     requester_may_approve: Annotated[
         bool,
         Meta(
-            description="Whether the approval of whoever asked for the job counts. When false, a bot's does not either."
+            description="Whether the approval of whoever asked for the job counts. When false, a bot's does not "
+            "either, nor that of somebody whose job another person had done again."
         ),
     ] = True
     codeowners: Annotated[

@@ -14,7 +14,7 @@ fork_oks: Final = Table(
     Column("repository_id", BigInteger, primary_key=True, autoincrement=False),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("head_sha", AnyText, primary_key=True),
-    # the first who said so; whoever says it again changes nothing
+    # the last who said so; whoever says it again changes nothing
     Column("key", AnyText, nullable=False),
     Column("actor_id", BigInteger, nullable=False),
     Column("actor_login", AnyText, nullable=False),

@@ -193,6 +193,7 @@ def _request_of(row: Row[Any]) -> JobRequest:
         target_job_id=row.target_job_id,
         takes=msgspec.convert(row.takes, tuple[Take, ...]),
         brief=None if row.brief is None else msgspec.convert(row.brief, Brief),
+        asked_before=msgspec.convert(row.asked_before, tuple[Actor, ...]),
     )
 
 
@@ -220,4 +221,5 @@ def request_values(request: JobRequest) -> dict[str, Any]:
         "target_job_id": request.target_job_id,
         "takes": msgspec.to_builtins(request.takes),
         "brief": None if request.brief is None else msgspec.to_builtins(request.brief),
+        "asked_before": msgspec.to_builtins(request.asked_before),
     }

@@ -151,6 +151,7 @@ jobs: Final = Table(
     Column("target_job_id", key(), ForeignKey("jobs.id")),
     Column("takes", JSON, nullable=False, server_default="[]"),
     Column("brief", JSON(none_as_null=True)),
+    Column("asked_before", JSON, nullable=False, server_default="[]"),
     # where it stands
     Column("state", choice(JobState), nullable=False),
     Column("attempt", Integer, nullable=False),

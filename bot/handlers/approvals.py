@@ -57,7 +57,7 @@ class CountApprovals:
             standing,
             proposal,
             paths=paths,
-            requested_by=job.request.requested_by,
+            requesters=job.request.requesters,
             configs=configs,
             ownership=ownership,
         )

@@ -362,12 +362,17 @@ class Deeds:
 
 
 def asked_anew(old: JobRequest, origin: Origin, config_version: str) -> JobRequest:
-    """The same request on behalf of whoever asks now. What it is about stays what it was."""
+    """The same request on behalf of whoever asks now. What it is about stays what it was.
+
+    All who asked before are kept, each once, however often it is done again: the words are theirs.
+    """
+    before = {actor.id: actor for actor in (*old.asked_before, old.requested_by) if actor.id != origin.actor.id}
     return replace(
         old,
         origin_key=origin.key,
         repository=origin.repository,
         requested_by=origin.actor,
+        asked_before=tuple(before.values()),
         comment_id=origin.comment_id,
         config_version=config_version,
     )

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from bot.commands import CommandName
+from bot.config import level
 from bot.config_keys import RepositoryConfig
 from bot.model.forge import PermissionLevel, PullRequest
 from bot.ports.forge import Forge
@@ -18,6 +20,7 @@ class CheckHead:
     async def __call__(self, pull_request: PullRequest, head_sha: str, config: RepositoryConfig) -> bool:
         """Whether jobs may run on that commit as the head of that pull request.
 
+        An ``ok`` stands for as long as whoever gave it may give one.
         An author who may write here could as well push to a branch of the repository; that holds for a fork of their
         own alone, since nobody knows who may push to others'.
         """
@@ -26,7 +29,8 @@ class CheckHead:
         if config.fork_pull_requests == "off":
             return False
         repository = pull_request.repository
-        if await self.forks.has_ok(repository, pull_request.number, head_sha):
+        giver = await self.forks.ok_by(repository, pull_request.number, head_sha)
+        if giver is not None and await self.forge.permission(repository, giver) >= level(config, CommandName.OK):
             return True
         owner = (pull_request.head_full_name or "").rpartition("/")[0]
         if owner.casefold() != pull_request.author.login.casefold():

@@ -121,6 +121,7 @@ class JobRequest:
     ``number`` is a pull request's, or an issue's with a minus: not every forge counts the two in one row.
 
     ``target_job_id`` is the published job that a rollback undoes. ``takes`` are people's decisions about single paths.
+    ``asked_before`` are those who asked for what is done again here, on behalf of somebody else by now.
     ``brief`` holds the words that work was asked for by, None where there is a merge instead.
     """
 
@@ -142,6 +143,12 @@ class JobRequest:
     target_job_id: str | None = None
     takes: tuple[Take, ...] = ()
     brief: Brief | None = None
+    asked_before: tuple[Actor, ...] = ()
+
+    @property
+    def requesters(self) -> frozenset[int]:
+        """The ids of all whose words the job carries out."""
+        return frozenset(actor.id for actor in (self.requested_by, *self.asked_before))
 
     @property
     def on_issue(self) -> bool:

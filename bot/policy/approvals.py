@@ -47,7 +47,7 @@ def counted(
     proposal: Proposal,
     *,
     paths: Sequence[str],
-    requested_by: Actor,
+    requesters: frozenset[int],
     configs: Sequence[RepositoryConfig],
     ownership: Ownership,
 ) -> Tally:
@@ -63,7 +63,7 @@ def counted(
     people: dict[int, Actor] = {}
     for each in approvals:
         counts = count == 1 or each.actor.kind is ActorKind.USER
-        if approves(each, proposal) and counts and may_approve(each.actor, requested_by, *configs):
+        if approves(each, proposal) and counts and may_approve(each.actor, requesters, *configs):
             people.setdefault(each.actor.id, each.actor)
     missing = [_never(path) for path in paths if strictest([path], *configs) == "never"][:1]
     if any(config.approvals.codeowners for config in configs):
@@ -71,19 +71,22 @@ def counted(
     return Tally(approved_by=tuple(people.values()), needed=count, missing=tuple(missing))
 
 
-def may_approve(actor: Actor, requested_by: Actor, *configs: RepositoryConfig) -> bool:
+def may_approve(actor: Actor, requesters: frozenset[int], *configs: RepositoryConfig) -> bool:
     """Whether somebody's approval counts, whatever else they may do here.
 
+    ``requesters`` are the ids of all who asked: also of those whose job somebody else had done again.
     Where it has to be another person than asked, a program's does not: the requester may have it at hand.
     """
     if all(config.approvals.requester_may_approve for config in configs):
         return True
-    return actor.id != requested_by.id and actor.kind is ActorKind.USER
+    return actor.id not in requesters and actor.kind is ActorKind.USER
 
 
-def check_approver(actor: Actor, proposal: Proposal, requested_by: Actor, config: RepositoryConfig) -> Refused | None:
+def check_approver(
+    actor: Actor, proposal: Proposal, requesters: frozenset[int], config: RepositoryConfig
+) -> Refused | None:
     """Why somebody's approval of a proposal counts for nothing, None when it counts for something."""
-    if not may_approve(actor, requested_by, config):
+    if not may_approve(actor, requesters, config):
         why = "(`approvals.requester_may_approve: false`)"
         message = f"You asked for this job, and here somebody else has to approve it {why}."
         if actor.kind is not ActorKind.USER:

@@ -336,7 +336,7 @@ def _old_head(intent: Intent, facts: Facts) -> Decision | None:
 def _approver(intent: Intent, facts: Facts) -> Decision | None:
     if not isinstance(intent, Approve) or facts.proposal is None or facts.latest is None:
         return None
-    return check_approver(intent.origin.actor, facts.proposal, facts.latest.request.requested_by, facts.settings)
+    return check_approver(intent.origin.actor, facts.proposal, facts.latest.request.requesters, facts.settings)
 
 
 def _nothing(intent: Intent, facts: Facts) -> Decision | None:

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from bot.model.forge import RepositoryRef
+from bot.model.forge import Actor, RepositoryRef
 from bot.model.forks import ForkOk
 
 
@@ -10,9 +10,9 @@ class Forks(Protocol):
     """Who answered for which head of a pull request from a fork."""
 
     async def ok(self, ok: ForkOk) -> None:
-        """Keep an ``ok``, append-only, with an audit event. Once, if told twice."""
+        """Keep an ``ok``, with an audit event, in the place of another person's for that head. Once, if told twice."""
         ...
 
-    async def has_ok(self, repository: RepositoryRef, number: int, head_sha: str) -> bool:
-        """Whether somebody gave one for exactly this commit as the head of this pull request."""
+    async def ok_by(self, repository: RepositoryRef, number: int, head_sha: str) -> Actor | None:
+        """Who gave the last one for exactly this commit as the head of this pull request."""
         ...

@@ -10,7 +10,7 @@ from app.store.database import SqlStore
 from app.store.tables import audit_events, job_executions
 from bot.errors import FencingLostError, IllegalTransitionError, StoreError
 from bot.model.cases import Choice, Take
-from bot.model.forge import ForgeKind
+from bot.model.forge import Actor, ForgeKind
 from bot.model.jobs import TERMINAL, TRANSITIONS, JobKind, JobState
 from tests.app.store.words import (
     ALICE,
@@ -56,7 +56,9 @@ async def test_a_job_comes_back_as_it_was_asked_for(store: SqlStore, clock: Hand
         Take(path="b", choice=Choice.OURS, taken_by="bob"),
     )
     odd = "NUL \x00 and a lone \ud800 surrogate \x10"
-    asked = request(instructions=odd, dry_run=True, comment_id=None, takes=takes)
+    asked = request(
+        instructions=odd, dry_run=True, comment_id=None, takes=takes, asked_before=(Actor(id=2, login="bob"),)
+    )
     await store.registry.config_version(REPOSITORY, asked.config_version, "")
     job_id = new_id()
     job = await store.jobs.create(asked, job_id=job_id)

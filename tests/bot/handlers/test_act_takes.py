@@ -156,3 +156,18 @@ async def test_a_button_settles_the_only_open_conflict(one: Bench, button: str) 
     (take,) = job.request.takes
     assert (take.path, take.choice) == ("gone.txt", Choice(button.removeprefix("take_")))
     assert ("gone.txt" in await files(one, next(iter(one.branches.values())))) is (button == "take_ours")
+
+
+async def test_who_asked_first_does_not_become_another_person_by_somebody_elses_take(
+    databases: SqliteBackend, tmp_path: Path
+) -> None:
+    base = {**BASE, ".flowforge.yml": "version: 1\napprovals: {requester_may_approve: false}\n"}
+    async with open_bench(tmp_path, await databases.fresh(), base=base, ours=OURS, theirs=ONE_THEIRS) as bench:
+        bench.say("/flowforge resolve in my words", who=bench.author)
+        await bench.work()
+        assert (await after(bench, "/flowforge take ours gone.txt")).state is JobState.AWAITING_APPROVAL
+        for who in (bench.author, bench.maintainer):
+            bench.say("/flowforge approve", who=who)
+            await bench.work()
+            assert "somebody else has to approve it" in bench.comments[-1]
+            assert (await bench.job()).state is JobState.AWAITING_APPROVAL

@@ -200,4 +200,20 @@ async def test_the_same_head_in_another_pull_request_needs_its_own_ok(bench: Ben
     await bench.work()
     assert await job(bench) is None
     other = replace(bench.ref, id=bench.ref.id + 1)
-    assert not await bench.store.forks.has_ok(other, bench.pull.number, bench.pull.head_sha)
+    assert await bench.store.forks.ok_by(other, bench.pull.number, bench.pull.head_sha) is None
+
+
+async def test_an_ok_stands_while_its_giver_may_give_one_and_somebody_else_can_give_it_again(bench: Bench) -> None:
+    await fork(bench)
+    ok = f"/flowforge ok {bench.pull.head_sha}"
+    bench.say(ok, who=bench.author)
+    await bench.work()
+    bench.sim.people.set_role(bench.repository, bench.author, Role.READ)
+    bench.say("/flowforge resolve")
+    await bench.work()
+    assert await job(bench) is None
+    bench.say(f"{ok}\n/flowforge resolve now")
+    await bench.work()
+    found = await job(bench)
+    assert found is not None
+    assert found.state is JobState.RUNNING

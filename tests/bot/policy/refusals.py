@@ -456,6 +456,18 @@ REFUSED: dict[str, tuple[str, Intent, Facts, str]] = {
         configured(WAITING, RepositoryConfig(version=1, approvals=Approvals(requester_may_approve=False))),
         "You asked for this job, and here somebody else has to approve it (`approvals.requester_may_approve: false`).",
     ),
+    "approve what one asked for, and somebody else had done again": (
+        "approver",
+        APPROVE,
+        configured(
+            replace(
+                during(job(JobState.AWAITING_APPROVAL, requested_by=BOT.actor, asked_before=(ORIGIN.actor,))),
+                proposal=PROPOSAL,
+            ),
+            RepositoryConfig(version=1, approvals=Approvals(requester_may_approve=False)),
+        ),
+        "You asked for this job, and here somebody else has to approve it (`approvals.requester_may_approve: false`).",
+    ),
     "a listed bot approves where the requester may not": (
         "approver",
         Approve(origin=BOT),

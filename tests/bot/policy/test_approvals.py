@@ -49,7 +49,7 @@ def tally(
         approvals,
         PROPOSAL,
         paths=paths,
-        requested_by=ADA,
+        requesters=frozenset({ADA.id}),
         configs=configs,
         ownership=ownership or Ownership(),
     )
