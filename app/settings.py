@@ -242,7 +242,7 @@ class ServiceSettings(CommonSettings):
     gitlab_webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
         description="webhook secrets separated by commas, 16 characters at least: signing tokens (`whsec_…`) or secret "
-        "tokens; several while rotating, or one for each hook",
+        "tokens; several while rotating, or one for each hook; after `project:<number>:`, for that project only",
     )
     forges: Annotated[tuple[ForgeEntry, ...], NoDecode] = Field(
         default=(),

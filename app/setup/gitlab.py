@@ -2,8 +2,8 @@
 
 import base64
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from app.doctor.model import Check, failed, ok, skipped, warning
@@ -38,12 +38,14 @@ class Wish:
         address: where the hook leads.
         labels: the names of the labels.
         secret: what deliveries are known by, None where there is none yet.
+        bound: secrets of single projects, by the projects' numbers.
     """
 
     path: str
     address: str
     labels: Sequence[str]
     secret: str | None
+    bound: Mapping[int, str] = field(default_factory=dict)
 
 
 async def look(client: GitLabClient, wish: Wish) -> list[Check]:
@@ -96,7 +98,7 @@ class _Work:
             there = await setup.find_hook(self._client, target, self._wish.address)
             if self._change:
                 there = await setup.write_hook(
-                    self._client, target, self._wish.address, secret=await self._secret(), there=there
+                    self._client, target, self._wish.address, secret=await self._secret(target), there=there
                 )
         except ForgeError as error:
             return [_refused(HOOK, target, error, what="webhooks"), skipped(DELIVERY, "there is no webhook")]
@@ -108,7 +110,10 @@ class _Work:
             ]
         return [_described(there), await self._delivery(target, there)]
 
-    async def _secret(self) -> str:
+    async def _secret(self, target: setup.Target) -> str:
+        bound = self._wish.bound.get(target.id)
+        if bound is not None and target.place is setup.Place.PROJECT:
+            return bound
         if self._wish.secret is not None:
             return self._wish.secret
         if self._keeper is None:

@@ -23,6 +23,7 @@ from app.system import SystemClock
 from app.telemetry import configure_logging
 from bot.errors import SettingsError
 from bot.forges.gitlab.client import GitLabClient
+from bot.forges.gitlab.secrets import read_secret
 from bot.model.forge import ForgeKind, ForgeName, is_forge_name, kind_of
 
 
@@ -106,12 +107,13 @@ def setup(
 async def _checks(options: _Options) -> list[Check]:
     directory = options.output or secrets_directory()
     host = _host(options.forge, directory if directory and directory.is_dir() else None)
-    known = [secret.get_secret_value() for secret in host.webhook_secrets]
+    known = [read_secret(secret.get_secret_value().encode()) for secret in host.webhook_secrets]
     wish = Wish(
         path=options.path,
         address=f"{options.service}{HOOKS_PATH}{host.name}",
         labels=options.labels,
-        secret=known[0] if known else None,
+        secret=next((one.value.decode() for one in known if one.project is None), None),
+        bound={one.project: one.value.decode() for one in reversed(known) if one.project is not None},
     )
     async with AsyncExitStack() as stack:
         if isinstance(host.token, OAuthGrant):

@@ -8,6 +8,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from bot.errors import SettingsError
 from bot.forges import strict
 from bot.forges.gitlab import payloads
 from bot.forges.gitlab.quick import as_written
+from bot.forges.gitlab.secrets import may_tell, read_secret
 from bot.model.deliveries import Delivery
 from bot.model.events import (
     Assigned,
@@ -83,7 +85,7 @@ class SignatureVerifier:
     """Tells GitLab's deliveries from all others, by signing tokens and by secret tokens."""
 
     def __init__(self, secrets: Sequence[bytes], *, clock: Clock) -> None:
-        """Keep the secrets: those that begin with ``whsec_`` are signing tokens, too.
+        """Keep the secrets, as ``read_secret`` reads them: those that begin with ``whsec_`` are signing tokens, too.
 
         Raises:
             SettingsError: there is none, there are more than 64, one has fewer than 16 bytes, or is no signing token
@@ -91,10 +93,12 @@ class SignatureVerifier:
         """
         if not 1 <= len(secrets) <= MAX_SECRETS:
             raise SettingsError(f"one webhook secret for GitLab is needed, {MAX_SECRETS} at most; got {len(secrets)}")
-        if any(len(secret) < MIN_SECRET_BYTES for secret in secrets):
+        self._secrets = tuple(map(read_secret, secrets))
+        if any(len(secret.value) < MIN_SECRET_BYTES for secret in self._secrets):
             raise SettingsError(f"a webhook secret for GitLab must have at least {MIN_SECRET_BYTES} bytes")
-        self._tokens = tuple(secrets)
-        self._keys = tuple(_signing_key(secret) for secret in secrets if secret.startswith(SIGNING_PREFIX.encode()))
+        prefix = SIGNING_PREFIX.encode()
+        signing = (secret for secret in self._secrets if secret.value.startswith(prefix))
+        self._keys = tuple((secret, _signing_key(secret.value)) for secret in signing)
         self._clock = clock
 
     def verify(self, headers: Mapping[str, str], body: bytes) -> bool:
@@ -110,8 +114,8 @@ class SignatureVerifier:
         if any(name in headers for name in _SIGNATURE_HEADERS):
             return self._is_signed(headers, body)
         claimed = headers.get("x-gitlab-token", "").encode("utf-8", "surrogatepass")
-        verdicts = [hmac.compare_digest(secret, claimed) for secret in self._tokens]
-        return any(verdicts)
+        verdicts = [hmac.compare_digest(secret.value, claimed) for secret in self._secrets]
+        return may_tell(itertools.compress(self._secrets, verdicts), body)
 
     def _is_signed(self, headers: Mapping[str, str], body: bytes) -> bool:
         message_id, timestamp, signatures = (headers.get(name, "") for name in _SIGNATURE_HEADERS)
@@ -122,9 +126,9 @@ class SignatureVerifier:
         found = [_SIGNATURE.fullmatch(one) for one in signatures.split(" ")[:MOST_SIGNATURES]]
         claimed = [match[1].encode("ascii") for match in found if match is not None]
         signed = f"{message_id}.{timestamp}.".encode("ascii") + body
-        right = [base64.b64encode(hmac.digest(key, signed, "sha256")) for key in self._keys]
-        verdicts = [hmac.compare_digest(one, other) for one in right for other in claimed]
-        return any(verdicts)
+        right = [(secret, base64.b64encode(hmac.digest(key, signed, "sha256"))) for secret, key in self._keys]
+        verdicts = [(secret, hmac.compare_digest(one, other)) for secret, one in right for other in claimed]
+        return may_tell((secret for secret, fits in verdicts if fits), body)
 
 
 def identify(headers: Mapping[str, str], body: bytes) -> tuple[str, str] | None:

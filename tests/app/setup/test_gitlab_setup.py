@@ -240,7 +240,8 @@ async def test_the_command_ends_with_a_report(desk: Desk, tmp_path: Path) -> Non
 async def test_a_further_gitlab_gets_a_hook_to_its_own_door_with_its_own_secret(desk: Desk, tmp_path: Path) -> None:
     desk.service.secret = "the secret of gitlab-acme alone"
     (tmp_path / "token").write_text(desk.sim.token)
-    (tmp_path / "hooks").write_text(f"{desk.service.secret}\nan older one, still taken\n")
+    bound = f"project:{desk.project.id}:{desk.service.secret}"
+    (tmp_path / "hooks").write_text(f"one for all projects\nproject:1:one of another project\n{bound}\n")
     entry = {"name": "gitlab-acme", "kind": "gitlab", "url": desk.sim.base_url}
     files = {"token_file": str(tmp_path / "token"), "webhook_secrets_file": str(tmp_path / "hooks")}
 

@@ -68,6 +68,23 @@ def test_any_of_the_configured_secrets_will_do() -> None:
     assert ours.verify({"x-gitlab-token": OTHER.decode()}, BODY)
 
 
+def test_a_secret_that_is_bound_to_a_project_speaks_for_no_other() -> None:
+    here, elsewhere = b"project:%d:" % samples.PROJECT_ID, b"project:%d:" % (samples.PROJECT_ID + 1)
+    by_token = {"x-gitlab-token": TOKEN.decode()}
+    for headers, secret in ((by_token, TOKEN), (sign(BODY), SIGNING)):
+        assert verifier(here + secret).verify(headers, BODY)
+        assert not verifier(elsewhere + secret).verify(headers, BODY)
+        assert verifier(elsewhere + secret, here + secret).verify(headers, BODY)
+        assert verifier(elsewhere + secret, secret).verify(headers, BODY), "unbound, it speaks for all"
+    twice = BODY.replace(
+        b'"project": {"id": %d' % samples.PROJECT_ID, b'"project": {"id": %d, "id": 1' % samples.PROJECT_ID
+    )
+    assert twice != BODY
+    for odd in (twice, b"", b"[]", b"{", b'{"project": null}'):
+        assert not verifier(here + TOKEN).verify(by_token, odd)
+    assert not verifier(here + TOKEN).verify({"x-gitlab-token": (here + TOKEN).decode()}, BODY)
+
+
 def test_one_of_several_signatures_will_do() -> None:
     headers = sign(BODY)
     old = sign(BODY, key=b"the key before it was changed...")["webhook-signature"]
