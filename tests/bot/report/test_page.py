@@ -1,5 +1,7 @@
 """The approval page, to the letter; that hostile words stay words; and that what is not shown cannot be approved."""
 
+import base64
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
@@ -156,6 +158,13 @@ def test_no_page_brings_a_script_or_anything_from_elsewhere() -> None:
     assert "default-src 'none'" in POLICY
     assert "frame-ancestors 'none'" in POLICY
     assert "unsafe" not in POLICY
+
+
+def test_the_policy_lets_exactly_the_pages_style_in() -> None:
+    """https://www.w3.org/TR/CSP3/#match-element-to-source-list : the hash is over what stands between the tags."""
+    style = page.render_proposal(SEEN, FORM).partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}';" in POLICY
 
 
 def test_code_and_hidden_characters_in_prose() -> None:
