@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from bot.handlers.cases import recorded_key
 from bot.handlers.triage import MAX_TEXT_BYTES
 from bot.model.cases import RecordedFile, RecordedKey
-from bot.model.forge import Actor
+from bot.model.forge import Actor, pull_name
 from bot.model.jobs import Job
 from bot.model.reports import ConflictRecord, ResolutionStatus
 from bot.model.resolutions import Tier
@@ -24,7 +24,8 @@ class RememberFiles:
     async def __call__(self, job: Job, approved_by: Actor) -> None:
         """Remember each file of a job whose proposal was pushed. A side that somebody took is no merge of the two."""
         repository = job.request.repository
-        source = f"pull request #{job.request.number}, approved by {code_span(approved_by.login)}"
+        pull = pull_name(repository.forge, job.request.number)
+        source = f"pull request {pull}, approved by {code_span(approved_by.login)}"
         files: dict[RecordedKey, RecordedFile] = {}
         for record in await self.store.proposals.conflicts(job.id):
             content = await self._content(job, record)

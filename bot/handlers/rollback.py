@@ -7,7 +7,7 @@ from bot.handlers.drafts import Drafts
 from bot.handlers.propose import Propose
 from bot.handlers.remember import RememberFiles
 from bot.model.conflicts import CleanMerge
-from bot.model.forge import GitAccess
+from bot.model.forge import GitAccess, pull_name
 from bot.model.jobs import Job, JobLease, JobState
 from bot.model.proposals import Publication, PushPurpose
 from bot.ports.forge import Forge
@@ -100,10 +100,11 @@ class RollBack:
         repository = job.request.repository
         beside = await self.forge.pull_request(repository, number)
         if beside.merged:
-            message = forks.beside_merged(number)
+            message = forks.beside_merged(repository.forge, number)
             return await self.store.jobs.move(lease, JobState.REFUSED, rule="merged", message=message)
         if lease.job.state is not JobState.PUBLISHING:
-            lease = await self.store.jobs.move(lease, JobState.PUBLISHING, progress=f"closing #{number}")
+            progress = f"closing {pull_name(repository.forge, number)}"
+            lease = await self.store.jobs.move(lease, JobState.PUBLISHING, progress=progress)
         back = Publication(
             purpose=PushPurpose.ROLL_BACK, job_id=job.id, proposal_id=None, ref=undone.ref, old=undone.new, new=""
         )
@@ -111,12 +112,12 @@ class RollBack:
         await self.store.proposals.begin_push(back, lease)
         await self.forge.close_pull_request(repository, number)
         access = await self.forge.git_access(repository, write=True)
-        status, message = "done", forks.beside_closed(number)
+        status, message = "done", forks.beside_closed(repository.forge, number)
         if await self.git.remote_ref(repository, access, undone.ref) is not None:
             try:
                 await self.git.push(repository, access, ref=back.ref, new=None, expected=back.old)
             except (LeaseRejectedError, PushRefusedError):
-                status, message = "refused", forks.beside_closed_only(number)
+                status, message = "refused", forks.beside_closed_only(repository.forge, number)
         await self.store.proposals.end_push(back, status=status)
         await self.remember.forget(job)
         return await self.store.jobs.move(lease, JobState.PUBLISHED, rule="rolled_back", message=message)

@@ -44,6 +44,11 @@ def kind_of(name: ForgeName) -> ForgeKind:
     return ForgeKind(name.partition("-")[0])
 
 
+def pull_name(forge: ForgeName, number: int) -> str:
+    """A pull request as the forge links it: on GitLab ``#`` would lead to an issue of that number."""
+    return f"{'!' if kind_of(forge) is ForgeKind.GITLAB else '#'}{number}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryRef:
     """A repository, known by the forge's numeric id: names change, ids do not.

@@ -127,7 +127,11 @@ def _published(view: JobView) -> str:
         parts.append(said(job.message, ""))
     publication = view.publication
     if publication is not None and publication.pull_number is not None and not _is_rollback(view):
-        parts += [said(job.message, ""), forks.opened(publication.pull_number, fix=job.request.kind is JobKind.FIX)]
+        forge = job.request.repository.forge
+        parts += [
+            said(job.message, ""),
+            forks.opened(forge, publication.pull_number, fix=job.request.kind is JobKind.FIX),
+        ]
     elif publication is not None and not (_is_rollback(view) and not publication.new):
         where = name(f"{publication.fork}:{job.request.head_ref}") if publication.fork else head
         parts.append(messages.published(short(publication.new), where))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from bot.model.forge import ForgeName, pull_name
 from bot.model.jobs import Job, JobKind
 from bot.model.proposals import Proposal
 from bot.redact import redact
@@ -45,10 +46,12 @@ def no_branch(why: str) -> str:
     return f"The forge took no branch or pull request from us: {code(words, _WHY_ROOM)}."
 
 
-def opened(number: int, *, fix: bool = False) -> str:
+def opened(forge: ForgeName, number: int, *, fix: bool = False) -> str:
     """It is in a pull request of its own; to stand behind the reasons. The original's timeline has the link to it."""
     what = "fix" if fix else "merge"
-    return f"So `#{number}` has the author's commits and the {what}; it is a draft until you look at it."
+    return (
+        f"So `{pull_name(forge, number)}` has the author's commits and the {what}; it is a draft until you look at it."
+    )
 
 
 def handed_over(reasons: Sequence[str]) -> str:
@@ -56,37 +59,38 @@ def handed_over(reasons: Sequence[str]) -> str:
     return f"{' '.join(reasons)} So it is for you, with the pull request's branch checked out:"
 
 
-def beside_closed(number: int) -> str:
+def beside_closed(forge: ForgeName, number: int) -> str:
     """It was undone."""
-    return f"#{number} is closed, and its branch is deleted."
+    return f"{pull_name(forge, number)} is closed, and its branch is deleted."
 
 
-def beside_closed_only(number: int) -> str:
+def beside_closed_only(forge: ForgeName, number: int) -> str:
     """It was undone as far as that goes."""
-    return f"#{number} is closed. Its branch stays: somebody pushed to it, or the forge keeps it."
+    return f"{pull_name(forge, number)} is closed. Its branch stays: somebody pushed to it, or the forge keeps it."
 
 
-def beside_merged(number: int) -> str:
+def beside_merged(forge: ForgeName, number: int) -> str:
     """It cannot be undone by us any more."""
-    return f"#{number} is merged already. Revert it there."
+    return f"{pull_name(forge, number)} is merged already. Revert it there."
 
 
 def beside_title(job: Job, original: str) -> str:
     """The title of the pull request beside the head."""
     how = "mended" if job.request.kind is JobKind.FIX else "with its conflicts resolved"
-    return f"{title(original, _TITLE_ROOM)} (#{job.request.number} {how})"
+    number = pull_name(job.request.repository.forge, job.request.number)
+    return f"{title(original, _TITLE_ROOM)} ({number} {how})"
 
 
 def beside_body(job: Job, proposal: Proposal, *, author: str, reasons: Sequence[str]) -> str:
     """What the pull request beside the head says. Words of others are code; the original is linked by its number."""
-    number = job.request.number
+    number = pull_name(job.request.repository.forge, job.request.number)
     how = f"with {code(job.request.base_ref, _NAME_ROOM)} merged and the conflicts resolved"
     if job.request.kind is JobKind.FIX:
         how = "mended"
     return (
-        f"This is #{number} by {code(author, _NAME_ROOM)}, {how}: the author's commits as they are, and "
+        f"This is {number} by {code(author, _NAME_ROOM)}, {how}: the author's commits as they are, and "
         f"commit `{proposal.commit[:12]}` on top.\n\n"
         f"{' '.join(reasons)}\n\n"
-        f"Merging this merges #{number}; squashing it does not close the other. `/flowforge rollback` in #{number} "
+        f"Merging this merges {number}; squashing it does not close the other. `/flowforge rollback` in {number} "
         "closes this and deletes its branch.\n"
     )

@@ -4,7 +4,7 @@ import re
 from typing import Final, assert_never
 
 from bot.commands import PREFIX
-from bot.model.forge import ForgeKind, ForgeName, kind_of
+from bot.model.forge import ForgeName, pull_name
 from bot.model.jobs import JobKind, JobState
 from bot.model.reports import CommentContent, JobView
 from bot.model.resolutions import GateResult, GateVerdict
@@ -83,16 +83,16 @@ def never_pushed(result: GateResult) -> str:
 
 
 def opened(forge: ForgeName, number: int) -> str:
-    """Where the work can be seen. On GitLab ``#`` would lead to an issue of that number."""
-    mark = "!" if kind_of(forge) is ForgeKind.GITLAB else "#"
-    return f"The work stands in draft pull request {mark}{number}: look at it there, then mark it ready, or close it."
+    """Where the work can be seen."""
+    there = pull_name(forge, number)
+    return f"The work stands in draft pull request {there}: look at it there, then mark it ready, or close it."
 
 
 def still_open(forge: ForgeName, number: int) -> str:
     """An issue gets no second pull request beside the first."""
-    mark = "!" if kind_of(forge) is ForgeKind.GITLAB else "#"
+    there = pull_name(forge, number)
     return (
-        f"Draft pull request {mark}{number} does this already and is still open. `{PREFIX} fix <instructions>` there "
+        f"Draft pull request {there} does this already and is still open. `{PREFIX} fix <instructions>` there "
         f"goes on with it; `{PREFIX} rollback` here closes it, and then this can be asked for again."
     )
 
