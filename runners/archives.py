@@ -21,6 +21,7 @@ from bot.model.runs import (
 from bot.ports.git import WorkspaceFile
 from runners.events import Event, parse_events
 from runners.ingest import read_result
+from runners.names import fault_of_path
 from runners.outcome import ReadReport
 from runners.pack import pack_workspace
 from runners.protocol import (
@@ -33,7 +34,7 @@ from runners.protocol import (
     ReportFile,
 )
 from runners.report import ReportError, read_report, read_words
-from runners.text import readable, tail
+from runners.text import one_line, readable, tail
 
 TASK: Final = (
     "Resolve every hunk of every file in files, in place: put what both sides intended in its place and remove the "
@@ -44,6 +45,8 @@ COMMANDS: Final = "Run the commands."
 
 _LOG_TAIL: Final = 8192
 """Bytes."""
+
+_PATH_SHOWN: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ class TarArchives:
         return pack_workspace(files, _of_work(brief))
 
     def read_work(self, archive: bytes, *, limits: RunLimits) -> WorkAnswer:
-        """Ingest the result archive of such a run.
+        """Ingest the result archive of such a run. A file that the report lists as deleted is, changed or not.
 
         Raises:
             IngestError: it breaks a rule, is over a limit, or holds no valid report.
@@ -121,11 +124,16 @@ class TarArchives:
         result = read_result(archive, limits)
         if result.guest.over_limit is not None:
             raise IngestError("the workspace that the agent left is over the limits of its run")
+        report = _report(result.transcript, read_words)
+        deleted = tuple(dict.fromkeys((*result.deleted, *report.deleted)))
+        for path in report.deleted:
+            if fault := fault_of_path(path):
+                raise IngestError(f"{fault}: {one_line(path, _PATH_SHOWN)}")
         return WorkAnswer(
-            changed=result.changed,
-            deleted=result.deleted,
+            changed={path: content for path, content in result.changed.items() if path not in deleted},
+            deleted=deleted,
             oddities=result.guest.oddities,
-            text=_report(result.transcript, read_words).summary,
+            text=report.summary,
         )
 
     def read(self, archive: bytes, *, limits: RunLimits) -> AgentAnswer:

@@ -224,7 +224,15 @@ WORDS_SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
         "properties": {"summary": {"type": "string"}},
     },
 )
-"""The JSON schema of the closing report on work that is no merge: words alone."""
+"""The JSON schema of the closing report on work that changes nothing: words alone."""
+
+CHANGE_SCHEMA: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        **WORDS_SCHEMA,
+        "properties": {"summary": {"type": "string"}, "deleted": {"type": "array", "items": {"type": "string"}}},
+    },
+)
+"""The same for work that changes files: no tool removes one, so those that have to go are listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,8 +257,9 @@ class ReportFile:
 class AgentReport:
     """The agent's closing report, validated against its schema and scrubbed of NUL and lone surrogates.
 
-    By ``WORDS_SCHEMA`` there are no files in it.
+    By ``WORDS_SCHEMA`` and ``CHANGE_SCHEMA`` there are no files in it. ``deleted`` are paths as the agent wrote them.
     """
 
     summary: str
     files: tuple[ReportFile, ...]
+    deleted: tuple[str, ...] = ()

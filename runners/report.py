@@ -35,13 +35,19 @@ def read_report(raw: Any) -> AgentReport:
 
 
 def read_words(raw: Any) -> AgentReport:
-    """The same against ``WORDS_SCHEMA``.
+    """The same against ``CHANGE_SCHEMA``, of which ``WORDS_SCHEMA`` is a part.
 
     Raises:
         ReportError: it is not exactly of the schema's shape, or too large.
     """
-    fields = _object(raw, "the report", {"summary"})
-    return AgentReport(summary=_text(fields["summary"], "summary", _MAX_SUMMARY), files=())
+    listed = isinstance(raw, dict) and "deleted" in raw
+    fields = _object(raw, "the report", {"summary", "deleted"} if listed else {"summary"})
+    deleted = _array(fields["deleted"], "deleted", _MAX_FILES) if listed else []
+    return AgentReport(
+        summary=_text(fields["summary"], "summary", _MAX_SUMMARY),
+        files=(),
+        deleted=tuple(_text(path, f"deleted[{number}]", _MAX_PATH) for number, path in enumerate(deleted)),
+    )
 
 
 def _file(raw: Any, where: str) -> ReportFile:

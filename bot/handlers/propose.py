@@ -82,8 +82,8 @@ class Propose:
         """Propose the commits that end in ``last``; they replace those of the pull request's branch."""
         return await self._offer(lease, ProposalKind.REBASE, last, (parent,), _files(resolutions))
 
-    async def change(self, lease: JobLease, changes: Mapping[str, tuple[str, bytes]]) -> JobLease:
-        """Propose one commit on top of what the job started from: the files as an agent left them."""
+    async def change(self, lease: JobLease, changes: Mapping[str, tuple[str, bytes] | None]) -> JobLease:
+        """Propose one commit on top of what the job started from: files as an agent left them, None for what goes."""
         job = lease.job
         us = await self._ourselves(job)
         spec = CommitSpec(

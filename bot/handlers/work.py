@@ -209,7 +209,10 @@ class TakeWork:
             return await self.store.jobs.move(
                 lease, JobState.UNRESOLVED, rule="gate", message=work.never_pushed(result)
             )
-        changes = {path: (change.modes[path], content) for path, content in answer.changed.items()}
+        changes: dict[str, tuple[str, bytes] | None] = {
+            path: (change.modes[path], content) for path, content in answer.changed.items()
+        }
+        changes |= dict.fromkeys(answer.deleted)
         return await self.propose.change(lease, changes)
 
     async def _answer(self, job: Job) -> WorkAnswer | str:

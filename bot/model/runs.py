@@ -366,7 +366,8 @@ class WorkBrief:
 class WorkAnswer:
     """What came of it, after ingestion: hostile content in safe shapes.
 
-    ``text`` is what the agent had to say. ``changed`` maps repository paths to their new bytes.
+    ``text`` is what the agent had to say. ``changed`` maps repository paths to their new bytes; ``deleted`` are the
+    paths of files that are gone or that the agent wants to be gone, none of them in ``changed``.
     """
 
     changed: Mapping[str, bytes]

@@ -20,6 +20,7 @@ from bot.model.resolutions import (
     Resolution,
     SideTexts,
 )
+from bot.model.text import code_span
 from bot.validation import (
     credentials,
     markers,
@@ -35,6 +36,7 @@ from bot.validation import (
     weakened_tests,
 )
 from bot.validation.gate import Check, FileCheck
+from bot.validation.path_classes import class_of, is_test
 from bot.validation.texts import at_most
 from bot.validation.traced import traced
 
@@ -55,6 +57,9 @@ FILE_CHECKS: Final[tuple[tuple[str, FileCheck], ...]] = (
 )
 
 DELETED: Final = "deleted"
+
+_FILES: Final = frozenset({"100644", "100755"})
+_PATH_ROOM: Final = 200
 NAMES: Final = (*(name for name, _ in CHECKS), places.NAME, *(name for name, _ in FILE_CHECKS), DELETED)
 
 _NEVER: Final = frozenset({paths.NAME, unicode.NAME})
@@ -93,10 +98,7 @@ def judge(change: AuthoredChange, *, protected: Sequence[str]) -> GateResult:
                 # That lines of a change are new says nothing.
                 if not (noted and finding.verdict is GateVerdict.PASS)
             ]
-    found += [
-        Finding(check=DELETED, verdict=GateVerdict.REFUSED, path=path, message="A file is gone that was there before.")
-        for path in change.deleted
-    ]
+    found += [_deleted(change, path) for path in change.deleted]
     findings = tuple(map(_of_change, found))
     verdicts = {finding.verdict for finding in findings}
     worst = next((one for one in (GateVerdict.REFUSED, GateVerdict.NEEDS_PERSON) if one in verdicts), GateVerdict.PASS)
@@ -122,7 +124,7 @@ def _candidate(change: AuthoredChange, protected: Sequence[str]) -> Candidate:
             for path, content in change.changed.items()
         ),
         changed={**change.changed, **dict.fromkeys(change.deleted)},
-        modes=change.modes,
+        modes={path: change.modes[path] for path in change.changed},
         protected_paths=tuple(protected),
     )
 
@@ -133,6 +135,25 @@ def _unread(change: AuthoredChange) -> Iterator[Finding]:
         if change.before[path] is None and path not in change.new:
             message = "What was in this file before is too large to compare it with what is in it now."
             yield Finding(check=size.NAME, verdict=GateVerdict.NEEDS_PERSON, path=path, message=message)
+
+
+def _deleted(change: AuthoredChange, path: str) -> Finding:
+    """People are to see a deletion, and one of tests weakens them. What no workspace shows cannot be deleted."""
+    above, _, name = path.rpartition("/")
+    if change.directories.get(above, {}).get(name) not in _FILES:
+        message = "There is no file here that could be deleted."
+        return Finding(check=DELETED, verdict=GateVerdict.REFUSED, path=path, message=message)
+    before = change.before[path]
+    same = (new for new in sorted(change.new) if before is not None and change.changed[new] == before)
+    moved = next((new for new in same if is_test(new) == is_test(path)), None)
+    kind = class_of(path)
+    if moved is not None:
+        check, message = DELETED, f"This file is moved to {code_span(moved, limit=_PATH_ROOM)}, as it is."
+    elif is_test(path):
+        check, message = weakened_tests.NAME, "This file of tests is deleted."
+    else:
+        check, message = DELETED, "This file is deleted." if kind is None else f"This file is deleted. It is {kind}."
+    return Finding(check=check, verdict=GateVerdict.NEEDS_PERSON, path=path, message=message)
 
 
 def _of_change(finding: Finding) -> Finding:

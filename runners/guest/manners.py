@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from runners.protocol import REPORT_SCHEMA, WORDS_SCHEMA, WORK_AGENT, WORK_CHANGE, WORK_LOOK
+from runners.protocol import CHANGE_SCHEMA, REPORT_SCHEMA, WORDS_SCHEMA, WORK_AGENT, WORK_CHANGE, WORK_LOOK
 
 _MERGE: Final = """\
 You resolve merge conflicts. The working directory holds the files of a repository as git left them after a merge that
@@ -57,8 +57,10 @@ _CHANGE: Final = (
 Make the smallest change that does what is wanted, in the manner of the code that is there, with tests where the
 repository has tests. Never weaken, skip or delete a test so that it passes. Leave alone what configures agents, hooks
 and continuous integration, and who has to review what. Add a dependency only where nothing else will do. Write no
-secret and no character that cannot be seen. Files can be made and changed, not moved or deleted: where one should go,
-say so in your report.
+secret and no character that cannot be seen.
+
+No tool removes a file. List those that have to go in "deleted" of your report, by their paths from the working
+directory. To move a file, make the new one and list the old one.
 
 When it cannot be done, or you cannot tell what is wanted, change nothing and say what is missing.
 
@@ -114,7 +116,7 @@ MANNERS: Final[Mapping[str, Manner]] = MappingProxyType(
             mode=(),
             tools=("Read", "Edit", "Write", "Grep", "Glob"),
             allowed=(_EDITS,),
-            schema=WORDS_SCHEMA,
+            schema=CHANGE_SCHEMA,
         ),
         WORK_LOOK: Manner(prompt=_LOOK, mode=(), tools=("Read", "Grep", "Glob"), allowed=(), schema=WORDS_SCHEMA),
     },

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runners.protocol import REPORT_SCHEMA
-from runners.report import ReportError, read_report
+from runners.protocol import CHANGE_SCHEMA, REPORT_SCHEMA
+from runners.report import ReportError, read_report, read_words
 from tests.runners.streams import REPORT
 
 Report = dict[str, Any]
@@ -30,7 +30,7 @@ def hunk(report: Report) -> dict[str, Any]:
 
 
 def test_a_report_is_read_as_it_is() -> None:
-    assert json.loads(json.dumps(asdict(read_report(REPORT)))) == REPORT
+    assert json.loads(json.dumps(asdict(read_report(REPORT)))) == {**REPORT, "deleted": []}
 
 
 @pytest.mark.parametrize(
@@ -121,3 +121,15 @@ def test_what_the_schema_allows_is_accepted(raw: Any) -> None:
         return
     if all(hunk["index"] >= 0 for file in raw["files"] for hunk in file["hunks"]):
         read_report(raw)
+
+
+def test_a_report_on_a_change_may_list_what_is_to_go() -> None:
+    for report in ({"summary": "Done."}, {"summary": "Done.", "deleted": ["a.py", "b/c.py"]}):
+        jsonschema.validate(report, dict(CHANGE_SCHEMA))
+        assert read_words(report).deleted == tuple(report.get("deleted", ()))
+
+
+@pytest.mark.parametrize("deleted", [None, "a.py", [1], [["a.py"]], ["a" * 4097], ["a.py"] * 1001])
+def test_a_list_of_another_shape_is_no_report(deleted: Any) -> None:
+    with pytest.raises(ReportError, match="deleted"):
+        read_words({"summary": "Done.", "deleted": deleted})

@@ -126,8 +126,11 @@ async def test_go_carries_out_the_plan_as_it_was_shown(tmp_path: Path, forge: Fo
 
 
 async def test_an_issue_becomes_a_draft_pull_request_and_is_taken_back(tmp_path: Path, forge: ForgeKind) -> None:
-    worker = HonestWorker(files={"fees.py": FIXED, "test_fees.py": TEST}, words=lambda _: "Refuses it, see @everyone.")
-    async with on_issue(tmp_path, worker, forge) as scene:
+    moved = {"lib/rates.py": "A = 1\n"}
+    files = {"fees.py": FIXED, "test_fees.py": TEST, **moved}
+    gone = {"rates.py": "A = 1\n", "test_old.py": f"{TEST}    assert fees.fee(0) == 0\n"}
+    worker = HonestWorker(files=files, deleted=list(gone), words=lambda _: "Refuses it, see @everyone.")
+    async with on_issue(tmp_path, worker, forge, base={**BASE, **gone}) as scene:
         main = scene.play.repository.refs["refs/heads/main"]
         scene.say("/flowforge implement with a test")
         await scene.until_said("a draft pull request is open")
@@ -135,6 +138,10 @@ async def test_an_issue_becomes_a_draft_pull_request_and_is_taken_back(tmp_path:
         assert (pull.title, pull.draft, pull.base_ref) == (TITLE, True, "main")
         assert pull.body.startswith(f"Closes #{scene.issue.number}\n")
         assert "`@everyone`" in pull.body
+        assert "`rates.py`: This file is moved to `lib/rates.py`" in pull.body
+        assert "`test_old.py`: This file of tests is deleted." in pull.body
+        left = await scene.play.forge.git(scene.play.repository, "ls-tree", "-r", "--name-only", pull.head_sha)
+        assert left.split() == ["README.md", "fees.py", "lib/rates.py", "test_fees.py"]
         mark = {ForgeKind.GITHUB: "#", ForgeKind.GITLAB: "!"}[forge]
         assert f" {mark}{pull.number}:" in await scene.until_said("look at it there")
         assert scene.play.repository.refs["refs/heads/main"] == main

@@ -25,11 +25,12 @@ def repeat_the_task(context: Mapping[str, Any]) -> str:
 class HonestWorker:
     """Reads the context, makes the files read as in ``files``, and reports ``words``.
 
-    A file that is there is read and edited; one that is not is written. Where there are no tools for changing files,
-    only words come of it.
+    A file that is there is read and edited; one that is not is written. ``deleted`` are to go. Where there are no tools
+    for changing files, only words come of it.
     """
 
     files: Mapping[str, str] = field(default_factory=dict)
+    deleted: Sequence[str] = ()
     words: Words = repeat_the_task
 
     def reply(self, request: ModelRequest) -> Reply:
@@ -48,7 +49,8 @@ class HonestWorker:
             return Message(
                 content=tuple(_call(talk, name, number, given) for number, (name, given) in enumerate(steps))
             )
-        return Message(content=_calls(talk, REPORT, [{"summary": self.words(context)}]))
+        gone = {"deleted": list(self.deleted)} if self.deleted and EDIT in request.tools else {}
+        return Message(content=_calls(talk, REPORT, [{"summary": self.words(context), **gone}]))
 
 
 def _steps(talk: Conversation, path: str, text: str) -> Sequence[tuple[str, Mapping[str, Any]]]:

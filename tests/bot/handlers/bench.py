@@ -6,7 +6,7 @@ that never miss a ring. Sandboxes are puppets.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -153,11 +153,17 @@ class ForgeBench:
         assert job.state is JobState.AWAITING_APPROVAL, (job.state, job.message, self.errors)
         return job
 
-    async def finish(self, changed: Mapping[str, bytes] | None = None, *, puppet: Puppet | None = None) -> bool:
+    async def finish(
+        self,
+        changed: Mapping[str, bytes] | None = None,
+        *,
+        deleted: Sequence[str] = (),
+        puppet: Puppet | None = None,
+    ) -> bool:
         """Let the last sandbox end with a good answer, and wait until its supervisor has seen to it."""
         puppet = puppet or self.runner.last
         answer = {"fees.py": ANSWER.encode()} if changed is None else changed
-        accepted = await send_result(self.store, puppet, self.clock.now(), answer)
+        accepted = await send_result(self.store, puppet, self.clock.now(), answer, deleted)
         await self.ended(puppet)
         return accepted
 

@@ -153,7 +153,9 @@ def report_on(paths: Sequence[str], *, resolved: bool = True) -> dict[str, Any]:
     return {"summary": "Done.", "files": [{"path": path, "hunks": [hunk]} for path in paths]}
 
 
-async def send_result(store: Store, puppet: Puppet, now: datetime, changed: Mapping[str, bytes]) -> bool:
+async def send_result(
+    store: Store, puppet: Puppet, now: datetime, changed: Mapping[str, bytes], deleted: Sequence[str] = ()
+) -> bool:
     """Be the sandbox that finished: one model call, the result sent, the process gone. Whether it was accepted."""
     call = ModelCall(
         run_id=puppet.task.run_id,
@@ -170,7 +172,8 @@ async def send_result(store: Store, puppet: Puppet, now: datetime, changed: Mapp
     )
     await store.ledger.record(call)
     in_words = puppet.task.kind in {RunKind.CHANGE, RunKind.LOOK}
-    archive = result_archive(changed, {"summary": "Done."} if in_words else report_on(list(changed)))
+    words = {"summary": "Done.", "deleted": list(deleted)} if deleted else {"summary": "Done."}
+    archive = result_archive(changed, words if in_words else report_on(list(changed)))
     accepted = await store.runs.accept_result(puppet.task.run_id, puppet.token_sha256, archive)
     puppet.seen = SandboxExited(exit_code=0, signal=None)
     return accepted

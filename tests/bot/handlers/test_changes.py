@@ -31,11 +31,11 @@ async def bench(databases: Lender, tmp_path: Path) -> AsyncIterator[Bench]:
         yield bench
 
 
-async def implemented(bench: ForgeBench, changed: dict[str, bytes]) -> tuple[Issue, Job]:
+async def implemented(bench: ForgeBench, changed: dict[str, bytes], *deleted: str) -> tuple[Issue, Job]:
     issue = bench.sim.people.open_issue(bench.repository, author=bench.author, title="A fee below zero", body="Refuse.")
     bench.sim.people.comment(issue, bench.maintainer, "/flowforge implement")
     await bench.work()
-    await bench.finish(changed)
+    await bench.finish(changed, deleted=deleted)
     await bench.work()
     job = await bench.store.jobs.latest(bench.ref, -issue.number)
     assert job is not None
@@ -63,6 +63,14 @@ async def test_a_new_file_takes_no_place_of_what_the_agent_could_not_see(bench: 
     assert bench.branches == {}
     words = said(bench, issue)
     assert {path: reason for path, reason in HIDDEN.items() if f"`{path}`: {reason}" not in words} == {}
+
+
+async def test_no_deletion_reaches_what_the_agent_could_not_see(bench: Bench) -> None:
+    hidden = ("vendor-lib", "link", "links", "src", "nothing.py")
+    issue, job = await implemented(bench, {"fees.py": b"x\n"}, *hidden)
+    assert (job.state, job.rule) == (JobState.UNRESOLVED, "gate"), job.message
+    words = said(bench, issue)
+    assert [path for path in hidden if f"`{path}`: There is no file here" not in words] == []
 
 
 async def test_a_swapped_pointer_is_named_where_people_decide(bench: Bench) -> None:

@@ -53,8 +53,41 @@ def test_these_are_never_pushed(path: str, content: bytes) -> None:
     assert judged(path, content).verdict is GateVerdict.REFUSED
 
 
-def test_a_deleted_file_is_never_pushed() -> None:
-    assert judged("src/a.py", b"x = 1\n", deleted=("src/b.py",)).verdict is GateVerdict.REFUSED
+OLD = {"a.py": b"x = 1\n", "test_a.py": OLD_TEST, "CODEOWNERS": b"* @eve\n", "Makefile": b"all:\n"}
+
+
+@pytest.mark.parametrize(
+    ("path", "new", "finding"),
+    [
+        ("a.py", {}, ("deleted", GateVerdict.NEEDS_PERSON, "This file is deleted.")),
+        (
+            "a.py",
+            {"b.py": OLD["a.py"]},
+            ("deleted", GateVerdict.NEEDS_PERSON, "This file is moved to `b.py`, as it is."),
+        ),
+        ("test_a.py", {}, ("weakened_tests", GateVerdict.NEEDS_PERSON, "This file of tests is deleted.")),
+        (
+            "test_a.py",
+            {"a.txt": OLD_TEST},
+            ("weakened_tests", GateVerdict.NEEDS_PERSON, "This file of tests is deleted."),
+        ),
+        ("nothing.py", {}, ("deleted", GateVerdict.REFUSED, "There is no file here that could be deleted.")),
+    ],
+)
+def test_a_deletion_is_named(path: str, new: dict[str, bytes], finding: tuple[str, GateVerdict, str]) -> None:
+    result = judged_all(new, OLD, deleted=(path,), directories={"": dict.fromkeys(OLD, "100644")})
+    assert [(one.check, one.verdict, one.message) for one in result.findings] == [finding]
+
+
+@pytest.mark.parametrize(("path", "mode"), [("CODEOWNERS", "100644"), ("a.py", "120000"), ("a.py", "160000")])
+def test_what_nobody_may_change_nobody_deletes(path: str, mode: str) -> None:
+    result = judged_all({}, OLD, deleted=(path,), directories={"": {path: mode}})
+    assert result.verdict is GateVerdict.REFUSED
+
+
+def test_a_name_in_another_case_may_take_the_old_ones_place() -> None:
+    result = judged_all({"A.py": OLD["a.py"]}, OLD, deleted=("a.py",), directories={"": {"a.py": "100644"}})
+    assert result.verdict is GateVerdict.NEEDS_PERSON
 
 
 @pytest.mark.parametrize(
