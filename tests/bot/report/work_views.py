@@ -82,9 +82,15 @@ WORK_VIEWS: dict[str, JobView] = {
     "rollback_of_a_draft": _of(JobKind.ROLLBACK, JobState.PUBLISHED, work.WITHDRAWN, "rolled_back"),
     "rollback_of_a_draft_with_more": _of(JobKind.ROLLBACK, JobState.PUBLISHED, work.CLOSED_ONLY, "rolled_back"),
     "rollback_of_a_merged_draft": _of(JobKind.ROLLBACK, JobState.REFUSED, work.MERGED, "merged"),
-    "rollback_beside": _of(JobKind.ROLLBACK, JobState.PUBLISHED, forks.beside_closed(14), "rolled_back"),
-    "rollback_beside_with_more": _of(JobKind.ROLLBACK, JobState.PUBLISHED, forks.beside_closed_only(14), "rolled_back"),
-    "rollback_beside_merged": _of(JobKind.ROLLBACK, JobState.REFUSED, forks.beside_merged(14), "merged"),
+    "rollback_beside": _of(
+        JobKind.ROLLBACK, JobState.PUBLISHED, forks.beside_closed(ForgeKind.GITHUB, 14), "rolled_back"
+    ),
+    "rollback_beside_with_more": _of(
+        JobKind.ROLLBACK, JobState.PUBLISHED, forks.beside_closed_only(ForgeKind.GITHUB, 14), "rolled_back"
+    ),
+    "rollback_beside_merged": _of(
+        JobKind.ROLLBACK, JobState.REFUSED, forks.beside_merged(ForgeKind.GITHUB, 14), "merged"
+    ),
 }
 
 DRAFT: JobView = _answered(
