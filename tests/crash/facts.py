@@ -38,8 +38,14 @@ async def _forge(world: World) -> list[str]:
     forge, repository, pull = world.forge, world.repository, world.pull
     await _name_commits(world)
     facts = [f"ref {world.plain(ref)} at {world.labels.get(sha, sha)}" for ref, sha in repository.refs.items()]
+    if world.fork is not None:
+        facts += [f"fork's {ref} at {world.labels.get(sha, sha)}" for ref, sha in world.fork.refs.items()]
     facts.append(f"pull request {'open' if pull.open else 'closed'} at {world.labels.get(pull.head_sha)}")
-    for comment in pull.comments.values():
+    for other in repository.pull_requests():
+        if other is not pull:
+            state = f"{'open' if other.open else 'closed'}{' draft' if other.draft else ''}"
+            facts.append(f"{state} by {other.author.login}: {world.plain(f'{other.title} | {other.body}')}")
+    for comment in (comment for issue in repository.threads.values() for comment in issue.comments.values()):
         facts.append(f"comment by {comment.author.login}: {world.plain(comment.body)}")
         facts += [
             f"{one.content} by {one.account.login} under {world.plain(comment.body)[:40]!r}"
@@ -66,11 +72,12 @@ def _sender(payload: object) -> str:
 
 async def _name_commits(world: World) -> None:
     """Give every other commit of a ref a name by what is in it: times make ids differ."""
-    for sha in world.repository.refs.values():
-        if sha not in world.labels:
-            said = await world.forge.git(world.repository, "log", "-1", "--format=%T %P %s", sha)
-            tree, *rest = said.split()
-            world.labels[sha] = f"{tree[:8]} {' '.join(world.labels.get(word, word) for word in rest)}"
+    for repository in (world.repository, *(() if world.fork is None else (world.fork,))):
+        for sha in repository.refs.values():
+            if sha not in world.labels:
+                said = await world.forge.git(repository, "log", "-1", "--format=%T %P %s", sha)
+                tree, *rest = said.split()
+                world.labels[sha] = f"{tree[:8]} {' '.join(world.labels.get(word, word) for word in rest)}"
 
 
 # This machine.

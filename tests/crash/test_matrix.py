@@ -15,7 +15,20 @@ from tests.crash.matrix import Recording, missed, names_to_try, spread, try_poin
 from tests.crash.stories import STORIES, Story
 from tests.crash.world import Host
 
-SHARDS = {"rules": 12, "agent": 6, "direct": 2, "gateway": 2, "tests": 4, "watch": 4, "expire": 2, "moved": 2}
+SHARDS = {
+    "rules": 12,
+    "agent": 6,
+    "direct": 2,
+    "gateway": 2,
+    "tests": 4,
+    "expire": 2,
+    "moved": 2,
+    "fork": 1,
+    "beside": 1,
+    "auto": 1,
+    "issue": 2,
+    "watch": 4,
+}
 """Tests of each story, so that several processes can share them."""
 
 

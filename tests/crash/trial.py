@@ -66,7 +66,7 @@ class _Trial:
         try:
             async with self._limit:
                 await world.until_up()
-                await world.set_up(story.files)
+                await world.set_up(story.files, fork=story.fork)
                 await story.play(world)
                 await self._passively()
                 reached = world.points()

@@ -36,10 +36,12 @@ from bot.git.adapter import GitMirrors
 READS_OF_FORGE = frozenset(
     {
         "bot_user",
+        "comments",
         "find_check_run",
         "find_comment",
         "find_pull_request",
         "git_access",
+        "issue",
         "mention",
         "open_pull_requests",
         "permission",

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -95,6 +96,13 @@ class Files:
     theirs: Mapping[str, str]
 
 
+class Fork(Enum):
+    """What becomes of a push into a fork whose author lets maintainers change it."""
+
+    OPEN = "it is taken"
+    HIDDEN = "the forge says that there is no such repository"
+
+
 @dataclass(slots=True, kw_only=True)
 class World:
     """One trial's world, and what people did in it; ``rounds`` of all sweeps came to their end so far."""
@@ -108,6 +116,7 @@ class World:
     settings: dict[str, Any]
     gateway_settings: dict[str, Any]
     repository: Repository = field(init=False)
+    fork: Repository | None = None
     pull: PullRequest = field(init=False)
     author: Account = field(init=False)
     maintainer: Account = field(init=False)
@@ -205,17 +214,20 @@ class World:
         self._sweeping, self.rounds = [], self.rounds + 1
         return True
 
-    async def set_up(self, files: Files) -> None:
-        """A repository with a pull request."""
+    async def set_up(self, files: Files, *, fork: Fork | None) -> None:
+        """A repository with a pull request, from a fork of its author's if there is to be one."""
         people = self.forge.people
         self.author, self.maintainer = people.user("robin"), people.user("maintainer")
-        roles = {self.author: Role.WRITE, self.maintainer: Role.MAINTAIN}
+        roles = {self.maintainer: Role.MAINTAIN} | ({self.author: Role.WRITE} if fork is None else {})
         self.repository = await people.repository("acme/fees", files=files.base, roles=roles)
-        await people.commit(self.repository, "feature", files.ours, author=self.author)
+        if fork is not None:
+            self.fork = await people.fork(self.repository, self.author)
+            self.fork.private = fork is Fork.HIDDEN
+        await people.commit(self.fork or self.repository, "feature", files.ours, author=self.author)
         if files.theirs:
             await people.commit(self.repository, "main", files.theirs, author=self.maintainer)
         self.pull = await people.open_pull_request(
-            self.repository, author=self.author, head="feature", title="Another rate"
+            self.repository, author=self.author, head="feature", head_repository=self.fork, title="Another rate"
         )
         self.label("head", self.pull.head_sha)
         self.label("base", self.repository.refs["refs/heads/main"])
