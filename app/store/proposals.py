@@ -298,6 +298,15 @@ class SqlProposals:
             )
         log.info("push ended", job_id=publication.job_id, purpose=publication.purpose.value, status=status)
 
+    async def refusal(self, publication: Publication) -> str | None:
+        """In which words the forge refused this very push, None when it did not, as far as is written down."""
+        refused = select(git_operations.c.detail).where(_same_push(publication), git_operations.c.status == "refused")
+        async with self._database.reading() as connection:
+            found: str | None = (
+                await connection.execute(refused.order_by(git_operations.c.serial.desc()).limit(1))
+            ).scalar_one_or_none()
+        return found
+
     async def _add_push(self, connection: AsyncConnection, publication: Publication, **values: Any) -> None:
         job = select(jobs.c.forge, jobs.c.repository_id).where(jobs.c.id == publication.job_id)
         of_job = (await connection.execute(job)).one()

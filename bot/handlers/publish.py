@@ -110,14 +110,16 @@ class Publish:
         access = await self.forge.git_access(repository, write=False)
         passed: list[str] = []
         for rung in climb.ladder.rungs:
-            ref = publication_of(rung, climb.proposal).ref
+            publication = publication_of(rung, climb.proposal)
+            ref = publication.ref
             if isinstance(rung, PushToHead) and rung.fork:
                 ref = self.forge.pull_ref(repository, climb.lease.job.request.number)
             if await self.git.remote_ref(repository, access, ref) == climb.proposal.commit:
                 climb.reasons.extend(passed)
                 return rung
             if isinstance(rung, PushToHead) and rung.fork:
-                passed.append(forks.not_taken(rung.fork))
+                why = await self.store.proposals.refusal(publication)
+                passed.append(forks.not_taken(rung.fork) if why is None else forks.refused_by_forge(rung.fork, why))
         return None
 
     async def _first_that_holds(self, climb: "_Climb") -> Rung | JobLease:
@@ -140,6 +142,8 @@ class Publish:
         """Push by one way; None when that is done, why the forge refuses it, or the job with the end it came to."""
         lease, proposals, repository = climb.lease, self.store.proposals, climb.lease.job.request.repository
         publication = publication_of(rung, climb.proposal)
+        if (why := await proposals.refusal(publication)) is not None:
+            return why  # a worker was told so, and died before the next way
         access = await self.forge.git_access(repository, write=True)
         if publication.fork:
             access = access.at(publication.fork, instead_of=repository.full_name)

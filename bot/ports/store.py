@@ -319,6 +319,10 @@ class Proposals(Protocol):
         """Write down how the push ended: ``done``, ``stale`` or ``refused``; with ``begun``, only of one that began."""
         ...
 
+    async def refusal(self, publication: Publication) -> str | None:
+        """In which words the forge refused this very push, None when it did not, as far as is written down."""
+        ...
+
     async def publication(self, job_id: str) -> Publication | None:
         """The push by which a job moved the head branch, if it is done; pushing a proposal's branch does not count."""
         ...

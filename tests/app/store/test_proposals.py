@@ -302,6 +302,16 @@ async def test_a_push_that_was_refused_is_no_publication(store: SqlStore) -> Non
     assert await store.proposals.publication(job.id) == push
 
 
+async def test_in_which_words_a_push_was_refused_is_kept(store: SqlStore) -> None:
+    job, made = await proposed(store)
+    push = push_of(job, made)
+    await store.proposals.begin_push(push)
+    assert await store.proposals.refusal(push) is None
+    await store.proposals.end_push(push, status="refused", detail="the branch is protected")
+    assert await store.proposals.refusal(push) == "the branch is protected"
+    assert await store.proposals.refusal(replace(push, fork="robin/fees")) is None
+
+
 async def test_a_push_that_somebody_else_made_is_written_down(store: SqlStore) -> None:
     job, made = await proposed(store)
     push = push_of(job, made)

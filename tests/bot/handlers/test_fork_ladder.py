@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import text
 
 from app.demo.simulator.state import Account, CheckRun, PullRequest, Repository
 from bot.model.jobs import Job, JobState
@@ -175,6 +176,21 @@ async def test_a_lost_answer_makes_no_second_pull_request(bench: Bench) -> None:
     await bench.work()
     assert (await bench.job()).state is JobState.PUBLISHED
     assert len(beside(bench)) == 1
+
+
+async def test_whoever_goes_on_after_a_refusal_asks_no_second_time_and_says_why(bench: Bench) -> None:
+    made = await proposed(bench)
+    made.repository.protected.add("cart")
+    bench.sim.faults.fail("POST", r"/repos/acme/fees/pulls", status=502)
+    await approve(bench)
+    bench.clock.advance(900)
+    await bench.work()
+    assert (await bench.job()).state is JobState.PUBLISHED
+    [pull] = beside(bench)
+    assert "into the fork `outsider/fees`: `" in pull.body
+    async with bench.store.database.reading() as connection:
+        refused = await connection.execute(text("SELECT count(*) FROM audit_events WHERE verb = 'push.refused'"))
+        assert refused.scalar_one() == 1
 
 
 async def test_a_lost_answer_to_the_push_into_the_fork_is_no_second_push(bench: Bench) -> None:
