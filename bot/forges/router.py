@@ -76,6 +76,10 @@ class ForgeRouter:
         """Ask the repository's forge."""
         return await self._of(repository.forge).permission(repository, actor)
 
+    async def told_apart(self, repository: RepositoryRef, actor: Actor) -> Actor:
+        """Ask the repository's forge."""
+        return await self._of(repository.forge).told_apart(repository, actor)
+
     async def is_member(self, repository: RepositoryRef, team: str, actor: Actor) -> bool | None:
         """Ask the repository's forge."""
         return await self._of(repository.forge).is_member(repository, team, actor)

@@ -9,7 +9,7 @@ from bot.handlers.forks import CheckHead
 from bot.handlers.notice import OWN_BRANCH
 from bot.handlers.pausing import push_begun
 from bot.model.forge import PermissionLevel, PullRequest, ThreadKind
-from bot.model.intents import Approve, Cancel, Decision, Fix, Intent, Origin, Reject, Resolve, Retry, TakeSide
+from bot.model.intents import Approve, Cancel, Decision, Fix, Intent, Ok, Origin, Reject, Resolve, Retry, TakeSide
 from bot.model.jobs import Job, JobState
 from bot.model.proposals import Proposal, ProposalState, SuiteEvidence
 from bot.model.reports import ConflictRecord
@@ -45,8 +45,16 @@ class WeighIntent:
     async def locate(self, intent: Intent) -> Intent | None:
         """The intent with its pull request: clicks name a job, not a number. Found in the same repository only.
 
-        None where there is no such job.
+        Of what only people's word counts for, with what the forge says of whose it is. None where there is no such job.
         """
+        located = await self._located(intent)
+        if not isinstance(located, Approve | Ok):
+            return located
+        origin = located.origin
+        actor = await self.forge.told_apart(origin.repository, origin.actor)
+        return replace(located, origin=replace(origin, actor=actor))
+
+    async def _located(self, intent: Intent) -> Intent | None:
         origin = intent.origin
         if origin.job_id is None:
             return intent

@@ -59,6 +59,10 @@ class Forge(Protocol):
         """What ``actor`` may do in ``repository`` now; NONE when the login no longer belongs to the actor's id."""
         ...
 
+    async def told_apart(self, repository: RepositoryRef, actor: Actor) -> Actor:
+        """The same actor, as the person or the program that the forge knows it for: an event may not tell."""
+        ...
+
     async def is_member(self, repository: RepositoryRef, team: str, actor: Actor) -> bool | None:
         """Whether ``actor`` is in a team or group, named as in ``CODEOWNERS``; None where we may not know."""
         ...

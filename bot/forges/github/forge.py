@@ -129,6 +129,10 @@ class GitHubForge:
         del repository
         return f"refs/pull/{number}/head"
 
+    async def told_apart(self, repository: RepositoryRef, actor: Actor) -> Actor:  # noqa: ARG002 - the port's
+        """Each event says of its sender what it is: https://docs.github.com/en/rest/users/users#get-a-user ."""
+        return actor
+
     async def permission(self, repository: RepositoryRef, actor: Actor) -> PermissionLevel:
         """The live role of a person; custom roles count as the built-in one they extend.
 

@@ -9,11 +9,15 @@ from msgspec import Struct
 
 
 class User(Struct, frozen=True):
-    """A user. ``state`` is ``active``, ``blocked``, ``banned`` … : https://docs.gitlab.com/api/users/ ."""
+    """A user. ``state`` is ``active``, ``blocked``, ``banned`` … : https://docs.gitlab.com/api/users/ .
+
+    ``bot`` stands only where a single user was asked for.
+    """
 
     id: int
     username: str
     state: str = "active"
+    bot: bool = False
 
 
 class Member(Struct, frozen=True):

@@ -111,6 +111,10 @@ class GitLabForge:
         """See ``bot.forges.gitlab.people``."""
         return await people.permission(self._client, repository, actor, clock=self._clock)
 
+    async def told_apart(self, repository: RepositoryRef, actor: Actor) -> Actor:  # noqa: ARG002 - users are the instance's
+        """See ``bot.forges.gitlab.people``."""
+        return await people.told_apart(self._client, actor)
+
     async def is_member(self, repository: RepositoryRef, team: str, actor: Actor) -> bool | None:  # noqa: ARG002 - groups stand for themselves
         """See ``bot.forges.gitlab.people``."""
         return await people.is_member(self._client, team, actor, clock=self._clock)

@@ -1,12 +1,13 @@
 """Who people are in a project now."""
 
+from dataclasses import replace
 from typing import Final
 
 from bot.errors import ForgeNotFoundError
 from bot.forges.gitlab import answers
 from bot.forges.gitlab.client import GitLabClient, encoded
 from bot.forges.gitlab.deliveries import actor_kind
-from bot.model.forge import Actor, PermissionLevel, RepositoryRef
+from bot.model.forge import Actor, ActorKind, PermissionLevel, RepositoryRef
 from bot.ports.system import Clock
 
 _LEVELS: Final = (
@@ -47,6 +48,20 @@ async def permission(client: GitLabClient, repository: RepositoryRef, actor: Act
     if not _is_valid(member, actor, clock=clock):
         return PermissionLevel.NONE
     return next((level for least, level in _LEVELS if member.access_level >= least), PermissionLevel.NONE)
+
+
+async def told_apart(client: GitLabClient, actor: Actor) -> Actor:
+    """The actor as a program, where GitLab says so: service accounts may be called like people.
+
+    So is whom nobody can be asked about. https://docs.gitlab.com/api/users/#retrieve-a-user
+    """
+    if actor.kind is ActorKind.BOT:
+        return actor
+    try:
+        bot = (await client.get(f"/users/{actor.id}", answers.User)).bot
+    except ForgeNotFoundError:
+        bot = True
+    return replace(actor, kind=ActorKind.BOT) if bot else actor
 
 
 async def is_member(client: GitLabClient, group: str, actor: Actor, *, clock: Clock) -> bool | None:

@@ -4,8 +4,20 @@ import re
 
 import pytest
 
+from app.demo.simulator.state import Role
 from bot.model.jobs import JobState
 from tests.bot.handlers.bench import GitLabBench
+
+
+async def test_a_service_account_that_is_called_like_a_person_approves_nothing(gitlab: GitLabBench) -> None:
+    await gitlab.until_proposed()
+    before, said = gitlab.head, len(gitlab.comments)
+    account = gitlab.sim.people.bot("deploy")
+    gitlab.repository.roles[account.id] = Role.MAINTAIN
+    gitlab.say("/flowforge approve", who=account)
+    await gitlab.work()
+    assert (gitlab.head, (await gitlab.job()).state) == (before, JobState.AWAITING_APPROVAL)
+    assert len(gitlab.comments) == said, "bots that `bots` does not list are not even answered"
 
 
 async def test_a_protected_source_branch_leaves_the_commands_that_apply_the_resolution(gitlab: GitLabBench) -> None:
