@@ -6,8 +6,8 @@ Older workers leave the column to its default: of what they queue meanwhile, onl
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
