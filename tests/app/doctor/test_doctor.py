@@ -239,6 +239,7 @@ async def test_a_clock_that_is_wrong_is_named_before_the_credential(here: Instal
         "permissions": "skipped",
         "events": "skipped",
         "installations": "skipped",
+        "organisations": "skipped",
     }
     assert "NTP" in checks["forge_clock"].todo
     assert checks["app"].todo.startswith("Set the clock first")
