@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -189,7 +190,8 @@ async def _version_here(settings: ServiceSettings) -> str:
         async with asyncio.timeout(ANSWER_SECONDS):
             said, _ = await process.communicate()
     except TimeoutError:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
         return ""
     return said.decode("utf-8", "replace")

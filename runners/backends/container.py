@@ -389,7 +389,8 @@ class ContainerRunner:
             async with asyncio.timeout(_ENGINE_SECONDS):
                 said, complained = await process.communicate()
         except TimeoutError:
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
             raise SandboxError(f"{self._engine[0]} {arguments[0]} did not end in time") from None
         words = one_line(complained.decode("utf-8", "replace"), _MAX_WORDS)

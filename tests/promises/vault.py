@@ -99,7 +99,8 @@ async def guarded_redis(directory: Path) -> AsyncIterator[str]:
             await eventually(lambda: _answers(redis), "Redis to answer")
         yield url
     finally:
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
         await process.wait()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -100,7 +101,8 @@ class Git:
         try:
             out, err = await process.communicate(stdin)
         except asyncio.CancelledError:
-            process.kill()
+            with suppress(ProcessLookupError):  # it may have ended in the same moment
+                process.kill()
             if process.stdin is not None:
                 process.stdin.close()
             await process.communicate()

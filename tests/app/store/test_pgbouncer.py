@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,8 @@ async def bouncer(postgres: PostgresServer) -> AsyncIterator[str]:
                 await asyncio.sleep(0.02)
         yield f"postgresql://flowforge@/postgres?host={directory}&port=6432"
     finally:
-        process.kill()
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
 
 
