@@ -47,9 +47,9 @@ async def test_the_files_of_all_groups_around_a_project_count_the_outermost_firs
     assert loaded.effective is not None
     # Nothing inside may exceed what the outermost group allows; a choice is made by whoever is nearest.
     assert loaded.config.budget_usd == 3
-    assert loaded.effective.sources["budget_usd"] == f"{OUTER}/flowforge.yml"
+    assert loaded.effective.sources["budget_usd"] == f"{OUTER}/flowforge.yml:2"
     assert {"infra/**", "keys/**"} <= set(loaded.config.protected_paths)
-    assert loaded.effective.sources["model"] == f"{INNER}/flowforge.yml"
+    assert loaded.effective.sources["model"] == f"{INNER}/flowforge.yml:3"
 
 
 async def test_an_invalid_file_of_one_level_is_named_with_its_level(stage: BothStage, store: SqlStore) -> None:
