@@ -7,7 +7,7 @@ from litestar import Litestar, MediaType, Response, get
 from app.http.server import serving_loopback
 from bot.report import page
 from bot.report.page_html import POLICY
-from tests.bot.report.test_page import FORM, PAGES
+from tests.bot.report.test_page import FORM, PAGES, PULL
 from tests.browser.chromium import load, needs_chromium
 
 
@@ -27,4 +27,4 @@ async def test_nothing_of_the_page_is_blocked_and_both_buttons_are_there(tmp_pat
         seen = await load(url, tmp_path / "profile")
     assert seen.console == ""  # where the policy would say that it blocked the style
     assert seen.dom.count("<button") == 2
-    assert PAGES["may_approve"].pull_request.title not in seen.dom  # its tags are words
+    assert PULL.title not in seen.dom  # its tags are words
