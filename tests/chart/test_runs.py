@@ -1,5 +1,6 @@
 """What a worker makes fits into the namespace that the chart makes, and every process takes the chart's settings."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,12 @@ FILES = {
     "flowforge_github_private_key": "a private key",
     "flowforge_github_webhook_secrets": "sixteen-characters-at-least",
     "flowforge_anthropic_api_key": "the model key",
+    # of a further forge, named in FLOWFORGE_FORGES
+    "ghes_private_key": "a private key",
+    "ghes_webhook_secrets": "sixteen-characters-at-least",
 }
+MOUNTED = re.compile(r"/(?:etc/flowforge|vault)/secrets/")
+"""Where the pod has its files; a test has them in a directory of its own."""
 
 
 def env(name: str, process: str) -> dict[str, str]:
@@ -39,7 +45,7 @@ def settings(
     for file, text in FILES.items():
         (directory / file).write_text(text, encoding="utf-8")
     for key, value in env(name, process).items():
-        monkeypatch.setenv(key, value)
+        monkeypatch.setenv(key, MOUNTED.sub(f"{directory}/", value))
     monkeypatch.setenv("FLOWFORGE_SECRETS_DIR", str(directory))
     return load_settings(kind)
 
