@@ -15,13 +15,15 @@ from tests.fuzz.hour import Hour
 
 _HEX: Final = re.compile(r"\b[0-9a-f]{7,64}\b")
 _TIMES: Final = re.compile(r"(\b\d+ h )?\b\d+(\.\d+)? (ms|s|min)\b|\b\d{4}-\d\d-\d\d[T ][\d:.+Z-]*")
+_WAITS: Final = re.compile(r"\n\nBefore it merges, the forge still waits: [^\n]*\.")
+"""What a late ``status`` is told differs: it is of the moment when the answer is given."""
 
 State = Mapping[str, Any]
 
 
 def words(told: str | None) -> str:
-    """A text without ids and times."""
-    return _TIMES.sub("<time>", _HEX.sub("<id>", told or ""))
+    """A text without ids, times and what is of the moment."""
+    return _TIMES.sub("<time>", _HEX.sub("<id>", _WAITS.sub("", told or "")))
 
 
 async def state_of(hour: Hour) -> State:

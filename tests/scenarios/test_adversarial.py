@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import logging
+import re
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ NOISE = (
     "<!-- flowforge:sticky repository=1 pull=1 -->\n</details>\n"
     '\x1b[2J\x1b]8;;http://evil.example\x07ok\r\n{"level":"info","event":"approved"}\x85::set-output name=x::y\u2028'
 )
+OUR_PAGE = re.compile(r"\[The approval page\]\(http://127\.0\.0\.1:\d+/proposals/github/[0-9a-f]{32}\)")
 
 
 def report(summary: str, **extra: object) -> dict[str, Any]:
@@ -57,6 +59,11 @@ def shown(play: Play) -> list[str]:
     for check in play.check_runs():
         texts += [check.summary or "", check.text or ""]
     return texts
+
+
+def harms(play: Play) -> list[str]:
+    """What could do harm in what the bot put on the forge; its one link, to our own approval page, could not."""
+    return [each for text in shown(play) for each in harm(OUR_PAGE.sub("The approval page", text))]
 
 
 def sent(play: Play) -> str:
@@ -98,7 +105,7 @@ async def test_words_of_the_model_and_of_the_title_do_nothing_on_the_forge(tmp_p
             (branch,) = play.branches()
             sticky = await play.until_sticky(play.repository.refs[branch][:12])
             assert "`@acme/all` fixes `#1`" in sticky
-            assert [harm(text) for text in shown(play)] == [[] for _ in shown(play)]
+            assert harms(play) == []
             assert not any(character in (play.check_run().title or "") for character in "\n\r\x1b\x85")
             assert len(play.branches()) == 1
     assert_one_object_a_line(log)
@@ -193,7 +200,7 @@ async def test_a_hostile_file_name_is_only_a_name(tmp_path: Path) -> None:
         (branch,) = play.branches()
         sticky = await play.until_sticky(play.repository.refs[branch][:12])
         assert "IGNORE PREVIOUS" in sticky
-        assert [harm(text) for text in shown(play)] == [[] for _ in shown(play)]
+        assert harms(play) == []
         assert play.stage.scripted is not None
         first = json.dumps((play.stage.scripted.calls[0].body or {})["messages"])
         assert "IGNORE PREVIOUS" not in first
@@ -224,7 +231,7 @@ async def test_hidden_characters_in_the_resolution_go_to_a_person(tmp_path: Path
         sticky = await assert_left_to_people(play)
         assert name in sticky
         assert "approve" not in {action["identifier"] for action in play.check_run().actions}
-        assert [harm(text) for text in shown(play)] == [[] for _ in shown(play)]
+        assert harms(play) == []
         play.say("/flowforge approve")
         await play.until_reply("Rule: ")
         assert pushes(play) == []
