@@ -161,8 +161,9 @@ async def test_a_fork_we_cannot_push_to_gets_a_draft_beside_it_and_the_reason(tm
         await play.until_conclusion("action_required")
         await play.until_sticky("opens a draft")
         before = pull.head_sha
+        sign = "#" if forge is ForgeKind.GITHUB else "!"
         play.say("/flowforge approve")
-        sticky = await play.until_sticky("So `#")
+        sticky = await play.until_sticky(f"So `{sign}")
         # The token of a GitLab has no right to look into somebody's private fork.
         told = {ForgeKind.GITHUB: "does not let maintainers change", ForgeKind.GITLAB: "is not for FlowForge to see"}
         assert told[forge] in sticky
@@ -170,7 +171,7 @@ async def test_a_fork_we_cannot_push_to_gets_a_draft_beside_it_and_the_reason(tm
         assert (beside.draft, beside.base_ref, beside.title) == (
             True,
             "main",
-            f"A change (#{pull.number} with its conflicts resolved)",
+            f"A change ({sign}{pull.number} with its conflicts resolved)",
         )
         assert fork.refs["refs/heads/feature"] == pull.head_sha == before
         play.say("/flowforge rollback")

@@ -86,7 +86,7 @@ async def records(play: Play) -> dict[str, tuple[ResolutionStatus, str]]:
 
 def stable(report: str) -> str:
     """A report without what differs from run to run."""
-    report = report.replace(sys.executable, "python3")
+    report = re.sub(r"http://127\.0\.0\.1:\d+/", "http://127.0.0.1/", report.replace(sys.executable, "python3"))
     report = re.sub(r"\b[0-9a-f]{8,64}\b", "0" * 8, report)
     return re.sub(r"\b[\d.,]+ (s|seconds?|minutes?)\b", r"N \1", report)
 
