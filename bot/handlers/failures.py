@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from bot.config_keys import DEFAULT_CONFIG, RepositoryConfig
-from bot.errors import FlowForgeError, ForgeNotFoundError, ForgeUnavailableError
+from bot.errors import ForgeNotFoundError
 from bot.handlers.act import ActOnIntent
 from bot.handlers.configuration import load_config
+from bot.handlers.leveling import keep_level
 from bot.handlers.watch import LIST_COUNTS
 from bot.model.events import CheckFailed
 from bot.model.forge import PullRequest, RepositoryRef
@@ -28,10 +29,6 @@ from bot.ports.system import Clock, Queue
 
 MAX_PULLS: Final = 10
 """So many pull requests with one head are looked at: anybody can open more of them."""
-
-_LEASE: Final = timedelta(minutes=1)
-_FIRST_RETRY: Final = timedelta(seconds=5)
-_LONGEST_RETRY: Final = timedelta(minutes=10)
 
 _AFTER_JOB: Final = timedelta(minutes=1)
 """After this somebody looks again whether the job that is under way ended."""
@@ -113,21 +110,8 @@ class FixFailures:
         Raises:
             FlowForgeError: it could not be done; it is tried again later.
         """
-        levels, kind = self.store.levels, LevelKind.CHECK_SYNC
-        while (lease := await levels.take(kind, key, until=self.clock.now() + _LEASE)) is not None:
-            try:
-                with background():
-                    due = await self._look(key)
-            except FlowForgeError as error:
-                wait = min(_FIRST_RETRY * 2 ** min(lease.attempts, 10), _LONGEST_RETRY)
-                if isinstance(error, ForgeUnavailableError):
-                    wait = max(wait, timedelta(seconds=error.retry_after))
-                await levels.later(lease, not_before=self.clock.now() + wait, error=str(error))
-                raise
-            if due is None:
-                await levels.complete(lease)
-            else:
-                await levels.later(lease, not_before=due)
+        with background():
+            await keep_level(self.store.levels, self.clock, LevelKind.CHECK_SYNC, key, lambda: self._look(key))
 
     async def _look(self, key: str) -> datetime | None:
         """Look once; when to look again although nobody asks, None for never."""

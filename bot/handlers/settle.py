@@ -18,7 +18,7 @@ from bot.model.cases import FileCase, FileProgress
 from bot.model.jobs import Job
 from bot.model.reports import ConflictRecord, ResolutionStatus
 from bot.model.resolutions import GateVerdict, Tier
-from bot.ports.store import Proposals
+from bot.ports.proposals import Proposals
 from bot.report import endings
 from bot.resolvers.chain import run_rules
 from bot.resolvers.table import RESOLVERS, Resolver

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
-from bot.errors import BusyError, FlowForgeError, ForgeNotFoundError, ForgeUnavailableError, GitError
+from bot.errors import BusyError, ForgeNotFoundError, GitError
 from bot.handlers.act import ActOnIntent
 from bot.handlers.deeds import again
+from bot.handlers.leveling import keep_level
 from bot.model.forge import Actor, ActorKind, PullRequest, RepositoryRef
 from bot.model.intents import Allowed, Ignored, Origin, Refused, Resolve
 from bot.model.jobs import ON_HEAD, Job, JobState
@@ -25,10 +26,6 @@ from bot.ports.system import Clock, Ids
 from bot.ports.watch import WatchGit
 from bot.report import endings
 from bot.report.watch import pull_request_of
-
-_LEASE: Final = timedelta(minutes=1)
-_FIRST_RETRY: Final = timedelta(seconds=5)
-_LONGEST_RETRY: Final = timedelta(minutes=10)
 
 _SOON: Final = timedelta(seconds=3)
 """After this the rows are read again, where somebody is in the middle of something that will tell more."""
@@ -60,20 +57,7 @@ class SyncPull:
         Raises:
             FlowForgeError: it could not be done; it is tried again later.
         """
-        levels, kind = self.store.levels, LevelKind.PR_SYNC
-        while (lease := await levels.take(kind, key, until=self.clock.now() + _LEASE)) is not None:
-            try:
-                due = await self._sync(key)
-            except FlowForgeError as error:
-                wait = min(_FIRST_RETRY * 2 ** min(lease.attempts, 10), _LONGEST_RETRY)
-                if isinstance(error, ForgeUnavailableError):
-                    wait = max(wait, timedelta(seconds=error.retry_after))
-                await levels.later(lease, not_before=self.clock.now() + wait, error=str(error))
-                raise
-            if due is None:
-                await levels.complete(lease)
-            else:
-                await levels.later(lease, not_before=due)
+        await keep_level(self.store.levels, self.clock, LevelKind.PR_SYNC, key, lambda: self._sync(key))
 
     async def _sync(self, key: str) -> datetime | None:
         """Compare once; when to compare again although nobody asks, None for never."""

@@ -11,7 +11,7 @@ from bot.model.intents import (
     Refused,
 )
 from bot.policy.rules import RULES, Rule, command_of, decide
-from tests.bot.policy import cases, conflict_cases, failure_cases, pause_cases, refusals
+from tests.bot.policy import cases, conflict_cases, failure_cases, fork_cases, pause_cases, refusals
 from tests.bot.policy.build import (
     PUBLISHED,
     QUIET,
@@ -21,7 +21,7 @@ from tests.bot.policy.cases import BROKEN, ENDED, EVERY, PUSHING, RUNNING
 
 GOOD = cases.GOOD | conflict_cases.GOOD | failure_cases.GOOD | pause_cases.GOOD
 SILENT = cases.SILENT
-REFUSED = refusals.REFUSED | pause_cases.REFUSED | conflict_cases.REFUSED | failure_cases.REFUSED
+REFUSED = refusals.REFUSED | fork_cases.REFUSED | pause_cases.REFUSED | conflict_cases.REFUSED | failure_cases.REFUSED
 
 
 @pytest.mark.parametrize("name", GOOD)
