@@ -20,7 +20,8 @@ from bot.forges.gitlab.quick import without_quick_actions
 from bot.model.reports import JobView
 from bot.report.comment import render_sticky
 from bot.report.markdown import inline
-from tests.bot.forges.gitlab.test_decoding import WHOLE, decode
+from tests.bot.forges.gitlab.test_decoding import decode
+from tests.bot.forges.gitlab.test_odd_bodies import WHOLE
 from tests.bot.report.reading import PARSER
 from tests.bot.report.test_hostile import hostile_views
 
